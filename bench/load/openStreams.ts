@@ -1,0 +1,63 @@
+/** Many streams held open at once, each of which must really be receiving. */
+import type { Socket } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import { open, post } from "./connection.ts"
+
+export interface OpenStreamsAsk {
+  readonly port: number
+  readonly body: string
+  readonly streams: number
+  readonly seconds: number
+  /** Called four times a second while all streams are open. */
+  readonly observe: () => void
+}
+
+export interface OpenStreams {
+  /** Streams that received a chunk about every second to the end. */
+  readonly receiving: number
+  readonly chunks: number
+  readonly seconds: number
+}
+
+/** Opened in steps, so that no listen queue overflows. */
+const STEP = 50
+const STEP_MS = 25
+const FIRST_CHUNK_WITHIN_MS = 20_000
+
+export const openStreams = async ({ port, body, streams, seconds, observe }: OpenStreamsAsk): Promise<OpenStreams> => {
+  const request = post(port, body)
+  const received = new Uint32Array(streams)
+  const sockets: Array<Socket> = []
+
+  const begin = async (index: number) => {
+    const socket = await open(port, { data: () => received[index]!++, closed: () => {} })
+    sockets.push(socket)
+    socket.write(request)
+  }
+  const count = (atLeast: number) => received.reduce((sum, chunks) => chunks >= atLeast ? sum + 1 : sum, 0)
+
+  try {
+    for (let from = 0; from < streams; from += STEP) {
+      await Promise.all(Array.from({ length: Math.min(STEP, streams - from) }, (_, index) => begin(from + index)))
+      await sleep(STEP_MS)
+    }
+    const giveUp = performance.now() + FIRST_CHUNK_WITHIN_MS
+    while (count(1) < streams && performance.now() < giveUp) await sleep(50)
+
+    received.fill(0)
+    const began = performance.now()
+    while (performance.now() < began + seconds * 1000) {
+      await sleep(250)
+      observe()
+    }
+    const lasted = (performance.now() - began) / 1000
+    return {
+      // One chunk of slack for the ends of the window.
+      receiving: count(Math.max(1, Math.floor(lasted) - 1)),
+      chunks: received.reduce((sum, chunks) => sum + chunks, 0),
+      seconds: lasted,
+    }
+  } finally {
+    for (const socket of sockets) socket.destroy()
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Open loop: requests are due at a fixed rate whether or not earlier ones were answered, and each is timed from when it
+ * was due. A proxy that pauses is charged for everyone who would have asked meanwhile (no coordinated omission).
+ */
+import type { Socket } from "node:net"
+import { setImmediate as nextTurn } from "node:timers/promises"
+import { percentile } from "../statistics.ts"
+import type { Answered } from "./closedLoop.ts"
+import { open, post } from "./connection.ts"
+
+export interface PacedAsk {
+  readonly port: number
+  readonly body: string
+  readonly rate: number
+  readonly seconds: number
+}
+
+interface Line {
+  readonly socket: Socket
+  /** Which request it carries; -1 when idle. */
+  carries: number
+}
+
+const CONNECTIONS = 64
+/** Not counted: connections that were idle while others had their turn are opened again in it. */
+const LEAD_IN_SECONDS = 0.5
+/** How long answers are waited for after the last request was due; what is missing then counts as that late. */
+const GRACE_MS = 2000
+/** Timers are whole milliseconds. This naps far shorter and, unlike spinning, leaves the core to the upstream beside it. */
+const NAP_MS = 0.1
+
+const cell = new Int32Array(new SharedArrayBuffer(4))
+const nap = (ms: number) => ms > 0 && Atomics.wait(cell, 0, 0, Math.min(ms, NAP_MS))
+
+export const paced = async ({ port, body, rate, seconds }: PacedAsk): Promise<Answered> => {
+  const request = post(port, body)
+  const every = 1000 / rate
+  const planned = Math.round(rate * (seconds + LEAD_IN_SECONDS))
+  const took = new Float64Array(planned).fill(NaN)
+  const lines = new Set<Line>()
+  const idle: Array<Line> = []
+  let start = Infinity
+  let asked = 0
+  let settled = 0
+  let errors = 0
+  let over = false
+
+  const due = (index: number) => start + index * every
+
+  const settle = (line: Line, ok: boolean) => {
+    took[line.carries] = performance.now() - due(line.carries)
+    line.carries = -1
+    settled++
+    if (!ok) errors++
+  }
+
+  const dial = async () => {
+    const socket = await open(port, {
+      answered: (status) => {
+        settle(line, status === 200)
+        idle.push(line)
+      },
+      closed: () => {
+        if (over || !lines.delete(line)) return
+        if (line.carries >= 0) settle(line, false)
+        else idle.splice(idle.indexOf(line), 1)
+        dial().catch(() => errors++)
+      },
+    })
+    const line: Line = { socket, carries: -1 }
+    lines.add(line)
+    idle.push(line)
+  }
+
+  await Promise.all(Array.from({ length: CONNECTIONS }, dial))
+  start = performance.now()
+  const giveUp = due(planned) + GRACE_MS
+  let now = start
+  while (settled < planned && now < giveUp) {
+    while (asked < planned && due(asked) <= now && idle.length > 0) {
+      const line = idle.shift()!
+      line.carries = asked++
+      line.socket.write(request)
+    }
+    nap((asked < planned ? due(asked) : giveUp) - performance.now())
+    await nextTurn()
+    now = performance.now()
+  }
+  over = true
+  for (const { socket } of lines) socket.destroy()
+
+  const counted = took.map((ms, index) => Number.isNaN(ms) ? now - due(index) : ms)
+    .subarray(Math.round(rate * LEAD_IN_SECONDS)).sort()
+  return {
+    answers: settled,
+    seconds: (now - start) / 1000,
+    p50: percentile(counted, 0.5),
+    p95: percentile(counted, 0.95),
+    p99: percentile(counted, 0.99),
+    errors,
+  }
+}

@@ -1,0 +1,37 @@
+/** Closed loop: every connection asks again as soon as it is answered. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { output, scratch } from "../processes.ts"
+import type { ClosedLoop } from "./closedLoop.ts"
+
+/** wrk prints no 95th percentile, so the script prints what is wanted, microseconds as wrk counts them. */
+const script = (body: string) => `
+wrk.method = "POST"
+wrk.body = [==[${body}]==]
+wrk.headers["Content-Type"] = "application/json"
+done = function(summary, latency)
+  local e = summary.errors
+  io.write(string.format('\\nRESULT {"micros":%d,"answers":%d,"p50":%d,"p95":%d,"p99":%d,"errors":%d}\\n',
+    summary.duration, summary.requests, latency:percentile(50), latency:percentile(95), latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+`
+
+export const wrk = (file: string): ClosedLoop => async ({ port, body, connections, seconds }) => {
+  const path = join(scratch, "wrk.lua")
+  writeFileSync(path, script(body))
+  const said = await output({
+    file,
+    args: ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", path, `http://127.0.0.1:${port}/api/chat`],
+  })
+  const result = JSON.parse(/^RESULT (.*)$/m.exec(said)?.[1] ?? "null")
+  if (result === null) throw new Error(`wrk printed no result: ${said}`)
+  return {
+    answers: result.answers,
+    seconds: result.micros / 1e6,
+    p50: result.p50 / 1000,
+    p95: result.p95 / 1000,
+    p99: result.p99 / 1000,
+    errors: result.errors,
+  }
+}

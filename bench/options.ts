@@ -1,0 +1,52 @@
+import { parseArgs } from "node:util"
+
+export const groups = ["json", "stream", "slow", "paced", "tail", "ready"] as const
+export type Group = typeof groups[number]
+
+export interface Options {
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmSeconds: number
+  readonly only: ReadonlyArray<Group>
+  readonly targets: ReadonlyArray<string> | undefined
+  readonly json: string | undefined
+}
+
+export const usage = `node bench/run.ts [--quick] [--rounds N] [--seconds N] [--only ${groups.join(",")}]
+    [--targets llamero,node-http,undici,nginx,haproxy,direct] [--json FILE]`
+
+const number = (name: string, text: string | undefined, fallback: number, least: number): number => {
+  const value = text === undefined ? fallback : Number(text)
+  if (!Number.isInteger(value) || value < least) throw new Error(`--${name} must be a whole number from ${least}`)
+  return value
+}
+
+const among = <A extends string>(name: string, text: string | undefined, all: ReadonlyArray<A>): ReadonlyArray<A> => {
+  const asked = text?.split(",") ?? all
+  const wrong = asked.find((one) => !all.includes(one as A))
+  if (wrong !== undefined) throw new Error(`--${name}: ${wrong} is not one of ${all.join(", ")}`)
+  return asked as ReadonlyArray<A>
+}
+
+export const parse = (args: ReadonlyArray<string>, targets: ReadonlyArray<string>): Options => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      only: { type: "string" },
+      targets: { type: "string" },
+      json: { type: "string" },
+    },
+  })
+  return {
+    // One round says nothing on a machine that does other things too.
+    rounds: number("rounds", values.rounds, values.quick ? 2 : 3, 2),
+    seconds: number("seconds", values.seconds, values.quick ? 1 : 5, 1),
+    warmSeconds: values.quick ? 1 : 2,
+    only: among("only", values.only, groups),
+    targets: among("targets", values.targets, targets),
+    json: values.json,
+  }
+}

@@ -1,0 +1,116 @@
+/** Children: started, watched, measured and, whatever happens, stopped by their process id. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+
+export interface Command {
+  readonly file: string
+  readonly args: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Child {
+  readonly pid: number
+  /** Why it is gone, or `undefined` while it runs. */
+  readonly gone: () => string | undefined
+  readonly stop: () => Promise<void>
+}
+
+const STOP_WITHIN_MS = 3000
+const SAID_BYTES = 2000
+
+/** For generated configurations and scripts; removed at the end. */
+export const scratch = mkdtempSync(join(tmpdir(), "llamero-bench-"))
+
+const running = new Set<ChildProcess>()
+
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL")
+  rmSync(scratch, { recursive: true, force: true })
+})
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130))
+
+/** The settings of whoever runs the bench must not change what it measures. */
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS)/.test(name)),
+)
+
+const spawned = (command: Command, cores: string | undefined): ChildProcess => {
+  const [file, ...args] = cores === undefined
+    ? [command.file, ...command.args]
+    // taskset replaces itself with the command, so the pid is the command's.
+    : ["taskset", "-c", cores, command.file, ...command.args]
+  const child = spawn(file!, args, { env: { ...environment, ...command.env }, stdio: ["ignore", "pipe", "pipe"] })
+  running.add(child)
+  child.once("close", () => running.delete(child))
+  child.once("error", () => running.delete(child))
+  return child
+}
+
+/** `cores` as taskset takes them; `undefined` inherits those of this process. */
+export const start = (command: Command, cores: string | undefined): Child => {
+  const child = spawned(command, cores)
+  let said = ""
+  let gone: string | undefined
+  const listen = (text: string) => said = (said + text).slice(-SAID_BYTES)
+  child.stdout!.setEncoding("utf8").on("data", listen)
+  child.stderr!.setEncoding("utf8").on("data", listen)
+  child.once("error", (error) => gone = error.message)
+  child.once("close", (code, signal) => gone ??= `ended with ${signal ?? code}: ${said.trim()}`)
+  const stop = async () => {
+    child.kill("SIGTERM")
+    for (let waited = 0; gone === undefined && waited < STOP_WITHIN_MS; waited += 20) await sleep(20)
+    if (gone === undefined) child.kill("SIGKILL")
+  }
+  return { pid: child.pid ?? 0, gone: () => gone, stop }
+}
+
+/** Runs a command to its end; what it wrote to stdout. */
+export const output = (command: Command): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawned(command, undefined)
+    let text = ""
+    let complaint = ""
+    child.stdout!.setEncoding("utf8").on("data", (part: string) => text += part)
+    child.stderr!.setEncoding("utf8").on("data", (part: string) => complaint += part)
+    child.once("error", reject)
+    child.once("close", (code) => code === 0 ? resolve(text) : reject(new Error(`${command.file}: ${complaint}`)))
+  })
+
+/** Where a program is. The sbin folders are searched too: proxies live there and users' paths leave them out. */
+export const which = (program: string): string | undefined =>
+  [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin"]
+    .map((folder) => join(folder, program))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return undefined
+  }
+}
+
+const TICKS_A_SECOND = 100
+
+/** CPU seconds of all threads, user and system; `undefined` where there is no /proc. */
+export const cpuSeconds = (pid: number): number | undefined => {
+  const stat = read(`/proc/${pid}/stat`)
+  // The program's name may hold blanks; it ends at the last parenthesis.
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+}
+
+export const rssMiB = (pid: number): number | undefined => {
+  const kibibytes = /^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1]
+  return kibibytes === undefined ? undefined : Number(kibibytes) / 1024
+}

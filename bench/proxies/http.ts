@@ -1,0 +1,22 @@
+/** The yardstick: what a Node developer writes by hand, pipes and a keep-alive agent. `node http.ts PORT UPSTREAM_PORT` */
+import { Agent, createServer, request } from "node:http"
+
+const [port, upstream] = process.argv.slice(2).map(Number)
+const agent = new Agent({ keepAlive: true, noDelay: true, maxFreeSockets: 4096 })
+
+createServer({ noDelay: true }, (incoming, reply) => {
+  const call = request({
+    agent,
+    host: "127.0.0.1",
+    port: upstream,
+    method: incoming.method,
+    path: incoming.url,
+    headers: incoming.headers,
+  }, (answer) => {
+    reply.writeHead(answer.statusCode!, answer.rawHeaders)
+    answer.pipe(reply)
+  })
+  call.on("error", () => reply.destroy())
+  reply.on("close", () => reply.writableFinished || call.destroy())
+  incoming.pipe(call)
+}).listen({ port, host: "127.0.0.1", backlog: 4096 })

@@ -1,0 +1,52 @@
+/** The least an undici proxy can do: body collected, dispatch callbacks to the socket. `node undici.ts PORT UPSTREAM_PORT` */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { type Dispatcher, Pool } from "undici"
+
+const [port, upstream] = process.argv.slice(2).map(Number)
+const pool = new Pool(`http://127.0.0.1:${upstream}`, { keepAliveTimeout: 60_000 })
+
+/** Each side of a proxy has its own connection, so what describes the connection is not passed on. */
+const hopByHop = new Set(["connection", "keep-alive", "transfer-encoding", "expect", "upgrade"])
+
+const endToEnd = (raw: ReadonlyArray<string | Buffer>) => {
+  const kept: Array<string> = []
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!.toString()
+    if (!hopByHop.has(name.toLowerCase())) kept.push(name, raw[at + 1]!.toString())
+  }
+  return kept
+}
+
+const relay = (incoming: IncomingMessage, reply: ServerResponse, body: Buffer | null) => {
+  let upstreamSide: Dispatcher.DispatchController | undefined
+  reply.on("drain", () => upstreamSide?.resume())
+  reply.on("close", () => reply.writableFinished || upstreamSide?.abort(new Error("the client left")))
+  pool.dispatch({
+    method: incoming.method as Dispatcher.HttpMethod,
+    path: incoming.url!,
+    headers: endToEnd(incoming.rawHeaders),
+    body,
+  }, {
+    onRequestStart(controller) {
+      upstreamSide = controller
+    },
+    onResponseStart(controller, status) {
+      reply.writeHead(status, endToEnd(controller.rawHeaders as Array<Buffer>))
+    },
+    onResponseData(controller, chunk) {
+      if (!reply.write(chunk)) controller.pause()
+    },
+    onResponseEnd() {
+      reply.end()
+    },
+    onResponseError() {
+      reply.destroy()
+    },
+  })
+}
+
+createServer({ noDelay: true }, (incoming, reply) => {
+  const parts: Array<Buffer> = []
+  incoming.on("data", (part: Buffer) => parts.push(part))
+  incoming.on("end", () => relay(incoming, reply, parts.length > 0 ? Buffer.concat(parts) : null))
+}).listen({ port, host: "127.0.0.1", backlog: 4096 })

@@ -1,0 +1,131 @@
+/** What is measured. A target is a command that listens on a port and forwards to the upstream's. */
+import { existsSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { setTimeout as sleep } from "node:timers/promises"
+import { type Child, type Command, scratch, start, which } from "./processes.ts"
+import { haproxyCfg } from "./proxies/haproxy.ts"
+import { nginxConf } from "./proxies/nginx.ts"
+
+export interface Target {
+  readonly name: string
+  /** `undefined`: the upstream itself, nothing in between. */
+  readonly command?: (port: number, upstream: number) => Command
+  /** Answers 200 once the target serves. */
+  readonly ready: string
+  /** Why it cannot be measured here. */
+  readonly missing?: string | undefined
+}
+
+export interface Instance {
+  readonly target: Target
+  readonly port: number
+  readonly child: Child | undefined
+  /** From spawn to ready. */
+  readonly readyMs: number
+}
+
+const READY_WITHIN_MS = 20_000
+
+/** Limits that would shed the bench's load; everything else is as shipped. */
+export const llameroLimits = {
+  LLAMERO_PARALLELISM: "100000",
+  LLAMERO_STREAMS_PER_GPU: "100000",
+  LLAMERO_QUEUE_CAPACITY: "100000",
+  LLAMERO_LOG_LEVEL: "Warning",
+}
+
+const local = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const node = (path: string, args: ReadonlyArray<number>): Command => ({
+  file: process.execPath,
+  args: [local(path), ...args.map(String)],
+})
+
+const server = "../examples/server.ts"
+const llameroMissing = existsSync(local(server)) ? undefined : "there is no examples/server.ts"
+const llamero = (port: number, env: Readonly<Record<string, string>>): Command => ({
+  ...node(server, []),
+  env: { LLAMERO_HOST: "127.0.0.1", LLAMERO_PORT: String(port), ...env },
+})
+
+const installed = (program: string, command: (file: string, port: number, upstream: number) => Command): Target => {
+  const file = which(program)
+  return {
+    name: program,
+    command: (port, upstream) => command(file!, port, upstream),
+    ready: "/api/version",
+    missing: file === undefined ? "not installed" : undefined,
+  }
+}
+
+const written = (name: string, text: string): string => {
+  const path = join(scratch, name)
+  writeFileSync(path, text)
+  return path
+}
+
+export const targets: ReadonlyArray<Target> = [
+  {
+    name: "llamero",
+    command: (port, upstream) =>
+      llamero(port, { LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits }),
+    ready: "/readyz",
+    missing: llameroMissing,
+  },
+  { name: "node-http", command: (...ports) => node("proxies/http.ts", ports), ready: "/api/version" },
+  { name: "undici", command: (...ports) => node("proxies/undici.ts", ports), ready: "/api/version" },
+  installed("nginx", (file, port, upstream) => ({
+    file,
+    args: ["-e", "stderr", "-p", scratch, "-c", written(`nginx-${port}.conf`, nginxConf(port, upstream, scratch))],
+  })),
+  installed("haproxy", (file, port, upstream) => ({
+    file,
+    args: ["-q", "-db", "-f", written(`haproxy-${port}.cfg`, haproxyCfg(port, upstream))],
+  })),
+  { name: "direct", ready: "/api/version" },
+]
+
+/** llamero as `npm start` starts it: its own defaults, no backend given. */
+export const asShipped: Target = {
+  name: "llamero",
+  command: (port) => llamero(port, {}),
+  ready: "/readyz",
+  missing: llameroMissing,
+}
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
+    })
+  })
+
+const answersOk = (url: string) =>
+  fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(1000) })
+    .then(async (answer) => (await answer.arrayBuffer(), answer.status === 200), () => false)
+
+/** Resolves when `path` answers 200; rejects when the child ends before, or takes too long. */
+export const untilReady = async (port: number, path: string, child: Child | undefined): Promise<void> => {
+  const deadline = performance.now() + READY_WITHIN_MS
+  while (!await answersOk(`http://127.0.0.1:${port}${path}`)) {
+    const gone = child?.gone()
+    if (gone !== undefined) throw new Error(gone)
+    if (performance.now() > deadline) throw new Error(`${path} did not answer 200 within ${READY_WITHIN_MS / 1000} s`)
+    await sleep(10)
+  }
+}
+
+export const launch = async (target: Target, upstream: number, cores: string | undefined): Promise<Instance> => {
+  const port = target.command ? await freePort() : upstream
+  const began = performance.now()
+  const child = target.command && start(target.command(port, upstream), cores)
+  try {
+    await untilReady(port, target.ready, child)
+  } catch (error) {
+    await child?.stop()
+    throw error
+  }
+  return { target, port, child, readyMs: performance.now() - began }
+}

@@ -1,0 +1,86 @@
+/**
+ * A fake Ollama that costs as little as JavaScript allows: prebuilt answers, written to raw sockets, because whatever
+ * the upstream spends on the load's core cannot be spent on load. `node bench/upstream.ts PORT`
+ */
+import { createServer, type Socket } from "node:net"
+import { answers, marks } from "./wire.ts"
+
+const DRIP_EVERY_MS = 1000
+
+/** Streams under way advance one chunk each per turn of the event loop, as tokens of concurrent generations do. */
+const underWay = new Map<Socket, number>()
+
+const turn = () => {
+  for (const [socket, next] of underWay) {
+    socket.write(answers.stream[next]!)
+    if (next + 1 < answers.stream.length) underWay.set(socket, next + 1)
+    else underWay.delete(socket)
+  }
+  if (underWay.size > 0) setImmediate(turn)
+}
+
+const stream = (socket: Socket) => {
+  if (underWay.size === 0) setImmediate(turn)
+  underWay.set(socket, 0)
+}
+
+const drip = (socket: Socket) => {
+  socket.write(answers.dripFirst)
+  const timer = setInterval(() => socket.write(answers.dripNext), DRIP_EVERY_MS)
+  socket.once("close", () => clearInterval(timer))
+}
+
+const answer = (socket: Socket, target: string, body: Buffer) => {
+  switch (target) {
+    case "POST /api/chat":
+      if (body.includes(marks.unary)) return socket.write(answers.json)
+      return body.includes(marks.drip) ? drip(socket) : stream(socket)
+    case "GET /":
+      return socket.write(answers.alive)
+    case "GET /api/version":
+      return socket.write(answers.version)
+    case "GET /api/tags":
+      return socket.write(answers.tags)
+    case "GET /api/ps":
+      return socket.write(answers.ps)
+    case "POST /api/show":
+      return socket.write(answers.show)
+    case "POST /api/generate":
+      return socket.write(answers.load)
+    default:
+      return socket.write(answers.notFound)
+  }
+}
+
+/** Where the body starts and ends, or `undefined` while bytes are missing. */
+const frame = (
+  bytes: Buffer,
+  head: string,
+  bodyAt: number,
+): { readonly from: number; readonly to: number } | undefined => {
+  if (/\r\ntransfer-encoding: *chunked/i.test(head)) {
+    const end = bytes.indexOf("0\r\n\r\n", bodyAt)
+    return end < 0 ? undefined : { from: bodyAt, to: end + 5 }
+  }
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)
+  const to = bodyAt + (length ? Number(length[1]) : 0)
+  return to > bytes.length ? undefined : { from: bodyAt, to }
+}
+
+createServer({ noDelay: true }, (socket) => {
+  let pending: Buffer | undefined
+  socket.on("data", (received: Buffer) => {
+    const bytes = pending ? Buffer.concat([pending, received]) : received
+    pending = bytes
+    const headEnd = bytes.indexOf("\r\n\r\n")
+    if (headEnd < 0) return
+    const head = bytes.latin1Slice(0, headEnd)
+    const body = frame(bytes, head, headEnd + 4)
+    if (!body) return
+    // Nobody pipelines here, so one request is all there is to read.
+    pending = undefined
+    answer(socket, head.slice(0, head.indexOf(" HTTP/")), bytes.subarray(body.from, body.to))
+  })
+  socket.on("close", () => underWay.delete(socket))
+  socket.on("error", () => {})
+}).listen({ port: Number(process.argv[2]), host: "127.0.0.1", backlog: 4096 })

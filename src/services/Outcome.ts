@@ -1,0 +1,37 @@
+/**
+ * What an attempt says about a backend.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * - `success`: the answer came whole.
+ * - `failure`: refused, reset, timed out, 5xx, a stream without its terminator.
+ * - `ignored`: the client's fault or choice: 4xx, model missing, client gone.
+ * - `saturated`: 429 or 503 busy. It lowers concurrency and never trips the breaker.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OutcomeKind = "success" | "failure" | "ignored" | "saturated"
+
+/**
+ * How an attempt ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outcome {
+  readonly kind: OutcomeKind
+  /** Short and from a closed set, for metrics and events: `ok`, `refused`, `reset`, `first-byte-timeout`, `http-500`, `truncated`, `client-gone`, ... */
+  readonly cause: string
+  /** Milliseconds from sending to the backend's first byte, where one came. */
+  readonly firstByteMillis?: number | undefined
+}
+
+/** The answer came whole. @category constructors @since 0.1.0 */
+export const success: Outcome = { kind: "success", cause: "ok" }
+/** The client left. @category constructors @since 0.1.0 */
+export const clientGone: Outcome = { kind: "ignored", cause: "client-gone" }
+/** Released without having been used. @category constructors @since 0.1.0 */
+export const unused: Outcome = { kind: "ignored", cause: "unused" }

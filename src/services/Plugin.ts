@@ -1,0 +1,138 @@
+/**
+ * The kinds of plugin: each a small value with a name and one function.
+ *
+ * @since 0.1.0
+ */
+import type { Effect } from "effect"
+import type { BackendView, FleetView } from "./FleetView.ts"
+import type { Outcome } from "./Outcome.ts"
+import type { Refusal } from "./Refusal.ts"
+import type { Demand, RoutedRequest } from "./RoutedRequest.ts"
+import type { RouterEvent } from "./RouterEvents.ts"
+
+/** Drops the unfit. Pure and synchronous over the view. @category models @since 0.1.0 */
+export interface Filter {
+  readonly kind: "filter"
+  readonly name: string
+  readonly keep: (view: BackendView, demand: Demand) => boolean
+}
+
+/** Rates in [0, 1]; what is outside is clamped, `NaN` counts as 0. Pure and synchronous over the view. @category models @since 0.1.0 */
+export interface Scorer {
+  readonly kind: "scorer"
+  readonly name: string
+  readonly score: (view: BackendView, demand: Demand, fleet: FleetView) => number
+}
+
+/** A backend considered for one request, with its weighted score. @category models @since 0.1.0 */
+export interface Candidate {
+  readonly view: BackendView
+  readonly score: number
+}
+
+/**
+ * Chooses one. Called again without the ones already refused, so it gives an order. `random` is seeded: in [0, 1).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Picker {
+  readonly kind: "picker"
+  readonly name: string
+  /** Index into `candidates`, which is never empty. */
+  readonly pick: (candidates: ReadonlyArray<Candidate>, demand: Demand, random: () => number) => number
+}
+
+/** A named set of filters, scorers with weights, and one picker. @category models @since 0.1.0 */
+export interface Profile {
+  readonly name: string
+  readonly filters: ReadonlyArray<Filter>
+  readonly scorers: ReadonlyArray<{ readonly scorer: Scorer; readonly weight: number }>
+  readonly picker: Picker
+}
+
+/**
+ * What a guard decides: pass (perhaps rewritten), or refuse.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Verdict =
+  | {
+    readonly _tag: "Pass"
+    readonly request: RoutedRequest
+    readonly settled?: ((outcome: Outcome) => void) | undefined
+  }
+  | Refusal
+
+/**
+ * Passes, rewrites or refuses a request, before it is queued. A guard that needs no I/O answers with a plain value and costs no fiber step.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Guard<R = never> {
+  readonly kind: "guard"
+  readonly name: string
+  readonly check: (request: RoutedRequest) => Verdict | Effect.Effect<Verdict, never, R>
+}
+
+/** What a failed attempt leaves to decide on. @category models @since 0.1.0 */
+export interface FailedAttempt {
+  readonly demand: Demand
+  readonly backend: string
+  readonly outcome: Outcome
+  /** Attempts made, this one included. */
+  readonly attempts: number
+}
+
+/**
+ * Again elsewhere, or give up. Asked only while no byte of a backend was passed on, and never for calls with side effects.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryPolicy {
+  readonly kind: "retry"
+  readonly name: string
+  /** Every request counts towards a budget. Called once for each. */
+  readonly seen: (now: number) => void
+  readonly decide: (failed: FailedAttempt, now: number) => "elsewhere" | "give-up"
+}
+
+/** Reads events; can slow nothing down and break nothing. @category models @since 0.1.0 */
+export interface Observer<R = never> {
+  readonly kind: "observer"
+  readonly name: string
+  readonly observe: (event: RouterEvent) => void | Effect.Effect<void, never, R>
+}
+
+/** A model to keep in memory. @category models @since 0.1.0 */
+export interface PrewarmTarget {
+  readonly model: string
+  /** On which backends; on the best one when absent. */
+  readonly backends?: ReadonlyArray<string> | undefined
+}
+
+/** Says what should be in memory. @category models @since 0.1.0 */
+export interface Plan<R = never> {
+  readonly kind: "plan"
+  readonly name: string
+  readonly targets: (now: number) => Effect.Effect<ReadonlyArray<PrewarmTarget>, never, R>
+}
+
+/** What may be unloaded. @category models @since 0.1.0 */
+export interface Victim {
+  readonly backend: string
+  readonly model: string
+  readonly bytes: number
+  readonly loadMillis: number
+  readonly lastUsedAt: number
+}
+
+/** Picks what to unload: indices into `idle`, which holds only idle, unpinned models. @category models @since 0.1.0 */
+export interface VictimPicker {
+  readonly kind: "victim-picker"
+  readonly name: string
+  readonly pick: (idle: ReadonlyArray<Victim>, bytesWanted: number, now: number) => ReadonlyArray<number>
+}

@@ -1,0 +1,87 @@
+/**
+ * Why a request gets no answer from a backend: a value, rendered at the edge in the client's dialect.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * What kind of refusal it is; it decides the status.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RefusalReason =
+  | "BadRequest"
+  | "Unauthorized"
+  | "Forbidden"
+  | "ModelNotFound"
+  | "MethodNotAllowed"
+  | "BodyTooLarge"
+  | "UnsupportedEncoding"
+  | "RateLimited"
+  | "QueueFull"
+  | "NoBackend"
+  | "Draining"
+  | "DeadlineExceeded"
+  | "LoadFailed"
+  | "BackendFailed"
+  | "Internal"
+
+const statuses: Readonly<Record<RefusalReason, number>> = {
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  ModelNotFound: 404,
+  MethodNotAllowed: 405,
+  BodyTooLarge: 413,
+  UnsupportedEncoding: 415,
+  RateLimited: 429,
+  QueueFull: 503,
+  NoBackend: 503,
+  Draining: 503,
+  DeadlineExceeded: 504,
+  LoadFailed: 500,
+  BackendFailed: 502,
+  Internal: 500,
+}
+
+/**
+ * A refused request. Not an `Error`: shedding thousands a second must not cost a stack trace each.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Refusal {
+  readonly _tag: "Refusal"
+  readonly reason: RefusalReason
+  readonly status: number
+  /** For the client: no stack, no address of a backend, no prompt. */
+  readonly message: string
+  /** Seconds until a retry may succeed; sent as `Retry-After`. */
+  readonly retryAfter?: number | undefined
+  /** The model as the client spelt it, where the dialect's text names it. */
+  readonly model?: string | undefined
+}
+
+/**
+ * Makes a refusal; the status follows from the reason unless given.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const refuse = (
+  reason: RefusalReason,
+  message: string,
+  options?: { readonly status?: number; readonly retryAfter?: number; readonly model?: string },
+): Refusal => ({
+  _tag: "Refusal",
+  reason,
+  status: options?.status ?? statuses[reason],
+  message,
+  retryAfter: options?.retryAfter,
+  model: options?.model,
+})
+
+/** Shed because of load: never reached a backend, so safe to retry. @category models @since 0.1.0 */
+export const isShed = (refusal: Refusal): boolean =>
+  refusal.reason === "QueueFull" || refusal.reason === "NoBackend" || refusal.reason === "Draining"

@@ -1,0 +1,132 @@
+/**
+ * One inference call as the router sees it: the envelope, read from the body without parsing the rest of it.
+ *
+ * @since 0.1.0
+ */
+import type { Model } from "./ModelCatalog.ts"
+
+/** What a call asks for. @category models @since 0.1.0 */
+export type RequestKind = "generate" | "chat" | "embed" | "transcribe"
+
+/**
+ * Whose shapes the client speaks: Ollama's own, OpenAI's (`/v1`), Anthropic's (`/v1/messages`), or the brief's `/api/v1/generate`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Dialect = "native" | "openai" | "anthropic" | "brief"
+
+/**
+ * How a stream of this endpoint is cut into records, and how its last one is recognised.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamEnd = "done-true" | "done-marker" | "message-stop" | "response-completed" | "none"
+
+/**
+ * One inference path, described once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Endpoint {
+  /** As the client calls it, and the `route` label of metrics. */
+  readonly path: string
+  /** As the backend is called; differs from `path` only in the brief's own endpoint. */
+  readonly upstreamPath: string
+  readonly kind: RequestKind
+  readonly dialect: Dialect
+  /** What a body without `stream` means. */
+  readonly streamsByDefault: boolean
+  readonly streamEnd: StreamEnd
+}
+
+/** Byte offsets into a body: from `start` up to, not including, `end`. @category models @since 0.1.0 */
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * What the scanner took from a body. Spans let a rewrite be a splice.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Envelope {
+  /** As the client spelt it; empty when absent. */
+  readonly model: string
+  /** Of the JSON string, quotes included. */
+  readonly modelSpan: Span | undefined
+  readonly stream: boolean | undefined
+  readonly streamSpan: Span | undefined
+  /** The raw JSON of `keep_alive`, where given. */
+  readonly keepAlive: string | undefined
+  readonly keepAliveSpan: Span | undefined
+  /** `options.num_ctx`, where it is a number. */
+  readonly numCtx: number | undefined
+  readonly numCtxSpan: Span | undefined
+  /** Bytes of JSON text under the prompt-like keys (`prompt`, `messages`, `input`, `system`, `suffix`, `tools`, `instructions`). */
+  readonly promptBytes: number
+  /** Nothing to generate: an empty or absent prompt (a load or unload call in the native dialect). */
+  readonly emptyPrompt: boolean
+}
+
+/** Smaller goes first. @category models @since 0.1.0 */
+export type Priority = "interactive" | "default" | "batch"
+
+/**
+ * A call on its way through the router.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RoutedRequest {
+  /** Taken from the client's `X-Request-Id` or made; returned, and passed on. */
+  readonly id: string
+  readonly endpoint: Endpoint
+  /** Alternating names and values, as the client sent them. */
+  readonly headers: ReadonlyArray<string>
+  readonly body: Uint8Array
+  readonly envelope: Envelope
+  readonly tenant: string
+  readonly priority: Priority
+  /** Milliseconds since the epoch, by the router's clock. */
+  readonly receivedAt: number
+  /** Longest wait in a queue, in milliseconds; the layer's default when absent. */
+  readonly queueMillis?: number | undefined
+}
+
+/**
+ * What admission, placement and leases need to know of a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Demand {
+  readonly id: string
+  readonly kind: RequestKind
+  readonly model: Model
+  /** The context the client asked for, in tokens. */
+  readonly numCtx: number | undefined
+  readonly promptTokens: number
+  /** Held in memory while it waits. */
+  readonly bytes: number
+  readonly tenant: string
+  readonly priority: Priority
+  /** When it arrived, by the router's clock, in milliseconds. */
+  readonly since: number
+  readonly queueMillis: number | undefined
+  /** Backends that an earlier attempt of the same request failed on. */
+  readonly excluded: ReadonlyArray<string>
+}
+
+/** The value of a header in a raw list, whatever its case; the first one where there are several. @category accessors @since 0.1.0 */
+export const header = (raw: ReadonlyArray<string>, lowerCaseName: string): string | undefined => {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!
+    if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return raw[i + 1]
+  }
+  return undefined
+}

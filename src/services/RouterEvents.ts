@@ -1,0 +1,66 @@
+/**
+ * One record per decision. Metrics, logs, history and traces all read these; the path of a request only writes one.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Effect, type Scope } from "effect"
+import type { HealthChange } from "./BackendHealth.ts"
+import type { BreakerTransition } from "./Breaker.ts"
+import type { LoadEnd } from "./Residency.ts"
+import type { RoutedRequest } from "./RoutedRequest.ts"
+import type { Settled } from "./Router.ts"
+
+/**
+ * A request's whole story. Bodies and keys are never in it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestSettled {
+  readonly _tag: "RequestSettled"
+  /** Milliseconds by the router's clock. */
+  readonly at: number
+  readonly id: string
+  readonly route: string
+  readonly kind: RoutedRequest["endpoint"]["kind"]
+  /** Canonical key; the client's spelling where no backend has it. */
+  readonly model: string
+  /** Whether `model` is known to the catalog: unknown names never become metric labels. */
+  readonly known: boolean
+  readonly tenant: string
+  readonly settled: Settled
+  readonly totalMillis: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** @category models @since 0.1.0 */
+export type RouterEvent =
+  | RequestSettled
+  | {
+    readonly _tag: "AttemptFailed"
+    readonly at: number
+    readonly id: string
+    readonly backend: string
+    readonly cause: string
+  }
+  | { readonly _tag: "HealthChanged"; readonly at: number; readonly change: HealthChange }
+  | { readonly _tag: "BreakerMoved"; readonly at: number; readonly transition: BreakerTransition }
+  | { readonly _tag: "LoadEnded"; readonly at: number; readonly load: LoadEnd }
+
+/**
+ * The ring of events.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class RouterEvents extends Context.Service<RouterEvents, {
+  /** Synchronous, never blocks, never fails: the oldest unread record is overwritten when the ring is full. */
+  readonly publish: (event: RouterEvent) => void
+  /** The last ones, newest first. */
+  readonly recent: (limit: number) => ReadonlyArray<RouterEvent>
+  /** Records overwritten before they were read. */
+  readonly lost: () => number
+  /** Calls `listener` for each record, off the path of requests, in order, until the scope closes. */
+  readonly subscribe: (listener: (event: RouterEvent) => void) => Effect.Effect<void, never, Scope.Scope>
+}>()("llamero/services/RouterEvents") {}
