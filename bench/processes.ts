@@ -26,11 +26,24 @@ export const scratch = mkdtempSync(join(tmpdir(), "llamero-bench-"))
 
 const running = new Set<ChildProcess>()
 
+/** Stops every child and waits until it is gone. */
+export const stopAll = async (): Promise<void> => {
+  await Promise.all([...running].map((child) => end(child)))
+}
+
+const end = async (child: ChildProcess): Promise<void> => {
+  child.kill("SIGTERM")
+  for (let waited = 0; running.has(child) && waited < STOP_WITHIN_MS; waited += 20) await sleep(20)
+  if (running.has(child)) child.kill("SIGKILL")
+}
+
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL")
   rmSync(scratch, { recursive: true, force: true })
 })
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130))
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => void stopAll().finally(() => process.exit(130)))
+}
 
 /** The settings of whoever runs the bench must not change what it measures. */
 const environment = Object.fromEntries(
@@ -59,12 +72,7 @@ export const start = (command: Command, cores: string | undefined): Child => {
   child.stderr!.setEncoding("utf8").on("data", listen)
   child.once("error", (error) => gone = error.message)
   child.once("close", (code, signal) => gone ??= `ended with ${signal ?? code}: ${said.trim()}`)
-  const stop = async () => {
-    child.kill("SIGTERM")
-    for (let waited = 0; gone === undefined && waited < STOP_WITHIN_MS; waited += 20) await sleep(20)
-    if (gone === undefined) child.kill("SIGKILL")
-  }
-  return { pid: child.pid ?? 0, gone: () => gone, stop }
+  return { pid: child.pid ?? 0, gone: () => gone, stop: () => end(child) }
 }
 
 /** Runs a command to its end; what it wrote to stdout. */

@@ -1,6 +1,6 @@
 /** What is asked of every target, and which of its numbers is compared with whose. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { ClosedLoop } from "./load/closedLoop.ts"
+import type { Answered, ClosedLoop } from "./load/closedLoop.ts"
 import { openStreams } from "./load/openStreams.ts"
 import { paced } from "./load/paced.ts"
 import type { Group, Options } from "./options.ts"
@@ -27,63 +27,84 @@ export interface Sample {
 }
 export type Metric = Exclude<keyof Sample, "errors">
 
+export interface Compare {
+  readonly metrics: ReadonlyArray<Metric>
+  readonly to: string
+  readonly how: "ratio" | "added"
+}
+
 export interface Scenario {
   readonly group: Group
   readonly name: string
-  /** Ratios are of `metric`; `added` is the difference in it. */
-  readonly compare?: { readonly metric: Metric; readonly to: string; readonly how: "ratio" | "added" }
+  readonly compare?: Compare
   readonly targets: (all: ReadonlyArray<Target>) => ReadonlyArray<Target>
   /** A new process each round: memory and start say nothing about a process that has done other things. */
   readonly fresh?: boolean
+  /** As a user starts it: free to use every core. */
+  readonly unpinned?: boolean
   readonly warm?: (instance: Instance) => Promise<unknown>
   readonly measure: (instance: Instance) => Promise<Sample>
 }
 
 export const OPEN_STREAMS = 2000
+export const JSON_32 = "JSON, 32 connections"
+export const STREAM_32 = "64-chunk NDJSON, 32 connections"
+export const SLOW = `${OPEN_STREAMS} open streams`
 /** 12,400 a minute. */
 export const PACED_RATE = 207
+export const PACED = `${PACED_RATE} req/s paced`
 export const TAIL_SHARE = 0.7
+export const TAIL = `tail: ${TAIL_SHARE * 100} % of node-http's rate`
+export const READY = "start to ready, then idle"
 const IDLE_AFTER_MS = 3000
 
 const everyone = (all: ReadonlyArray<Target>) => all
 const proxies = (all: ReadonlyArray<Target>) => all.filter((target) => target.command !== undefined)
 
-/** Adds what the load cost the proxy. */
-const metered = async <A extends { readonly seconds: number }>(
-  { child }: Instance,
-  load: () => Promise<A>,
-  answers: (result: A) => number,
+/** What a proxy has used so far; all `undefined` for the upstream itself and where there is no /proc. */
+const meter = ({ child }: Instance) => ({
+  cpu: child && cpuSeconds(child.pid),
+  rss: child && rssMiB(child.pid),
+})
+
+const costs = (
+  before: ReturnType<typeof meter>,
+  after: ReturnType<typeof meter>,
+  { answers, seconds }: { readonly answers: number; readonly seconds: number },
 ) => {
-  const before = child && cpuSeconds(child.pid)
-  const result = await load()
-  const after = child && cpuSeconds(child.pid)
-  const used = before === undefined || after === undefined ? undefined : after - before
+  const used = before.cpu === undefined || after.cpu === undefined ? undefined : after.cpu - before.cpu
   return {
-    result,
-    rate: answers(result) / result.seconds,
-    cpu: used === undefined ? undefined : used * 1e6 / answers(result),
-    core: used === undefined ? undefined : used / result.seconds,
-    rss: child && rssMiB(child.pid),
+    rate: answers / seconds,
+    cpu: used === undefined ? undefined : used * 1e6 / answers,
+    core: used === undefined ? undefined : used / seconds,
+    rss: after.rss,
   }
 }
 
-export const scenarios = (options: Options, closedLoop: ClosedLoop, tailRate: () => number): ReadonlyArray<Scenario> => {
+/** A load of requests and what it cost the proxy. */
+const metered = async (instance: Instance, load: () => Promise<Answered>): Promise<Sample> => {
+  const before = meter(instance)
+  const { answers, seconds, ...latencies } = await load()
+  return { ...costs(before, meter(instance), { answers, seconds }), ...latencies }
+}
+
+export const scenarios = (
+  options: Options,
+  closedLoop: ClosedLoop,
+  tailRate: () => number,
+): ReadonlyArray<Scenario> => {
   const { seconds, warmSeconds } = options
 
   const closed = (group: Group, name: string, body: string, connections: number): Scenario => ({
     group,
     name,
-    compare: { metric: "rate", to: "node-http", how: "ratio" },
+    compare: { metrics: ["rate"], to: "node-http", how: "ratio" },
     targets: everyone,
     warm: ({ port }) => closedLoop({ port, body, connections, seconds: warmSeconds }),
-    measure: async (instance) => {
-      const load = () => closedLoop({ port: instance.port, body, connections, seconds })
-      const { result, ...cost } = await metered(instance, load, ({ answers }) => answers)
-      return { ...cost, p50: result.p50, p95: result.p95, p99: result.p99, errors: result.errors }
-    },
+    measure: (instance) => metered(instance, () => closedLoop({ port: instance.port, body, connections, seconds })),
   })
 
-  const open = (group: Group, name: string, rate: () => number, compare: Scenario["compare"] & object): Scenario => ({
+  const open = (group: Group, name: string, rate: () => number, compare: Compare): Scenario => ({
     group,
     name,
     compare,
@@ -92,37 +113,39 @@ export const scenarios = (options: Options, closedLoop: ClosedLoop, tailRate: ()
       await closedLoop({ port, body: asks.json, connections: 32, seconds: warmSeconds })
       await paced({ port, body: asks.json, rate: rate(), seconds: 0.5 })
     },
-    measure: async (instance) => {
-      const load = () => paced({ port: instance.port, body: asks.json, rate: rate(), seconds })
-      const { result, ...cost } = await metered(instance, load, ({ answers }) => answers)
-      return { ...cost, p50: result.p50, p95: result.p95, p99: result.p99, errors: result.errors }
-    },
+    measure: (instance) =>
+      metered(instance, () => paced({ port: instance.port, body: asks.json, rate: rate(), seconds })),
   })
 
   const slow: Scenario = {
     group: "slow",
-    name: `${OPEN_STREAMS} open streams`,
-    compare: { metric: "rss", to: "node-http", how: "ratio" },
+    name: SLOW,
+    compare: { metrics: ["rss"], to: "node-http", how: "ratio" },
     targets: proxies,
     fresh: true,
     measure: async (instance) => {
-      const resident: Array<number> = []
-      const observe = () => {
-        const rss = instance.child && rssMiB(instance.child.pid)
-        if (rss !== undefined) resident.push(rss)
+      const readings: Array<ReturnType<typeof meter>> = []
+      const { receiving, chunks, seconds: held } = await openStreams({
+        port: instance.port,
+        body: asks.drip,
+        streams: OPEN_STREAMS,
+        seconds: Math.max(3, seconds),
+        observe: () => readings.push(meter(instance)),
+      })
+      return {
+        ...costs(readings[0]!, readings.at(-1)!, { answers: chunks, seconds: held }),
+        rss: spread(readings.map(({ rss }) => rss).filter((rss) => rss !== undefined))?.median,
+        errors: OPEN_STREAMS - receiving,
       }
-      const load = () =>
-        openStreams({ port: instance.port, body: asks.drip, streams: OPEN_STREAMS, seconds: Math.max(3, seconds), observe })
-      const { result, ...cost } = await metered(instance, load, ({ chunks }) => chunks)
-      return { ...cost, rss: spread(resident)?.median, errors: OPEN_STREAMS - result.receiving }
     },
   }
 
   const ready: Scenario = {
     group: "ready",
-    name: "start to ready, then idle",
+    name: READY,
     targets: (all) => all.some(({ name }) => name === asShipped.name) ? [asShipped] : [],
     fresh: true,
+    unpinned: true,
     measure: async ({ child, readyMs }) => {
       await sleep(IDLE_AFTER_MS)
       return { p50: readyMs, rss: child && rssMiB(child.pid), errors: 0 }
@@ -131,16 +154,16 @@ export const scenarios = (options: Options, closedLoop: ClosedLoop, tailRate: ()
 
   return [
     closed("json", "JSON, 1 connection", asks.json, 1),
-    closed("json", "JSON, 32 connections", asks.json, 32),
+    closed("json", JSON_32, asks.json, 32),
     closed("json", "JSON, 128 connections", asks.json, 128),
-    closed("stream", "64-chunk NDJSON, 32 connections", asks.stream, 32),
+    closed("stream", STREAM_32, asks.stream, 32),
     slow,
-    open("paced", `${PACED_RATE} req/s paced`, () => PACED_RATE, { metric: "p50", to: "direct", how: "added" }),
-    open("tail", `tail: ${TAIL_SHARE * 100} % of node-http's rate`, tailRate, {
-      metric: "p99",
+    open("paced", PACED, () => PACED_RATE, { metrics: ["p50", "p95"], to: "direct", how: "added" }),
+    open("tail", TAIL, tailRate, {
+      metrics: ["p99"],
       to: "node-http",
       how: "ratio",
     }),
     ready,
-  ].filter(({ group }) => options.only.includes(group))
+  ]
 }

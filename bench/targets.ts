@@ -68,8 +68,7 @@ const written = (name: string, text: string): string => {
 export const targets: ReadonlyArray<Target> = [
   {
     name: "llamero",
-    command: (port, upstream) =>
-      llamero(port, { LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits }),
+    command: (port, upstream) => llamero(port, { LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits }),
     ready: "/readyz",
     missing: llameroMissing,
   },
@@ -94,7 +93,7 @@ export const asShipped: Target = {
   missing: llameroMissing,
 }
 
-export const freePort = (): Promise<number> =>
+const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
       const address = server.address()
@@ -107,7 +106,7 @@ const answersOk = (url: string) =>
     .then(async (answer) => (await answer.arrayBuffer(), answer.status === 200), () => false)
 
 /** Resolves when `path` answers 200; rejects when the child ends before, or takes too long. */
-export const untilReady = async (port: number, path: string, child: Child | undefined): Promise<void> => {
+const untilReady = async (port: number, path: string, child: Child | undefined): Promise<void> => {
   const deadline = performance.now() + READY_WITHIN_MS
   while (!await answersOk(`http://127.0.0.1:${port}${path}`)) {
     const gone = child?.gone()
@@ -128,4 +127,11 @@ export const launch = async (target: Target, upstream: number, cores: string | u
     throw error
   }
   return { target, port, child, readyMs: performance.now() - began }
+}
+
+/** Resolves with its port. Pass the upstream its own core where there is one. */
+export const startUpstream = async (cores: string | undefined): Promise<number> => {
+  const port = await freePort()
+  await untilReady(port, "/api/version", start(node("upstream.ts", [port]), cores))
+  return port
 }

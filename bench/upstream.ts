@@ -74,7 +74,7 @@ createServer({ noDelay: true }, (socket) => {
     pending = bytes
     const headEnd = bytes.indexOf("\r\n\r\n")
     if (headEnd < 0) return
-    const head = bytes.latin1Slice(0, headEnd)
+    const head = bytes.toString("latin1", 0, headEnd)
     const body = frame(bytes, head, headEnd + 4)
     if (!body) return
     // Nobody pipelines here, so one request is all there is to read.

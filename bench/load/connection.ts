@@ -30,7 +30,7 @@ const answerReader = (events: Events) => {
     head = head!.length === 0 ? packet : Buffer.concat([head!, packet])
     const end = head.indexOf("\r\n\r\n")
     if (end < 0) return undefined
-    const text = head.latin1Slice(0, end)
+    const text = head.toString("latin1", 0, end)
     const length = /\r\ncontent-length: *(\d+)/i.exec(text)
     status = Number(text.slice(9, 12))
     chunked = length === null
@@ -45,8 +45,9 @@ const answerReader = (events: Events) => {
     const body = head === undefined ? packet : readHead(packet)
     if (body === undefined) return
     if (body.length > 0) events.data?.(body)
-    if (chunked) tail = (tail + body.latin1Slice(Math.max(0, body.length - LAST_CHUNK.length))).slice(-LAST_CHUNK.length)
-    else missing -= body.length
+    if (chunked) {
+      tail = (tail + body.toString("latin1", Math.max(0, body.length - LAST_CHUNK.length))).slice(-LAST_CHUNK.length)
+    } else missing -= body.length
     if (chunked ? tail === LAST_CHUNK : missing <= 0) {
       head = Buffer.alloc(0)
       events.answered?.(status)

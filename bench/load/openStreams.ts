@@ -8,7 +8,7 @@ export interface OpenStreamsAsk {
   readonly body: string
   readonly streams: number
   readonly seconds: number
-  /** Called four times a second while all streams are open. */
+  /** Called when all streams are open and four times a second from then on. */
   readonly observe: () => void
 }
 
@@ -46,6 +46,7 @@ export const openStreams = async ({ port, body, streams, seconds, observe }: Ope
 
     received.fill(0)
     const began = performance.now()
+    observe()
     while (performance.now() < began + seconds * 1000) {
       await sleep(250)
       observe()

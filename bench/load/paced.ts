@@ -3,7 +3,7 @@
  * was due. A proxy that pauses is charged for everyone who would have asked meanwhile (no coordinated omission).
  */
 import type { Socket } from "node:net"
-import { setImmediate as nextTurn } from "node:timers/promises"
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
 import { percentile } from "../statistics.ts"
 import type { Answered } from "./closedLoop.ts"
 import { open, post } from "./connection.ts"
@@ -26,11 +26,19 @@ const CONNECTIONS = 64
 const LEAD_IN_SECONDS = 0.5
 /** How long answers are waited for after the last request was due; what is missing then counts as that late. */
 const GRACE_MS = 2000
-/** Timers are whole milliseconds. This naps far shorter and, unlike spinning, leaves the core to the upstream beside it. */
+/** Timers are whole milliseconds and late by one, so they serve only while nothing is due for longer. */
+const TIMER_MS = 2.5
 const NAP_MS = 0.1
 
 const cell = new Int32Array(new SharedArrayBuffer(4))
-const nap = (ms: number) => ms > 0 && Atomics.wait(cell, 0, 0, Math.min(ms, NAP_MS))
+
+/** Waits, at most `ms`, for answers or for the next request to be due. */
+const rest = (ms: number): Promise<void> => {
+  if (ms > TIMER_MS) return sleep(1)
+  // A nap is far shorter than a timer, deaf to answers while it lasts, and leaves the core to the upstream as spinning would not.
+  if (ms > 0) Atomics.wait(cell, 0, 0, Math.min(ms, NAP_MS))
+  return nextTurn()
+}
 
 export const paced = async ({ port, body, rate, seconds }: PacedAsk): Promise<Answered> => {
   const request = post(port, body)
@@ -82,8 +90,7 @@ export const paced = async ({ port, body, rate, seconds }: PacedAsk): Promise<An
       line.carries = asked++
       line.socket.write(request)
     }
-    nap((asked < planned ? due(asked) : giveUp) - performance.now())
-    await nextTurn()
+    await rest((asked < planned ? due(asked) : giveUp) - performance.now())
     now = performance.now()
   }
   over = true

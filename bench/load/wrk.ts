@@ -22,7 +22,16 @@ export const wrk = (file: string): ClosedLoop => async ({ port, body, connection
   writeFileSync(path, script(body))
   const said = await output({
     file,
-    args: ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", path, `http://127.0.0.1:${port}/api/chat`],
+    args: [
+      "-t1",
+      `-c${connections}`,
+      `-d${seconds}s`,
+      "--timeout",
+      "10s",
+      "-s",
+      path,
+      `http://127.0.0.1:${port}/api/chat`,
+    ],
   })
   const result = JSON.parse(/^RESULT (.*)$/m.exec(said)?.[1] ?? "null")
   if (result === null) throw new Error(`wrk printed no result: ${said}`)

@@ -2,7 +2,8 @@
 import { Agent, createServer, request } from "node:http"
 
 const [port, upstream] = process.argv.slice(2).map(Number)
-const agent = new Agent({ keepAlive: true, noDelay: true, maxFreeSockets: 4096 })
+// Agents set TCP_NODELAY by themselves.
+const agent = new Agent({ keepAlive: true, maxFreeSockets: 4096 })
 
 createServer({ noDelay: true }, (incoming, reply) => {
   const call = request({

@@ -120,6 +120,8 @@ export interface Demand {
   readonly queueMillis: number | undefined
   /** Backends that an earlier attempt of the same request failed on. */
   readonly excluded: ReadonlyArray<string>
+  /** Whether the model must be in memory first; not so for a call that unloads it. */
+  readonly loads: boolean
 }
 
 /** The value of a header in a raw list, whatever its case; the first one where there are several. @category accessors @since 0.1.0 */

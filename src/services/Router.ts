@@ -41,4 +41,6 @@ export class Router extends Context.Service<Router, {
   readonly active: () => number
   /** From now on every request is refused as `Draining`; the ones under way go on. */
   readonly drain: Effect.Effect<void>
+  /** Whether `drain` has run: readiness says no from then on. */
+  readonly draining: () => boolean
 }>()("llamero/services/Router") {}

@@ -1,0 +1,59 @@
+/** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
+import { type Config, Duration, Effect, Layer, References } from "effect"
+import type { HttpServerError } from "effect/http"
+import process from "node:process"
+import * as NodeServer from "../src/layers/NodeServer.ts"
+import * as NodeTransport from "../src/layers/NodeTransport.ts"
+import * as OllamaApp from "../src/layers/OllamaApp.ts"
+import * as Settings from "../src/layers/Settings.ts"
+import * as Standard from "../src/layers/Standard.ts"
+import type { FleetError } from "../src/services/Fleet.ts"
+import { runMain } from "./support/main.ts"
+import * as Options from "./support/options.ts"
+import * as Place from "./support/place.ts"
+
+const banner = (url: string, { model, says }: Place.Place): string => `
+llamero listening on ${url}
+${says}
+
+  curl ${url}/api/chat -d '{"model":"${model}","messages":[{"role":"user","content":"Why is the sky blue?"}]}'
+  curl ${url}/api/tags
+`
+
+const server = (settings: Settings.Settings, place: Place.Place) =>
+  NodeServer.layer(OllamaApp.layer(), {
+    host: settings.host,
+    port: settings.port,
+    origins: settings.origins,
+    bodyBytesMax: settings.bodyLimit,
+    drainTimeout: Duration.millis(settings.drainMillis),
+    stallTimeout: Duration.millis(settings.stallMillis),
+  }).pipe(
+    Layer.provide(Standard.layer(Options.from(settings))),
+    Layer.provide(place.layer),
+  )
+
+const main = Effect.scoped(Effect.gen(function* () {
+  const settings = yield* Settings.config
+  for (const name of Settings.unknownNames(Object.keys(process.env))) console.warn(`llamero: ${name} is no setting`)
+  const place = yield* Place.choose(settings, NodeTransport.layer({ connectMillis: settings.connectMillis }))
+  yield* Effect.gen(function* () {
+    const { url } = yield* NodeServer.NodeServer
+    console.log(banner(url, place))
+    yield* Effect.never
+  }).pipe(
+    Effect.provide(server(settings, place)),
+    Effect.provideService(References.MinimumLogLevel, settings.logLevel),
+  )
+}))
+
+const why = (error: Config.ConfigError | FleetError | HttpServerError.ServeError): string => {
+  if (error._tag === "ConfigError") return Settings.explain(error)
+  if (error._tag === "FleetError") return error.message
+  const cause = error.cause as { readonly code?: string; readonly message?: string }
+  return cause.code === "EADDRINUSE"
+    ? "the port is taken; LLAMERO_PORT says which one to use (the default is 11435)"
+    : `cannot listen: ${cause.message}`
+}
+
+runMain(main, why)

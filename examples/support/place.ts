@@ -1,0 +1,71 @@
+/** Where requests go: the backends that the settings name, the Ollama on this machine, or a simulated one. */
+import { Effect, Layer } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
+import * as HttpOllamaApi from "../../src/layers/HttpOllamaApi.ts"
+import type { Settings } from "../../src/layers/Settings.ts"
+import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
+import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
+import * as StaticFleet from "../../src/layers/StaticFleet.ts"
+import type { Fleet, FleetError } from "../../src/services/Fleet.ts"
+import type { OllamaApi } from "../../src/services/OllamaApi.ts"
+import type { Transport } from "../../src/services/Transport.ts"
+
+export interface Place {
+  readonly layer: Layer.Layer<Fleet | OllamaApi | Transport, FleetError>
+  /** For the banner. */
+  readonly says: string
+  /** A model to try. */
+  readonly model: string
+}
+
+const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerGpu })
+
+const real = (urls: ReadonlyArray<string>, settings: Settings, transport: Layer.Layer<Transport>): Place => ({
+  layer: Layer.mergeAll(
+    StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))),
+    HttpOllamaApi.layer().pipe(Layer.provide(FetchHttpClient.layer)),
+    transport,
+  ),
+  says: `routing to ${urls.join(", ")}`,
+  model: "MODEL",
+})
+
+const simulated = (settings: Settings): Place => {
+  const url = "http://simulated-a100:11434"
+  const fleet = SimulatedFleet.layer({
+    [url]: {
+      gpus: ["80 GiB"],
+      models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral, SimulatedFleet.Model.embedder],
+      loadBandwidth: 4e9,
+      prefillRate: 5000,
+      decodeRate: 100,
+      parallelism: settings.parallelism,
+    },
+  })
+  return {
+    layer: Layer.mergeAll(
+      StaticFleet.layer([{ url, id: "simulated-a100", ...limits(settings) }]),
+      SimulatedOllamaApi.layer,
+      SimulatedTransport.layer,
+    ).pipe(Layer.provide(fleet)),
+    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing",
+    model: SimulatedFleet.Model.llama31.name,
+  }
+}
+
+const local = "http://127.0.0.1:11434"
+
+/** Long enough for a machine under load, short enough to start in time without one. */
+const answers = HttpClient.get(`${local}/api/version`).pipe(
+  Effect.map(({ status }) => status === 200),
+  Effect.timeout("700 millis"),
+  Effect.orElseSucceed(() => false),
+  Effect.provide(FetchHttpClient.layer),
+)
+
+export const choose = (settings: Settings, transport: Layer.Layer<Transport>): Effect.Effect<Place> => {
+  if (settings.backends.length > 0) return Effect.succeed(real(settings.backends, settings, transport))
+  if (settings.ollamaHost !== "") return Effect.succeed(real([settings.ollamaHost], settings, transport))
+  return Effect.map(answers, (found) => found ? real([local], settings, transport) : simulated(settings))
+}

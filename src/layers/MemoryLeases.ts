@@ -1,0 +1,261 @@
+/**
+ * Slots and pins counted in this process, and the live view over them.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect, Layer, Stream } from "effect"
+import { BackendHealth } from "../services/BackendHealth.ts"
+import { Breaker, type Permit } from "../services/Breaker.ts"
+import { type Backend, Fleet, type Member } from "../services/Fleet.ts"
+import type { BackendView, FleetView } from "../services/FleetView.ts"
+import { type Commit, type Lease, Leases } from "../services/Leases.ts"
+import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
+import type { Outcome } from "../services/Outcome.ts"
+import type { Candidate } from "../services/Plugin.ts"
+import type { Demand } from "../services/RoutedRequest.ts"
+import { type LoadError, Residency } from "../services/Residency.ts"
+import { type Refusal, refuse } from "../services/Refusal.ts"
+
+interface Sources {
+  readonly health: BackendHealth["Service"]
+  readonly breaker: Breaker["Service"]
+  readonly residency: Residency["Service"]
+  readonly catalog: ModelCatalog["Service"]
+  readonly clock: Clock.Clock
+}
+
+/** How much the latest first byte counts in the moving average. */
+const smoothing = 0.2
+
+/** One backend's counters; every other property asks the service that owns it, at the moment it is read. */
+class Slots implements BackendView {
+  member: Member["state"]
+  backend: Backend
+  streams = 0
+  lastLeaseAt = 0
+  firstByteMillis: number | undefined = undefined
+  readonly perModel = new Map<string, number>()
+  readonly sources: Sources
+  constructor(member: Member, sources: Sources) {
+    this.member = member.state
+    this.backend = member.backend
+    this.sources = sources
+  }
+  get health() {
+    return this.sources.health.status(this.backend.id).state
+  }
+  streamsOf(model: Model): number {
+    return this.perModel.get(model.key) ?? 0
+  }
+  residency(model: Model) {
+    return this.sources.residency.state(this.backend.id, model)
+  }
+  breaker(model: Model) {
+    return this.sources.breaker.state(this.backend.id, model.key)
+  }
+  owns(model: Model): boolean {
+    return model.owners.has(this.backend.id)
+  }
+  loadMillis(model: Model): number {
+    return this.sources.residency.loadMillis(this.backend.id, model)
+  }
+  full(model: Model): boolean {
+    return this.streams >= this.backend.streamsMax || this.streamsOf(model) >= this.backend.parallelism
+  }
+}
+
+class HeldLease implements Lease {
+  readonly backend: Backend
+  readonly demand: Demand
+  readonly slots: Slots
+  readonly permit: Permit
+  readonly freed: () => void
+  released = false
+  constructor(slots: Slots, demand: Demand, permit: Permit, freed: () => void) {
+    this.backend = slots.backend
+    this.demand = demand
+    this.slots = slots
+    this.permit = permit
+    this.freed = freed
+  }
+  readonly release = (outcome: Outcome): void => {
+    if (this.released) return
+    this.released = true
+    const { demand: { model }, slots } = this
+    slots.streams--
+    const left = slots.streamsOf(model) - 1
+    if (left > 0) slots.perModel.set(model.key, left)
+    else slots.perModel.delete(model.key)
+    if (outcome.kind === "success" && outcome.firstByteMillis !== undefined) {
+      const before = slots.firstByteMillis
+      slots.firstByteMillis = before === undefined
+        ? outcome.firstByteMillis
+        : before + smoothing * (outcome.firstByteMillis - before)
+    }
+    const { health, residency } = slots.sources
+    this.permit.record(outcome)
+    health.record(slots.backend.id, outcome)
+    if (outcome.kind === "success" && !model.remote) residency.touch(slots.backend.id, model)
+    this.freed()
+  }
+}
+
+const make = Effect.gen(function*() {
+  const fleet = yield* Fleet
+  const sources: Sources = {
+    health: yield* BackendHealth,
+    breaker: yield* Breaker,
+    residency: yield* Residency,
+    catalog: yield* ModelCatalog,
+    clock: yield* Clock.Clock
+  }
+  const { breaker, catalog, clock, health, residency } = sources
+  const known = new Map<string, Slots>()
+  let members: ReadonlyArray<Member> | undefined
+  let backends: ReadonlyArray<Slots> = []
+  let held = 0
+
+  /** Counters outlive a change of the fleet: a backend that comes back under its id still has its running streams. */
+  const current = (): ReadonlyArray<Slots> => {
+    const now = fleet.members()
+    if (now !== members) {
+      members = now
+      owners.clear()
+      backends = now.map((member) => {
+        const slots = known.get(member.backend.id) ?? new Slots(member, sources)
+        slots.member = member.state
+        slots.backend = member.backend
+        known.set(member.backend.id, slots)
+        return slots
+      })
+      for (const [id, slots] of known) if (!backends.includes(slots) && slots.streams === 0) known.delete(id)
+    }
+    return backends
+  }
+
+  const owners = new Map<string, ReadonlyArray<Slots>>()
+  let ownersVersion = -1
+  const view: FleetView = {
+    get backends() {
+      return current()
+    },
+    owners: (model) => {
+      const all = current()
+      if (ownersVersion !== catalog.version()) {
+        ownersVersion = catalog.version()
+        owners.clear()
+      }
+      let found = owners.get(model.key)
+      if (found === undefined) {
+        found = all.filter((slots) => slots.owns(model))
+        owners.set(model.key, found)
+      }
+      return found
+    },
+    find: (id) => current().find((slots) => slots.backend.id === id)
+  }
+
+  const listeners = new Set<() => void>()
+  const freed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const released = (): void => {
+    held--
+    freed()
+  }
+  const stops = [health.onChange(freed), breaker.onTransition(freed), residency.onChange(freed)]
+  yield* Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
+  yield* Effect.forkScoped(Stream.runForEach(fleet.changes, () => Effect.sync(freed)))
+
+  const take = (slots: Slots, demand: Demand): Lease | undefined => {
+    // The permit comes last: once it is taken, nothing else can say no, so a half-open trial is never taken in vain.
+    const permit = breaker.acquire(slots.backend.id, demand.model.key)
+    if (permit === undefined) return undefined
+    slots.streams++
+    slots.perModel.set(demand.model.key, slots.streamsOf(demand.model) + 1)
+    slots.lastLeaseAt = clock.currentTimeMillisUnsafe()
+    held++
+    return new HeldLease(slots, demand, permit, released)
+  }
+
+  const commit = (ranked: Iterable<Candidate>, demand: Demand): Commit => {
+    const { model } = demand
+    let busy = false
+    let loading = false
+    let considered = false
+    let broken: number | undefined
+    let failed: LoadError | undefined
+    let cold: Slots | undefined
+    for (const { view } of ranked) {
+      const slots = view as Slots
+      considered = true
+      const state = model.remote || !demand.loads ? "resident" : slots.residency(model)
+      if (state === "loading") {
+        loading = true
+      } else if (state === "resident") {
+        if (slots.full(model)) {
+          busy = true
+          continue
+        }
+        const lease = take(slots, demand)
+        if (lease !== undefined) return lease
+        if (slots.breaker(model) === "half-open") busy = true
+        else broken = Math.min(broken ?? Infinity, breaker.retryMillis(slots.backend.id, model.key))
+      } else if (state === "draining") {
+        busy = true
+      } else if (slots.breaker(model) === "open") {
+        broken = Math.min(broken ?? Infinity, breaker.retryMillis(slots.backend.id, model.key))
+      } else {
+        const failure = residency.failure(slots.backend.id, model)
+        if (failure !== undefined) failed ??= failure
+        else cold ??= slots
+      }
+    }
+    if (cold !== undefined) {
+      // A busy warm backend beats an idle cold one until the wait has cost as much as the load would.
+      const waited = clock.currentTimeMillisUnsafe() - demand.since
+      const worth = !loading && (!busy || (cold.streams === 0 && waited >= cold.loadMillis(model)))
+      if (worth) {
+        residency.request(cold.backend, model, { numCtx: demand.numCtx })
+        loading = true
+      }
+    }
+    if (busy) return "wait"
+    if (loading) return "loading"
+    if (broken !== undefined) return unavailable(`${model.key} is failing on every backend that has it`, broken)
+    if (failed !== undefined) return loadFailed(failed)
+    return considered
+      ? unavailable(`no backend can serve ${model.key} now`, undefined)
+      : unavailable(`no healthy backend has ${model.key}`, undefined)
+  }
+
+  return Leases.of({
+    view,
+    commit,
+    count: () => held,
+    onFree: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    }
+  })
+})
+
+const unavailable = (message: string, retryMillis: number | undefined): Refusal =>
+  refuse("NoBackend", message, {
+    retryAfter: retryMillis === undefined ? 5 : Math.max(1, Math.ceil(retryMillis / 1000))
+  })
+
+/** Ollama's own words about a load that failed are what its user needs; why a backend could not be reached is not the client's business. */
+const loadFailed = (error: LoadError): Refusal =>
+  error.status === undefined
+    ? refuse("BackendFailed", `${error.model} could not be loaded: no backend answered`, { retryAfter: 1 })
+    : refuse("LoadFailed", error.description, { status: error.status })
+
+/**
+ * Leases counted in memory: one process, one truth. Concurrency is bounded by `Backend.parallelism` for each model and `Backend.streamsMax` for the backend.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Leases, never, Fleet | BackendHealth | Breaker | Residency | ModelCatalog> = Layer
+  .effect(Leases, make)

@@ -1,0 +1,198 @@
+/**
+ * The listener of Node and Deno. Inference paths go straight to the router, one fiber each; everything else to the `HttpRouter` app.
+ *
+ * @since 0.1.0
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Clock, Context, Duration, Effect, Exit, Layer, Random, Schedule, Scope } from "effect"
+import { HttpRouter, HttpServerError } from "effect/http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { Router } from "../services/Router.ts"
+import * as Cors from "./edge/cors.ts"
+import { find } from "./edge/endpoints.ts"
+import { NodeExchange, type Shared } from "./edge/nodeExchange.ts"
+import { edgeHeaders } from "./edge/request.ts"
+import * as RequestId from "./edge/requestId.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Defaults to `127.0.0.1`. */
+  readonly host?: string | undefined
+  /** `0` takes a free one. Defaults to `11435`. */
+  readonly port?: number | undefined
+  /** Largest body, decoded, in bytes. Defaults to 64 MiB. */
+  readonly bodyBytesMax?: number | undefined
+  /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
+  readonly origins?: ReadonlyArray<string> | undefined
+  /** How long streams may go on after the scope closes. Defaults to 30 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+  /** A client that neither sends nor reads for so long is cut. Defaults to 60 seconds. */
+  readonly stallTimeout?: Duration.Input | undefined
+}
+
+/**
+ * A server that listens.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class NodeServer extends Context.Service<NodeServer, {
+  readonly host: string
+  readonly port: number
+  readonly url: string
+  /** Inference requests under way, from their head to the last byte of the answer. */
+  readonly active: () => number
+}>()("llamero/layers/NodeServer") {}
+
+/** A client is looked at so many times before it is cut. */
+const looks = 4
+
+const headersMillis = 20_000
+/** Of the whole request. Uploads that stall are cut much earlier, by the sweeper; a slow one may take its time. */
+const requestMillis = 30 * 60_000
+/** Longer than the usual 60 seconds of whatever stands in front, so that it is not we who close under a request. */
+const idleMillis = 75_000
+
+const listen = (server: Server, host: string, port: number) =>
+  Effect.callback<number, HttpServerError.ServeError>((resume) => {
+    const onError = (cause: Error) => resume(Effect.fail(new HttpServerError.ServeError({ cause })))
+    server.once("error", onError)
+    server.listen({ host, port, backlog: 4096 }, () => {
+      server.off("error", onError)
+      const address = server.address()
+      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
+    })
+  })
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Waits until `isIdle`, told by calls of `wake`. */
+const idleness = (isIdle: () => boolean) => {
+  let waiting: (() => void) | undefined
+  return {
+    wake: () => {
+      if (isIdle()) waiting?.()
+    },
+    wait: Effect.callback<void>((resume) => {
+      waiting = () => resume(Effect.void)
+      if (isIdle()) waiting()
+    }),
+  }
+}
+
+const make = Effect.fnUntraced(function*(other: Handle, otherScope: Scope.Closeable, options: Options) {
+  const clock = yield* Clock.Clock
+  const router = yield* Router
+  const context = yield* Effect.context<never>()
+  const cors = Cors.make(options.origins)
+  const nextId = RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36))
+  const bodyBytesMax = options.bodyBytesMax ?? 64 * 1024 * 1024
+  const active = new Set<NodeExchange>()
+  let others = 0
+  let draining = false
+  const idle = idleness(() => active.size === 0 && others === 0)
+  const shared: Shared = { clock, router, fork: Effect.runForkWith(context), bodyBytesMax, active, onIdle: idle.wake }
+
+  const pass = (request: IncomingMessage, response: ServerResponse, headers: ReadonlyArray<string>) => {
+    others++
+    response.once("close", () => {
+      others--
+      idle.wake()
+    })
+    for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i]!, headers[i + 1]!)
+    other(request, response)
+  }
+
+  const handle: Handle = (request, response) => {
+    if (draining) response.shouldKeepAlive = false
+    const headers = edgeHeaders(request.rawHeaders)
+    const id = nextId(headers.requestId)
+    const { origin } = headers
+    const allowed = origin === undefined ? undefined : cors.decide(origin, headers.host, request.method ?? "")
+    if (allowed?.status !== undefined) {
+      response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id]).end()
+      return
+    }
+    const endpoint = find(request.url ?? "")
+    const extra = allowed?.headers ?? []
+    if (endpoint === undefined) return pass(request, response, ["X-Request-Id", id, ...extra])
+    if (request.method === "POST") {
+      new NodeExchange(shared, request, response, endpoint, headers, id, extra)
+      return
+    }
+    response.writeHead(405, ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra])
+    response.end("405 method not allowed")
+  }
+
+  const server = createServer({
+    noDelay: true,
+    keepAlive: true,
+    keepAliveTimeout: idleMillis,
+    headersTimeout: headersMillis,
+    requestTimeout: requestMillis,
+    maxHeaderSize: 32 * 1024,
+  }, handle)
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    // Nobody need send what will be refused; the connection cannot be used again then.
+    if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) response.shouldKeepAlive = false
+    else response.writeContinue()
+    handle(request, response)
+  })
+
+  const drain = Effect.gen(function*() {
+    draining = true
+    server.close()
+    for (const { response } of active) if (!response.headersSent) response.shouldKeepAlive = false
+    yield* router.drain
+    yield* Effect.timeoutOrElse(idle.wait, {
+      duration: options.drainTimeout ?? "30 seconds",
+      orElse: () => Effect.void,
+    })
+    for (const exchange of [...active]) exchange.cut()
+    yield* Scope.close(otherScope, Exit.void)
+    server.closeAllConnections()
+  })
+
+  const host = options.host ?? "127.0.0.1"
+  const port = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
+  const stall = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / looks)
+  const sweep = Effect.sync(() => {
+    for (const exchange of [...active]) if (exchange.isStuck(looks)) exchange.cut()
+  })
+  yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(stall)))
+  const shown = host.includes(":") ? `[${host}]` : host
+  return NodeServer.of({ host, port, url: `http://${shown}:${port}`, active: () => active.size })
+})
+
+/**
+ * Serves a router and an app.
+ *
+ * **Details**
+ *
+ * When the scope closes: no new connections, new requests on old ones are refused, streams go on for `drainTimeout`, and then everything is closed.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Layer.Layer<
+  NodeServer,
+  HttpRouter.Request.Without<E> | HttpServerError.ServeError,
+  | Router
+  | Exclude<
+    | HttpRouter.Request.Without<R>
+    | Exclude<
+      HttpRouter.Request.Only<"Requires", R> | HttpRouter.Request.Only<"GlobalRequires", R>,
+      HttpRouter.GlobalProvided
+    >,
+    HttpRouter.HttpRouter
+  >
+> =>
+  Layer.effect(
+    NodeServer,
+    Effect.gen(function*() {
+      const routes = yield* HttpRouter.toHttpEffect(app)
+      const scope = yield* Scope.make()
+      const other = yield* NodeHttpServer.makeHandler(routes, { scope })
+      return yield* make(other as Handle, scope, options ?? {})
+    }),
+  ) as any

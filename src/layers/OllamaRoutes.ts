@@ -1,0 +1,190 @@
+/**
+ * What of Ollama's API is not inference and changes nothing, answered for the whole fleet: version, tags, ps, show, status and the `/v1/models` pair.
+ *
+ * @since 0.1.0
+ */
+import { ByteSize, Duration, Effect, Layer, Option, Schema } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { BackendHealth } from "../services/BackendHealth.ts"
+import type { Backend, Fleet } from "../services/Fleet.ts"
+import { ModelCatalog } from "../services/ModelCatalog.ts"
+import { canonical } from "../services/ModelName.ts"
+import { OllamaApi } from "../services/OllamaApi.ts"
+import type { Transport } from "../services/Transport.ts"
+import * as Fanout from "./routes/fanout.ts"
+import * as Respond from "./routes/respond.ts"
+import * as Rows from "./routes/rows.ts"
+import * as Version from "./routes/version.ts"
+
+const decoder = new TextDecoder()
+
+/** The lowest version in the fleet: what a client may rely on wherever its request goes. */
+const makeVersion = Effect.fnUntraced(function* (fanout: Fanout.Fanout, limit: Duration.Duration) {
+  const health = yield* BackendHealth
+  const api = yield* OllamaApi
+  const asked = (backend: Backend) => Effect.option(Effect.timeout(api.version(backend), limit))
+  return Effect.gen(function* () {
+    const known = fanout.backends().map((backend) => health.status(backend.id)).filter(({ state }) =>
+      state === "healthy"
+    )
+    let versions = known.flatMap(({ version }) => version === undefined ? [] : [version])
+    if (versions.length === 0) {
+      const answers = yield* Effect.forEach(fanout.backends(), asked, { concurrency: 32 })
+      versions = answers.flatMap(Option.toArray)
+    }
+    const version = Version.lowest(versions)
+    return version === undefined ? Respond.unreachable() : Respond.json(JSON.stringify({ version }))
+  })
+})
+
+interface List {
+  readonly path: string
+  readonly key: string
+  readonly id: (row: Rows.Row) => string
+  readonly rank: (row: Rows.Row) => number
+  readonly render: (rows: ReadonlyArray<Rows.Row>) => HttpServerResponse.HttpServerResponse
+  readonly failed: typeof Respond.error
+}
+
+const model = (row: Rows.Row): string => canonical(Rows.text(row, "model") || Rows.text(row, "name"))
+const joined = (rows: ReadonlyArray<Rows.Row>): string => rows.map((row) => row.text).join(",")
+
+/** Newest first. Where two backends have one name, the row is that of the one who changed it last. */
+const tags: List = {
+  path: "/api/tags",
+  key: "models",
+  id: model,
+  rank: (row) => Rows.millis(row, "modified_at"),
+  render: (rows) => Respond.json(`{"models":[${joined(rows)}]}`),
+  failed: Respond.error,
+}
+
+/**
+ * Latest expiry first, one row for each model: the row of the backend that keeps it longest. Sizes are not added up, since a sum would describe no runner
+ * that exists; memory on each backend is in `/metrics`.
+ */
+const ps: List = { ...tags, path: "/api/ps", rank: (row) => Rows.millis(row, "expires_at") }
+
+const openAiModels: List = {
+  path: "/v1/models",
+  key: "data",
+  id: (row) => canonical(Rows.text(row, "id")),
+  rank: (row) => typeof row.fields["created"] === "number" ? row.fields["created"] : 0,
+  // Ollama's own answer: `null`, not an empty list.
+  render: (rows) =>
+    Respond.json(
+      `{"object":"list","data":${rows.length === 0 ? "null" : `[${joined(rows)}]`}}`,
+      200,
+      "application/json",
+    ),
+  failed: Respond.errorOpenAi,
+}
+
+const merged = (fanout: Fanout.Fanout, list: List) =>
+  Effect.map(fanout.all(Fanout.get(list.path)), (answers) => {
+    const lists = answers.flatMap((answer) => {
+      const rows = Rows.read(decoder.decode(answer.body), list.key)
+      return rows === undefined ? [] : [rows]
+    })
+    return lists.length === 0 ? Respond.unreachable(list.failed) : list.render(Rows.union(lists, list.id, list.rank))
+  })
+
+const Named = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+
+/** The model that a body names, by the rules of Go's JSON: keys match whatever their case, `name` is the older spelling. */
+const modelOf = (body: string): string => {
+  const fields = Object.entries(Option.getOrElse(Schema.decodeUnknownOption(Named)(body), () => ({})))
+  const value = (key: string) => fields.find(([name, value]) => name.toLowerCase() === key && value !== "")?.[1]
+  const named = value("model") ?? value("name")
+  return typeof named === "string" ? named : ""
+}
+
+/** Owners first to last; where the catalog knows none, any backend, whose own words then say what is wrong. */
+const owners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string) =>
+  Effect.map(Effect.option(catalog.find(name)), (found): ReadonlyArray<Backend> => {
+    const backends = fanout.backends()
+    const owning = Option.isNone(found) ? [] : backends.filter((backend) => found.value.owners.has(backend.id))
+    return owning.length > 0 ? owning : backends
+  })
+
+const makeShow = Effect.fnUntraced(function* (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) {
+  const catalog = yield* ModelCatalog
+  const show = Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const body = yield* Effect.provideService(request.text, HttpIncomingMessage.MaxBodySize, bodyLimit)
+    const name = modelOf(body)
+    const asked = name === "" ? fanout.backends() : yield* owners(fanout, catalog, name)
+    const answer = yield* fanout.first(asked, {
+      method: "POST",
+      path: "/api/show",
+      headers: ["content-type", "application/json"],
+      body: new TextEncoder().encode(body),
+    })
+    return answer === undefined ? Respond.unreachable() : Fanout.passOn(answer)
+  })
+  return Effect.catchTag(show, "HttpServerError", ({ reason }) =>
+    Effect.succeed(
+      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+        ? Respond.error(413, `request body too large, the limit is ${bodyLimit} bytes`)
+        : Respond.error(400, "request body could not be read"),
+    ))
+})
+
+/** `/v1/models/:model`, from an owner. */
+const makeOpenAiModel = (fanout: Fanout.Fanout) =>
+  Effect.map(ModelCatalog, (catalog) =>
+    Effect.gen(function* () {
+      const { model = "" } = yield* HttpRouter.params
+      const answer = yield* fanout.first(
+        yield* owners(fanout, catalog, model),
+        Fanout.get(`/v1/models/${encodeURIComponent(model)}`),
+      )
+      return answer === undefined ? Respond.unreachable(Respond.errorOpenAi) : Fanout.passOn(answer)
+    }))
+
+/** Whether cloud models are switched off: as the first backend that answers has it. Older servers have no such call, and no cloud. */
+const status = (fanout: Fanout.Fanout) =>
+  Effect.map(
+    fanout.first(fanout.backends(), Fanout.get("/api/status")),
+    (answer) => answer === undefined ? Respond.unreachable() : Fanout.passOn(answer),
+  )
+
+/**
+ * Ollama's read-only routes over the fleet.
+ *
+ * **Details**
+ *
+ * Lists are unions by canonical model; a backend that does not answer in time is missing from them, and only when none answers is the answer 503. Rows are
+ * the bytes the backends sent.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: {
+  /** Longest wait for one backend's answer. Defaults to 5 seconds. */
+  readonly answerMax?: Duration.Input | undefined
+  /** Largest body of `/api/show`. Defaults to 64 MiB. */
+  readonly bodyLimit?: ByteSize.ByteSize | undefined
+}): Layer.Layer<
+  never,
+  never,
+  HttpRouter.HttpRouter | Fleet | BackendHealth | OllamaApi | ModelCatalog | Transport
+> =>
+  HttpRouter.use(Effect.fnUntraced(function* (router) {
+    const limit = Duration.fromInputUnsafe(options?.answerMax ?? "5 seconds")
+    const fanout = yield* Fanout.make(limit)
+    const version = yield* makeVersion(fanout, limit)
+    const show = yield* makeShow(fanout, options?.bodyLimit ?? ByteSize.mebibytes(64))
+    const openAiModel = yield* makeOpenAiModel(fanout)
+    const running = HttpServerResponse.text("Ollama is running", { contentType: "text/plain; charset=utf-8" })
+    yield* router.addAll([
+      ...Respond.on(["HEAD", "GET"], "/", running),
+      ...Respond.on(["HEAD", "GET"], "/api/version", version),
+      ...Respond.on(["HEAD", "GET"], "/api/tags", merged(fanout, tags)),
+      ...Respond.on(["GET"], "/api/ps", merged(fanout, ps)),
+      ...Respond.on(["GET"], "/api/status", status(fanout)),
+      ...Respond.on(["POST"], "/api/show", show),
+      ...Respond.on(["GET"], "/v1/models", merged(fanout, openAiModels)),
+      ...Respond.on(["GET"], "/v1/models/:model", openAiModel),
+    ])
+  }))

@@ -1,0 +1,318 @@
+/**
+ * The pipeline: guards, coalescing, admission, attempts, settled.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Clock, Context, Effect, Exit, Layer } from "effect"
+import { Admission } from "../services/Admission.ts"
+import { Coalescer } from "../services/Coalescer.ts"
+import { Leases } from "../services/Leases.ts"
+import { type Model, ModelCatalog, type ModelCatalogError } from "../services/ModelCatalog.ts"
+import type { Outcome } from "../services/Outcome.ts"
+import { Placement } from "../services/Placement.ts"
+import type { Guard, RetryPolicy, Verdict } from "../services/Plugin.ts"
+import { type Refusal, refuse } from "../services/Refusal.ts"
+import { type Attempt, type BackendAnswer, Relay } from "../services/Relay.ts"
+import type { ReplySink } from "../services/Reply.ts"
+import { Residency } from "../services/Residency.ts"
+import type { Demand, RoutedRequest } from "../services/RoutedRequest.ts"
+import { Router, type Settled } from "../services/Router.ts"
+import { RouterEvents } from "../services/RouterEvents.ts"
+import { TokenEstimator } from "../services/TokenEstimator.ts"
+import type { Call, Upstream } from "../services/Transport.ts"
+import { forwardHeaders } from "./edge/headers.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options<R = never> {
+  /** Run in this order, before a request is queued. Defaults to none. */
+  readonly guards?: ReadonlyArray<Guard<R>> | undefined
+  /** Defaults to giving up after the first attempt. */
+  readonly retry?: RetryPolicy | undefined
+}
+
+/** One request under way: what its event will tell. */
+class Run {
+  request: RoutedRequest
+  readonly reply: ReplySink
+  known = false
+  model: string
+  attempts = 0
+  backend: string | undefined = undefined
+  outcome: Outcome | undefined = undefined
+  queuedMillis = 0
+  readonly settledGuards: Array<(outcome: Outcome) => void> = []
+  constructor(request: RoutedRequest, reply: ReplySink) {
+    this.request = request
+    this.reply = reply
+    this.model = request.envelope.model
+  }
+  end(result: Settled["result"], status: number, refusal: Refusal | undefined): Settled {
+    return {
+      result,
+      status,
+      refusal,
+      outcome: this.outcome,
+      backend: this.backend,
+      attempts: this.attempts,
+      queuedMillis: this.queuedMillis
+    }
+  }
+}
+
+const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
+
+const make = <R>(options: Options<R>) =>
+  Effect.gen(function*() {
+    const admission = yield* Admission
+    const catalog = yield* ModelCatalog
+    const clock = yield* Clock.Clock
+    const coalescer = yield* Coalescer
+    const context = yield* Effect.context<R>()
+    const events = yield* RouterEvents
+    const leases = yield* Leases
+    const placement = yield* Placement
+    const relay = yield* Relay
+    const residency = yield* Residency
+    const tokens = yield* TokenEstimator
+    const guards = options.guards ?? []
+    const retry = options.retry ?? noRetry
+    let active = 0
+    let draining = false
+
+    /** Guards that answer with a plain value cost no step of the fiber. */
+    const guarded = (run: Run, from: number): Effect.Effect<void, Refusal> | undefined => {
+      for (let i = from; i < guards.length; i++) {
+        const verdict = guards[i]!.check(run.request)
+        if (Effect.isEffect(verdict)) {
+          return Effect.flatMap(
+            Effect.provideContext(verdict, context),
+            (later) => pass(run, later) ?? guarded(run, i + 1) ?? Effect.void
+          )
+        }
+        const refused = pass(run, verdict)
+        if (refused !== undefined) return refused
+      }
+      return undefined
+    }
+
+    const demandOf = (run: Run, model: Model): Demand => {
+      const { envelope, endpoint, ...request } = run.request
+      return {
+        id: request.id,
+        kind: endpoint.kind,
+        model,
+        numCtx: envelope.numCtx,
+        promptTokens: tokens.estimate(model.key, envelope.promptBytes),
+        bytes: request.body.length,
+        tenant: request.tenant,
+        priority: request.priority,
+        since: request.receivedAt,
+        queueMillis: request.queueMillis,
+        excluded: [],
+        loads: !unloads(run.request)
+      }
+    }
+
+    const attempt = (run: Run, call: Call, demand: Demand, reply: ReplySink): Effect.Effect<Settled, Refusal> => {
+      const { endpoint, envelope } = run.request
+      const expect = { streams: envelope.stream ?? endpoint.streamsByDefault, streamEnd: endpoint.streamEnd }
+      return Effect.flatMap(
+        admission.admit(
+          demand,
+          () => leases.commit(placement.rank(demand, leases.view), demand),
+          (lease) => {
+            run.attempts++
+            run.backend = lease.backend.id
+            run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
+            return relay.run(lease, call, expect, reply)
+          }
+        ),
+        (ended) => {
+          run.outcome = ended.outcome
+          if (ended._tag === "Answered") return Effect.succeed(answered(run, demand, ended))
+          events.publish({
+            _tag: "AttemptFailed",
+            at: clock.currentTimeMillisUnsafe(),
+            id: demand.id,
+            backend: run.backend!,
+            cause: ended.outcome.cause
+          })
+          return again(run, call, demand, reply, ended)
+        }
+      )
+    }
+
+    const answered = (run: Run, demand: Demand, ended: Attempt & { readonly _tag: "Answered" }): Settled => {
+      // What the call did to the backend's memory is known now, not only at the next reading.
+      if (ended.outcome.kind === "success" && keepsNothing(run.request)) residency.forget(run.backend!, demand.model)
+      if (ended.status === 404) residency.forget(run.backend!, demand.model)
+      return run.end("answered", ended.status, undefined)
+    }
+
+    const again = (
+      run: Run,
+      call: Call,
+      demand: Demand,
+      reply: ReplySink,
+      ended: Attempt & { readonly _tag: "Retry" }
+    ): Effect.Effect<Settled, Refusal> => {
+      const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, run.backend!] }
+      const failed = { demand, backend: run.backend!, outcome: ended.outcome, attempts: run.attempts }
+      const worth = placement.rank(elsewhere, leases.view).size > 0 &&
+        retry.decide(failed, clock.currentTimeMillisUnsafe()) === "elsewhere"
+      if (worth) return attempt(run, call, elsewhere, reply)
+      if (ended.answer === undefined) return Effect.fail(giveUp(demand, ended.outcome))
+      return Effect.sync(() => passOn(run, reply, ended.answer!))
+    }
+
+    const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
+      // Ollama's own "busy" says nothing of when to come back.
+      if (ended503(answer)) reply.annotate(["Retry-After", "1"])
+      reply.open(gone)
+      reply.head(answer.status, answer.rawHeaders)
+      reply.data(answer.body)
+      reply.end()
+      return run.end("answered", answer.status, undefined)
+    }
+
+    const routed = (run: Run): Effect.Effect<Settled, Refusal> => {
+      const refused = guarded(run, 0)
+      return refused === undefined ? placed(run) : Effect.flatMap(refused, () => placed(run))
+    }
+
+    const placed = (run: Run): Effect.Effect<Settled, Refusal> => {
+      const name = run.request.envelope.model
+      if (name === "" && run.request.endpoint.kind === "chat") return Effect.fail(refuse("BadRequest", "model is required"))
+      const model = catalog.peek(name)
+      if (model !== undefined) return led(run, model)
+      return Effect.flatMap(
+        Effect.mapError(catalog.find(name), (error) => notFound(error, name)),
+        (found) => led(run, found)
+      )
+    }
+
+    const led = (run: Run, model: Model): Effect.Effect<Settled, Refusal> => {
+      run.known = true
+      run.model = model.key
+      retry.seen(clock.currentTimeMillisUnsafe())
+      const { body, endpoint, headers, id } = run.request
+      const call: Call = { method: "POST", path: endpoint.upstreamPath, headers: forwardHeaders(headers, id), body }
+      return coalescer.join(
+        undefined,
+        demandOf(run, model),
+        run.reply,
+        (demand, reply) => attempt(run, call, demand, reply)
+      )
+    }
+
+    const settle = (run: Run, exit: Exit.Exit<Settled>): void => {
+      active--
+      const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
+      const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
+      for (const hear of run.settledGuards) hear(outcome)
+      const now = clock.currentTimeMillisUnsafe()
+      events.publish({
+        _tag: "RequestSettled",
+        at: now,
+        id: run.request.id,
+        route: run.request.endpoint.path,
+        kind: run.request.endpoint.kind,
+        model: run.model,
+        known: run.known,
+        tenant: run.request.tenant,
+        settled,
+        totalMillis: now - run.request.receivedAt,
+        bytesIn: run.request.body.length,
+        bytesOut: run.reply.bytes
+      })
+    }
+
+    const refusing = (run: Run, why: Refusal): Settled => {
+      run.reply.refuse(why)
+      return run.end("refused", why.status, why)
+    }
+
+    return Router.of({
+      active: () => active,
+      draining: () => draining,
+      drain: Effect.sync(() => {
+        draining = true
+      }),
+      route: (request, reply) =>
+        Effect.suspend(() => {
+          active++
+          const run = new Run(request, reply)
+          return Effect.onExit(
+            // Suspended once more, so that a plugin that throws is caught as one that dies.
+            Effect.catchCause(Effect.suspend(() => draining ? closing : routed(run)), (cause) => recovered(run, cause)),
+            (exit) => Effect.sync(() => settle(run, exit))
+          )
+        })
+    })
+
+    function recovered(run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> {
+      const why = Cause.findErrorOption(cause)
+      if (why._tag === "Some") return Effect.sync(() => refusing(run, why.value))
+      if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+      // Our own fault: the operator gets the cause, the client gets none of it.
+      return Effect.andThen(
+        Effect.logError(`request ${run.request.id} failed`, cause),
+        Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router")))
+      )
+    }
+  })
+
+const pass = (run: Run, verdict: Verdict): Effect.Effect<never, Refusal> | undefined => {
+  if (verdict._tag === "Refusal") return Effect.fail(verdict)
+  run.request = verdict.request
+  if (verdict.settled !== undefined) run.settledGuards.push(verdict.settled)
+  return undefined
+}
+
+/** Stands in for an upstream that has already ended. */
+const gone: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
+
+const ended503 = ({ rawHeaders, status }: BackendAnswer): boolean =>
+  status === 503 && !rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === "retry-after")
+
+const zero = /^"?-?0+(?:\.0*)?(?:ns|us|µs|ms|s|m|h)?"?$/
+
+/** `keep_alive: 0`, in any spelling: the backend drops the model after this call. */
+const keepsNothing = ({ envelope }: RoutedRequest): boolean =>
+  envelope.keepAlive !== undefined && zero.test(envelope.keepAlive)
+
+/** Asks for nothing but the model's removal from memory. */
+const unloads = (request: RoutedRequest): boolean => request.envelope.emptyPrompt && keepsNothing(request)
+
+const notFound = (error: ModelCatalogError, name: string): Refusal =>
+  error.reason._tag === "ModelMissing"
+    ? refuse("ModelNotFound", `model '${name}' not found`, { model: name })
+    : refuse("NoBackend", "no backend can be reached", { retryAfter: 5 })
+
+const giveUp = (demand: Demand, outcome: Outcome): Refusal =>
+  outcome.cause === "first-byte-timeout"
+    ? refuse("BackendFailed", `the backend of ${demand.model.key} did not answer in time`, { status: 504 })
+    : refuse("BackendFailed", `the backend of ${demand.model.key} failed before it answered`, { retryAfter: 1 })
+
+const closing = Effect.fail(refuse("Draining", "this router is shutting down", { retryAfter: 5 }))
+
+/** What the pipeline is made of. @category models @since 0.1.0 */
+export type Needs =
+  | Admission
+  | Coalescer
+  | Leases
+  | ModelCatalog
+  | Placement
+  | Relay
+  | Residency
+  | RouterEvents
+  | TokenEstimator
+
+/**
+ * A router over the deployer's layers.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <R = never>(options?: Options<R>): Layer.Layer<Router, never, Needs | R> =>
+  Layer.effect(Router, make(options ?? {}))

@@ -1,0 +1,194 @@
+/**
+ * Everything a deployer may set from the environment, with its default, in one table: what the reference server reads and what the README lists.
+ *
+ * @since 0.1.0
+ */
+import { Config, ConfigProvider, Effect } from "effect"
+import * as Parse from "./settings/parse.ts"
+
+/**
+ * One environment variable.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Variable<A> {
+  readonly name: string
+  readonly meaning: string
+  /** What a value must look like, in words: part of the error. */
+  readonly wanted: string
+  /** The default, as one would write it. */
+  readonly shown: string
+  readonly fallback: A
+  readonly parse: (text: string) => A | undefined
+}
+
+const of = <A>(
+  name: string,
+  meaning: string,
+  kind: { readonly wanted: string; readonly parse: (text: string) => A | undefined },
+  shown: string,
+  fallback = kind.parse(shown),
+): Variable<A> => {
+  if (fallback === undefined) throw new RangeError(`Settings: ${name} must have a default that reads, got ${shown}`)
+  return { name, meaning, wanted: kind.wanted, shown, fallback, parse: kind.parse }
+}
+
+const atLeast = (minimum: number) => ({ wanted: `a whole number of at least ${minimum}`, parse: Parse.whole(minimum) })
+const duration = { wanted: "a duration with its unit, such as 500ms, 30s or 5m", parse: Parse.millis }
+const size = { wanted: "a number of bytes, such as 67108864, 64MiB or 256MB", parse: Parse.bytes }
+const ratio = { wanted: "a number of at least 0", parse: Parse.decimal }
+const port = { wanted: "a port from 0 to 65535 (0: any free one)", parse: Parse.whole(0, 65_535) }
+const words = (wanted: string) => ({ wanted, parse: Parse.list })
+
+const urls = {
+  wanted: "addresses of Ollama servers with commas between, such as http://10.0.0.4:11434,10.0.0.5",
+  parse: (text: string): ReadonlyArray<string> | undefined => {
+    const found = Parse.list(text).map(Parse.ollamaUrl)
+    return found.length > 0 && found.every((url) => url !== undefined) ? found : undefined
+  },
+}
+const host = {
+  wanted: "the address of one Ollama server: host, host:port, :port or a URL",
+  parse: (text: string): string | undefined => Parse.ollamaUrl(text),
+}
+const address = {
+  wanted: "an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::",
+  parse: (text: string): string | undefined => /^[\w.:%-]+$/.test(text) ? text : undefined,
+}
+
+/** @category models @since 0.1.0 */
+export type Level = "All" | "Trace" | "Debug" | "Info" | "Warn" | "Error" | "Fatal" | "None"
+const levels: ReadonlyArray<Level> = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"]
+const level = {
+  wanted: `one of ${levels.join(", ")}`,
+  // `warning` is what most other programs call it.
+  parse: (text: string): Level | undefined =>
+    levels.find((level) => level.toLowerCase() === text.toLowerCase().replace(/^warning$/, "warn")),
+}
+
+/**
+ * The table.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const variables = {
+  backends: of("LLAMERO_BACKENDS", "The Ollama servers to route to", urls, "", []),
+  ollamaHost: of("OLLAMA_HOST", "The one Ollama server to route to, where LLAMERO_BACKENDS is not set", host, "", ""),
+  host: of("LLAMERO_HOST", "Address to listen on; 0.0.0.0 lets other machines in", address, "127.0.0.1"),
+  port: of("LLAMERO_PORT", "Port to listen on", port, "11435"),
+  parallelism: of(
+    "LLAMERO_PARALLELISM",
+    "Streams one model serves at a time: the servers' OLLAMA_NUM_PARALLEL",
+    atLeast(1),
+    "1",
+  ),
+  streamsPerGpu: of("LLAMERO_STREAMS_PER_GPU", "Streams over all models of one backend", atLeast(1), "8"),
+  queueCapacity: of("LLAMERO_QUEUE_CAPACITY", "Requests waiting for one model", atLeast(0), "128"),
+  queueBytes: of("LLAMERO_QUEUE_BYTES", "Bodies waiting, all models together", size, "256MiB"),
+  queueMillis: of("LLAMERO_QUEUE_DEADLINE", "Longest wait in a queue, loads under way apart", duration, "30s"),
+  connectMillis: of("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", duration, "5s"),
+  firstByteMillis: of("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", duration, "120s"),
+  gapMillis: of("LLAMERO_GAP_TIMEOUT", "Between two chunks of a stream", duration, "120s"),
+  answerMillis: of("LLAMERO_ANSWER_TIMEOUT", "For an answer that does not stream", duration, "10m"),
+  stallMillis: of("LLAMERO_STALL_TIMEOUT", "For a client that does not read", duration, "60s"),
+  loadMillis: of("LLAMERO_LOAD_TIMEOUT", "For the load of a model", duration, "300s"),
+  bodyLimit: of("LLAMERO_BODY_LIMIT", "Largest request body", size, "64MiB"),
+  drainMillis: of("LLAMERO_DRAIN_TIMEOUT", "For running streams to finish after SIGTERM", duration, "30s"),
+  attemptsMax: of("LLAMERO_ATTEMPTS", "Attempts for one request, the first included", atLeast(1), "3"),
+  retryRatio: of("LLAMERO_RETRY_RATIO", "Retries earned by each request", ratio, "0.2"),
+  retryPerSecond: of("LLAMERO_RETRY_PER_SECOND", "Retries a second that need no earning", ratio, "10"),
+  breakerFailures: of("LLAMERO_BREAKER_FAILURES", "Failures one after the other that open a breaker", atLeast(1), "5"),
+  breakerOpenMillis: of("LLAMERO_BREAKER_OPEN", "How long a breaker stays open at first", duration, "30s"),
+  breakerOpenMaxMillis: of("LLAMERO_BREAKER_OPEN_MAX", "How long at most, after doubling", duration, "5m"),
+  healthMillis: of("LLAMERO_HEALTH_INTERVAL", "Between two probes of a backend", duration, "5s"),
+  healthTimeoutMillis: of("LLAMERO_HEALTH_TIMEOUT", "For one probe", duration, "5s"),
+  prewarm: of(
+    "LLAMERO_PREWARM",
+    "Models to have in memory before the router is ready",
+    words("models with commas between"),
+    "",
+    [],
+  ),
+  origins: of(
+    "LLAMERO_ORIGINS",
+    "Origins of web pages to let in, beyond Ollama's own list",
+    words("origins with commas between"),
+    "",
+    [],
+  ),
+  logLevel: of("LLAMERO_LOG_LEVEL", "How much is logged", level, "Info"),
+}
+
+/** @category models @since 0.1.0 */
+export type Settings = {
+  readonly [K in keyof typeof variables]: (typeof variables)[K] extends Variable<infer A> ? A : never
+}
+
+/** What a router has where nothing is set. @category settings @since 0.1.0 */
+export const defaults = Object.fromEntries(
+  Object.entries(variables).map(([key, { fallback }]) => [key, fallback]),
+) as unknown as Settings
+
+const wrong = (name: string, text: string, wanted: string): Config.ConfigError =>
+  new Config.ConfigError(
+    new ConfigProvider.SourceError({ message: `${name}=${JSON.stringify(text)}: wants ${wanted}` }),
+  )
+
+/** An empty variable is one that is not set: compose files and shells make them by the dozen. */
+const read = <A>({ fallback, name, parse, wanted }: Variable<A>): Config.Config<A> =>
+  Config.mapEffect(Config.withDefault(Config.String(name), ""), (given): Effect.Effect<A, Config.ConfigError> => {
+    const text = given.trim()
+    if (text === "") return Effect.succeed(fallback)
+    const value = parse(text)
+    return value === undefined ? Effect.fail(wrong(name, text, wanted)) : Effect.succeed(value)
+  })
+
+const self = (settings: Settings) => (url: string): boolean => {
+  const { hostname, port } = new URL(url)
+  return Number(port) === settings.port && ["127.0.0.1", "localhost", "[::1]", settings.host].includes(hostname)
+}
+
+/** A shell that points its clients at llamero (`OLLAMA_HOST=127.0.0.1:11435`) may also start it: that must not make a loop. */
+const withoutLoop = (settings: Settings): Effect.Effect<Settings, Config.ConfigError> => {
+  const loop = settings.backends.find(self(settings))
+  if (loop !== undefined) {
+    return Effect.fail(wrong(variables.backends.name, loop, "backends other than this router itself"))
+  }
+  const toSelf = settings.ollamaHost !== "" && self(settings)(settings.ollamaHost)
+  return Effect.succeed(toSelf ? { ...settings, ollamaHost: "" } : settings)
+}
+
+/**
+ * The settings, from whatever `ConfigProvider` there is: the environment, unless a deployer says otherwise. Fails at the first value that does not read.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const config: Config.Config<Settings> = Config.mapEffect(
+  Config.all(
+    Object.fromEntries(Object.entries(variables).map(([key, variable]) => [key, read<unknown>(variable)])),
+  ) as unknown as Config.Config<Settings>,
+  withoutLoop,
+)
+
+/** One line for a person: which variable, what it holds, what is wanted. @category settings @since 0.1.0 */
+export const explain = (error: Config.ConfigError): string =>
+  error.cause._tag === "SourceError" ? error.cause.message : error.message
+
+/** Names that look like settings and are none: most likely typing errors. @category settings @since 0.1.0 */
+export const unknownNames = (names: Iterable<string>): ReadonlyArray<string> => {
+  const known = new Set(Object.values(variables).map(({ name }) => name))
+  return Array.from(names).filter((name) => name.startsWith("LLAMERO_") && !known.has(name)).sort()
+}
+
+/** The table in Markdown: the README's is compared with it. @category settings @since 0.1.0 */
+export const table = (): string =>
+  [
+    "| variable | default | meaning |",
+    "| --- | --- | --- |",
+    ...Object.values(variables).map(({ meaning, name, shown }) =>
+      `| \`${name}\` | ${shown && `\`${shown}\``} | ${meaning} |`
+    ),
+  ].join("\n")

@@ -1,0 +1,122 @@
+/**
+ * Cross-origin requests, decided as Ollama decides them: its built-in origins, and those a deployer adds.
+ *
+ * @since 0.1.0
+ */
+
+const builtIn = [
+  ...["localhost", "127.0.0.1", "0.0.0.0"].flatMap((host) => [
+    `http://${host}`,
+    `https://${host}`,
+    `http://${host}:*`,
+    `https://${host}:*`,
+  ]),
+  "app://*",
+  "file://*",
+  "tauri://*",
+  "vscode-webview://*",
+  "vscode-file://*",
+  "chrome-extension://*",
+  "moz-extension://*",
+  "safari-extension://*",
+  "safari-web-extension://*",
+  "ms-browser-extension://*",
+]
+
+const allowHeaders = [
+  "Authorization",
+  "Content-Type",
+  "User-Agent",
+  "Accept",
+  "X-Requested-With",
+  "X-Request-Id",
+  "X-Api-Key",
+  "OpenAI-Beta",
+  "Anthropic-Version",
+  "Anthropic-Beta",
+  "Anthropic-Dangerous-Direct-Browser-Access",
+  ...[
+    "Lang",
+    "Package-Version",
+    "Os",
+    "Arch",
+    "Retry-Count",
+    "Runtime",
+    "Runtime-Version",
+    "Async",
+    "Helper-Method",
+    "Poll-Helper",
+    "Custom-Poll-Interval",
+    "Timeout",
+  ].map((name) => `X-Stainless-${name}`),
+].join(",")
+
+const normal = (origin: string): ReadonlyArray<string> => [
+  "Access-Control-Allow-Origin",
+  origin,
+  "Access-Control-Expose-Headers",
+  "X-Request-Id,Retry-After",
+  ...(origin === "*" ? [] : ["Vary", "Origin"]),
+]
+
+const preflight = (origin: string): ReadonlyArray<string> => [
+  "Access-Control-Allow-Origin",
+  origin,
+  "Access-Control-Allow-Methods",
+  "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS",
+  "Access-Control-Allow-Headers",
+  allowHeaders,
+  "Access-Control-Max-Age",
+  "43200",
+  "Vary",
+  "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+]
+
+/**
+ * What is answered to an `Origin`: `headers` go with the answer; `status`, where there is one, is the whole answer (204 to a preflight, 403 to an origin that is not allowed).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Decision {
+  readonly status: 204 | 403 | undefined
+  readonly headers: ReadonlyArray<string>
+}
+
+/** @category models @since 0.1.0 */
+export interface Cors {
+  /** Call it only for requests that have an `Origin`. */
+  readonly decide: (origin: string, host: string | undefined, method: string) => Decision
+}
+
+const matches = (pattern: string, origin: string): boolean => {
+  const star = pattern.indexOf("*")
+  if (star < 0) return pattern === origin
+  const tail = pattern.slice(star + 1)
+  return origin.length >= pattern.length - 1 && origin.startsWith(pattern.slice(0, star)) && origin.endsWith(tail)
+}
+
+const disallowed: Decision = { status: 403, headers: [] }
+const sameOrigin: Decision = { status: undefined, headers: [] }
+
+/**
+ * The rules for a set of origins. One `*` in an origin stands for anything; `*` alone allows everybody.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (origins: ReadonlyArray<string> = []): Cors => {
+  const everybody = origins.includes("*")
+  const patterns = [...builtIn, ...origins].map((origin) => origin.toLowerCase())
+  return {
+    decide: (origin, host, method) => {
+      if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return sameOrigin
+      const lower = origin.toLowerCase()
+      if (!everybody && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
+      const allowed = everybody ? "*" : origin
+      return method === "OPTIONS"
+        ? { status: 204, headers: preflight(allowed) }
+        : { status: undefined, headers: normal(allowed) }
+    },
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * Walking JSON text in bytes without parsing it: where values end, what a short string says.
+ *
+ * Nothing here recurses, so nesting cannot overflow the stack, and nothing is read twice, so time is linear.
+ *
+ * @since 0.1.0
+ */
+import { Option } from "effect"
+
+/** @internal */
+export const quote = 0x22
+/** @internal */
+export const openBrace = 0x7b
+/** @internal */
+export const closeBrace = 0x7d
+/** @internal */
+export const openBracket = 0x5b
+/** @internal */
+export const closeBracket = 0x5d
+const backslash = 0x5c
+
+/** Returned by `valueEnd` when the text ends too early; a byte that cannot be there is returned as `-2 - index`. @internal */
+export const truncated = -1
+
+/** The first byte at or after `at` that is no white space. @internal */
+export const skipSpace = (bytes: Uint8Array, at: number): number => {
+  for (; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break
+  }
+  return at
+}
+
+/** How far a string is walked in JavaScript before the runtime's own search, faster on long ones, takes over. */
+const near = 64
+
+/** Just past the closing quote of the string whose first byte after the opening quote is `at`; `truncated` when there is none. @internal */
+export const stringEnd = (bytes: Uint8Array, at: number): number => {
+  for (;;) {
+    const until = Math.min(at + near, bytes.length)
+    for (; at < until; at++) {
+      const byte = bytes[at]
+      if (byte === quote) return at + 1
+      if (byte === backslash) at++
+    }
+    const found = bytes.indexOf(quote, at)
+    if (found < 0) return truncated
+    // An odd number of backslashes escapes the quote. Runs before different quotes never overlap: still linear.
+    let before = found - 1
+    while (before >= at && bytes[before] === backslash) before--
+    if (((found - before) & 1) === 1) return found + 1
+    at = found + 1
+  }
+}
+
+/** Brackets are counted, not matched: the backend rejects what does not match, and never acts on half of it. */
+const containerEnd = (bytes: Uint8Array, at: number): number => {
+  for (let depth = 1; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case quote:
+        at = stringEnd(bytes, at + 1) - 1
+        if (at < 0) return truncated
+        break
+      case openBrace:
+      case openBracket:
+        depth++
+        break
+      case closeBrace:
+      case closeBracket:
+        if (--depth === 0) return at + 1
+        break
+    }
+  }
+  return truncated
+}
+
+const literalEnd = (bytes: Uint8Array, at: number, literal: string): number => {
+  for (let i = 0; i < literal.length; i++) {
+    if (at + i >= bytes.length) return truncated
+    if (bytes[at + i] !== literal.charCodeAt(i)) return -2 - (at + i)
+  }
+  return at + literal.length
+}
+
+const isNumberByte = (byte: number) =>
+  (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x2b || byte === 0x65 || byte === 0x45
+
+/** Just past the value that starts at `at`, or a negative number: see `truncated`. @internal */
+export const valueEnd = (bytes: Uint8Array, at: number): number => {
+  const byte = bytes[at]
+  switch (byte) {
+    case undefined:
+      return truncated
+    case quote:
+      return stringEnd(bytes, at + 1)
+    case openBrace:
+    case openBracket:
+      return containerEnd(bytes, at + 1)
+    case 0x74:
+      return literalEnd(bytes, at, "true")
+    case 0x66:
+      return literalEnd(bytes, at, "false")
+    case 0x6e:
+      return literalEnd(bytes, at, "null")
+  }
+  if (byte !== 0x2d && (byte < 0x30 || byte > 0x39)) return -2 - at
+  while (at < bytes.length && isNumberByte(bytes[at]!)) at++
+  return at
+}
+
+/** Go's name of the kind of value that starts at `at`. @internal */
+export const kindAt = (bytes: Uint8Array, at: number): string => {
+  switch (bytes[at]) {
+    case quote:
+      return "string"
+    case openBrace:
+      return "object"
+    case openBracket:
+      return "array"
+    case 0x74:
+    case 0x66:
+      return "bool"
+    case 0x6e:
+      return "null"
+    default:
+      return "number"
+  }
+}
+
+const decoder = new TextDecoder()
+
+/** The text between two offsets. @internal */
+export const text = (bytes: Uint8Array, start: number, end: number): string => decoder.decode(bytes.subarray(start, end))
+
+/** @internal */
+export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  if (parts.length === 1) return parts[0]!
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** @internal */
+export const textOf = (parts: ReadonlyArray<Uint8Array>): string => decoder.decode(concat(parts))
+
+const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
+
+/** Strings seen before, so that the few model names in use are made once and keep their hash. Bounded, and worth nothing to fill. */
+const seen: Array<string> = new Array(256).fill("")
+const seenLengthMax = 128
+
+const isSeen = (known: string, bytes: Uint8Array, start: number, end: number) => {
+  if (known.length !== end - start) return false
+  for (let i = start; i < end; i++) if (known.charCodeAt(i - start) !== bytes[i]) return false
+  return true
+}
+
+/** The JSON string in the span (quotes included), unescaped; `undefined` when it is not one. @internal */
+export const readString = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+  let hash = end - start
+  for (let i = start + 1; i < end - 1; i++) {
+    const byte = bytes[i]!
+    // What Go does with a lone surrogate.
+    if (byte === backslash || byte >= 0x80 || byte < 0x20) {
+      const value = Option.getOrUndefined(parse(text(bytes, start, end)))
+      return typeof value === "string" ? value.toWellFormed() : undefined
+    }
+    hash = (Math.imul(hash, 31) + byte) | 0
+  }
+  if (end - start > seenLengthMax) return text(bytes, start + 1, end - 1)
+  const slot = hash & 255
+  const known = seen[slot]!
+  return isSeen(known, bytes, start + 1, end - 1) ? known : (seen[slot] = text(bytes, start + 1, end - 1))
+}

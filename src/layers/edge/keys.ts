@@ -1,0 +1,94 @@
+/**
+ * The keys of a body that are read, found in bytes whatever their case.
+ *
+ * @since 0.1.0
+ */
+import { readString } from "./json.ts"
+
+/** One bit each, so that a set of them is a number. @internal */
+export const model = 1
+/** @internal */
+export const stream = 2
+/** @internal */
+export const keepAlive = 4
+/** @internal */
+export const options = 8
+/** @internal */
+export const prompt = 16
+/** @internal */
+export const messages = 32
+/** @internal */
+export const input = 64
+/** @internal */
+export const system = 128
+/** @internal */
+export const suffix = 256
+/** @internal */
+export const tools = 512
+/** @internal */
+export const instructions = 1024
+/** Inside `options` only. @internal */
+export const numCtx = 2048
+/** The top-level ones. @internal */
+export const all = 2047
+
+const names: ReadonlyArray<readonly [number, string]> = [
+  [model, "model"],
+  [stream, "stream"],
+  [keepAlive, "keep_alive"],
+  [options, "options"],
+  [prompt, "prompt"],
+  [messages, "messages"],
+  [input, "input"],
+  [system, "system"],
+  [suffix, "suffix"],
+  [tools, "tools"],
+  [instructions, "instructions"],
+  [numCtx, "num_ctx"],
+]
+
+/** @internal */
+export const nameOf = (key: number): string => names.find(([bit]) => bit === key)?.[1] ?? ""
+
+/** Candidates by length; there are at most four of one length. */
+const byLength: ReadonlyArray<ReadonlyArray<readonly [number, string]> | undefined> = Array.from(
+  { length: 13 },
+  (_, length) => {
+    const some = names.filter(([, name]) => name.length === length)
+    return some.length > 0 ? some : undefined
+  },
+)
+
+/** The longest key when each of its characters is written as an escape, plus quotes. */
+const spanMax = 12 * 6 + 2
+
+const same = (bytes: Uint8Array, start: number, name: string): boolean => {
+  for (let i = 0; i < name.length; i++) {
+    const byte = bytes[start + i]!
+    if ((byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte) !== name.charCodeAt(i)) return false
+  }
+  return true
+}
+
+/** Go folds the long s and the Kelvin sign as well, so `optionſ` is `options` to Ollama. */
+const folded = (bytes: Uint8Array, start: number, end: number): number => {
+  const key = readString(bytes, start, end)?.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k")
+  return names.find(([, name]) => name === key)?.[0] ?? 0
+}
+
+/** Which key the JSON string in the span is (quotes included); `0` for any other. @internal */
+export const find = (bytes: Uint8Array, start: number, end: number): number => {
+  const length = end - start - 2
+  if (end - start > spanMax) return 0
+  for (let i = start + 1; i < end - 1; i++) {
+    const byte = bytes[i]!
+    if (byte === 0x5c || byte >= 0x80) return folded(bytes, start, end)
+  }
+  const candidates = byLength[length]
+  if (candidates === undefined) return 0
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!
+    if (same(bytes, start + 1, candidate[1])) return candidate[0]
+  }
+  return 0
+}

@@ -1,0 +1,116 @@
+/**
+ * From headers and bytes to the request that the router takes.
+ *
+ * @since 0.1.0
+ */
+import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
+import { canStream } from "./endpoints.ts"
+import { scan } from "./envelope.ts"
+import { rewrite } from "./splice.ts"
+
+/**
+ * The few headers that the edge itself reads.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EdgeHeaders {
+  contentLength: string | undefined
+  contentEncoding: string | undefined
+  contentType: string | undefined
+  origin: string | undefined
+  host: string | undefined
+  requestId: string | undefined
+}
+
+/**
+ * Picks them out of a raw list in one pass.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
+  const found: EdgeHeaders = {
+    contentLength: undefined,
+    contentEncoding: undefined,
+    contentType: undefined,
+    origin: undefined,
+    host: undefined,
+    requestId: undefined,
+  }
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!
+    // The length rules out most headers without touching their letters.
+    switch (name.length) {
+      case 4:
+        if (name.toLowerCase() === "host") found.host ??= raw[i + 1]
+        break
+      case 6:
+        if (name.toLowerCase() === "origin") found.origin ??= raw[i + 1]
+        break
+      case 12: {
+        const lower = name.toLowerCase()
+        if (lower === "content-type") found.contentType ??= raw[i + 1]
+        else if (lower === "x-request-id") found.requestId ??= raw[i + 1]
+        break
+      }
+      case 14:
+        if (name.toLowerCase() === "content-length") found.contentLength ??= raw[i + 1]
+        break
+      case 16:
+        if (name.toLowerCase() === "content-encoding") found.contentEncoding ??= raw[i + 1]
+        break
+    }
+  }
+  return found
+}
+
+/** Whose requests those are that no guard has given to a tenant. */
+const nobody = "default"
+
+/**
+ * A body scanned and made a request, or what is wrong with it.
+ *
+ * **Details**
+ *
+ * The brief's endpoint does not stream by default and Ollama's generate does, so `stream` is put into the body where the client left it out.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  id: string,
+  endpoint: Endpoint,
+  headers: ReadonlyArray<string>,
+  contentType: string | undefined,
+  body: Uint8Array,
+  now: number,
+): RoutedRequest | Refusal => {
+  const envelope = scan(body, endpoint, contentType)
+  if ("_tag" in envelope) return envelope
+  if (envelope.model === "") return refuse("ModelNotFound", "model '' not found", { model: "" })
+  const sent = endpoint.dialect === "brief" && envelope.stream === undefined
+    ? rewrite(body, envelope, endpoint, { stream: endpoint.streamsByDefault })
+    : { body, envelope }
+  return {
+    id,
+    endpoint,
+    headers,
+    body: sent.body,
+    envelope: sent.envelope,
+    tenant: nobody,
+    priority: "default",
+    receivedAt: now,
+  }
+}
+
+/**
+ * Whether the answer will come in records. Ollama answers a load or unload call whole, even where it was asked to stream.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const streams = ({ endpoint, envelope }: RoutedRequest): boolean =>
+  canStream(endpoint) && (envelope.stream ?? endpoint.streamsByDefault) &&
+  !(envelope.emptyPrompt && endpoint.dialect === "native")

@@ -1,0 +1,143 @@
+/**
+ * Rewrites of a body by splice: the bytes around a changed value stay as the client sent them.
+ *
+ * @since 0.1.0
+ */
+import type { Endpoint, Envelope, Span } from "../../services/RoutedRequest.ts"
+import { optionsBrace } from "./envelope.ts"
+import { openBrace, quote } from "./json.ts"
+
+/**
+ * What to change; what is absent stays.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Changes {
+  readonly model?: string | undefined
+  readonly stream?: boolean | undefined
+  /** `null` takes it away (Ollama reads `null` as absent). */
+  readonly numCtx?: number | null | undefined
+  /** Raw JSON: `-1`, `"5m"`; `null` takes it away. */
+  readonly keepAlive?: string | null | undefined
+}
+
+/**
+ * A body and the envelope that goes with it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Rewritten {
+  readonly body: Uint8Array
+  readonly envelope: Envelope
+}
+
+interface Edit {
+  readonly field: "modelSpan" | "streamSpan" | "numCtxSpan" | "keepAliveSpan"
+  readonly span: Span
+  /** Bytes before the value, where a key is added with it. */
+  readonly before: string
+  readonly value: string
+  readonly after: string
+}
+
+const encoder = new TextEncoder()
+
+const added = (body: Uint8Array, brace: number, field: Edit["field"], before: string, value: string, close = ""): Edit => {
+  const next = body.subarray(brace + 1).find((byte) => byte > 0x20)
+  return { field, span: { start: brace + 1, end: brace + 1 }, before, value, after: next === 0x7d ? close : `${close},` }
+}
+
+const replaced = (field: Edit["field"], span: Span, value: string): Edit => ({ field, span, before: "", value, after: "" })
+
+const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, changes: Changes): Array<Edit> => {
+  const edits: Array<Edit> = []
+  const top = body.indexOf(openBrace)
+  const set = (field: Edit["field"], span: Span | undefined, key: string, value: string | null) => {
+    if (span !== undefined) edits.push(replaced(field, span, value ?? "null"))
+    else if (value !== null) edits.push(added(body, top, field, `"${key}":`, value))
+  }
+  if (changes.model !== undefined) {
+    const span = envelope.modelSpan
+    // In a form the value stands bare.
+    const bare = span !== undefined && body[span.start] !== quote
+    set("modelSpan", span, "model", bare ? changes.model : JSON.stringify(changes.model))
+  }
+  if (changes.stream !== undefined) set("streamSpan", envelope.streamSpan, "stream", String(changes.stream))
+  if (changes.keepAlive !== undefined) set("keepAliveSpan", envelope.keepAliveSpan, "keep_alive", changes.keepAlive)
+  const numCtx = changes.numCtx
+  if (numCtx === null || (numCtx !== undefined && envelope.numCtxSpan !== undefined)) {
+    set("numCtxSpan", envelope.numCtxSpan, "", numCtx === null ? null : String(numCtx))
+  } else if (numCtx !== undefined) {
+    const brace = optionsBrace(body, endpoint)
+    edits.push(
+      brace < 0
+        ? added(body, top, "numCtxSpan", `"options":{"num_ctx":`, String(numCtx), "}")
+        : added(body, brace, "numCtxSpan", `"num_ctx":`, String(numCtx)),
+    )
+  }
+  return edits.sort((a, b) => a.span.start - b.span.start)
+}
+
+/**
+ * Applies changes. The body is copied once; with nothing to change it is the same one.
+ *
+ * @category rewriting
+ * @since 0.1.0
+ */
+export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, changes: Changes): Rewritten => {
+  const edits = editsOf(body, envelope, endpoint, changes)
+  if (edits.length === 0) return { body, envelope }
+  const parts: Array<Uint8Array> = []
+  const spans: Partial<Record<Edit["field"], Span | undefined>> = {}
+  const moved = (at: number) => {
+    let by = 0
+    for (const edit of edits) {
+      if (edit.span.end <= at) {
+        by += encoder.encode(edit.before + edit.value + edit.after).length - (edit.span.end - edit.span.start)
+      }
+    }
+    return at + by
+  }
+  for (const field of ["modelSpan", "streamSpan", "numCtxSpan", "keepAliveSpan"] as const) {
+    const span = envelope[field]
+    if (span !== undefined) spans[field] = { start: moved(span.start), end: moved(span.end) }
+  }
+  let from = 0
+  let length = 0
+  const push = (part: Uint8Array) => {
+    parts.push(part)
+    length += part.length
+  }
+  for (const edit of edits) {
+    push(body.subarray(from, edit.span.start))
+    push(encoder.encode(edit.before))
+    const start = length
+    push(encoder.encode(edit.value))
+    spans[edit.field] = edit.value === "null" ? undefined : { start, end: length }
+    push(encoder.encode(edit.after))
+    from = edit.span.end
+  }
+  push(body.subarray(from))
+  const made = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    made.set(part, at)
+    at += part.length
+  }
+  return { body: made, envelope: changed(envelope, spans, changes) }
+}
+
+const changed = (
+  envelope: Envelope,
+  spans: Partial<Record<Edit["field"], Span | undefined>>,
+  changes: Changes,
+): Envelope => ({
+  ...envelope,
+  ...spans,
+  model: changes.model ?? envelope.model,
+  stream: changes.stream ?? envelope.stream,
+  keepAlive: changes.keepAlive === undefined ? envelope.keepAlive : changes.keepAlive ?? undefined,
+  numCtx: changes.numCtx === undefined ? envelope.numCtx : changes.numCtx ?? undefined,
+})

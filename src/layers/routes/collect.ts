@@ -1,0 +1,91 @@
+/**
+ * One small call to one backend, answered whole. Through the `Transport`, so that it works wherever requests do, without a second HTTP client.
+ *
+ * @since 0.1.0
+ */
+import { Duration, Effect } from "effect"
+import type { Backend } from "../../services/Fleet.ts"
+import { type Call, type Transport, TransportError, type Upstream } from "../../services/Transport.ts"
+
+/**
+ * An answer read to its end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Collected {
+  readonly backend: Backend
+  readonly status: number
+  /** Alternating names and values, as they came. */
+  readonly rawHeaders: ReadonlyArray<string>
+  readonly body: Uint8Array
+}
+
+/** A merged list of thousands of models is about a megabyte; what is far above is not an answer of Ollama's. */
+const bytesMax = 32 * 1024 * 1024
+
+const join = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
+  if (chunks.length === 1) return chunks[0]!
+  const whole = new Uint8Array(size)
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, offset)
+    offset += chunk.length
+  }
+  return whole
+}
+
+/**
+ * Sends a call and waits for its whole answer; interruption and the time limit abort it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const collect = (
+  transport: Transport["Service"],
+  backend: Backend,
+  call: Call,
+  limit: Duration.Duration,
+): Effect.Effect<Collected, TransportError> =>
+  Effect.callback<Collected, TransportError>((resume) => {
+    let upstream: Upstream | undefined
+    let status = 0
+    let size = 0
+    let rawHeaders: ReadonlyArray<string> = []
+    const chunks: Array<Uint8Array> = []
+    transport.send(backend, call, {
+      open: (opened) => void (upstream = opened),
+      head: (code, headers) => {
+        status = code
+        rawHeaders = headers
+      },
+      data: (chunk) => {
+        size += chunk.length
+        chunks.push(chunk)
+        if (size <= bytesMax) return
+        upstream?.abort()
+        resume(Effect.fail(
+          new TransportError({
+            reason: "Protocol",
+            backend: backend.id,
+            description: `answer above ${bytesMax} bytes`,
+          }),
+        ))
+      },
+      end: () => resume(Effect.succeed({ backend, status, rawHeaders, body: join(chunks, size) })),
+      fail: (error) => resume(Effect.fail(error)),
+    })
+    return Effect.sync(() => upstream?.abort())
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: limit,
+      orElse: () =>
+        Effect.fail(
+          new TransportError({
+            reason: "Timeout",
+            backend: backend.id,
+            description: `no whole answer to ${call.path} within ${Duration.format(limit)}`,
+          }),
+        ),
+    }),
+  )

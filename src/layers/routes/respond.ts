@@ -1,0 +1,56 @@
+/**
+ * Answers in Ollama's own shapes, for what llamero says itself.
+ *
+ * @since 0.1.0
+ */
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+
+/** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
+export const nativeJson = "application/json; charset=utf-8"
+
+/** JSON text as it is. @category constructors @since 0.1.0 */
+export const json = (text: string, status = 200, contentType = nativeJson): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(text, { status, contentType })
+
+/** `{"error":"…"}`. @category constructors @since 0.1.0 */
+export const error = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
+  json(JSON.stringify({ error: message }), status)
+
+/** OpenAI's shape of the same, as Ollama fills it in. @category constructors @since 0.1.0 */
+export const errorOpenAi = (status: number, message: string): HttpServerResponse.HttpServerResponse => {
+  const type = status === 400 ? "invalid_request_error" : status === 404 ? "not_found_error" : "api_error"
+  return json(JSON.stringify({ error: { message, type, param: null, code: null } }), status, "application/json")
+}
+
+/** No backend answered. Retrying soon is right: health is probed every few seconds. @category constructors @since 0.1.0 */
+export const unreachable = (
+  make: (status: number, message: string) => HttpServerResponse.HttpServerResponse = error,
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeader(make(503, "no backend can be reached, please try again"), "retry-after", "5")
+
+const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] as const
+
+/** What a route may be asked with. @category models @since 0.1.0 */
+export type Method = (typeof methods)[number]
+
+/**
+ * A handler under some methods of a path, and Ollama's answer to all others: 405 with `Allow`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const on = <E = never, R = never>(
+  allowed: ReadonlyArray<Method>,
+  path: HttpRouter.PathInput,
+  handler: HttpServerResponse.HttpServerResponse | Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+): ReadonlyArray<HttpRouter.Route<E, Exclude<R, HttpRouter.Provided>>> => {
+  const refused = HttpServerResponse.text("405 method not allowed", {
+    status: 405,
+    contentType: "text/plain",
+    headers: { allow: allowed.join(", ") },
+  })
+  return methods.map((method) =>
+    HttpRouter.route(method, path, allowed.includes(method) ? handler : Effect.succeed(refused))
+  )
+}

@@ -1,0 +1,69 @@
+/**
+ * Readers of what people write in environment variables. Each answers `undefined` to what it cannot read.
+ *
+ * @since 0.1.0
+ */
+import { ByteSize, Option } from "effect"
+
+/** `1`, `12000`; not `1.5`, `0x10` or `1e3`. @category parsing @since 0.1.0 */
+export const whole = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => (text: string): number | undefined => {
+  if (!/^\d+$/.test(text)) return undefined
+  const value = Number(text)
+  return value >= minimum && value <= maximum ? value : undefined
+}
+
+/** `0.2`, `10`. @category parsing @since 0.1.0 */
+export const decimal = (text: string): number | undefined => /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Go's durations, as Ollama takes them (`500ms`, `30s`, `1m30s`), and Effect's (`30 seconds`), in milliseconds and above zero. @category parsing @since 0.1.0 */
+export const millis = (text: string): number | undefined => {
+  const short = text.toLowerCase()
+    .replace(/\s*(milliseconds?|millis?)\b/g, "ms").replace(/\s*seconds?\b/g, "s")
+    .replace(/\s*minutes?\b/g, "m").replace(/\s*hours?\b/g, "h").replace(/\s+/g, "")
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(short)) return undefined
+  let total = 0
+  for (const [, value, unit] of short.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) total += Number(value) * units[unit!]!
+  return total > 0 ? Math.round(total) : undefined
+}
+
+/** `64MiB`, `256 MB`, or a bare number of bytes. @category parsing @since 0.1.0 */
+export const bytes = (text: string): number | undefined => {
+  const size = ByteSize.fromString(/^\d+$/.test(text) ? `${text} B` : text)
+  return Option.getOrUndefined(Option.flatMap(size, ByteSize.toNumber))
+}
+
+/** Parts between commas, without the empty ones. @category parsing @since 0.1.0 */
+export const list = (text: string): ReadonlyArray<string> =>
+  text.split(",").map((part) => part.trim()).filter((part) => part !== "")
+
+const authority = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/?#[\]@]*))(?::(\d+))?$/
+const bareIpv6 = /^[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7}$/
+const everywhere: Readonly<Record<string, string>> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" }
+
+/**
+ * A backend's URL from any spelling that Ollama's own clients take in `OLLAMA_HOST`.
+ *
+ * **Details**
+ *
+ * `host`, `host:port`, `:port`, `http://host`, `https://host/prefix`, `[::1]:11434`, in quotes or not. Without a scheme the port is 11434; with one it is the
+ * scheme's own, as in Ollama. An address that means "all interfaces" is a place to listen, not to call, so it becomes the loopback one.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const ollamaUrl = (text: string): string | undefined => {
+  const bare = text.trim().replace(/^["']+|["']+$/g, "")
+  const [, scheme, rest = ""] = /^(?:(\w+):\/\/)?(.*)$/.exec(bare) ?? []
+  if (bare === "" || rest === "" || (scheme !== undefined && scheme !== "http" && scheme !== "https")) return undefined
+  const slash = rest.indexOf("/")
+  const path = slash < 0 ? "" : rest.slice(slash).replace(/\/+$/, "")
+  const place = slash < 0 ? rest : rest.slice(0, slash)
+  const [, ipv6, name = "", digits] = authority.exec(bareIpv6.test(place) ? `[${place}]` : place) ?? [undefined]
+  if (ipv6 === undefined && name === "" && digits === undefined) return undefined
+  const host = everywhere[ipv6 ?? name] ?? ipv6 ?? name
+  const port = digits ?? (scheme === "http" ? "80" : scheme === "https" ? "443" : "11434")
+  const url = `${scheme ?? "http"}://${host.includes(":") ? `[${host}]` : host}:${port}${path}`
+  return URL.canParse(url) && Number(port) >= 1 ? new URL(url).origin + path : undefined
+}

@@ -1,0 +1,285 @@
+/**
+ * JSON as Go's `encoding/json` reads it: whatever follows the first value is ignored, and the error texts are Go's.
+ *
+ * @since 0.1.0
+ */
+import { Result } from "effect"
+
+/** A value, or Go's complaint. */
+type Parsed = Result.Result<unknown, string>
+
+class Reader {
+  readonly text: string
+  at = 0
+  problem: string | undefined = undefined
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  space(): void {
+    while (this.at < this.text.length) {
+      const code = this.text.charCodeAt(this.at)
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return
+      this.at++
+    }
+  }
+
+  fail(context: string): undefined {
+    this.problem ??= this.at >= this.text.length
+      ? "unexpected EOF"
+      : `invalid character ${quote(this.text[this.at] ?? "")} ${context}`
+    return undefined
+  }
+
+  past<A>(made: A): A {
+    this.at++
+    return made
+  }
+
+  value(): unknown {
+    this.space()
+    const char = this.text[this.at]
+    if (char === "{") return this.object()
+    if (char === "[") return this.array()
+    if (char === '"') return this.string()
+    if (char === "t") return this.word("true", true)
+    if (char === "f") return this.word("false", false)
+    if (char === "n") return this.word("null", null)
+    if (char !== undefined && /[-\d]/.test(char)) return this.number()
+    return this.fail("looking for beginning of value")
+  }
+
+  object(): unknown {
+    const made: Record<string, unknown> = {}
+    this.at++
+    this.space()
+    if (this.text[this.at] === "}") return this.past(made)
+    while (true) {
+      this.space()
+      if (this.text[this.at] !== '"') return this.fail("looking for beginning of object key string")
+      const key = this.string()
+      if (this.problem !== undefined) return
+      this.space()
+      if (this.text[this.at] !== ":") return this.fail("after object key")
+      this.at++
+      const value = this.value()
+      if (this.problem !== undefined) return
+      Object.defineProperty(made, key as string, { value, enumerable: true, writable: true, configurable: true })
+      this.space()
+      const next = this.text[this.at]
+      if (next !== "," && next !== "}") return this.fail("after object key:value pair")
+      this.at++
+      if (next === "}") return made
+    }
+  }
+
+  array(): unknown {
+    const made: Array<unknown> = []
+    this.at++
+    this.space()
+    if (this.text[this.at] === "]") return this.past(made)
+    while (true) {
+      made.push(this.value())
+      if (this.problem !== undefined) return
+      this.space()
+      const next = this.text[this.at]
+      if (next !== "," && next !== "]") return this.fail("after array element")
+      this.at++
+      if (next === "]") return made
+    }
+  }
+
+  string(): string | undefined {
+    let made = ""
+    this.at++
+    while (true) {
+      const from = this.at
+      while (this.at < this.text.length) {
+        const code = this.text.charCodeAt(this.at)
+        if (code === 0x22 || code === 0x5c || code < 0x20) break
+        this.at++
+      }
+      made += this.text.slice(from, this.at)
+      const char = this.text[this.at]
+      if (char === '"') return this.past(made)
+      if (char !== "\\") return this.fail("in string literal")
+      const escape = this.text[++this.at]
+      const simple = escape === undefined ? undefined : escapes[escape]
+      if (simple !== undefined) made += simple
+      else if (escape !== "u") return this.fail("in string escape code")
+      else {
+        for (let digit = 1; digit <= 4; digit++) {
+          this.at++
+          if (!/[\da-fA-F]/.test(this.text[this.at] ?? "")) return this.fail("in \\u hexadecimal character escape")
+        }
+        made += String.fromCharCode(parseInt(this.text.slice(this.at - 3, this.at + 1), 16))
+      }
+      this.at++
+    }
+  }
+
+  word(word: string, value: unknown): unknown {
+    for (let index = 1; index < word.length; index++) {
+      this.at++
+      if (this.text[this.at] !== word[index]) return this.fail(`in literal ${word} (expecting '${word[index]}')`)
+    }
+    this.at++
+    return value
+  }
+
+  number(): unknown {
+    const match = /-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+    match.lastIndex = this.at
+    const found = match.exec(this.text)
+    if (found === null) {
+      this.at++
+      return this.fail("in numeric literal")
+    }
+    this.at = match.lastIndex
+    if (this.text[this.at] === ".") {
+      this.at++
+      return this.fail("after decimal point in numeric literal")
+    }
+    return Number(found[0])
+  }
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+}
+
+const quote = (char: string): string =>
+  char === "'" ? `'\\''` : char === '"' ? `'"'` : `'${JSON.stringify(char).slice(1, -1)}'`
+
+/**
+ * The first JSON value of a text.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const parse = (text: string): Parsed => {
+  const reader = new Reader(text)
+  reader.space()
+  if (reader.at >= text.length) return Result.fail("EOF")
+  const value = reader.value()
+  return reader.problem === undefined ? Result.succeed(value) : Result.fail(reader.problem)
+}
+
+/** Go's words for the kinds of JSON values. */
+const kindOf = (value: unknown): string =>
+  typeof value === "boolean"
+    ? "bool"
+    : Array.isArray(value)
+    ? "array"
+    : value === null
+    ? "null"
+    : typeof value === "object"
+    ? "object"
+    : typeof value
+
+/**
+ * The Go type of a field; `any` takes everything.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type GoType =
+  | "string"
+  | "bool"
+  | "*bool"
+  | "int"
+  | "[]int"
+  | "[]string"
+  | "map[string]interface {}"
+  | "object"
+  | "list"
+  | "any"
+
+/**
+ * A Go struct: its name, as it stands in error texts, and its fields.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GoStruct {
+  readonly name: string
+  readonly fields: Readonly<Record<string, GoType>>
+}
+
+const fits = (type: GoType, value: unknown): boolean => {
+  switch (type) {
+    case "any":
+      return true
+    case "string":
+      return typeof value === "string"
+    case "bool":
+    case "*bool":
+      return typeof value === "boolean"
+    case "int":
+      return Number.isInteger(value)
+    case "[]int":
+      return Array.isArray(value) && value.every((item) => Number.isInteger(item))
+    case "[]string":
+      return Array.isArray(value) && value.every((item) => typeof item === "string")
+    case "list":
+      return Array.isArray(value)
+    default:
+      return typeof value === "object" && !Array.isArray(value)
+  }
+}
+
+const goName = (type: GoType, struct: string, field: string): string =>
+  type === "*bool" ? "bool" : type === "list" ? `[]${struct}.${field}` : type === "object" ? `${struct}.${field}` : type
+
+/**
+ * Reads a struct out of a JSON object: keys whatever their case, unknown ones dropped, `null` as if absent.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decode = (struct: GoStruct, text: string): Result.Result<Record<string, unknown>, string> =>
+  Result.flatMap(parse(text), (value): Result.Result<Record<string, unknown>, string> => {
+    if (value === null) return Result.succeed({})
+    if (typeof value !== "object" || Array.isArray(value)) {
+      return Result.fail(`json: cannot unmarshal ${kindOf(value)} into Go value of type api.${struct.name}`)
+    }
+    const made: Record<string, unknown> = {}
+    for (const [key, item] of Object.entries(value)) {
+      const field = Object.hasOwn(struct.fields, key) ? key : key.toLowerCase()
+      const type = Object.hasOwn(struct.fields, field) ? struct.fields[field] : undefined
+      if (type === undefined || item === null) continue
+      if (!fits(type, item)) {
+        const inner = Array.isArray(item) && type.startsWith("[]")
+        const bad = inner ? item.find((one) => !fits(type.slice(2) as GoType, one)) : item
+        const kind = typeof bad === "number" && type.endsWith("int") ? `number ${bad}` : kindOf(bad)
+        const wanted = goName(inner ? type.slice(2) as GoType : type, struct.name, field)
+        return Result.fail(
+          `json: cannot unmarshal ${kind} into Go struct field ${struct.name}.${field} of type ${wanted}`,
+        )
+      }
+      made[field] = item
+    }
+    return Result.succeed(made)
+  })
+
+/**
+ * A 32-bit float as Go writes it: the fewest digits that read back as the same float.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const float32 = (value: number): string => {
+  for (let digits = 6; digits < 9; digits++) {
+    const text = value.toPrecision(digits)
+    if (Math.fround(Number(text)) === value) return String(Number(text))
+  }
+  return String(Number(value.toPrecision(9)))
+}

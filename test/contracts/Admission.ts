@@ -1,0 +1,107 @@
+/** What every `Admission` must do, whatever its queue is like. Driven by `MockLeases`. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import * as MockLeases from "../../src/layers/MockLeases.ts"
+import { Admission } from "../../src/services/Admission.ts"
+import { Leases } from "../../src/services/Leases.ts"
+import { success } from "../../src/services/Outcome.ts"
+import { refuse } from "../../src/services/Refusal.ts"
+import { demandFor, modelOn } from "../support/demands.ts"
+
+const model = modelOn("m:latest", "mock")
+
+/** Admits, and holds the lease until `until` ends. */
+export const enter = (id: string, until: Effect.Effect<unknown> = Effect.void, options?: Parameters<typeof demandFor>[1]) =>
+  Effect.gen(function*() {
+    const admission = yield* Admission
+    const leases = yield* Leases
+    const demand = demandFor(model, { id, ...options })
+    return yield* admission.admit(demand, () => leases.commit([], demand), (lease) =>
+      Effect.andThen(until, Effect.sync(() => {
+        lease.release(success)
+        return id
+      })))
+  })
+
+export const contract = (name: string, layer: Layer.Layer<Admission, never, Leases>) => {
+  const over = (slots: number) => Layer.provideMerge(layer, MockLeases.layer(slots))
+
+  describe(`Admission contract: ${name}`, () => {
+    it.effect("lets through at once what has a lease, and gives it back once", () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* enter("a"), "a")
+        const slots = yield* MockLeases.MockSlots
+        assert.strictEqual(slots.free(), 1)
+        assert.deepStrictEqual(slots.released, [success])
+      }).pipe(Effect.provide(over(1))))
+
+    it.effect("passes a refusal on", () =>
+      Effect.gen(function*() {
+        const slots = yield* MockLeases.MockSlots
+        slots.answer(refuse("NoBackend", "none"))
+        const error = yield* Effect.flip(enter("a"))
+        assert.strictEqual(error.reason, "NoBackend")
+        assert.lengthOf(slots.granted, 0)
+      }).pipe(Effect.provide(over(1))))
+
+    it.effect("gives the lease back as ignored when the use fails, dies or is interrupted", () =>
+      Effect.gen(function*() {
+        const slots = yield* MockLeases.MockSlots
+        yield* Effect.exit(enter("dies", Effect.die("boom")))
+        const fiber = yield* Effect.forkChild(enter("leaves", Effect.never), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(slots.released.map((outcome) => outcome.kind), ["ignored", "ignored"])
+        assert.strictEqual(slots.free(), 1)
+      }).pipe(Effect.provide(over(1))))
+
+    // Invariants 2 and 4 over generated histories of arrivals, leaving and slots that come and go.
+    it.effect.prop(
+      "gives exactly one answer to each and leaks nothing, whatever the history",
+      {
+        slots: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
+        steps: Schema.Array(Schema.Tuple([
+          Schema.Literals(["arrive", "leave", "finish", "pass-time", "more", "fewer", "loading", "refuse", "normal"]),
+          Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))
+        ]))
+      },
+      ({ slots: initial, steps }) =>
+        Effect.gen(function*() {
+          const slots = yield* MockLeases.MockSlots
+          const leases = yield* Leases
+          const admission = yield* Admission
+          const running: Array<{ fiber: Fiber.Fiber<unknown, unknown>; done: Deferred.Deferred<void> }> = []
+          let total = initial
+          for (const [step, n] of steps) {
+            const some = running.length === 0 ? undefined : running[n % running.length]
+            if (step === "arrive") {
+              const done = yield* Deferred.make<void>()
+              const fiber = yield* Effect.forkChild(enter(`r${running.length}`, Deferred.await(done)))
+              running.push({ fiber, done })
+            } else if (step === "leave" && some) some.fiber.interruptUnsafe()
+            else if (step === "finish" && some) yield* Deferred.succeed(some.done, undefined)
+            else if (step === "pass-time") yield* TestClock.adjust(n * 1000)
+            else if (step === "more") slots.setFree(slots.free() + (total++, 1))
+            else if (step === "fewer" && slots.free() > 0) slots.setFree(slots.free() - (total--, 1))
+            else if (step === "loading") slots.answer("loading")
+            else if (step === "refuse") slots.answer(refuse("NoBackend", "none"))
+            else if (step === "normal") slots.answer(undefined)
+            if (n % 2 === 0) yield* Effect.yieldNow
+            for (const queue of admission.queues()) assert.isAtMost(queue.depth, 4)
+            assert.strictEqual(slots.free() + leases.count(), total)
+          }
+          slots.answer(undefined)
+          slots.setFree(slots.free() + (total += 1, 1))
+          for (const { done } of running) yield* Deferred.succeed(done, undefined)
+          const exits = yield* Effect.forEach(running, ({ fiber }) => Fiber.await(fiber))
+          assert.lengthOf(exits.filter((exit) => Exit.isSuccess(exit) || Exit.isFailure(exit)), running.length)
+          assert.strictEqual(leases.count(), 0)
+          assert.strictEqual(slots.free(), total)
+          assert.strictEqual(slots.granted.length, slots.released.length)
+          assert.strictEqual(new Set(slots.granted).size, slots.granted.length)
+          assert.lengthOf(admission.queues(), 0)
+        }).pipe(Effect.provide(over(initial))),
+      { arbitrary: { runs: 1000, seed: "admission" } }
+    )
+  })
+}

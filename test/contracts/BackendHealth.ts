@@ -1,0 +1,54 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { BackendHealth, type HealthChange } from "../../src/services/BackendHealth.ts"
+import { clientGone, success } from "../../src/services/Outcome.ts"
+
+/** `driver` makes the backend `a` healthy or unhealthy, in whatever way the layer finds it out. */
+export const suite = <R>(name: string, layer: Layer.Layer<BackendHealth | R>, driver: {
+  readonly healthy: Effect.Effect<void, never, BackendHealth | R>
+  readonly unhealthy: Effect.Effect<void, never, BackendHealth | R>
+}): void => {
+  describe(`${name} is a BackendHealth`, () => {
+    it.effect("does not know a backend that it never heard of", () =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* BackendHealth).status("nobody").state, "unknown")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("tells each change once, with the new status in place, until told to stop", () =>
+      Effect.gen(function*() {
+        const health = yield* BackendHealth
+        yield* driver.healthy
+        assert.strictEqual(health.status("a").state, "healthy")
+        assert.strictEqual(health.status("a").reason, "")
+        const changes: Array<HealthChange> = []
+        const stop = health.onChange((change) => {
+          assert.strictEqual(health.status(change.backend), change.status)
+          changes.push(change)
+        })
+        yield* driver.unhealthy
+        assert.notStrictEqual(health.status("a").reason, "")
+        yield* driver.healthy
+        stop()
+        yield* driver.unhealthy
+        assert.deepStrictEqual(changes.map(({ backend, from, status }) => [backend, from, status.state]), [
+          ["a", "healthy", "unhealthy"],
+          ["a", "unhealthy", "healthy"]
+        ])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("is not moved by outcomes that say nothing about the backend", () =>
+      Effect.gen(function*() {
+        const health = yield* BackendHealth
+        yield* driver.healthy
+        for (let i = 0; i < 20; i++) {
+          health.record("a", clientGone)
+          health.record("a", { kind: "saturated", cause: "http-503" })
+          health.record("a", success)
+          health.record("nobody", { kind: "failure", cause: "refused" })
+        }
+        yield* Effect.yieldNow
+        assert.strictEqual(health.status("a").state, "healthy")
+        assert.strictEqual(health.status("nobody").state, "unknown")
+      }).pipe(Effect.provide(layer)))
+  })
+}

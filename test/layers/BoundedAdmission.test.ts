@@ -1,0 +1,128 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
+import * as MockLeases from "../../src/layers/MockLeases.ts"
+import { Admission } from "../../src/services/Admission.ts"
+import { contract, enter } from "../contracts/Admission.ts"
+
+contract("bounded", BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 }))
+
+describe("BoundedAdmission", () => {
+  const over = (slots: number, options?: BoundedAdmission.Options) =>
+    Layer.provideMerge(BoundedAdmission.layer(options), MockLeases.layer(slots))
+  const park = (id: string, options?: Parameters<typeof enter>[2]) =>
+    Effect.forkChild(Effect.flip(enter(id, Effect.void, options)), { startImmediately: true })
+
+  it.effect("serves in order of arrival", () =>
+    Effect.gen(function*() {
+      const slots = yield* MockLeases.MockSlots
+      const fibers = yield* Effect.forEach(
+        ["a", "b", "c"],
+        (id) => Effect.forkChild(enter(id), { startImmediately: true })
+      )
+      slots.setFree(1)
+      yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(slots.granted, ["a", "b", "c"])
+    }).pipe(Effect.provide(over(0))))
+
+  it.effect("does not let a newcomer overtake the queue", () =>
+    Effect.gen(function*() {
+      const slots = yield* MockLeases.MockSlots
+      const first = yield* Effect.forkChild(enter("first"), { startImmediately: true })
+      // A slot that is free, but for the one who waits for it.
+      slots.answer("wait")
+      slots.setFree(1)
+      const late = yield* Effect.forkChild(enter("late"), { startImmediately: true })
+      slots.answer(undefined)
+      yield* Fiber.join(first)
+      yield* Fiber.join(late)
+      assert.deepStrictEqual(slots.granted, ["first", "late"])
+    }).pipe(Effect.provide(over(0))))
+
+  it.effect("sheds what does not fit, with the seconds until a retry may succeed", () =>
+    Effect.gen(function*() {
+      const admission = yield* Admission
+      yield* park("a")
+      yield* park("b")
+      const error = yield* Effect.flip(enter("c"))
+      assert.strictEqual(error.reason, "QueueFull")
+      assert.strictEqual(error.status, 503)
+      assert.isAtLeast(error.retryAfter!, 1)
+      assert.strictEqual(admission.queues()[0]!.depth, 2)
+    }).pipe(Effect.provide(over(0, { queueCapacity: 2 }))))
+
+  it.effect("sheds by bytes over all models", () =>
+    Effect.gen(function*() {
+      yield* park("a", { bytes: 600 })
+      const error = yield* Effect.flip(enter("b", Effect.void, { bytes: 600 }))
+      assert.strictEqual(error.reason, "QueueFull")
+    }).pipe(Effect.provide(over(0, { queueBytes: 1000 }))))
+
+  it.effect("evicts at the deadline with 504, and never starts what it evicted", () =>
+    Effect.gen(function*() {
+      const slots = yield* MockLeases.MockSlots
+      const fiber = yield* park("a")
+      yield* TestClock.adjust(5100)
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.status, 504)
+      slots.setFree(1)
+      assert.lengthOf(slots.granted, 0)
+    }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
+
+  it.effect("a request's own deadline may be shorter, not longer", () =>
+    Effect.gen(function*() {
+      const short = yield* park("short", { queueMillis: 1000 })
+      const long = yield* park("long", { queueMillis: 60_000 })
+      yield* TestClock.adjust(1100)
+      assert.strictEqual((yield* Fiber.join(short)).status, 504)
+      assert.isUndefined(long.pollUnsafe())
+      yield* TestClock.adjust(4000)
+      assert.strictEqual((yield* Fiber.join(long)).status, 504)
+    }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
+
+  it.effect("the deadline does not run while a load is under way", () =>
+    Effect.gen(function*() {
+      const slots = yield* MockLeases.MockSlots
+      slots.answer("loading")
+      const fiber = yield* Effect.forkChild(enter("a"), { startImmediately: true })
+      yield* TestClock.adjust(60_000)
+      assert.isUndefined(fiber.pollUnsafe())
+      slots.answer(undefined)
+      slots.setFree(1)
+      assert.strictEqual(yield* Fiber.join(fiber), "a")
+    }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
+
+  it.effect("a grant that meets an interruption goes to the next in line", () =>
+    Effect.gen(function*() {
+      const slots = yield* MockLeases.MockSlots
+      const hold = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(enter("first", Deferred.await(hold)), { startImmediately: true })
+      const second = yield* Effect.forkChild(enter("second"), { startImmediately: true })
+      slots.setFree(1)
+      first.interruptUnsafe()
+      assert.strictEqual(yield* Fiber.join(second), "second")
+      assert.strictEqual(slots.free(), 1)
+    }).pipe(Effect.provide(over(0))))
+
+  it.effect("Retry-After follows how fast the queue drains", () =>
+    Effect.gen(function*() {
+      const slots = yield* MockLeases.MockSlots
+      for (let i = 0; i < 4; i++) yield* Effect.forkChild(enter(`${i}`, Effect.sleep(3000)), { startImmediately: true })
+      slots.setFree(1)
+      for (let i = 4; i < 10; i++) {
+        yield* TestClock.adjust(3000)
+        yield* Effect.forkChild(enter(`${i}`, Effect.sleep(3000)), { startImmediately: true })
+      }
+      yield* Effect.forkChild(enter("last"), { startImmediately: true })
+      const error = yield* Effect.flip(enter("x"))
+      // Three wait, and one leaves every three seconds.
+      assert.isAtLeast(error.retryAfter!, 7)
+      assert.isAtMost(error.retryAfter!, 12)
+    }).pipe(Effect.provide(over(0, { queueCapacity: 3 }))))
+
+  it("refuses nonsense", () => {
+    assert.throws(() => BoundedAdmission.layer({ queueCapacity: -1 }), RangeError)
+    assert.throws(() => BoundedAdmission.layer({ queueMillis: 1.5 }), RangeError)
+  })
+})

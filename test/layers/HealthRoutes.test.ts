@@ -1,0 +1,73 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import * as HealthRoutes from "../../src/layers/HealthRoutes.ts"
+import * as MockBackendHealth from "../../src/layers/MockBackendHealth.ts"
+import * as MockRouter from "../../src/layers/MockRouter.ts"
+import * as StaticFleet from "../../src/layers/StaticFleet.ts"
+import { Breaker } from "../../src/services/Breaker.ts"
+import { Fleet } from "../../src/services/Fleet.ts"
+import { Prewarmer, type PrewarmStatus } from "../../src/services/Prewarmer.ts"
+import { refuse } from "../../src/services/Refusal.ts"
+import { Router } from "../../src/services/Router.ts"
+import { partly, serve } from "../support/web.ts"
+
+const setUp = Effect.gen(function* () {
+  const plans: Array<PrewarmStatus> = []
+  const services = yield* Layer.build(Layer.mergeAll(
+    StaticFleet.layer([{ id: "a", url: "http://a:11434" }, { id: "b", url: "http://b:11434" }]),
+    MockBackendHealth.layer({ a: "healthy", b: "healthy" }),
+    MockRouter.layer(refuse("Internal", "not asked")),
+    partly(Breaker, { state: () => "closed" }),
+    Layer.succeed(Prewarmer, { ready: () => plans.every(({ state }) => state === "resident"), status: () => plans }),
+  ))
+  const ask = yield* serve(HealthRoutes.layer.pipe(Layer.provide(Layer.succeedContext(services))))
+  return { ask, services, plans, health: Context.get(services, MockBackendHealth.MockHealth) }
+})
+
+describe("HealthRoutes", () => {
+  it.live("is alive whatever the fleet does", () =>
+    Effect.gen(function* () {
+      const { ask, health } = yield* setUp
+      health.set("a", "unhealthy", "refused")
+      health.set("b", "unhealthy", "refused")
+      assert.strictEqual((yield* ask("GET /livez")).status, 200)
+      assert.strictEqual((yield* ask("HEAD /livez")).status, 200)
+      assert.strictEqual((yield* ask("POST /livez")).status, 405)
+    }))
+
+  it.live("is ready with one healthy backend, prewarmed and not draining", () =>
+    Effect.gen(function* () {
+      const { ask, health, plans, services } = yield* setUp
+      const ready = yield* ask("GET /readyz")
+      assert.deepStrictEqual([ready.status, ready.body], [200, `{"ready":true,"reasons":[]}`])
+      health.set("a", "unhealthy", "refused")
+      assert.strictEqual((yield* ask("GET /readyz")).status, 200)
+      health.set("b", "unhealthy", "refused")
+      plans.push({ plan: "start", model: "m:1b", backend: undefined, state: "failed", reason: "out of memory" })
+      yield* Context.get(services, Router).drain
+      const not = yield* ask("GET /readyz")
+      assert.strictEqual(not.status, 503)
+      assert.deepStrictEqual(JSON.parse(not.body), {
+        ready: false,
+        reasons: ["draining", "no healthy backend", "prewarm: m:1b failed: out of memory"],
+      })
+    }))
+
+  it.live("tells of each backend and of the whole", () =>
+    Effect.gen(function* () {
+      const { ask, health, services } = yield* setUp
+      const statusOf = (body: string): unknown => JSON.parse(body).status
+      assert.strictEqual(statusOf((yield* ask("GET /healthz")).body), "ok")
+      health.set("a", "unhealthy", "refused")
+      const degraded = yield* ask("GET /healthz")
+      assert.deepStrictEqual([degraded.status, statusOf(degraded.body)], [200, "degraded"])
+      const a = yield* ask("GET /healthz?backend=a")
+      assert.strictEqual(a.status, 503)
+      assert.strictEqual(JSON.parse(a.body).reason, "refused")
+      assert.strictEqual((yield* ask("GET /healthz?backend=b")).status, 200)
+      assert.strictEqual((yield* ask("GET /healthz?backend=zzz")).status, 404)
+      yield* Context.get(services, Fleet).setState("b", "draining")
+      const down = yield* ask("GET /healthz")
+      assert.deepStrictEqual([down.status, statusOf(down.body)], [503, "down"])
+    }))
+})

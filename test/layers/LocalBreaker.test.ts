@@ -1,0 +1,149 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Layer } from "effect"
+import { CircuitBreaker } from "effect/persistence"
+import { TestClock } from "effect/testing"
+import { elapse } from "../support/elapse.ts"
+import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
+import { Breaker } from "../../src/services/Breaker.ts"
+import { clientGone, type Outcome, success } from "../../src/services/Outcome.ts"
+import * as BreakerContract from "../contracts/Breaker.ts"
+
+const { CircuitBreakerError, CircuitBreakerStore, CircuitBreakerStoreError } = CircuitBreaker
+const memory = CircuitBreaker.layerStoreMemory()
+const refused: Outcome = { kind: "failure", cause: "refused" }
+
+const fail = (breaker: Breaker["Service"], times: number): void => {
+  for (let i = 0; i < times; i++) breaker.acquire("a", "m")?.record(refused)
+}
+
+/** Two replicas over one store. */
+const replicas = Effect.gen(function*() {
+  const store = yield* Layer.build(memory)
+  const replica = Effect.map(
+    Layer.build(Layer.fresh(LocalBreaker.layer()).pipe(Layer.provide(Layer.succeedContext(store)))),
+    (context) => Context.get(context, Breaker)
+  )
+  return { one: yield* replica, other: yield* replica, store: Context.get(store, CircuitBreakerStore) }
+})
+
+const storeDown = Effect.fail(
+  new CircuitBreakerError({ reason: new CircuitBreakerStoreError({ message: "no route to the store" }) })
+)
+
+BreakerContract.suite("LocalBreaker", LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: 1000 })
+BreakerContract.suite(
+  "LocalBreaker without its store",
+  LocalBreaker.layer().pipe(
+    Layer.provide(Layer.succeed(CircuitBreakerStore, {
+      admit: () => storeDown,
+      record: () => storeDown,
+      state: () => storeDown
+    }))
+  ),
+  { runs: 200 }
+)
+
+describe("LocalBreaker", () => {
+  it.effect("decides alone, a second late, while its store hangs", () =>
+    Effect.gen(function*() {
+      const breaker = yield* Breaker
+      fail(breaker, 5)
+      assert.strictEqual(breaker.state("a"), "open")
+      yield* elapse("32 seconds")
+      assert.strictEqual(breaker.state("a"), "half-open")
+      fail(breaker, 1)
+      assert.strictEqual(breaker.state("a"), "open")
+    }).pipe(
+      Effect.provide(LocalBreaker.layer().pipe(
+        Layer.provide(
+          Layer.succeed(CircuitBreakerStore, {
+            admit: () => Effect.never,
+            record: () => Effect.never,
+            state: () => Effect.never
+          })
+        )
+      ))
+    ))
+
+  it.effect("writes what it finds to the store", () =>
+    Effect.gen(function*() {
+      const { one, store } = yield* replicas
+      fail(one, 5)
+      yield* TestClock.adjust("1 millis")
+      const open = yield* store.state("llamero:a")
+      assert.strictEqual(open._tag, "Open")
+      if (open._tag === "Open") assert.strictEqual(Duration.toMillis(open.retryAfter), 29_999)
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual((yield* store.state("llamero:a"))._tag, "HalfOpen")
+      one.acquire("a", "m")!.record(success)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* store.state("llamero:a"))._tag, "Closed")
+    }))
+
+  it.effect("a replica follows what another one found out about a key that it uses", () =>
+    Effect.gen(function*() {
+      const { one, other } = yield* replicas
+      other.acquire("a", "m")!.record(success)
+      fail(one, 5)
+      assert.strictEqual(other.state("a"), "closed")
+      yield* elapse("6 seconds")
+      assert.strictEqual(other.state("a"), "open")
+      assert.isAtMost(other.retryMillis("a", "m"), 24_000)
+    }))
+
+  it.effect("of two replicas one gets the trial; the other closes when it went well", () =>
+    Effect.gen(function*() {
+      const { one, other } = yield* replicas
+      other.acquire("a", "m")!.record(success)
+      fail(one, 5)
+      yield* elapse("6 seconds")
+      yield* elapse("25 seconds")
+      const states = [one.state("a"), other.state("a")]
+      assert.deepStrictEqual(states.toSorted(), ["half-open", "open"])
+      const [lucky, waiting] = states[0] === "half-open" ? [one, other] : [other, one]
+      assert.isUndefined(waiting.acquire("a", "m"))
+      const trial = lucky.acquire("a", "m")!
+      yield* elapse("1 minute")
+      assert.strictEqual(waiting.state("a"), "open")
+      trial.record(success)
+      yield* elapse("2 seconds")
+      assert.deepStrictEqual([one.state("a"), other.state("a")], ["closed", "closed"])
+    }))
+
+  it.effect("a trial that nobody takes goes to the other replica", () =>
+    Effect.gen(function*() {
+      const { one, other } = yield* replicas
+      other.acquire("a", "m")!.record(success)
+      fail(one, 5)
+      yield* elapse("6 seconds")
+      yield* elapse("25 seconds")
+      const [lucky, waiting] = one.state("a") === "half-open" ? [one, other] : [other, one]
+      yield* elapse("31 seconds")
+      assert.strictEqual(waiting.state("a"), "half-open")
+      waiting.acquire("a", "m")!.record(success)
+      lucky.acquire("a", "m")!.record(clientGone)
+      assert.strictEqual(waiting.state("a"), "closed")
+      assert.strictEqual(lucky.state("a"), "half-open")
+    }))
+
+  it.effect("a silence reopens a backend on trial, but never opens one", () =>
+    Effect.gen(function*() {
+      const breaker = yield* Breaker
+      for (let i = 0; i < 40; i++) {
+        breaker.acquire("a", `model ${i}`)!.record({ kind: "failure", cause: "first-byte-timeout" })
+      }
+      assert.strictEqual(breaker.state("a"), "closed")
+      fail(breaker, 5)
+      yield* TestClock.adjust("30 seconds")
+      breaker.acquire("a", "m")!.record({ kind: "failure", cause: "first-byte-timeout" })
+      assert.strictEqual(breaker.state("a"), "open")
+      yield* TestClock.adjust("60 seconds")
+      breaker.acquire("a", "m")!.record({ kind: "failure", cause: "http-500" })
+      assert.strictEqual(breaker.state("a"), "closed")
+    }).pipe(Effect.provide(LocalBreaker.layer().pipe(Layer.provide(memory)))))
+
+  it("refuses impossible options", () => {
+    assert.throws(() => LocalBreaker.layer({ failuresMax: 0 }), RangeError)
+    assert.throws(() => LocalBreaker.layer({ openDuration: 0 }), RangeError)
+  })
+})

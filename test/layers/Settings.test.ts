@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect } from "effect"
+import * as Settings from "../../src/layers/Settings.ts"
+
+const read = (env: Readonly<Record<string, string>>) =>
+  Settings.config.parse(ConfigProvider.fromEnv({ env: { PATH: "/bin", LLAMERO: "x", ...env } }))
+const complaint = (env: Readonly<Record<string, string>>) => Effect.map(Effect.flip(read(env)), Settings.explain)
+
+describe("Settings", () => {
+  it.effect("are the defaults where nothing is set, or set to nothing", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* read({}), Settings.defaults)
+      assert.deepStrictEqual(yield* read({ LLAMERO_PORT: "", LLAMERO_BACKENDS: " " }), Settings.defaults)
+      assert.strictEqual(Settings.defaults.port, 11435)
+      assert.strictEqual(Settings.defaults.host, "127.0.0.1")
+      assert.strictEqual(Settings.defaults.queueBytes, 256 * 1024 * 1024)
+      assert.strictEqual(Settings.defaults.breakerOpenMaxMillis, 300_000)
+    }))
+
+  it.effect("are read from the environment", () =>
+    Effect.gen(function* () {
+      const settings = yield* read({
+        LLAMERO_BACKENDS: "http://10.0.0.4:11434, 10.0.0.5,https://gpu.example/ollama/",
+        LLAMERO_PORT: "0",
+        LLAMERO_QUEUE_DEADLINE: "1m30s",
+        LLAMERO_GAP_TIMEOUT: "2 minutes",
+        LLAMERO_BODY_LIMIT: "1.5MiB",
+        LLAMERO_QUEUE_BYTES: "1000",
+        LLAMERO_LOG_LEVEL: "debug",
+        LLAMERO_PREWARM: "llama3.1:8b, mistral:7b,",
+        LLAMERO_RETRY_RATIO: "0.5",
+      })
+      assert.deepStrictEqual(settings, {
+        ...Settings.defaults,
+        backends: ["http://10.0.0.4:11434", "http://10.0.0.5:11434", "https://gpu.example/ollama"],
+        port: 0,
+        queueMillis: 90_000,
+        gapMillis: 120_000,
+        bodyLimit: 1_572_864,
+        queueBytes: 1000,
+        logLevel: "Debug",
+        prewarm: ["llama3.1:8b", "mistral:7b"],
+        retryRatio: 0.5,
+      })
+    }))
+
+  const hosts: ReadonlyArray<readonly [string, string]> = [
+    ["example.com", "http://example.com:11434"],
+    ["example.com:1234", "http://example.com:1234"],
+    [":1234", "http://127.0.0.1:1234"],
+    ["0.0.0.0", "http://127.0.0.1:11434"],
+    ["0.0.0.0:80", "http://127.0.0.1"],
+    ["http://0.0.0.0:11434", "http://127.0.0.1:11434"],
+    ["http://example.com", "http://example.com"],
+    ["https://example.com/", "https://example.com"],
+    ["https://example.com/a/b/", "https://example.com/a/b"],
+    ["example.com:1234/a", "http://example.com:1234/a"],
+    ["::1", "http://[::1]:11434"],
+    ["[::1]", "http://[::1]:11434"],
+    ["[::]:1234", "http://[::1]:1234"],
+    [`"example.com"`, "http://example.com:11434"],
+  ]
+  for (const [given, wanted] of hosts) {
+    it.effect(`OLLAMA_HOST=${given}`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* read({ OLLAMA_HOST: given })).ollamaHost, wanted)
+      }))
+  }
+
+  it.effect("say in one line what is wrong", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_PORT: "70000" }),
+        `LLAMERO_PORT="70000": wants a port from 0 to 65535 (0: any free one)`,
+      )
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_GAP_TIMEOUT: "30" }),
+        `LLAMERO_GAP_TIMEOUT="30": wants a duration with its unit, such as 500ms, 30s or 5m`,
+      )
+      for (
+        const env of [
+          { LLAMERO_BACKENDS: "http://a, ftp://b" },
+          { LLAMERO_BACKENDS: "," },
+          { LLAMERO_BACKENDS: "http://a:99999" },
+          { OLLAMA_HOST: "http://" },
+          { OLLAMA_HOST: "a b" },
+          { LLAMERO_QUEUE_CAPACITY: "-1" },
+          { LLAMERO_PARALLELISM: "0" },
+          { LLAMERO_BODY_LIMIT: "64 potatoes" },
+          { LLAMERO_LOG_LEVEL: "loud" },
+          { LLAMERO_DRAIN_TIMEOUT: "0s" },
+        ]
+      ) {
+        const [[name, value]] = Object.entries(env) as [[string, string]]
+        assert.isTrue((yield* complaint(env)).startsWith(`${name}=${JSON.stringify(value)}: wants `), name)
+      }
+    }))
+
+  it.effect("make no loop of llamero with itself", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* read({ OLLAMA_HOST: "localhost:11435" })).ollamaHost, "")
+      assert.strictEqual((yield* read({ OLLAMA_HOST: "other:11435" })).ollamaHost, "http://other:11435")
+      assert.match(yield* complaint({ LLAMERO_BACKENDS: "http://a,:11435" }), /other than this router itself/)
+    }))
+
+  it.effect("know typing errors in names", () =>
+    Effect.sync(() => {
+      assert.deepStrictEqual(Settings.unknownNames(["PATH", "LLAMERO_PORT", "LLAMERO_BACKEND"]), ["LLAMERO_BACKEND"])
+      assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on |")
+    }))
+})

@@ -1,0 +1,72 @@
+/** The whole default router over a simulated fleet, with no sockets and no real time. */
+import { Effect, Layer } from "effect"
+import * as Endpoints from "../../src/layers/edge/endpoints.ts"
+import { scan } from "../../src/layers/edge/envelope.ts"
+import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
+import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
+import * as Standard from "../../src/layers/Standard.ts"
+import * as StaticFleet from "../../src/layers/StaticFleet.ts"
+import type { BackendInput } from "../../src/services/Fleet.ts"
+import { Admission } from "../../src/services/Admission.ts"
+import { Leases } from "../../src/services/Leases.ts"
+import { Relay } from "../../src/services/Relay.ts"
+import type { RoutedRequest } from "../../src/services/RoutedRequest.ts"
+import { Router, type Settled } from "../../src/services/Router.ts"
+import { bytes, RecordingReply } from "./sinks.ts"
+
+export const url = (id: string): string => `http://${id}:11434`
+
+/** A standard router over simulated servers named by id. */
+export const over = (
+  servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>,
+  options?: Standard.Options & { readonly backend?: Partial<Exclude<BackendInput, string>> }
+) => {
+  const ids = Object.keys(servers)
+  return Standard.layer(options).pipe(
+    Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
+    Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ ...options?.backend, url: url(id), id })))),
+    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), servers[id]!]))))
+  )
+}
+
+let requests = 0
+
+/** A request as the edge would make it. */
+export const request = (path: string, body: object | string, now = 0): RoutedRequest => {
+  const endpoint = Endpoints.find(path)!
+  const raw = bytes(typeof body === "string" ? body : JSON.stringify(body))
+  const envelope = scan(raw, endpoint)
+  if ("_tag" in envelope) throw new Error(envelope.message)
+  return {
+    id: `t${++requests}`,
+    endpoint,
+    headers: ["Content-Type", "application/json"],
+    body: raw,
+    envelope,
+    tenant: "default",
+    priority: "default",
+    receivedAt: now
+  }
+}
+
+/** Routes one call, and gives back what the client saw. */
+export const ask = (path: string, body: object | string, reply = new RecordingReply()) =>
+  Effect.gen(function*() {
+    const router = yield* Router
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const settled: Settled = yield* router.route(request(path, body, now), reply)
+    return { settled, reply }
+  })
+
+/** Invariant 2: an idle router holds nothing. */
+export const idle = Effect.gen(function*() {
+  const held = {
+    active: (yield* Router).active(),
+    leases: (yield* Leases).count(),
+    exchanges: (yield* Relay).active(),
+    queues: (yield* Admission).queues().length
+  }
+  return held
+})
+export const nothing = { active: 0, leases: 0, exchanges: 0, queues: 0 }

@@ -1,0 +1,27 @@
+/** Live views for tests of placement and plugins. */
+import { backend } from "../../src/services/Fleet.ts"
+import type { BackendView, FleetView } from "../../src/services/FleetView.ts"
+
+export const viewOf = (id: string, options?: Partial<BackendView>): BackendView => ({
+  backend: backend({ url: `http://${id}:11434`, id }),
+  member: "active",
+  health: "healthy",
+  streams: 0,
+  streamsOf: () => 0,
+  residency: () => "resident",
+  breaker: () => "closed",
+  owns: (model) => model.owners.has(id),
+  loadMillis: () => 2000,
+  firstByteMillis: undefined,
+  lastLeaseAt: 0,
+  ...options
+})
+
+export const fleetOf = (backends: ReadonlyArray<string | BackendView>): FleetView => {
+  const views = backends.map((one) => typeof one === "string" ? viewOf(one) : one)
+  return {
+    backends: views,
+    owners: (model) => views.filter((view) => view.owns(model)),
+    find: (id) => views.find((view) => view.backend.id === id)
+  }
+}
