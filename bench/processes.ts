@@ -118,6 +118,14 @@ export const cpuSeconds = (pid: number): number | undefined => {
   return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
 }
 
+/** Seconds a core was busy, whoever used it. */
+export const coreSeconds = (core: string): number | undefined => {
+  const line = new RegExp(`^cpu${core} (.*)$`, "m").exec(read("/proc/stat") ?? "")?.[1]
+  if (line === undefined) return undefined
+  const [user = 0, nice = 0, system = 0, _idle, _iowait, irq = 0, softirq = 0, steal = 0] = line.split(" ").map(Number)
+  return (user + nice + system + irq + softirq + steal) / TICKS_A_SECOND
+}
+
 export const rssMiB = (pid: number): number | undefined => {
   const kibibytes = /^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1]
   return kibibytes === undefined ? undefined : Number(kibibytes) / 1024

@@ -7,9 +7,10 @@ import { autocannon } from "./load/autocannon.ts"
 import { wrk } from "./load/wrk.ts"
 import { type Options, parse, usage } from "./options.ts"
 import { stopAll, which } from "./processes.ts"
+import { disturbances, quietest, watched } from "./quiet.ts"
 import { table } from "./report.ts"
 import { median, type Results, type Row } from "./results.ts"
-import { JSON_32, type Scenario, scenarios, TAIL_SHARE } from "./scenarios.ts"
+import { JSON_32, type Sample, type Scenario, scenarios, TAIL_SHARE } from "./scenarios.ts"
 import { type Instance, launch, llameroLimits, startUpstream, type Target, targets } from "./targets.ts"
 import { verify } from "./verify.ts"
 
@@ -46,14 +47,15 @@ const measureFresh = async (bench: Bench, scenario: Scenario, target: Target) =>
   const cores = scenario.unpinned ? bench.cores?.all : bench.cores?.proxy
   const instance = await launch(target, bench.upstream, cores)
   try {
-    return await scenario.measure(instance)
+    return await watched(scenario, instance, bench.cores?.proxy)
   } finally {
     await instance.child?.stop()
   }
 }
 
-const measureKept = async (scenario: Scenario, instance: Instance) => {
-  const sample = await scenario.measure(instance)
+const measureKept = async (bench: Bench, scenario: Scenario, target: Target) => {
+  const instance = bench.instances.get(target.name)!
+  const sample = await watched(scenario, instance, bench.cores?.proxy)
   const gone = instance.child?.gone()
   if (gone !== undefined) throw new Error(gone)
   return sample
@@ -64,6 +66,15 @@ const turns = <A>(all: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
   const first = round % Math.max(1, all.length)
   return [...all.slice(first), ...all.slice(0, first)]
 }
+
+const brief = ({ rate, p99, rss, errors, others }: Sample) =>
+  [
+    rate && `${rate.toFixed(0)}/s`,
+    p99 && `p99 ${p99.toFixed(2)} ms`,
+    rss && `${rss.toFixed(0)} MiB`,
+    others && `others ${(others * 100).toFixed(0)} %`,
+    `${errors} errors`,
+  ].filter(Boolean).join(", ")
 
 const play = async (bench: Bench, scenario: Scenario, contestants: ReadonlyArray<Target>): Promise<void> => {
   const rows = contestants.map((target) => ({
@@ -88,17 +99,9 @@ const play = async (bench: Bench, scenario: Scenario, contestants: ReadonlyArray
   for (let round = 0; round < bench.options.rounds; round++) {
     for (const { target, row } of turns(rows, round)) {
       await attempt(row, async () => {
-        const sample = scenario.fresh
-          ? await measureFresh(bench, scenario, target)
-          : await measureKept(scenario, bench.instances.get(target.name)!)
+        const sample = await quietest(() => (scenario.fresh ? measureFresh : measureKept)(bench, scenario, target))
         row.samples.push(sample)
-        const { rate, p99, rss, errors } = sample
-        say(
-          `${scenario.name} · round ${round + 1} · ${target.name}:` +
-            ` ${rate?.toFixed(0) ?? "-"}/s, p99 ${p99?.toFixed(2) ?? "-"} ms, ${
-              rss?.toFixed(0) ?? "-"
-            } MiB, ${errors} errors`,
-        )
+        say(`${scenario.name} · round ${round + 1} · ${target.name}: ${brief(sample)}`)
       })
     }
   }
@@ -145,7 +148,9 @@ const main = async () => {
   }
 
   const judged = verdicts(bench.results)
-  console.log([...about, "", table(bench.results, played), "", ...judged.map(({ text }) => text)].join("\n"))
+  const disturbed = disturbances(bench.results.flatMap(({ samples }) => samples))
+  const lines = [...about, "", table(bench.results, played), "", ...judged.map(({ text }) => text)]
+  console.log([...lines, ...(disturbed === undefined ? [] : ["", disturbed])].join("\n"))
   if (options.json !== undefined) {
     const written = { at: new Date().toISOString(), about, options, results: bench.results, verdicts: judged }
     writeFileSync(options.json, JSON.stringify(written, undefined, 2) + "\n")

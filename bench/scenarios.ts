@@ -23,9 +23,11 @@ export interface Sample {
   readonly core?: number | undefined
   /** MiB. */
   readonly rss?: number | undefined
+  /** Share of the proxy's core that somebody else used meanwhile. */
+  readonly others?: number | undefined
   readonly errors: number
 }
-export type Metric = Exclude<keyof Sample, "errors">
+export type Metric = Exclude<keyof Sample, "errors" | "others">
 
 export interface Compare {
   readonly metrics: ReadonlyArray<Metric>

@@ -50,10 +50,10 @@ const main = Effect.scoped(Effect.gen(function* () {
 const why = (error: Config.ConfigError | FleetError | HttpServerError.ServeError): string => {
   if (error._tag === "ConfigError") return Settings.explain(error)
   if (error._tag === "FleetError") return error.message
-  const cause = error.cause as { readonly code?: string; readonly message?: string }
-  return cause.code === "EADDRINUSE"
-    ? "the port is taken; LLAMERO_PORT says which one to use (the default is 11435)"
-    : `cannot listen: ${cause.message}`
+  const { address, code, message, port } = error.cause as NodeJS.ErrnoException & { address?: string; port?: number }
+  return code === "EADDRINUSE"
+    ? `${address}:${port} is in use; set LLAMERO_PORT to a free port`
+    : `cannot listen: ${message}`
 }
 
 runMain(main, why)

@@ -70,10 +70,10 @@ const openAiModels: List = {
   key: "data",
   id: (row) => canonical(Rows.text(row, "id")),
   rank: (row) => typeof row.fields["created"] === "number" ? row.fields["created"] : 0,
-  // Ollama's own answer: `null`, not an empty list.
+  // Ollama's own answer: `null`, not an empty list, and a line of its own.
   render: (rows) =>
     Respond.json(
-      `{"object":"list","data":${rows.length === 0 ? "null" : `[${joined(rows)}]`}}`,
+      `{"object":"list","data":${rows.length === 0 ? "null" : `[${joined(rows)}]`}}\n`,
       200,
       "application/json",
     ),

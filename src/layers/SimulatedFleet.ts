@@ -24,6 +24,7 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
+import { embedder, llama31, mistral } from "./simulated/model.ts"
 import { SimulatedServer } from "./simulated/server.ts"
 import type { ServerOptions } from "./simulated/settings.ts"
 
@@ -56,6 +57,24 @@ export class SimulatedFleet extends Context.Service<SimulatedFleet, {
   /** The server of a URL; a `RangeError` if there is none, which is a test's own mistake. */
   readonly get: (url: string) => SimulatedServer
 }>()("llamero/layers/SimulatedFleet") {}
+
+/**
+ * An A100 with 80 GB and the speeds of one, holding an 8B and a 7B chat model and a 1.5B embedder.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const a100: ServerOptions = {
+  models: [llama31, mistral, embedder],
+  gpus: ["80 GiB"],
+  loadBandwidth: 2e9,
+  loadTime: "1 second",
+  releaseTime: "300 millis",
+  overhead: "1 milli",
+  prefillRate: 4000,
+  decodeRate: 100,
+  parallelism: 4,
+}
 
 /**
  * One simulated server, alive as long as the scope.

@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, Exit, Fiber, Layer, Random, Scope } from "effect"
-import { HttpEffect, HttpRouter, type HttpServerRequest } from "effect/http"
-import { Router } from "../services/Router.ts"
+import { HttpEffect, HttpRouter, type HttpServerResponse } from "effect/http"
+import { refuse } from "../services/Refusal.ts"
+import type { Endpoint } from "../services/RoutedRequest.ts"
+import { Router, type Settled } from "../services/Router.ts"
 import { BriefReply } from "./edge/brief.ts"
 import * as Cors from "./edge/cors.ts"
 import { decode, isPlain } from "./edge/decode.ts"
@@ -14,9 +16,6 @@ import * as Edge from "./edge/request.ts"
 import * as RequestId from "./edge/requestId.ts"
 import { readWebBody } from "./edge/webBody.ts"
 import { WebReply } from "./WebReply.ts"
-import { refuse } from "../services/Refusal.ts"
-import type { Endpoint } from "../services/RoutedRequest.ts"
-import type { Settled } from "../services/Router.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -77,6 +76,12 @@ class WebExchange {
     this.onEnd = onEnd
   }
 
+  /** A fault of our own: the client must not wait for ever. */
+  fail(): void {
+    this.reply.refuse(refuse("Internal", "internal error in the router"))
+    this.end()
+  }
+
   run(fiber: Fiber.Fiber<Settled>): void {
     this.fiber = fiber
     if (this.over) fiber.interruptUnsafe()
@@ -126,7 +131,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
     const fork = Effect.runForkWith(context)
     const active = new Set<WebExchange>()
     const other = HttpEffect.toWebHandlerWith(context)(
-      routes as Effect.Effect<any, any, Scope.Scope | HttpServerRequest.HttpServerRequest>,
+      routes as Effect.Effect<HttpServerResponse.HttpServerResponse, never, never>,
     ) as (request: Request) => Promise<Response>
     yield* Effect.addFinalizer(() =>
       Effect.andThen(router.drain, Effect.sync(() => {
@@ -184,7 +189,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
       active.add(exchange)
       request.signal.addEventListener("abort", onAbort)
       if (request.signal.aborted) onAbort()
-      else inference(request, endpoint, raw, headers, exchange)
+      else inference(request, endpoint, raw, headers, exchange).catch(() => exchange.fail())
       return exchange.reply.response
     }
     return { fetch: handle, active: () => active.size }

@@ -93,7 +93,8 @@ const normal = (body: string): string =>
     .replace(/,?"(total|load|prompt_eval|eval)_duration":\d+/g, "")
     .replace(/"(created_at|expires_at)":"[^"]*"/g, `"$1":"…"`)
     .replace(/"(created|created_at|completed_at)":\d+/g, `"$1":0`)
-    .replace(/"(chatcmpl-|cmpl-|msg_|resp_|req_|rs_|fc_)[\w-]*"/g, `"$1…"`)
+    .replace(/"request_id":"[^"]*"/g, `"request_id":"…"`)
+    .replace(/"(chatcmpl-|cmpl-|msg_|resp_|rs_|fc_)[\w-]*"/g, `"$1…"`)
 
 const send = async (base: string, { body, method = "GET", path }: Case): Promise<string> => {
   const text = typeof body === "string" ? body : JSON.stringify(body)

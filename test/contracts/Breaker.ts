@@ -19,6 +19,7 @@ const attempt = (breaker: Breaker["Service"], outcome: Outcome, times = 1, backe
 
 /** `layer` opens after 5 failures for 30 seconds, doubling to 5 minutes. Every test needs a new one. */
 export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: { readonly runs: number }): void => {
+  const seen = { trials: 0, contended: 0, stale: 0 }
   describe(`${name} is a Breaker`, () => {
     it.effect("opens a backend after five failures to reach it, for every model there and no other backend", () =>
       Effect.gen(function*() {
@@ -158,16 +159,22 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
 
     it.effect.prop(
       "invariant 6, whatever the history",
-      { history: Schema.Array(Step).check(Schema.isMaxLength(80)) },
-      ({ history }) => Effect.provide(check(history), layer),
+      { history: Schema.Array(Step).check(Schema.isMinLength(20), Schema.isMaxLength(80)) },
+      ({ history }) => Effect.provide(check(history, seen), layer),
       { arbitrary: { runs: options.runs, seed: "breaker" } }
     )
+
+    it("the histories got somewhere", () => {
+      assert.isAbove(seen.trials, options.runs)
+      assert.isAbove(seen.contended, options.runs / 4)
+      assert.isAbove(seen.stale, options.runs / 4)
+    })
   })
 }
 
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
-/** 0 to 3 acquire, 4 to 8 record one of the open permits, 9 lets time pass. */
+/** 0 to 2 acquire, 3 to 5 record one of the open permits, 6 and 7 are five attempts in a row that fail, 8 and 9 let time pass. */
 const Step = Schema.Struct({ what: upTo(9), backend: upTo(1), model: upTo(1), which: upTo(7), outcome: upTo(8) })
 
 const outcomes: ReadonlyArray<Outcome> = [
@@ -182,28 +189,39 @@ const outcomes: ReadonlyArray<Outcome> = [
   clientGone
 ]
 
-const check = Effect.fnUntraced(function*(history: ReadonlyArray<typeof Step.Type>) {
+const check = Effect.fnUntraced(function*(
+  history: ReadonlyArray<typeof Step.Type>,
+  seen: { trials: number; contended: number; stale: number }
+) {
   const breaker = yield* Breaker
-  const open: Array<{ readonly permit: Permit; readonly keys: ReadonlyArray<string> }> = []
+  const open: Array<{ readonly permit: Permit; readonly keys: ReadonlyArray<string>; readonly moves: number }> = []
+  let moves = 0
   /** Keys that are half-open, each with the trials taken and not recorded since. */
   const trials = new Map<string, Set<Permit>>()
   let recording: Outcome | undefined
   const keyOf = (backend: string, model?: string): string => model === undefined ? backend : `${backend}/${model}`
   breaker.onTransition(({ from, key, to }) => {
     assert.notStrictEqual(from, to)
+    moves++
     if (to === "open") assert.strictEqual(recording?.kind, "failure", "only a failure opens")
     if (to === "closed") assert.strictEqual(from, "half-open", "only a trial closes")
+    movedAt.set(keyOf(key.backend, key.model), moves)
     if (to === "half-open") trials.set(keyOf(key.backend, key.model), new Set())
     else trials.delete(keyOf(key.backend, key.model))
   })
+  const movedAt = new Map<string, number>()
+  const movedSince = (key: string, moves: number): boolean => (movedAt.get(key) ?? 0) > moves
   const acquire = (backend: string, model: string): Permit | undefined => {
     const state = breaker.state(backend, model)
     const permit = breaker.acquire(backend, model)
     if (state === "open") assert.isUndefined(permit, "an open breaker lets nothing through")
     if (state === "closed") assert.isDefined(permit, "a closed breaker lets everything through")
-    if (permit === undefined) return undefined
+    if (permit === undefined) {
+      if (state === "half-open") seen.contended++
+      return undefined
+    }
     const keys = [keyOf(backend), keyOf(backend, model)]
-    open.push({ permit, keys })
+    open.push({ permit, keys, moves })
     let trial = false
     for (const key of keys) {
       const taken = trials.get(key)
@@ -213,19 +231,30 @@ const check = Effect.fnUntraced(function*(history: ReadonlyArray<typeof Step.Typ
       assert.strictEqual(taken.size, 1, "half-open lets exactly one through")
     }
     assert.strictEqual(permit.trial, trial)
+    if (trial) seen.trials++
     return permit
   }
   const record = (index: number, outcome: Outcome): void => {
-    const [{ permit } = { permit: undefined }] = open.splice(index % open.length, 1)
-    for (const taken of trials.values()) taken.delete(permit!)
+    const [attempt] = open.splice(index % open.length, 1)
+    if (attempt === undefined) return
+    for (const taken of trials.values()) taken.delete(attempt.permit)
+    const before = moves
     recording = outcome
-    permit!.record(outcome)
+    attempt.permit.record(outcome)
     recording = undefined
+    if (attempt.moves === before) return
+    seen.stale++
+    if (!attempt.permit.trial && attempt.keys.every((key) => movedSince(key, attempt.moves))) {
+      assert.strictEqual(moves, before, "what began before a transition says nothing about the time after it")
+    }
   }
   for (const { backend, model, outcome, what, which } of history) {
-    if (what <= 3) acquire(`b${backend}`, `m${model}`)
-    else if (what <= 8 && open.length > 0) record(which, outcomes[outcome]!)
-    else yield* TestClock.adjust((which + 1) * 7000)
+    if (what <= 2) acquire(`b${backend}`, `m${model}`)
+    else if (what <= 5) record(which, outcomes[outcome]!)
+    else if (what <= 7) {
+      const failure = what === 6 ? refused : broken
+      for (let i = 0; i < 5 && acquire(`b${backend}`, `m${model}`) !== undefined; i++) record(open.length - 1, failure)
+    } else yield* TestClock.adjust((which + 1) * 7000)
   }
   // Nothing is wedged: once every attempt is over and time has passed, each pair lets a trial through, and closes.
   while (open.length > 0) record(0, clientGone)

@@ -143,10 +143,10 @@ describe("OllamaRoutes", () => {
       const some: Canned = { body: `{"object":"list","data":[${model("a:latest", 5)}]}` }
       const none = yield* setUp({ backends: { a: { "/v1/models": empty }, b: { "/v1/models": empty } } })
       const got = yield* none.ask("GET /v1/models")
-      assert.strictEqual(got.body, `{"object":"list","data":null}`)
+      assert.strictEqual(got.body, `{"object":"list","data":null}\n`)
       assert.strictEqual(got.headers.get("content-type"), "application/json")
       const { ask } = yield* setUp({ backends: { a: { "/v1/models": some }, b: { "/v1/models": empty } } })
-      assert.strictEqual((yield* ask("GET /v1/models")).body, `{"object":"list","data":[${model("a:latest", 5)}]}`)
+      assert.strictEqual((yield* ask("GET /v1/models")).body, `{"object":"list","data":[${model("a:latest", 5)}]}\n`)
     }))
 
   it.live("answers with the lowest version of the healthy backends, or asks", () =>

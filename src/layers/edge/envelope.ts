@@ -6,8 +6,18 @@
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Endpoint, Envelope, Span } from "../../services/RoutedRequest.ts"
 import { invalidByte, requestType, typeError } from "./goErrors.ts"
-import { closeBrace, closeBracket, openBrace, openBracket, quote, readString, skipSpace, text, valueEnd } from "./json.ts"
-import { kindAt } from "./json.ts"
+import {
+  closeBrace,
+  closeBracket,
+  kindAt,
+  openBrace,
+  openBracket,
+  quote,
+  readString,
+  skipSpace,
+  text,
+  valueEnd,
+} from "./json.ts"
 import * as Keys from "./keys.ts"
 import { scanMultipart } from "./multipart.ts"
 
@@ -77,8 +87,7 @@ const walk = (
     const start = skipSpace(bytes, at + 1)
     const end = valueEnd(bytes, start)
     if (end < 0) return invalidByte(bytes, end)
-    // `null` is absent, as in Go.
-    if (key !== 0 && bytes[start] !== 0x6e) {
+    if (key !== 0) {
       const wrong = take(into, bytes, key, start, end, endpoint)
       if (wrong !== "") return wrong
     }
@@ -89,12 +98,16 @@ const walk = (
   }
 }
 
+/** In Go `null` is absent. Its span is kept all the same: who sets the value has to replace it, not add a second one. */
+const isNull = (bytes: Uint8Array, start: number) => bytes[start] === 0x6e
+
 const takeOption: Take = (into, bytes, _key, start, end) => {
+  into.numCtxSpan = { start, end }
+  if (isNull(bytes, start)) return ""
   const number = Number(text(bytes, start, end))
   // Ollama says this with a 500, which would count against the backend.
   if (kindAt(bytes, start) !== "number" || !Number.isFinite(number)) return `option "num_ctx" must be of type integer`
   into.numCtx = Math.trunc(number)
-  into.numCtxSpan = { start, end }
   return ""
 }
 
@@ -106,30 +119,34 @@ const isEmpty = (bytes: Uint8Array, start: number, end: number): boolean =>
 const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
   switch (key) {
     case Keys.model: {
+      into.modelSpan = { start, end }
+      if (isNull(bytes, start)) return ""
       if (bytes[start] !== quote) return typeError(endpoint, "model", kindAt(bytes, start), "string")
       const model = readString(bytes, start, end)
       if (model === undefined) return "invalid character in string literal"
       into.model = model
-      into.modelSpan = { start, end }
       return ""
     }
     case Keys.stream:
+      into.streamSpan = { start, end }
+      if (isNull(bytes, start)) return ""
       if (bytes[start] !== 0x74 && bytes[start] !== 0x66) {
         return typeError(endpoint, "stream", kindAt(bytes, start), "bool")
       }
       into.stream = bytes[start] === 0x74
-      into.streamSpan = { start, end }
       return ""
     case Keys.keepAlive:
-      into.keepAlive = text(bytes, start, end)
       into.keepAliveSpan = { start, end }
+      if (!isNull(bytes, start)) into.keepAlive = text(bytes, start, end)
       return ""
     case Keys.options:
+      if (isNull(bytes, start)) return ""
       if (bytes[start] !== openBrace) {
         return typeError(endpoint, "options", kindAt(bytes, start), "map[string]interface {}")
       }
       return walk(into, bytes, start, Keys.numCtx, endpoint, takeOption)
     default:
+      if (isNull(bytes, start)) return ""
       into.promptBytes += end - start
       if (key === mainKey(endpoint) && !isEmpty(bytes, start, end)) into.emptyPrompt = false
       return ""
@@ -167,17 +184,17 @@ const notAnObject = (body: Uint8Array, at: number, endpoint: Endpoint): string =
 }
 
 /**
- * Where the opening brace of `options` is, for whoever has to add one; `-1` when there is none.
+ * Where the value of `options` is, for whoever has to add one.
  *
  * @category scanning
  * @since 0.1.0
  */
-export const optionsBrace = (body: Uint8Array, endpoint: Endpoint): number => {
-  let found = -1
+export const optionsSpan = (body: Uint8Array, endpoint: Endpoint): Span | undefined => {
+  let found: Span | undefined
   const at = skipSpace(body, 0)
   if (body[at] !== openBrace) return found
-  walk(draft(), body, at, Keys.options, endpoint, (_into, bytes, _key, start) => {
-    if (bytes[start] === openBrace) found = start
+  walk(draft(), body, at, Keys.options, endpoint, (_into, _bytes, _key, start, end) => {
+    found = { start, end }
     return ""
   })
   return found

@@ -6,7 +6,7 @@
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Envelope } from "../../services/RoutedRequest.ts"
 import type { Draft } from "./envelope.ts"
-import { quote, text } from "./json.ts"
+import { text } from "./json.ts"
 
 const encoder = new TextEncoder()
 const dashes = [0x0d, 0x0a, 0x2d, 0x2d]
@@ -30,8 +30,6 @@ const nameOf = (head: string) => /^content-disposition:[^\r\n]*;\s*name=(?:"([^"
 const take = (into: Draft, body: Uint8Array, name: string, start: number, end: number): string => {
   if (name === "model") {
     if (into.modelSpan !== undefined) return `duplicate field "model"`
-    // A splice tells a form's model from a JSON string by its first byte.
-    if (body[start] === quote) return "invalid model name"
     into.model = text(body, start, end)
     into.modelSpan = { start, end }
   } else if (name === "stream") {

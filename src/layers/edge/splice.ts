@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type { Endpoint, Envelope, Span } from "../../services/RoutedRequest.ts"
-import { optionsBrace } from "./envelope.ts"
-import { openBrace, quote } from "./json.ts"
+import { optionsSpan } from "./envelope.ts"
+import { openBrace } from "./json.ts"
 
 /**
  * What to change; what is absent stays.
@@ -59,10 +59,9 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
     else if (value !== null) edits.push(added(body, top, field, `"${key}":`, value))
   }
   if (changes.model !== undefined) {
-    const span = envelope.modelSpan
     // In a form the value stands bare.
-    const bare = span !== undefined && body[span.start] !== quote
-    set("modelSpan", span, "model", bare ? changes.model : JSON.stringify(changes.model))
+    const value = endpoint.kind === "transcribe" ? changes.model : JSON.stringify(changes.model)
+    set("modelSpan", envelope.modelSpan, "model", value)
   }
   if (changes.stream !== undefined) set("streamSpan", envelope.streamSpan, "stream", String(changes.stream))
   if (changes.keepAlive !== undefined) set("keepAliveSpan", envelope.keepAliveSpan, "keep_alive", changes.keepAlive)
@@ -70,12 +69,12 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
   if (numCtx === null || (numCtx !== undefined && envelope.numCtxSpan !== undefined)) {
     set("numCtxSpan", envelope.numCtxSpan, "", numCtx === null ? null : String(numCtx))
   } else if (numCtx !== undefined) {
-    const brace = optionsBrace(body, endpoint)
-    edits.push(
-      brace < 0
-        ? added(body, top, "numCtxSpan", `"options":{"num_ctx":`, String(numCtx), "}")
-        : added(body, brace, "numCtxSpan", `"num_ctx":`, String(numCtx)),
-    )
+    const options = optionsSpan(body, endpoint)
+    const value = String(numCtx)
+    if (options === undefined) edits.push(added(body, top, "numCtxSpan", `"options":{"num_ctx":`, value, "}"))
+    else if (body[options.start] === openBrace) {
+      edits.push(added(body, options.start, "numCtxSpan", `"num_ctx":`, value))
+    } else edits.push({ field: "numCtxSpan", span: options, before: `{"num_ctx":`, value, after: "}" })
   }
   return edits.sort((a, b) => a.span.start - b.span.start)
 }
@@ -115,7 +114,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
     push(encoder.encode(edit.before))
     const start = length
     push(encoder.encode(edit.value))
-    spans[edit.field] = edit.value === "null" ? undefined : { start, end: length }
+    spans[edit.field] = { start, end: length }
     push(encoder.encode(edit.after))
     from = edit.span.end
   }

@@ -3,29 +3,20 @@
  *
  * @since 0.1.0
  */
+import type { Reply } from "./exchange.ts"
 
 const origins =
   /^(https?:\/\/(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?|(app|file|tauri|vscode-webview|vscode-file|chrome-extension|moz-extension|safari-web-extension):\/\/.*)$/i
 
-/**
- * Whether a page of this origin may call.
- *
- * @category guards
- * @since 0.1.0
- */
-export const allowsOrigin = (origin: string, host: string | undefined): boolean =>
+/** Whether a page of this origin may call. */
+const allowsOrigin = (origin: string, host: string | undefined): boolean =>
   origins.test(origin) || (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`))
 
 const privateHost =
   /^(localhost|.*\.(localhost|local|internal)|127\.[\d.]+|10\.[\d.]+|192\.168\.[\d.]+|172\.(1[6-9]|2\d|3[01])\.[\d.]+|169\.254\.[\d.]+|0\.0\.0\.0|\[[\da-f:]*\]|)$/i
 
-/**
- * Whether this `Host` may be asked for, on a server that listens on loopback.
- *
- * @category guards
- * @since 0.1.0
- */
-export const allowsHost = (host: string): boolean => privateHost.test(host.replace(/:\d+$/, ""))
+/** Whether this `Host` may be asked for, on a server that listens on loopback. */
+const allowsHost = (host: string): boolean => privateHost.test(host.replace(/:\d+$/, ""))
 
 /**
  * Whether an URL is on loopback: only there Ollama looks at `Host`.
@@ -38,13 +29,8 @@ export const isLoopback = (url: string): boolean => {
   return host === "localhost" || host.startsWith("127.") || host === "[::1]"
 }
 
-/**
- * Answers to a preflight from an allowed origin.
- *
- * @category models
- * @since 0.1.0
- */
-export const preflight: ReadonlyArray<string> = [
+/** Answers to a preflight from an allowed origin. */
+const preflight: ReadonlyArray<string> = [
   "Access-Control-Allow-Headers",
   "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,OpenAI-Beta,X-Stainless-Arch,X-Stainless-Async,X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,X-Stainless-Lang,X-Stainless-Os,X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Timeout",
   "Access-Control-Allow-Methods",
@@ -52,3 +38,35 @@ export const preflight: ReadonlyArray<string> = [
   "Access-Control-Max-Age",
   "43200",
 ]
+
+/**
+ * Applies the rules on `Origin` and `Host`; `false` when they have answered.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const admit = (reply: Reply, loopback: boolean): boolean => {
+  const { headers, method } = reply.request
+  let origin: string | undefined
+  let host: string | undefined
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = (headers[index] ?? "").toLowerCase()
+    if (name === "origin") origin = headers[index + 1]
+    if (name === "host") host = headers[index + 1]
+  }
+  if (loopback && host !== undefined && !allowsHost(host)) {
+    reply.whole(403, undefined, "")
+    return false
+  }
+  if (origin === undefined || origin === "") return true
+  if (!allowsOrigin(origin, host)) {
+    reply.whole(403, undefined, "")
+    return false
+  }
+  if (method === "OPTIONS") {
+    reply.whole(204, undefined, "", [...preflight, "Access-Control-Allow-Origin", origin])
+    return false
+  }
+  reply.extra.push("Access-Control-Allow-Origin", origin)
+  return true
+}

@@ -10,11 +10,12 @@ import { json } from "./dialectNative.ts"
 import type { Disk } from "./disk.ts"
 import type { Reply } from "./exchange.ts"
 import type { Fault } from "./faults.ts"
-import { decode, type GoStruct } from "./goJson.ts"
+import { decode, type GoStruct } from "./goDecode.ts"
 import type { SimulatedModel } from "./model.ts"
 import { parseName } from "./names.ts"
 import { checkOptions, runnerOptions } from "./options.ts"
-import { Failure, type Scheduler, type Wanted } from "./scheduler.ts"
+import { Failure } from "./failure.ts"
+import type { Scheduler, Wanted } from "./scheduler.ts"
 import type { Settings } from "./settings.ts"
 import { parseKeepAlive } from "./time.ts"
 
@@ -95,7 +96,7 @@ const plain = ({ reply: { request } }: Call): Effect.Effect<Uint8Array | undefin
   if (at < 0 || headers[at + 1]?.toLowerCase() !== "zstd") return Effect.succeed(body)
   return Effect.try({
     try: () => zstdDecompressSync(body, { maxOutputLength: 20_000_000 }),
-    catch: () => new Failure({ status: 400, text: "failed to decompress zstd request body" })
+    catch: () => new Failure({ status: 400, text: "failed to decompress zstd request body" }),
   })
 }
 

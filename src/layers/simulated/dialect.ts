@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 /**
  * What is known when an answer is complete. Durations in nanoseconds.

@@ -5,7 +5,7 @@
  */
 import { type Dialect, goJson, sseNamed, type Summary, type Whole } from "./dialect.ts"
 import { json } from "./dialectOpenAi.ts"
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 const types: Readonly<Record<number, string>> = {
   400: "invalid_request_error",

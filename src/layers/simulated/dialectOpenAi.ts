@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { type Dialect, goJson, sse, type Summary, type Whole } from "./dialect.ts"
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 /**
  * Content type of `/v1` answers, which differs from the native one.

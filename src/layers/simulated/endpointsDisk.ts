@@ -9,7 +9,7 @@ import { goJson } from "./dialect.ts"
 import { json } from "./dialectNative.ts"
 import { alias, model as makeModel, sha256, type SimulatedModel, tinyEmbed, tinyEos } from "./model.ts"
 import { parseName } from "./names.ts"
-import { Failure } from "./scheduler.ts"
+import { Failure } from "./failure.ts"
 
 const nothing = (call: Call, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
 

@@ -17,11 +17,11 @@ import {
 } from "./call.ts"
 import { goJson } from "./dialect.ts"
 import { json } from "./dialectOpenAi.ts"
-import { float32, type GoStruct } from "./goJson.ts"
+import { float32, type GoStruct } from "./goDecode.ts"
 import { countTokens, embedding } from "./language.ts"
 import { isEmbedder, type SimulatedModel } from "./model.ts"
 import type { Runner } from "./runner.ts"
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 const common = { model: "string", keep_alive: "any", options: "map[string]interface {}" } as const
 

@@ -8,11 +8,11 @@ import { answerJson, body, type Call, type Endpoint, inferenceModel, refuse, wan
 import * as native from "./dialectNative.ts"
 import { goJson } from "./dialect.ts"
 import { generate, type Generation } from "./generation.ts"
-import type { GoStruct } from "./goJson.ts"
+import type { GoStruct } from "./goDecode.ts"
 import { type Message, render } from "./language.ts"
 import { isEmbedder, type SimulatedModel } from "./model.ts"
 import { parseName } from "./names.ts"
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 const common = {
   model: "string",

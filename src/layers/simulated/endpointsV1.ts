@@ -11,11 +11,11 @@ import type { Dialect } from "./dialect.ts"
 import { responses } from "./dialectResponses.ts"
 import { conversation, generation } from "./endpointsInference.ts"
 import { generate } from "./generation.ts"
-import type { GoStruct, GoType } from "./goJson.ts"
+import type { GoStruct, GoType } from "./goDecode.ts"
 import { type Message, render } from "./language.ts"
 import { isEmbedder } from "./model.ts"
 import { parseName } from "./names.ts"
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 const shared: Readonly<Record<string, GoType>> = {
   model: "string",

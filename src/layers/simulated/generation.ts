@@ -8,7 +8,8 @@ import { type Call, refuse } from "./call.ts"
 import type { Dialect, Summary } from "./dialect.ts"
 import { countTokens, tokenIds, word } from "./language.ts"
 import type { Runner } from "./runner.ts"
-import { Failure, type Wanted } from "./scheduler.ts"
+import { Failure } from "./failure.ts"
+import type { Wanted } from "./scheduler.ts"
 
 /**
  * What to generate.

@@ -14,7 +14,7 @@ import * as embed from "./endpointsEmbed.ts"
 import * as inference from "./endpointsInference.ts"
 import * as read from "./endpointsRead.ts"
 import * as v1 from "./endpointsV1.ts"
-import type { Failure } from "./scheduler.ts"
+import type { Failure } from "./failure.ts"
 
 /**
  * An endpoint in its place.

@@ -3,22 +3,16 @@
  *
  * @since 0.1.0
  */
-import { Clock, Data, Deferred, Effect } from "effect"
+import { type Clock, Deferred, Effect } from "effect"
+import { Failure } from "./failure.ts"
 import { busyText } from "./faults.ts"
-import { type Allocation, Memory, predicted } from "./memory.ts"
+import { Memory, predicted } from "./memory.ts"
 import type { SimulatedModel } from "./model.ts"
 import { defaultContext, needsReload, parallelismOf, type RunnerOptions } from "./options.ts"
 import { grant, Runner, type Ticket, wait } from "./runner.ts"
 import type { Settings } from "./settings.ts"
 import { expiry } from "./time.ts"
-
-/**
- * An answer that is an error: a status and Ollama's text.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Failure extends Data.TaggedError("Failure")<{ readonly status: number; readonly text: string }> {}
+import { Unloading } from "./unloading.ts"
 
 /**
  * What a request wants of the scheduler.
@@ -64,15 +58,14 @@ export class Scheduler {
   readonly counts = { loads: 0, unloads: 0, loadsKilled: 0, reloads: 0 }
   readonly #pending: Array<Entry> = []
   #pumping = false
-  #unloaded = Deferred.makeUnsafe<void>()
-  /** One unload at a time: Ollama's completion loop waits for memory to come back before it goes on. */
-  #unloading: Array<Runner> = []
+  readonly #unloading: Unloading
 
   constructor(settings: Settings, clock: Clock.Clock, fork: (effect: Effect.Effect<void>) => void) {
     this.settings = settings
     this.clock = clock
     this.fork = fork
     this.memory = new Memory(settings.gpus)
+    this.#unloading = new Unloading(this)
   }
 
   /** Requests that wait to be scheduled; what `OLLAMA_MAX_QUEUE` bounds. */
@@ -114,16 +107,12 @@ export class Scheduler {
     if (runner === undefined) return
     runner.expiresAt = this.clock.currentTimeMillisUnsafe()
     runner.session = 0
-    this.#expire(runner)
+    this.#unloading.expire(runner)
   }
 
   /** The runner's process dies: its requests fail, its memory is free, the next request loads it again. */
   crash(runner: Runner): void {
-    if (runner.dead) return
-    runner.dead = true
-    this.loaded.delete(runner.model.blob)
-    this.#free(runner.allocation)
-    this.#signalUnloaded()
+    if (!runner.dead) this.#unloading.crash(runner)
   }
 
   #enter(entry: Entry): boolean {
@@ -163,92 +152,17 @@ export class Scheduler {
     if (entry.state === "holding" && runner !== undefined) {
       runner.refs--
       if (runner.refs <= 0 && !runner.dead) {
-        if (runner.doomed || runner.session <= 0) this.#expire(runner)
-        else this.#idle(runner)
+        this.#unloading.idle(runner)
       }
     }
     entry.state = "done"
   }
 
-  /** Starts the keep-alive of a runner that has gone idle. One fiber per runner follows it, however often it goes idle. */
-  #idle(runner: Runner): void {
-    runner.expiresAt = expiry(this.clock.currentTimeMillisUnsafe(), runner.session)
-    if (runner.session === Infinity || runner.timerAt <= runner.expiresAt) return
-    const at = runner.timerAt = runner.expiresAt
-    this.fork(Effect.gen({ self: this }, function* () {
-      let next = at
-      while (runner.timerAt === next && !runner.dead) {
-        yield* Effect.sleep(next - this.clock.currentTimeMillisUnsafe())
-        if (runner.timerAt !== next) return
-        runner.timerAt = Infinity
-        if (runner.dead || runner.refs > 0 || runner.session === Infinity) return
-        if (this.clock.currentTimeMillisUnsafe() >= runner.expiresAt) return this.#expire(runner)
-        next = runner.timerAt = runner.expiresAt
-      }
-    }))
-  }
-
-  #expire(runner: Runner): void {
-    if (runner.dead || runner.expiring) return
-    if (runner.refs > 0) {
-      // Ollama looks again every 10 ms; here the last request to leave does.
-      return
+  readonly #pump: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    for (let entry = this.#pending.shift(); entry !== undefined; entry = this.#pending.shift()) {
+      yield* this.#place(entry)
     }
-    runner.expiring = true
-    this.#unloading.push(runner)
-    if (this.#unloading.length === 1) this.fork(this.#unloadAll)
-  }
-
-  readonly #unloadAll: Effect.Effect<void> = Effect.suspend(() => {
-    return Effect.gen({ self: this }, function* () {
-      for (let runner = this.#unloading[0]; runner !== undefined; runner = this.#unloading[0]) {
-        runner.expiring = false
-        if (runner.refs > 0) runner.doomed = true
-        else if (!runner.dead) yield* this.#unload(runner)
-        this.#unloading.shift()
-      }
-    })
-  })
-
-  #unload(runner: Runner): Effect.Effect<void> {
-    runner.dead = true
-    this.loaded.delete(runner.model.blob)
-    this.counts.unloads++
-    const before = this.memory.free
-    this.#free(runner.allocation)
-    const recovered = () => this.memory.free - before >= 0.75 * runner.allocation.vram
-    return Effect.gen({ self: this }, function* () {
-      // Ollama does not trust the driver: it looks every 250 ms whether the memory is back, for 5 s at most.
-      if (runner.allocation.vram > 0) {
-        for (let waited = 0; waited < 5000; waited += 250) {
-          yield* Effect.sleep(250)
-          if (recovered()) break
-        }
-      }
-      this.#signalUnloaded()
-    })
-  }
-
-  #free(allocation: Allocation): void {
-    const { releaseTime } = this.settings
-    const release = () => this.memory.release(allocation)
-    if (releaseTime === 0 || allocation.vram === 0) release()
-    else if (releaseTime < Infinity) this.fork(Effect.andThen(Effect.sleep(releaseTime), Effect.sync(release)))
-  }
-
-  #signalUnloaded(): void {
-    const unloaded = this.#unloaded
-    this.#unloaded = Deferred.makeUnsafe()
-    Deferred.doneUnsafe(unloaded, Effect.void)
-  }
-
-  readonly #pump: Effect.Effect<void> = Effect.suspend(() => {
-    return Effect.gen({ self: this }, function* () {
-      for (let entry = this.#pending.shift(); entry !== undefined; entry = this.#pending.shift()) {
-        yield* this.#place(entry)
-      }
-      this.#pumping = false
-    })
+    this.#pumping = false
   })
 
   /** Gets one request running. Everyone behind it waits, whatever they want. */
@@ -273,10 +187,11 @@ export class Scheduler {
           victim = this.#victim()
         }
         if (victim === undefined) continue
-        const unloaded = this.#unloaded
+        // Taken before: an unload without GPU memory is over before the next line.
+        const unloaded = this.#unloading.next
         victim.session = 0
-        this.#expire(victim)
-        yield* Deferred.await(unloaded)
+        this.#unloading.expire(victim)
+        yield* unloaded
       }
     })
   }
@@ -309,7 +224,7 @@ export class Scheduler {
       if (entry.gone) {
         // The load belonged to that client. The next one in the queue starts from nothing.
         this.counts.loadsKilled++
-        this.#free(allocation)
+        this.#unloading.free(allocation)
         return true
       }
       const runner = new Runner(model, options, parallelism, allocation, keepAlive ?? this.settings.keepAlive)

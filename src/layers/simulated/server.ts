@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import { type Clock, type Context, Effect, type Fiber } from "effect"
-import { allowsHost, allowsOrigin, isLoopback, preflight } from "./access.ts"
+import { admit, isLoopback } from "./access.ts"
 import type { Call } from "./call.ts"
 import { Disk } from "./disk.ts"
 import { type CallRecord, type Exchange, Reply, type SimulatedRequest } from "./exchange.ts"
 import { type Fault, type FaultMatch, Faults } from "./faults.ts"
 import type { SimulatedModel } from "./model.ts"
-import { find, type Route } from "./routes.ts"
-import { Failure, Scheduler } from "./scheduler.ts"
+import { find } from "./routes.ts"
+import type { Failure } from "./failure.ts"
+import { Scheduler } from "./scheduler.ts"
 import { type ServerOptions, type Settings, settings } from "./settings.ts"
+import { struck } from "./strike.ts"
 
 /**
  * A model in a simulated server's memory.
@@ -204,7 +206,7 @@ export class SimulatedServer {
       reply.whole(failure.status, contentType, body)
     }
     const work = Effect.suspend((): Effect.Effect<void, Failure> => {
-      if (!this.#admit(reply)) return Effect.void
+      if (!admit(reply, this.#loopback)) return Effect.void
       if (route === undefined) {
         const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"
         reply.whole(
@@ -237,67 +239,5 @@ export class SimulatedServer {
         )
       ),
     )
-  }
-
-  /** Applies the rules on `Origin` and `Host`; `false` when they have answered. */
-  #admit(reply: Reply): boolean {
-    const { headers, method } = reply.request
-    let origin: string | undefined
-    let host: string | undefined
-    for (let index = 0; index + 1 < headers.length; index += 2) {
-      const name = (headers[index] ?? "").toLowerCase()
-      if (name === "origin") origin = headers[index + 1]
-      if (name === "host") host = headers[index + 1]
-    }
-    if (this.#loopback && host !== undefined && !allowsHost(host)) {
-      reply.whole(403, undefined, "")
-      return false
-    }
-    if (origin === undefined || origin === "") return true
-    if (!allowsOrigin(origin, host)) {
-      reply.whole(403, undefined, "")
-      return false
-    }
-    if (method === "OPTIONS") {
-      reply.whole(204, undefined, "", [...preflight, "Access-Control-Allow-Origin", origin])
-      return false
-    }
-    reply.extra.push("Access-Control-Allow-Origin", origin)
-    return true
-  }
-}
-
-/** What a fault does before the endpoint runs; those in the middle of a stream are left to an endpoint that streams. */
-const struck = (
-  reply: Reply,
-  fault: Fault | undefined,
-  route: Route | undefined,
-  work: Effect.Effect<void, Failure>,
-): Effect.Effect<void, Failure> => {
-  switch (fault?._tag) {
-    case undefined:
-      return work
-    case "Hang":
-      return Effect.never
-    case "Slow":
-      return Effect.andThen(Effect.sleep(fault.delay), work)
-    case "Garbage":
-      return Effect.sync(() => reply.fail("Protocol", "the answer is not HTTP"))
-    case "Answer":
-      return Effect.sync(() => reply.whole(fault.status, fault.contentType, fault.body))
-    case "Failure":
-      return Effect.fail(new Failure({ status: fault.status, text: fault.text }))
-    case "Reset":
-      return fault.after === undefined || route?.streams !== true
-        ? Effect.sync(() => reply.fail("Reset", "connection reset by peer"))
-        : work
-    case "Stall":
-      return route?.streams === true ? work : Effect.never
-    case "Crash":
-      return route?.streams === true ? work : Effect.fail(
-        new Failure({ status: 500, text: "an error was encountered while running the model: unexpected EOF" }),
-      )
-    default:
-      return work
   }
 }

@@ -1,0 +1,36 @@
+/** A machine does other things too. A round they disturbed is played again, a few times, and the least disturbed counts. */
+import { coreSeconds, cpuSeconds } from "./processes.ts"
+import type { Sample, Scenario } from "./scenarios.ts"
+import type { Instance } from "./targets.ts"
+
+export const DISTURBED = 0.1
+const TRIES = 3
+
+/** Measures, and tells how much of the proxy's core was used by somebody else meanwhile. */
+export const watched = async (scenario: Scenario, instance: Instance, core: string | undefined): Promise<Sample> => {
+  if (core === undefined || scenario.unpinned) return await scenario.measure(instance)
+  const used = () => (coreSeconds(core) ?? NaN) - (instance.child ? cpuSeconds(instance.child.pid) ?? NaN : 0)
+  const began = performance.now()
+  const before = used()
+  const sample = await scenario.measure(instance)
+  const others = (used() - before) * 1000 / (performance.now() - began)
+  return { ...sample, others: Number.isNaN(others) ? undefined : Math.max(0, others) }
+}
+
+export const quietest = async (round: () => Promise<Sample>): Promise<Sample> => {
+  let best = await round()
+  for (let tries = 1; tries < TRIES && (best.others ?? 0) > DISTURBED; tries++) {
+    const again = await round()
+    if ((again.others ?? 0) < best.others!) best = again
+  }
+  return best
+}
+
+/** What is to be said about rounds that stayed disturbed. */
+export const disturbances = (samples: ReadonlyArray<Sample>): string | undefined => {
+  const shares = samples.map(({ others }) => others ?? 0).filter((share) => share > DISTURBED)
+  if (shares.length === 0) return undefined
+  const percent = (share: number) => `${Math.round(share * 100)} %`
+  return `disturbed: in ${shares.length} of ${samples.length} rounds others used over ${percent(DISTURBED)}` +
+    ` of the proxy's core (up to ${percent(Math.max(...shares))}) however often they were repeated`
+}

@@ -1,0 +1,36 @@
+/** The same router as a web handler: `deno serve -A --port 11435 examples/deno-serve.ts`, or any host that calls `{ fetch }`. */
+import { Config, Effect, Layer, References } from "effect"
+import process from "node:process"
+import * as FetchTransport from "../src/layers/FetchTransport.ts"
+import * as OllamaApp from "../src/layers/OllamaApp.ts"
+import * as Settings from "../src/layers/Settings.ts"
+import * as Standard from "../src/layers/Standard.ts"
+import * as WebServer from "../src/layers/WebServer.ts"
+import * as Options from "./support/options.ts"
+import * as Place from "./support/place.ts"
+
+/** Where to listen is said on the command line here; everything else is a setting. */
+const started = Effect.gen(function* () {
+  const settings = yield* Settings.config
+  const place = yield* Place.choose(settings, FetchTransport.layer())
+  console.log(`llamero: ${place.says}`)
+  return { settings, place }
+})
+
+const explained = Effect.catch(started, (error: Config.ConfigError) =>
+  Effect.sync(() => {
+    console.error(`llamero: ${Settings.explain(error)}`)
+    return process.exit(1)
+  }))
+
+const { place, settings } = await Effect.runPromise(explained)
+
+const services = Standard.layer(Options.from(settings)).pipe(
+  Layer.provideMerge(place.layer),
+  Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
+)
+
+export default WebServer.toFetch(OllamaApp.layer(), services, {
+  bodyBytesMax: settings.bodyLimit,
+  origins: settings.origins,
+})

@@ -1,0 +1,76 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { createServer } from "node:net"
+import * as NodeTransport from "../../src/layers/NodeTransport.ts"
+import { backend } from "../../src/services/Fleet.ts"
+import { Transport } from "../../src/services/Transport.ts"
+import * as Contract from "../contracts/Transport.ts"
+import { behave } from "./edge/sockets.ts"
+import { bytes, Heard, until } from "./edge/support.ts"
+
+Contract.suite({ name: "Node", layer: NodeTransport.layer({ connectMillis: 1000 }), behave })
+
+describe("NodeTransport", () => {
+  const live = <E>(title: string, body: () => Effect.Effect<void, E, Transport | Scope.Scope>) =>
+    it.live(title, () => Effect.provide(body(), NodeTransport.layer()))
+  live("names the backend as the host, and adds nothing to the headers but a length", () =>
+    Effect.gen(function* () {
+      const driven = yield* behave("whole")
+      const transport = yield* Transport
+      const heard = new Heard()
+      transport.send(
+        driven.backend,
+        { method: "POST", path: "/api/chat", headers: ["X-A", "1"], body: bytes("{}") },
+        heard,
+      )
+      yield* until(() => heard.ended)
+      const sent = driven.headers[0]!.map((part) => part.toLowerCase())
+      assert.deepStrictEqual(sent, [
+        "host",
+        driven.backend.url.slice("http://".length),
+        "connection",
+        "keep-alive",
+        "x-a",
+        "1",
+        "content-length",
+        "2",
+      ])
+    }))
+
+  live("says Protocol when what answers does not speak HTTP", () =>
+    Effect.gen(function* () {
+      const server = createServer((socket) => {
+        socket.on("error", () => {})
+        socket.once("data", () => socket.end("220 mail ready\r\n"))
+      })
+      const port = yield* Effect.promise(() =>
+        new Promise<number>((resolve) =>
+          server.listen(0, "127.0.0.1", () => {
+            const address = server.address()
+            resolve(typeof address === "object" && address !== null ? address.port : 0)
+          })
+        )
+      )
+      const transport = yield* Transport
+      const heard = new Heard()
+      transport.send(
+        backend(`http://127.0.0.1:${port}`),
+        { method: "POST", path: "/", headers: [], body: bytes("{}") },
+        heard,
+      )
+      yield* until(() => heard.ended)
+      assert.strictEqual(heard.error?.reason, "Protocol")
+      server.close()
+    }))
+
+  live("puts the backend's path in front", () =>
+    Effect.gen(function* () {
+      const driven = yield* behave("whole")
+      const transport = yield* Transport
+      const heard = new Heard()
+      const prefixed = backend(`${driven.backend.url}/behind/a/path/`)
+      transport.send(prefixed, { method: "GET", path: "/api/ps", headers: [], body: undefined }, heard)
+      yield* until(() => heard.ended)
+      assert.strictEqual(heard.status, 200)
+    }))
+})

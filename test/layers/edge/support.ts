@@ -1,0 +1,155 @@
+/** What the tests of the edge share: seeded randomness, a router made by hand, a sink that remembers. */
+import { Effect, Layer } from "effect"
+import { find } from "../../../src/layers/edge/endpoints.ts"
+import type { ReplySink } from "../../../src/services/Reply.ts"
+import type { Endpoint, RoutedRequest } from "../../../src/services/RoutedRequest.ts"
+import { Router, type Settled } from "../../../src/services/Router.ts"
+import type { ByteSink, TransportError, Upstream } from "../../../src/services/Transport.ts"
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+export const text = (chunks: Uint8Array | ReadonlyArray<Uint8Array>): string =>
+  new TextDecoder().decode(chunks instanceof Uint8Array ? chunks : Buffer.concat(chunks))
+
+export const endpoint = (path: string): Endpoint => {
+  const found = find(path)
+  if (found === undefined) throw new RangeError(path)
+  return found
+}
+
+/** A small generator of numbers in [0, 1), the same for the same seed. */
+export const random = (seed: number) => {
+  let state = seed | 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  return {
+    next,
+    below: (limit: number) => Math.floor(next() * limit),
+    pick: <A>(from: ReadonlyArray<A>): A => from[Math.floor(next() * from.length)]!,
+  }
+}
+export type Random = ReturnType<typeof random>
+
+/** Cuts bytes anywhere. */
+export const cut = (whole: Uint8Array, rng: Random): Array<Uint8Array> => {
+  const parts: Array<Uint8Array> = []
+  for (let at = 0; at < whole.length;) {
+    const length = 1 + rng.below(Math.max(1, Math.min(whole.length - at, 1 + rng.below(64))))
+    parts.push(whole.slice(at, at + length))
+    at += length
+  }
+  return parts
+}
+
+export const answered: Settled = {
+  result: "answered",
+  status: 200,
+  refusal: undefined,
+  outcome: undefined,
+  backend: undefined,
+  attempts: 1,
+  queuedMillis: 0,
+}
+
+/** A router that does what the test says. */
+export const router = (route: (request: RoutedRequest, reply: ReplySink) => Effect.Effect<Settled>) => {
+  const seen = { requests: [] as Array<RoutedRequest>, active: 0, interrupted: 0 }
+  let draining = false
+  const layer = Layer.succeed(
+    Router,
+    Router.of({
+      active: () => seen.active,
+      draining: () => draining,
+      drain: Effect.sync(() => {
+        draining = true
+      }),
+      route: (request, reply) =>
+        Effect.suspend(() => {
+          seen.requests.push(request)
+          seen.active++
+          return route(request, reply)
+        }).pipe(
+          Effect.onInterrupt(() =>
+            Effect.sync(() => {
+              seen.interrupted++
+            })
+          ),
+          Effect.ensuring(Effect.sync(() => {
+            seen.active--
+          })),
+        ),
+    }),
+  )
+  return { layer, seen }
+}
+
+/** An upstream that writes down what it is told. */
+export class Told implements Upstream {
+  readonly calls: Array<"pause" | "resume" | "abort"> = []
+  pause() {
+    this.calls.push("pause")
+  }
+  resume() {
+    this.calls.push("resume")
+  }
+  abort() {
+    this.calls.push("abort")
+  }
+}
+
+/** A sink that writes down what it hears, and checks the order that every transport has to keep. */
+export class Heard implements ByteSink {
+  upstream: Upstream | undefined
+  status = 0
+  headers: ReadonlyArray<string> = []
+  readonly chunks: Array<Uint8Array> = []
+  error: TransportError | undefined
+  readonly events: Array<string> = []
+  readonly wrong: Array<string> = []
+  ended = false
+  onEvent: (event: string, sink: Heard) => void = () => {}
+  private hear(event: string) {
+    if (this.ended) this.wrong.push(`${event} after the end`)
+    if (this.events.at(-1) !== event || event !== "data") this.events.push(event)
+    if (event === "end" || event === "fail") this.ended = true
+    this.onEvent(event, this)
+  }
+  open(upstream: Upstream) {
+    this.upstream = upstream
+    this.hear("open")
+  }
+  head(status: number, rawHeaders: ReadonlyArray<string>) {
+    if (this.upstream === undefined) this.wrong.push("head before open")
+    this.status = status
+    this.headers = rawHeaders
+    this.hear("head")
+  }
+  data(chunk: Uint8Array) {
+    if (this.status === 0) this.wrong.push("data before head")
+    this.chunks.push(chunk)
+    this.hear("data")
+  }
+  end() {
+    this.hear("end")
+  }
+  fail(error: TransportError) {
+    this.error = error
+    this.hear("fail")
+  }
+  get body() {
+    return text(this.chunks)
+  }
+}
+
+/** Until something is so; for sockets only. */
+export const until = (is: () => boolean, what = "condition") =>
+  Effect.promise(async () => {
+    for (let i = 0; i < 500; i++) {
+      if (is()) return
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    throw new Error(`timed out waiting: ${what}`)
+  })
