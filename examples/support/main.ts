@@ -5,14 +5,17 @@ import process from "node:process"
 /** Ends with one line and status 1 where `why` has words for the failure; else with the whole cause. */
 export const runMain = <E>(main: Effect.Effect<unknown, E>, why: (error: E) => string): void => {
   const fiber = Effect.runFork(main)
-  const stop = (): void => {
-    process.once("SIGINT", () => process.exit(130))
-    process.once("SIGTERM", () => process.exit(143))
-    console.log("stopping: streams may finish; a second signal stops at once")
-    Effect.runFork(Fiber.interrupt(fiber))
-  }
-  process.once("SIGINT", stop)
-  process.once("SIGTERM", stop)
+  let stopping = false
+  // One listener for both times: Deno calls one that is added while a signal is being told at once.
+  const on = (name: "SIGINT" | "SIGTERM", status: number) =>
+    process.on(name, () => {
+      if (stopping) process.exit(status)
+      stopping = true
+      console.log("stopping: streams may finish; a second signal stops at once")
+      Effect.runFork(Fiber.interrupt(fiber))
+    })
+  on("SIGINT", 130)
+  on("SIGTERM", 143)
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return process.exit(0)
     const error = Cause.findErrorOption(exit.cause)

@@ -26,6 +26,6 @@ export const layer = (options?: {
   }
   return Layer.succeed(TokenEstimator, {
     estimate: (_model, promptBytes) => Math.max(1, Math.ceil(promptBytes / bytesPerToken)),
-    learn: () => {}
+    learn: () => {},
   })
 }

@@ -13,7 +13,7 @@ import {
   OllamaApiError,
   type OllamaApiError as OllamaApiErrorType,
   Rejected,
-  Unreachable
+  Unreachable,
 } from "../services/OllamaApi.ts"
 import * as Answers from "./internal/ollamaAnswers.ts"
 
@@ -31,14 +31,14 @@ const describe = (error: HttpClientError.HttpClientError): string => {
 const residencyBody = (model: string, keepAlive: number | undefined, numCtx: number | undefined) => ({
   model,
   ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }),
-  ...(numCtx === undefined ? {} : { options: { num_ctx: numCtx } })
+  ...(numCtx === undefined ? {} : { options: { num_ctx: numCtx } }),
 })
 
-const make = Effect.fnUntraced(function*(timeout: Duration.Duration) {
+const make = Effect.fnUntraced(function* (timeout: Duration.Duration) {
   const client = yield* HttpClient.HttpClient
 
   const send = Effect.fnUntraced(
-    function*(backend: Backend, call: string, request: HttpClientRequest.HttpClientRequest) {
+    function* (backend: Backend, call: string, request: HttpClientRequest.HttpClientRequest) {
       const fail = (reason: OllamaApiErrorType["reason"]) => new OllamaApiError({ backend: backend.id, call, reason })
       const unreachable = (error: HttpClientError.HttpClientError) =>
         fail(new Unreachable({ description: describe(error) }))
@@ -50,9 +50,9 @@ const make = Effect.fnUntraced(function*(timeout: Duration.Duration) {
       }
       return yield* Effect.mapError(
         parseJson(text),
-        () => fail(new Malformed({ description: "the answer is not JSON" }))
+        () => fail(new Malformed({ description: "the answer is not JSON" })),
       )
-    }
+    },
   )
 
   const limited = <A>(backend: Backend, call: string, effect: Effect.Effect<A, OllamaApiErrorType>) =>
@@ -61,14 +61,14 @@ const make = Effect.fnUntraced(function*(timeout: Duration.Duration) {
       orElse: () => {
         const description = `no answer within ${Duration.format(timeout)}`
         return Effect.fail(new OllamaApiError({ backend: backend.id, call, reason: new Unreachable({ description }) }))
-      }
+      },
     })
 
   const read = <A>(
     backend: Backend,
     call: string,
     decode: (body: unknown) => Result.Result<A, string>,
-    request: HttpClientRequest.HttpClientRequest
+    request: HttpClientRequest.HttpClientRequest,
   ) =>
     limited(
       backend,
@@ -77,8 +77,8 @@ const make = Effect.fnUntraced(function*(timeout: Duration.Duration) {
         Result.match(decode(body), {
           onSuccess: (value) => Effect.succeed(value),
           onFailure: (description) =>
-            Effect.fail(new OllamaApiError({ backend: backend.id, call, reason: new Malformed({ description }) }))
-        }))
+            Effect.fail(new OllamaApiError({ backend: backend.id, call, reason: new Malformed({ description }) })),
+        })),
     )
 
   const get = (backend: Backend, path: string) =>
@@ -86,25 +86,26 @@ const make = Effect.fnUntraced(function*(timeout: Duration.Duration) {
   const post = (backend: Backend, path: string, body: unknown) =>
     HttpClientRequest.post(`${backend.url}${path}`, {
       headers: { accept: "application/json" },
-      body: HttpBody.jsonUnsafe(body)
+      body: HttpBody.jsonUnsafe(body),
     })
 
   const embed = (backend: Backend, call: string, body: object) => send(backend, call, post(backend, "/api/embed", body))
 
   const residency = Effect.fnUntraced(
-    function*(backend: Backend, call: "load" | "unload", embedder: boolean, body: { readonly model: string }) {
+    function* (backend: Backend, call: "load" | "unload", embedder: boolean, body: { readonly model: string }) {
       if (embedder) return yield* embed(backend, call, body)
       const { model, ...options } = body
       return yield* send(backend, call, post(backend, "/api/generate", { model, stream: false, ...options })).pipe(
         // Servers before 0.33 do not list capabilities, so an embedder may be met unrecognised.
         Effect.catchIf(
           ({ reason }) =>
-            reason._tag === "Rejected" && reason.status === 400 && reason.description.includes("does not support generate"),
-          () => embed(backend, call, body)
-        )
+            reason._tag === "Rejected" && reason.status === 400 &&
+            reason.description.includes("does not support generate"),
+          () => embed(backend, call, body),
+        ),
       )
     },
-    Effect.asVoid
+    Effect.asVoid,
   )
 
   return OllamaApi.of({
@@ -123,8 +124,8 @@ const make = Effect.fnUntraced(function*(timeout: Duration.Duration) {
     ),
     unload: Effect.fn("OllamaApi.unload")(
       (backend: Backend, model: string, options: { readonly embedder: boolean }) =>
-        limited(backend, "unload", residency(backend, "unload", options.embedder, residencyBody(model, 0, undefined)))
-    )
+        limited(backend, "unload", residency(backend, "unload", options.embedder, residencyBody(model, 0, undefined))),
+    ),
   })
 })
 

@@ -13,5 +13,5 @@ import { Coalescer } from "../services/Coalescer.ts"
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Coalescer> = Layer.succeed(Coalescer, {
-  join: (_key, demand, reply, lead) => lead(demand, reply)
+  join: (_key, demand, reply, lead) => lead(demand, reply),
 })

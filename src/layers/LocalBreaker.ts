@@ -58,7 +58,7 @@ const policyOf = (options: Options | undefined): Policy => {
   return { failuresMax, openMillis, openMillisMax: Math.max(openMillis, openMillisMax) }
 }
 
-const make = Effect.fnUntraced(function*(policy: Policy, options: Options | undefined) {
+const make = Effect.fnUntraced(function* (policy: Policy, options: Options | undefined) {
   const clock = yield* Clock.Clock
   const run = yield* FiberSet.makeRuntime()
   const listeners = Listeners.make<BreakerTransition>()
@@ -75,7 +75,7 @@ const make = Effect.fnUntraced(function*(policy: Policy, options: Options | unde
     prefix: options?.prefix ?? "llamero:",
     timeout: Duration.fromInputUnsafe(options?.storeTimeout ?? "1 second"),
     hold: Duration.fromInputUnsafe(options?.trialHold ?? "30 seconds"),
-    announce
+    announce,
   })
 
   const follow = (circuit: Circuit, local: boolean): void => {
@@ -128,7 +128,7 @@ const make = Effect.fnUntraced(function*(policy: Policy, options: Options | unde
         const ofOne = one.settle(oneGeneration, oneTrial, modelVerdict(outcome), now)
         moved(whole, ofWhole)
         moved(one, ofOne)
-      }
+      },
     }
   }
 
@@ -160,7 +160,7 @@ const make = Effect.fnUntraced(function*(policy: Policy, options: Options | unde
   })
   yield* compare.pipe(
     Effect.repeat(Schedule.spaced(options?.syncInterval ?? "5 seconds")),
-    Effect.forkScoped
+    Effect.forkScoped,
   )
 
   return Breaker.of({
@@ -176,7 +176,7 @@ const make = Effect.fnUntraced(function*(policy: Policy, options: Options | unde
       return Math.max(retryMillisOf(circuits?.whole), retryMillisOf(circuits?.models.get(model)))
     },
     transitions: Stream.fromPubSub(hub),
-    onTransition: listeners.add
+    onTransition: listeners.add,
   })
 })
 

@@ -27,7 +27,7 @@ const make = (initial: Readonly<Record<string, HealthState>>) =>
       state,
       reason,
       since: clock.currentTimeMillisUnsafe(),
-      version: undefined
+      version: undefined,
     })
     const unheard = at("unknown", "not probed yet")
     const statuses = new Map(Object.entries(initial).map(([id, state]) => [id, at(state, "")]))
@@ -38,7 +38,7 @@ const make = (initial: Readonly<Record<string, HealthState>>) =>
       status,
       record: (backend, outcome) => void outcomes.push({ backend, outcome }),
       check: Effect.void,
-      onChange: listeners.add
+      onChange: listeners.add,
     })
     const handle = MockHealth.of({
       set: (backend, state, reason = "") => {
@@ -48,7 +48,7 @@ const make = (initial: Readonly<Record<string, HealthState>>) =>
         statuses.set(backend, next)
         listeners.notify({ backend, from, status: next })
       },
-      outcomes: () => outcomes.slice()
+      outcomes: () => outcomes.slice(),
     })
     return Context.make(BackendHealth, health).pipe(Context.add(MockHealth, handle))
   })
@@ -60,5 +60,5 @@ const make = (initial: Readonly<Record<string, HealthState>>) =>
  * @since 0.1.0
  */
 export const layer = (
-  initial: Readonly<Record<string, HealthState>> = {}
+  initial: Readonly<Record<string, HealthState>> = {},
 ): Layer.Layer<BackendHealth | MockHealth> => Layer.effectContext(make(initial))

@@ -14,9 +14,8 @@ import { GpuProbe, type GpuProbeError, type GpuReading } from "../services/GpuPr
  */
 export class MockReadings
   extends Context.Service<MockReadings, Ref.Ref<Effect.Effect<ReadonlyArray<GpuReading>, GpuProbeError>>>()(
-    "llamero/layers/MockGpuProbe/MockReadings"
-  )
-{}
+    "llamero/layers/MockGpuProbe/MockReadings",
+  ) {}
 
 /**
  * Reads what the handle holds; `initial` at first.
@@ -27,9 +26,12 @@ export class MockReadings
 export const layer = (initial: ReadonlyArray<GpuReading> = []): Layer.Layer<GpuProbe | MockReadings> =>
   Layer.effect(
     GpuProbe,
-    Effect.map(MockReadings, (ref) => GpuProbe.of({ read: Effect.flatten(Ref.get(ref)) }))
+    Effect.map(MockReadings, (ref) => GpuProbe.of({ read: Effect.flatten(Ref.get(ref)) })),
   ).pipe(
     Layer.provideMerge(
-      Layer.effect(MockReadings, Ref.make<Effect.Effect<ReadonlyArray<GpuReading>, GpuProbeError>>(Effect.succeed(initial)))
-    )
+      Layer.effect(
+        MockReadings,
+        Ref.make<Effect.Effect<ReadonlyArray<GpuReading>, GpuProbeError>>(Effect.succeed(initial)),
+      ),
+    ),
   )

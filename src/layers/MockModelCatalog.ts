@@ -36,7 +36,7 @@ export const model = (input: ModelInput): Model => {
     key,
     owners: new Map((options.owners ?? []).map((id) => [id, owner])),
     capabilities: options.capabilities ?? [],
-    remote: options.remote ?? cloud
+    remote: options.remote ?? cloud,
   }
 }
 
@@ -71,7 +71,7 @@ export const layer = (initial: ReadonlyArray<ModelInput> = []): Layer.Layer<Mode
           typeof input === "object" && input.blob !== undefined
             ? [[ModelName.canonical(input.name), input.blob] as const]
             : []
-        )
+        ),
       )
       version++
     }
@@ -88,7 +88,7 @@ export const layer = (initial: ReadonlyArray<ModelInput> = []): Layer.Layer<Mode
       models: () => sorted,
       blob: ({ key, owners }, backend) => owners.has(backend) ? Option.fromUndefinedOr(blobs.get(key)) : Option.none(),
       version: () => version,
-      refresh: Effect.void
+      refresh: Effect.void,
     })
     return Context.make(ModelCatalog, catalog).pipe(Context.add(MockModels, MockModels.of({ set })))
   }))

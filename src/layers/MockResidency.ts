@@ -69,7 +69,7 @@ const make = (options: { readonly loadMillis: number; readonly resident: Readonl
         backend,
         model: model.key,
         since: clock.currentTimeMillisUnsafe(),
-        end: Deferred.makeUnsafe()
+        end: Deferred.makeUnsafe(),
       }
       running.set(id, load)
       set(backend, model.key, "loading")
@@ -100,7 +100,7 @@ const make = (options: { readonly loadMillis: number; readonly resident: Readonl
         sizeVram: undefined,
         contextLength: undefined,
         expiresAt: undefined,
-        source: "observed"
+        source: "observed",
       }))
 
     const residency = Residency.of({
@@ -125,7 +125,7 @@ const make = (options: { readonly loadMillis: number; readonly resident: Readonl
         for (const key of gone) if (!running.has(idOf(backend, key))) set(backend, key, "absent")
       },
       refresh: Effect.void,
-      onChange: listeners.add
+      onChange: listeners.add,
     })
     const handle = MockLoads.of({
       set: (backend, model, state) => {
@@ -135,7 +135,7 @@ const make = (options: { readonly loadMillis: number; readonly resident: Readonl
       requests: () => requests.slice(),
       running: () => Array.from(running.values(), ({ backend, model }) => ({ backend, model })),
       finish,
-      touches: () => touches.slice()
+      touches: () => touches.slice(),
     })
     return Context.make(Residency, residency).pipe(Context.add(MockLoads, handle))
   })

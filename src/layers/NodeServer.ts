@@ -64,6 +64,12 @@ const listen = (server: Server, host: string, port: number) =>
     })
   })
 
+const notAllowedText = "405 method not allowed"
+const notAllowed = ["Allow", "POST", "Content-Type", "text/plain", "Content-Length", String(notAllowedText.length)]
+
+/** A 204 has no body by itself, and may not say so. */
+const emptyBody = (status: number): ReadonlyArray<string> => status === 204 ? [] : ["Content-Length", "0"]
+
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Waits until `isIdle`, told by calls of `wake`. */
@@ -110,7 +116,7 @@ const make = Effect.fnUntraced(function*(other: Handle, otherScope: Scope.Closea
     const { origin } = headers
     const allowed = origin === undefined ? undefined : cors.decide(origin, headers.host, request.method ?? "")
     if (allowed?.status !== undefined) {
-      response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id]).end()
+      response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id, ...emptyBody(allowed.status)]).end()
       return
     }
     const endpoint = find(request.url ?? "")
@@ -120,8 +126,7 @@ const make = Effect.fnUntraced(function*(other: Handle, otherScope: Scope.Closea
       new NodeExchange(shared, request, response, endpoint, headers, id, extra)
       return
     }
-    response.writeHead(405, ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra])
-    response.end("405 method not allowed")
+    response.writeHead(405, [...notAllowed, "X-Request-Id", id, ...extra]).end(notAllowedText)
   }
 
   const server = createServer({

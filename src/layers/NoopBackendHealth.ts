@@ -18,5 +18,5 @@ export const layer: Layer.Layer<BackendHealth> = Layer.succeed(BackendHealth, {
   status: () => status,
   record: () => {},
   check: Effect.void,
-  onChange: () => () => {}
+  onChange: () => () => {},
 })

@@ -28,7 +28,7 @@ export interface Options {
 /** `/api/show` calls to one backend at a time: it reads the whole manifest and the model's header. */
 const showsMax = 2
 
-const make = Effect.fnUntraced(function*(options: Options | undefined) {
+const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const missMillis = Duration.toMillis(Duration.fromInputUnsafe(options?.missInterval ?? "1 second"))
   const interval = Duration.fromInputUnsafe(options?.interval ?? "30 seconds")
   const fleet = yield* Fleet
@@ -42,9 +42,9 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
   const answering = new Set<string>()
 
   /** Capabilities where tags has none, and the weights' digest, once for each manifest. A call that fails is made again after the next reading. */
-  const describe = Effect.fnUntraced(function*(backend: Backend) {
+  const describe = Effect.fnUntraced(function* (backend: Backend) {
     yield* Effect.forEach(known.unseen(backend.id), ([digest, name]) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         // Another backend may have described the same manifest in the meantime.
         if (known.shown.has(digest)) return
         const answer = yield* Effect.result(api.show(backend, name))
@@ -54,7 +54,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
   })
 
   /** Reads one list. A backend that cannot be reached keeps its last known models. */
-  const read = Effect.fnUntraced(function*(backend: Backend) {
+  const read = Effect.fnUntraced(function* (backend: Backend) {
     const rows = yield* Effect.result(api.tags(backend))
     if (!fleet.members().some((member) => member.backend.id === backend.id)) return
     if (Result.isFailure(rows)) {
@@ -75,7 +75,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       answering.delete(id)
       known.lists.delete(id)
       known.merge()
-    }
+    },
   )
   yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -85,7 +85,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
         if (member !== undefined) run(Effect.andThen(Effect.yieldNow, read(member.backend)))
       })
     ),
-    (stop) => Effect.sync(stop)
+    (stop) => Effect.sync(stop),
   )
 
   const readAll = (backends: ReadonlyArray<Backend>) =>
@@ -112,7 +112,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     return Deferred.await(end)
   })
 
-  const find = Effect.fn("ModelCatalog.find")(function*(name: string) {
+  const find = Effect.fn("ModelCatalog.find")(function* (name: string) {
     const found = known.peek(name)
     if (found !== undefined) return found
     yield* ask
@@ -122,9 +122,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       answering.has(id) && health.status(id).state !== "unhealthy"
     )
     return yield* new ModelCatalogError({
-      reason: someAnswer
-        ? new ModelMissing({ name })
-        : new CatalogUnavailable({ description: "no backend answers" })
+      reason: someAnswer ? new ModelMissing({ name }) : new CatalogUnavailable({ description: "no backend answers" }),
     })
   })
 
@@ -141,9 +139,9 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       const backends = fleet.members().map(({ backend }) => backend)
       return Effect.andThen(
         readAll(backends),
-        Effect.forEach(backends, describe, { concurrency: "unbounded", discard: true })
+        Effect.forEach(backends, describe, { concurrency: "unbounded", discard: true }),
       )
-    })
+    }),
   })
 })
 

@@ -39,7 +39,7 @@ interface Watched {
 
 const unheard: BackendStatus = { state: "unknown", reason: "not probed yet", since: 0, version: undefined }
 
-const make = Effect.fnUntraced(function*(options: Options | undefined) {
+const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")
   const timeout = Duration.fromInputUnsafe(options?.timeout ?? "5 seconds")
   const failuresMax = options?.failuresMax ?? 2
@@ -59,7 +59,9 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     entry.status = { state, reason, since, version: known }
     if (before.state === state) return
     listeners.notify({ backend: id, from: before.state, status: entry.status })
-    const message = state === "healthy" ? Effect.logInfo("backend is healthy") : Effect.logWarning(`backend is ${state}`)
+    const message = state === "healthy"
+      ? Effect.logInfo("backend is healthy")
+      : Effect.logWarning(`backend is ${state}`)
     logs(Effect.annotateLogs(message, { backend: id, from: before.state, ...(reason === "" ? {} : { reason }) }))
   }
 
@@ -74,7 +76,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     if (entry.failedProbes >= failuresMax) enter(id, entry, "unhealthy", result.failure)
   }
 
-  const probe = Effect.fnUntraced(function*(backend: Backend) {
+  const probe = Effect.fnUntraced(function* (backend: Backend) {
     const entry = watched.get(backend.id)
     if (entry === undefined) return
     const { refusals } = entry
@@ -82,9 +84,9 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       Effect.mapError((error) => error.reason.description),
       Effect.timeoutOrElse({
         duration: timeout,
-        orElse: () => Effect.fail(`no answer within ${Duration.format(timeout)}`)
+        orElse: () => Effect.fail(`no answer within ${Duration.format(timeout)}`),
       }),
-      Effect.result
+      Effect.result,
     )
     if (watched.get(backend.id) !== entry) return
     if (Result.isSuccess(result) && entry.refusals !== refusals) return yield* probe(backend)
@@ -97,7 +99,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       watched.set(backend.id, { status: unheard, failedProbes: 0, connectFailures: 0, refusals: 0 })
       return every(interval, probe(backend))
     },
-    (id) => watched.delete(id)
+    (id) => watched.delete(id),
   )
 
   /** At most one such probe of a backend at a time, whatever number of attempts failed. */
@@ -133,7 +135,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     check: Effect.suspend(() =>
       Effect.forEach(fleet.members(), ({ backend }) => probe(backend), { concurrency: "unbounded", discard: true })
     ),
-    onChange: listeners.add
+    onChange: listeners.add,
   })
 })
 

@@ -44,7 +44,7 @@ interface Held {
   readonly loads: Loads
 }
 
-const make = Effect.fnUntraced(function*(options: Options | undefined) {
+const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const timeout = Duration.fromInputUnsafe(options?.timeout ?? "5 seconds")
   const loadTimeout = Duration.fromInputUnsafe(options?.loadTimeout ?? "300 seconds")
   const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")
@@ -80,8 +80,8 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
           backend,
           ledger,
           Duration.toMillis(loadTimeout),
-          (load, allocation) => run(perform(made, load, allocation))
-        )
+          (load, allocation) => run(perform(made, load, allocation)),
+        ),
       }
       held = made
       backends.set(backend.id, held)
@@ -93,19 +93,19 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     api.load(backend, model.key, { embedder: isEmbedder(model), keepAlive: options?.keepAlive, numCtx }).pipe(
       Effect.mapError(({ reason }) => ({
         description: reason.description,
-        status: reason._tag === "Rejected" ? reason.status : undefined
+        status: reason._tag === "Rejected" ? reason.status : undefined,
       })),
       Effect.timeoutOrElse({
         duration: loadTimeout,
         orElse: () => {
           const description = `not loaded within ${Duration.format(loadTimeout)}`
           return Effect.fail({ description, status: undefined })
-        }
+        },
       }),
-      Effect.result
+      Effect.result,
     )
 
-  const perform = Effect.fnUntraced(function*(held: Held, load: Load, allocation: Allocation) {
+  const perform = Effect.fnUntraced(function* (held: Held, load: Load, allocation: Allocation) {
     // A fiber starts in the stack of who forks it: yield, so that a load never begins inside a commit.
     yield* Effect.yieldNow
     const { loads: { backend }, models } = held
@@ -139,13 +139,13 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
         backend: backend.id,
         model: model.key,
         size: row.size,
-        sizeVram: row.size_vram
+        sizeVram: row.size_vram,
       })
     }
   })
 
   /** Reads one backend. A reading that fails or is too slow leaves the last one in place. */
-  const read = Effect.fnUntraced(function*(backend: Backend) {
+  const read = Effect.fnUntraced(function* (backend: Backend) {
     const held = heldOf(backend)
     const begun = ++seq
     const rows = yield* api.ps(backend).pipe(Effect.timeoutOption(timeout), Effect.option, Effect.map(Option.flatten))
@@ -170,7 +170,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
         held.loads.finish(load, held.loads.error(load.model.key, "the backend left the fleet", now()))
       }
       listeners.notify(undefined)
-    }
+    },
   )
 
   const resident = (held: Held, model: Model, numCtx?: number): boolean => {
@@ -180,7 +180,11 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     return numCtx === undefined || entry.row?.context_length === undefined || entry.row.context_length >= numCtx
   }
 
-  const request = (backend: Backend, model: Model, load?: { readonly numCtx?: number | undefined }): Load | undefined => {
+  const request = (
+    backend: Backend,
+    model: Model,
+    load?: { readonly numCtx?: number | undefined },
+  ): Load | undefined => {
     if (model.remote) return undefined
     const held = heldOf(backend)
     const joined = held.loads.find(model.key)
@@ -201,7 +205,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       sizeVram: undefined,
       contextLength: numCtx,
       expiresAt: undefined,
-      source: "assumed"
+      source: "assumed",
     }))
 
   return Residency.of({
@@ -216,10 +220,13 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
       const held = backends.get(backend)
       if (held === undefined) return []
       const started = loading(held)
-      return [...started, ...held.models.list(now()).filter(({ model }) => !started.some((load) => load.model === model))]
+      return [
+        ...started,
+        ...held.models.list(now()).filter(({ model }) => !started.some((load) => load.model === model)),
+      ]
     },
     request: (backend, model, load) => void request(backend, model, load),
-    load: Effect.fn("Residency.load")(function*(backend, model, load) {
+    load: Effect.fn("Residency.load")(function* (backend, model, load) {
       const started = request(backend, model, load)
       if (started !== undefined) return yield* Deferred.await(started.end)
       const failure = backends.get(backend.id)?.loads.failure(model.key, now)
@@ -243,7 +250,7 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
     refresh: Effect.suspend(() =>
       Effect.forEach(fleet.members(), ({ backend }) => read(backend), { concurrency: "unbounded", discard: true })
     ),
-    onChange: listeners.add
+    onChange: listeners.add,
   })
 })
 
@@ -264,6 +271,6 @@ const make = Effect.fnUntraced(function*(options: Options | undefined) {
  * @since 0.1.0
  */
 export const layer = (
-  options?: Options
+  options?: Options,
 ): Layer.Layer<Residency, never, Fleet | OllamaApi | VramLedger | ModelCatalog> =>
   Layer.effect(Residency, make(options))

@@ -65,6 +65,8 @@ export class SimulatedFleet extends Context.Service<SimulatedFleet, {
  * @since 0.1.0
  */
 export const a100: ServerOptions = {
+  // Ollama's own choice on such a card, 128k, would leave no room beside the first model.
+  contextLength: 8192,
   models: [llama31, mistral, embedder],
   gpus: ["80 GiB"],
   loadBandwidth: 2e9,

@@ -21,7 +21,7 @@ export interface Options {
   readonly retryMax?: Duration.Input | undefined
 }
 
-const make = Effect.fnUntraced(function*(options: Options) {
+const make = Effect.fnUntraced(function* (options: Options) {
   const fleet = yield* Fleet
   const health = yield* BackendHealth
   const catalog = yield* ModelCatalog
@@ -29,7 +29,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
   const names = Array.from(new Set(options.models.map(ModelName.canonical)))
   const statuses = new Map(names.map((model): readonly [string, PrewarmStatus] => [
     model,
-    { plan: "start", model, backend: undefined, state: "pending", reason: "" }
+    { plan: "start", model, backend: undefined, state: "pending", reason: "" },
   ]))
   const note = (model: string, state: PrewarmStatus["state"], backend?: Backend, reason = ""): void =>
     void statuses.set(model, { plan: "start", model, backend: backend?.id, state, reason })
@@ -42,7 +42,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
         : []
     )
 
-  const warm = Effect.fnUntraced(function*(name: string) {
+  const warm = Effect.fnUntraced(function* (name: string) {
     const model = yield* catalog.find(name)
     if (model.remote) return note(name, "resident")
     const candidates = owners(model)
@@ -60,14 +60,14 @@ const make = Effect.fnUntraced(function*(options: Options) {
       Effect.tapError((error) => Effect.sync(() => note(name, "failed", undefined, reasonOf(error)))),
       Effect.retry(Schedule.min([
         Schedule.exponential(options.retry ?? "1 second"),
-        Schedule.spaced(options.retryMax ?? "30 seconds")
+        Schedule.spaced(options.retryMax ?? "30 seconds"),
       ])),
-      Effect.forkScoped
+      Effect.forkScoped,
     ), { discard: true })
 
   return Prewarmer.of({
     status: () => Array.from(statuses.values()),
-    ready: () => Array.from(statuses.values()).every(({ state }) => state === "resident")
+    ready: () => Array.from(statuses.values()).every(({ state }) => state === "resident"),
   })
 })
 
@@ -85,5 +85,6 @@ const reasonOf = (error: { readonly message: string; readonly reason?: { readonl
  * @since 0.1.0
  */
 export const layer = (
-  options: Options
-): Layer.Layer<Prewarmer, never, Fleet | BackendHealth | ModelCatalog | Residency> => Layer.effect(Prewarmer, make(options))
+  options: Options,
+): Layer.Layer<Prewarmer, never, Fleet | BackendHealth | ModelCatalog | Residency> =>
+  Layer.effect(Prewarmer, make(options))

@@ -13,7 +13,7 @@ import {
   InvalidFleet,
   type Member,
   type MemberState,
-  UnknownBackend
+  UnknownBackend,
 } from "../services/Fleet.ts"
 
 const invalid = (description: string): FleetError => new FleetError({ reason: new InvalidFleet({ description }) })
@@ -32,20 +32,20 @@ const duplicate = (backends: ReadonlyArray<Backend>): string | undefined => {
   return undefined
 }
 
-const make = Effect.fnUntraced(function*(inputs: ReadonlyArray<BackendInput>) {
+const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<BackendInput>) {
   const backends = yield* Effect.try({
     try: () => inputs.map((input) => backend(input)),
-    catch: (error) => invalid(error instanceof Error ? error.message : String(error))
+    catch: (error) => invalid(error instanceof Error ? error.message : String(error)),
   })
   if (backends.length === 0) return yield* invalid("a fleet needs at least one backend")
   const twice = duplicate(backends)
   if (twice !== undefined) return yield* invalid(twice)
 
   const ref = yield* SubscriptionRef.make<ReadonlyArray<Member>>(
-    backends.map((backend): Member => ({ backend, state: "active" }))
+    backends.map((backend): Member => ({ backend, state: "active" })),
   )
 
-  const setState = Effect.fn("Fleet.setState")(function*(id: string, state: MemberState) {
+  const setState = Effect.fn("Fleet.setState")(function* (id: string, state: MemberState) {
     const known = yield* SubscriptionRef.modify(ref, (members): readonly [boolean, ReadonlyArray<Member>] => {
       const member = members.find(({ backend }) => backend.id === id)
       if (member === undefined || member.state === state) return [member !== undefined, members]
@@ -57,7 +57,7 @@ const make = Effect.fnUntraced(function*(inputs: ReadonlyArray<BackendInput>) {
   return Fleet.of({
     members: () => SubscriptionRef.getUnsafe(ref),
     changes: SubscriptionRef.changes(ref),
-    setState
+    setState,
   })
 })
 

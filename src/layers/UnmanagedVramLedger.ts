@@ -39,10 +39,10 @@ export const layer: Layer.Layer<VramLedger> = Layer.sync(VramLedger, () => {
           if (state === "gone") return
           state = to
           if (to === "gone") held.delete(allocation)
-        }
+        },
       }
       held.add(allocation)
       return allocation
-    }
+    },
   })
 })

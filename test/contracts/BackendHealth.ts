@@ -10,12 +10,12 @@ export const suite = <R>(name: string, layer: Layer.Layer<BackendHealth | R>, dr
 }): void => {
   describe(`${name} is a BackendHealth`, () => {
     it.effect("does not know a backend that it never heard of", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.strictEqual((yield* BackendHealth).status("nobody").state, "unknown")
       }).pipe(Effect.provide(layer)))
 
     it.effect("tells each change once, with the new status in place, until told to stop", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const health = yield* BackendHealth
         yield* driver.healthy
         assert.strictEqual(health.status("a").state, "healthy")
@@ -32,12 +32,12 @@ export const suite = <R>(name: string, layer: Layer.Layer<BackendHealth | R>, dr
         yield* driver.unhealthy
         assert.deepStrictEqual(changes.map(({ backend, from, status }) => [backend, from, status.state]), [
           ["a", "healthy", "unhealthy"],
-          ["a", "unhealthy", "healthy"]
+          ["a", "unhealthy", "healthy"],
         ])
       }).pipe(Effect.provide(layer)))
 
     it.effect("is not moved by outcomes that say nothing about the backend", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const health = yield* BackendHealth
         yield* driver.healthy
         for (let i = 0; i < 20; i++) {

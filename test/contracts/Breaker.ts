@@ -22,7 +22,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
   const seen = { trials: 0, contended: 0, stale: 0 }
   describe(`${name} is a Breaker`, () => {
     it.effect("opens a backend after five failures to reach it, for every model there and no other backend", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         attempt(breaker, refused, 4)
         assert.strictEqual(breaker.state("a"), "closed")
@@ -36,7 +36,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("opens one model after five failed answers, and leaves the others on its backend alone", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         attempt(breaker, broken, 5)
         assert.strictEqual(breaker.state("a", "m"), "open")
@@ -47,7 +47,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("counts only failures in a row", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         for (let i = 0; i < 10; i++) {
           attempt(breaker, refused, 4)
@@ -59,7 +59,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("lets exactly one trial through when the time is up", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         attempt(breaker, refused, 5)
         yield* TestClock.adjust("29999 millis")
@@ -78,7 +78,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("doubles the time with each failed trial, up to five minutes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         attempt(breaker, refused, 5)
         const waits: Array<number> = []
@@ -91,7 +91,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("a trial that ends without an answer makes room for another, and closes nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         attempt(breaker, refused, 5)
         yield* TestClock.adjust("30 seconds")
@@ -102,7 +102,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("is never opened by saturation or by clients", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         attempt(breaker, saturated, 100)
         attempt(breaker, clientGone, 100)
@@ -110,7 +110,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("hears of a permit once, and not of what began before the last transition", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         const once = breaker.acquire("a", "m")!
         for (let i = 0; i < 9; i++) once.record(refused)
@@ -130,7 +130,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       }).pipe(Effect.provide(layer)))
 
     it.effect("tells of transitions to listeners, with the state in place, and in a stream", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const breaker = yield* Breaker
         const seen: Array<BreakerTransition> = []
         const stop = breaker.onTransition((transition) => {
@@ -140,7 +140,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
         const streamed = yield* breaker.transitions.pipe(
           Stream.take(3),
           Stream.runCollect,
-          Effect.forkChild({ startImmediately: true })
+          Effect.forkChild({ startImmediately: true }),
         )
         attempt(breaker, broken, 5)
         yield* TestClock.adjust("30 seconds")
@@ -148,7 +148,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
         assert.deepStrictEqual(seen.map(({ from, key, to }) => [key.backend, key.model, from, to]), [
           ["a", "m", "closed", "open"],
           ["a", "m", "open", "half-open"],
-          ["a", "m", "half-open", "closed"]
+          ["a", "m", "half-open", "closed"],
         ])
         assert.deepStrictEqual(seen.map(({ at }) => at - seen[0]!.at), [0, 30_000, 30_000])
         assert.deepStrictEqual(Array.from(yield* Fiber.join(streamed)), seen)
@@ -161,7 +161,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
       "invariant 6, whatever the history",
       { history: Schema.Array(Step).check(Schema.isMinLength(20), Schema.isMaxLength(80)) },
       ({ history }) => Effect.provide(check(history, seen), layer),
-      { arbitrary: { runs: options.runs, seed: "breaker" } }
+      { arbitrary: { runs: options.runs, seed: "breaker" } },
     )
 
     it("the histories got somewhere", () => {
@@ -186,12 +186,12 @@ const outcomes: ReadonlyArray<Outcome> = [
   broken,
   failed("first-byte-timeout"),
   saturated,
-  clientGone
+  clientGone,
 ]
 
-const check = Effect.fnUntraced(function*(
+const check = Effect.fnUntraced(function* (
   history: ReadonlyArray<typeof Step.Type>,
-  seen: { trials: number; contended: number; stale: number }
+  seen: { trials: number; contended: number; stale: number },
 ) {
   const breaker = yield* Breaker
   const open: Array<{ readonly permit: Permit; readonly keys: ReadonlyArray<string>; readonly moves: number }> = []

@@ -6,10 +6,13 @@ import { Fleet, type FleetError } from "../../src/services/Fleet.ts"
 export const suite = (name: string, layer: Layer.Layer<Fleet, FleetError>): void => {
   describe(`${name} is a Fleet`, () => {
     it.effect("has its members, active, in one array that stays until something changes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const fleet = yield* Fleet
         const members = fleet.members()
-        assert.deepStrictEqual(members.map(({ backend, state }) => [backend.id, state]), [["a", "active"], ["b", "active"]])
+        assert.deepStrictEqual(members.map(({ backend, state }) => [backend.id, state]), [["a", "active"], [
+          "b",
+          "active",
+        ]])
         assert.strictEqual(fleet.members(), members)
         yield* fleet.setState("a", "active")
         assert.strictEqual(fleet.members(), members)
@@ -19,13 +22,13 @@ export const suite = (name: string, layer: Layer.Layer<Fleet, FleetError>): void
       }).pipe(Effect.provide(layer)))
 
     it.effect("streams the present members, then each change", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const fleet = yield* Fleet
         const fiber = yield* fleet.changes.pipe(
           Stream.map((members) => members.map(({ state }) => state).join()),
           Stream.take(3),
           Stream.runCollect,
-          Effect.forkChild({ startImmediately: true })
+          Effect.forkChild({ startImmediately: true }),
         )
         yield* Effect.yieldNow
         yield* fleet.setState("b", "isolated")
@@ -35,7 +38,7 @@ export const suite = (name: string, layer: Layer.Layer<Fleet, FleetError>): void
       }).pipe(Effect.provide(layer)))
 
     it.effect("refuses to change a backend that it does not have", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const fleet = yield* Fleet
         const error = yield* Effect.flip(fleet.setState("c", "draining"))
         assert.strictEqual(error.reason._tag, "UnknownBackend")

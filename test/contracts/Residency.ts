@@ -13,14 +13,14 @@ const a = backend({ url: "http://a", id: "a" })
 export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCatalog | R, E>, driver: {
   readonly end: (model: string, failure?: string) => Effect.Effect<void, never, R>
 }): void => {
-  const models = Effect.gen(function*() {
+  const models = Effect.gen(function* () {
     const { find } = yield* ModelCatalog
     return { m: yield* find("m"), n: yield* find("n"), r: yield* find("r:cloud") }
   })
 
   describe(`${name} is a Residency`, () => {
     it.effect("loads what is asked for once, and says so at each step", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const residency = yield* Residency
         const { m } = yield* models
         const ends: Array<LoadEnd | undefined> = []
@@ -35,10 +35,13 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
         assert.deepStrictEqual(ends, [undefined])
         yield* driver.end("m:latest")
         assert.strictEqual(residency.state("a", m), "resident")
-        assert.deepStrictEqual(residency.list("a").map(({ model, state }) => [model, state]), [["m:latest", "resident"]])
+        assert.deepStrictEqual(residency.list("a").map(({ model, state }) => [model, state]), [[
+          "m:latest",
+          "resident",
+        ]])
         const ended = ends.filter((end) => end !== undefined)
         assert.deepStrictEqual(ended.map(({ backend, error, model }) => [backend, model, error]), [
-          ["a", "m:latest", undefined]
+          ["a", "m:latest", undefined],
         ])
         stop()
         const before = ends.length
@@ -47,12 +50,12 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
       }).pipe(Effect.provide(layer)))
 
     it.effect("waits for a load; interrupting the wait does not stop it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const residency = yield* Residency
         const { m } = yield* models
         const [first, second] = [
           yield* Effect.forkChild(residency.load(a, m), { startImmediately: true }),
-          yield* Effect.forkChild(residency.load(a, m), { startImmediately: true })
+          yield* Effect.forkChild(residency.load(a, m), { startImmediately: true }),
         ]
         yield* Effect.yieldNow
         assert.strictEqual(residency.state("a", m), "loading")
@@ -65,7 +68,7 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
       }).pipe(Effect.provide(layer)))
 
     it.effect("remembers a failed load, and does not try again at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const residency = yield* Residency
         const { m, n } = yield* models
         const ends: Array<LoadEnd> = []
@@ -91,7 +94,7 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
       }).pipe(Effect.provide(layer)))
 
     it.effect("believes what requests find out", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const residency = yield* Residency
         const { m, n } = yield* models
         residency.touch("a", m)
@@ -106,7 +109,7 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
       }).pipe(Effect.provide(layer)))
 
     it.effect("never loads a remote model", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const residency = yield* Residency
         const { r } = yield* models
         residency.request(a, r)

@@ -16,7 +16,7 @@ import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
 const { FakeServers } = FakeOllamaApi
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
 const polling = PollingBackendHealth.layer().pipe(
-  Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, fleet))
+  Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, fleet)),
 )
 const up = (id: string, value: boolean) =>
   Effect.map(FakeServers, ({ server }) => {
@@ -25,15 +25,15 @@ const up = (id: string, value: boolean) =>
 
 BackendHealthContract.suite("PollingBackendHealth", polling, {
   healthy: Effect.andThen(up("a", true), elapse("10 seconds")),
-  unhealthy: Effect.andThen(up("a", false), elapse("10 seconds"))
+  unhealthy: Effect.andThen(up("a", false), elapse("10 seconds")),
 })
 BackendHealthContract.suite("MockBackendHealth", MockBackendHealth.layer(), {
   healthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "healthy")),
-  unhealthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "unhealthy", "says the test"))
+  unhealthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "unhealthy", "says the test")),
 })
 
 it.effect("NoopBackendHealth calls everything healthy", () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const health = yield* BackendHealth
     health.record("a", { kind: "failure", cause: "refused" })
     yield* health.check
@@ -44,7 +44,7 @@ const failed = (cause: string): Outcome => ({ kind: "failure", cause })
 
 describe("PollingBackendHealth", () => {
   it.effect("is unhealthy after two failed probes, not after one, and healthy after one good one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* BackendHealth
       yield* TestClock.adjust("1 second")
       assert.strictEqual(health.status("a").state, "healthy")
@@ -63,7 +63,7 @@ describe("PollingBackendHealth", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("takes no answer within the limit for a failed probe, and probes others meanwhile", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
       server("a").delay = 3_600_000
@@ -75,7 +75,7 @@ describe("PollingBackendHealth", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("a refused connection counts at once, and is checked at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
       yield* TestClock.adjust("1 second")
@@ -91,7 +91,7 @@ describe("PollingBackendHealth", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("a probe that began before a refusal does not hide it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
       server("a").delay = 2000
@@ -104,7 +104,7 @@ describe("PollingBackendHealth", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("two resets cause a probe; failures of answers do not", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
       yield* TestClock.adjust("1 second")
@@ -121,7 +121,7 @@ describe("PollingBackendHealth", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("check probes now, all at the same time", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
       yield* health.check
@@ -130,18 +130,18 @@ describe("PollingBackendHealth", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("follows the fleet", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const member = (id: string): Member => ({
         state: "active",
-        backend: { id, url: `http://${id}`, labels: {}, parallelism: 1, streamsMax: 8, devices: [], weight: 1 }
+        backend: { id, url: `http://${id}`, labels: {}, parallelism: 1, streamsMax: 8, devices: [], weight: 1 },
       })
       const ref = yield* SubscriptionRef.make<ReadonlyArray<Member>>([member("a")])
       const changing = Layer.succeed(Fleet, {
         members: () => SubscriptionRef.getUnsafe(ref),
         changes: SubscriptionRef.changes(ref),
-        setState: () => Effect.void
+        setState: () => Effect.void,
       })
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const health = yield* BackendHealth
         const { server } = yield* FakeServers
         yield* TestClock.adjust("1 second")
@@ -154,7 +154,9 @@ describe("PollingBackendHealth", () => {
         yield* TestClock.adjust("1 minute")
         assert.strictEqual(server("a").calls.length, before)
       }).pipe(
-        Effect.provide(PollingBackendHealth.layer().pipe(Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, changing))))
+        Effect.provide(
+          PollingBackendHealth.layer().pipe(Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, changing))),
+        ),
       )
     }))
 })

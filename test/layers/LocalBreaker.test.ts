@@ -17,17 +17,17 @@ const fail = (breaker: Breaker["Service"], times: number): void => {
 }
 
 /** Two replicas over one store. */
-const replicas = Effect.gen(function*() {
+const replicas = Effect.gen(function* () {
   const store = yield* Layer.build(memory)
   const replica = Effect.map(
     Layer.build(Layer.fresh(LocalBreaker.layer()).pipe(Layer.provide(Layer.succeedContext(store)))),
-    (context) => Context.get(context, Breaker)
+    (context) => Context.get(context, Breaker),
   )
   return { one: yield* replica, other: yield* replica, store: Context.get(store, CircuitBreakerStore) }
 })
 
 const storeDown = Effect.fail(
-  new CircuitBreakerError({ reason: new CircuitBreakerStoreError({ message: "no route to the store" }) })
+  new CircuitBreakerError({ reason: new CircuitBreakerStoreError({ message: "no route to the store" }) }),
 )
 
 BreakerContract.suite("LocalBreaker", LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: 1000 })
@@ -37,15 +37,15 @@ BreakerContract.suite(
     Layer.provide(Layer.succeed(CircuitBreakerStore, {
       admit: () => storeDown,
       record: () => storeDown,
-      state: () => storeDown
-    }))
+      state: () => storeDown,
+    })),
   ),
-  { runs: 200 }
+  { runs: 200 },
 )
 
 describe("LocalBreaker", () => {
   it.effect("decides alone, a second late, while its store hangs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const breaker = yield* Breaker
       fail(breaker, 5)
       assert.strictEqual(breaker.state("a"), "open")
@@ -54,19 +54,21 @@ describe("LocalBreaker", () => {
       fail(breaker, 1)
       assert.strictEqual(breaker.state("a"), "open")
     }).pipe(
-      Effect.provide(LocalBreaker.layer().pipe(
-        Layer.provide(
-          Layer.succeed(CircuitBreakerStore, {
-            admit: () => Effect.never,
-            record: () => Effect.never,
-            state: () => Effect.never
-          })
-        )
-      ))
+      Effect.provide(
+        LocalBreaker.layer().pipe(
+          Layer.provide(
+            Layer.succeed(CircuitBreakerStore, {
+              admit: () => Effect.never,
+              record: () => Effect.never,
+              state: () => Effect.never,
+            }),
+          ),
+        ),
+      ),
     ))
 
   it.effect("writes what it finds to the store", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { one, store } = yield* replicas
       fail(one, 5)
       yield* TestClock.adjust("1 millis")
@@ -81,7 +83,7 @@ describe("LocalBreaker", () => {
     }))
 
   it.effect("a replica follows what another one found out about a key that it uses", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
       fail(one, 5)
@@ -92,7 +94,7 @@ describe("LocalBreaker", () => {
     }))
 
   it.effect("of two replicas one gets the trial; the other closes when it went well", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
       fail(one, 5)
@@ -111,7 +113,7 @@ describe("LocalBreaker", () => {
     }))
 
   it.effect("a trial that nobody takes goes to the other replica", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
       fail(one, 5)
@@ -127,7 +129,7 @@ describe("LocalBreaker", () => {
     }))
 
   it.effect("a silence reopens a backend on trial, but never opens one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const breaker = yield* Breaker
       for (let i = 0; i < 40; i++) {
         breaker.acquire("a", `model ${i}`)!.record({ kind: "failure", cause: "first-byte-timeout" })

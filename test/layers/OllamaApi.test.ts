@@ -10,38 +10,43 @@ import * as OllamaApiContract from "../contracts/OllamaApi.ts"
 import { elapse } from "../support/elapse.ts"
 
 const fleet = SimulatedFleet.layer({
-  "http://sim:11434": { models: [SimulatedFleet.Model.tinyEos, SimulatedFleet.Model.tinyEmbed] }
+  "http://sim:11434": { models: [SimulatedFleet.Model.tinyEos, SimulatedFleet.Model.tinyEmbed] },
 })
 
 /** Ordinary HTTP requests, answered by the simulated servers without sockets. */
 const bridge = Layer.effect(
   HttpClient.HttpClient,
-  Effect.map(SimulatedFleet.SimulatedFleet, ({ servers }) =>
-    HttpClient.make((request, url) =>
-      Effect.callback<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
-        const broken = (description: string) =>
-          new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, description }) })
-        const server = servers.get(url.origin)
-        if (server === undefined) return resume(Effect.fail(broken("connection refused")))
-        const chunks: Array<Uint8Array> = []
-        let status = 0
-        server.handle({
-          method: request.method,
-          path: url.pathname,
-          headers: Object.entries(request.headers).flat(),
-          body: request.body._tag === "Uint8Array" ? request.body.body : undefined
-        }, {
-          open: () => {},
-          head: (code) => status = code,
-          data: (chunk) => chunks.push(chunk),
-          end: () => {
-            const response = new Response(Buffer.concat(chunks), { status })
-            resume(Effect.succeed(HttpClientResponse.fromWeb(request, response)))
-          },
-          fail: (_, description) => resume(Effect.fail(broken(description)))
+  Effect.map(
+    SimulatedFleet.SimulatedFleet,
+    ({ servers }) =>
+      HttpClient.make((request, url) =>
+        Effect.callback<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((resume) => {
+          const broken = (description: string) =>
+            new HttpClientError.HttpClientError({
+              reason: new HttpClientError.TransportError({ request, description }),
+            })
+          const server = servers.get(url.origin)
+          if (server === undefined) return resume(Effect.fail(broken("connection refused")))
+          const chunks: Array<Uint8Array> = []
+          let status = 0
+          server.handle({
+            method: request.method,
+            path: url.pathname,
+            headers: Object.entries(request.headers).flat(),
+            body: request.body._tag === "Uint8Array" ? request.body.body : undefined,
+          }, {
+            open: () => {},
+            head: (code) => status = code,
+            data: (chunk) => chunks.push(chunk),
+            end: () => {
+              const response = new Response(Buffer.concat(chunks), { status })
+              resume(Effect.succeed(HttpClientResponse.fromWeb(request, response)))
+            },
+            fail: (_, description) => resume(Effect.fail(broken(description))),
+          })
         })
-      })
-    ))
+      ),
+  ),
 )
 
 OllamaApiContract.suite("SimulatedOllamaApi", SimulatedOllamaApi.layer.pipe(Layer.provide(fleet)))
@@ -60,7 +65,7 @@ const read = (request: HttpClientRequest.HttpClientRequest, url: URL): Sent => (
   method: request.method,
   url: url.href,
   headers: { ...request.headers },
-  body: request.body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(request.body.body)) : undefined
+  body: request.body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(request.body.body)) : undefined,
 })
 
 /** `answer` gets each request: a status and a body, or `undefined` to hang. */
@@ -82,7 +87,7 @@ const scripted = (answer: (sent: Sent) => readonly [status: number, body: unknow
 describe("HttpOllamaApi", () => {
   it.effect("sends the calls that Ollama documents, and never an Origin", () => {
     const { layer, sent } = scripted((call) => [200, call.url.endsWith("/api/version") ? { version: "0.33.0" } : {}])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const api = yield* OllamaApi
       yield* api.version(a)
       yield* api.load(a, "m:latest", { embedder: false })
@@ -97,11 +102,11 @@ describe("HttpOllamaApi", () => {
           model: "m:latest",
           stream: false,
           keep_alive: -1,
-          options: { num_ctx: 8192 }
+          options: { num_ctx: 8192 },
         }],
         ["POST", "http://a:1/prefix/api/embed", { model: "e:latest", keep_alive: 60 }],
         ["POST", "http://a:1/prefix/api/generate", { model: "m:latest", stream: false, keep_alive: 0 }],
-        ["POST", "http://a:1/prefix/api/embed", { model: "e:latest", keep_alive: 0 }]
+        ["POST", "http://a:1/prefix/api/embed", { model: "e:latest", keep_alive: 0 }],
       ])
       assert.isTrue(sent.every(({ headers }) => headers["origin"] === undefined))
     }).pipe(Effect.provide(layer))
@@ -111,18 +116,18 @@ describe("HttpOllamaApi", () => {
     const { layer, sent } = scripted(({ url }) =>
       url.endsWith("/api/generate") ? [400, { error: '"e" does not support generate' }] : [200, { embeddings: [] }]
     )
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       yield* (yield* OllamaApi).load(a, "e", { embedder: false, numCtx: 512 })
       assert.deepStrictEqual(sent.map(({ body }) => body), [
         { model: "e", stream: false, options: { num_ctx: 512 } },
-        { model: "e", options: { num_ctx: 512 } }
+        { model: "e", options: { num_ctx: 512 } },
       ])
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("waits 5 s for an answer, and for a load as long as it takes", () => {
     const { layer } = scripted(() => undefined)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const api = yield* OllamaApi
       const version = yield* Effect.forkChild(Effect.flip(api.version(a)))
       const load = yield* Effect.forkChild(api.load(a, "m", { embedder: false }))
@@ -144,20 +149,20 @@ describe("HttpOllamaApi", () => {
             { name: "old:latest", size: 1, digest: "d", unknown: { x: 1 } },
             { model: "odd:latest", details: "none", capabilities: 7, digest: "e", size: 2 },
             { size: 3 },
-            "not a row"
-          ]
+            "not a row",
+          ],
         }
         : url.endsWith("/api/ps")
         ? { models: [{ name: "old:latest", size: 9, digest: "d" }] }
         : url.endsWith("/api/show")
         ? { modelfile: "FROM x", capabilities: null, details: 5, license: "long" }
-        : { models: null }
+        : { models: null },
     ])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const api = yield* OllamaApi
       assert.deepStrictEqual((yield* api.tags(a)).map(({ digest, model, name }) => [name, model, digest]), [
         ["old:latest", "old:latest", "d"],
-        ["odd:latest", "odd:latest", "e"]
+        ["odd:latest", "odd:latest", "e"],
       ])
       assert.deepInclude((yield* api.ps(a))[0], { model: "old:latest", size_vram: 9, expires_at: "" })
       assert.strictEqual((yield* api.show(a, "old")).modelfile, "FROM x")
@@ -169,7 +174,7 @@ describe("HttpOllamaApi", () => {
   it.effect("an empty list may be null; what is not Ollama is malformed", () => {
     const answers: Array<unknown> = [{ models: null }, "<html>", [], { models: 1 }]
     const { layer } = scripted(() => [200, answers.shift()])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const api = yield* OllamaApi
       assert.deepStrictEqual(yield* api.tags(a), [])
       for (let i = 0; i < 3; i++) {
@@ -182,17 +187,17 @@ describe("HttpOllamaApi", () => {
     const answers: Array<readonly [number, unknown]> = [
       [500, { error: "out of memory" }],
       [502, "Bad Gateway from a proxy"],
-      [403, ""]
+      [403, ""],
     ]
     const { layer } = scripted(() => answers.shift())
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const api = yield* OllamaApi
       const texts: Array<string> = []
       for (let i = 0; i < 3; i++) texts.push((yield* Effect.flip(api.ps(a))).message)
       assert.deepStrictEqual(texts, [
         "ps on a: out of memory",
         "ps on a: Bad Gateway from a proxy",
-        "ps on a: HTTP status 403"
+        "ps on a: HTTP status 403",
       ])
     }).pipe(Effect.provide(layer))
   })

@@ -22,28 +22,28 @@ const catalog = MockModelCatalog.layer([
   { name: "copy-of-n", owners, digest: "sha-n:latest" },
   { name: "m-tuned", owners, blob: "weights" },
   { name: "m-base", owners, blob: "weights" },
-  { name: "r:cloud", owners }
+  { name: "r:cloud", owners },
 ])
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
 const a = backend({ url: "http://a", id: "a" })
 const b = backend({ url: "http://b", id: "b" })
 const polling = PollingResidency.layer().pipe(
-  Layer.provideMerge(Layer.mergeAll(FakeOllamaApi.layer, fleet, catalog, UnmanagedVramLedger.layer))
+  Layer.provideMerge(Layer.mergeAll(FakeOllamaApi.layer, fleet, catalog, UnmanagedVramLedger.layer)),
 )
 
 ResidencyContract.suite("PollingResidency", polling, {
   end: (_model, failure) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fake = (yield* FakeServers).server("a")
       fake.loadFailure = failure === undefined ? undefined : { status: 500, description: failure }
       yield* elapse("1000 millis")
-    })
+    }),
 })
 ResidencyContract.suite("MockResidency", Layer.merge(MockResidency.layer(), catalog), {
-  end: (model, failure) => Effect.map(MockResidency.MockLoads, ({ finish }) => finish("a", model, failure))
+  end: (model, failure) => Effect.map(MockResidency.MockLoads, ({ finish }) => finish("a", model, failure)),
 })
 
-const setup = Effect.gen(function*() {
+const setup = Effect.gen(function* () {
   const { peek } = yield* ModelCatalog
   const { server } = yield* FakeServers
   const residency = yield* Residency
@@ -53,9 +53,13 @@ const setup = Effect.gen(function*() {
 
 describe("PollingResidency", () => {
   it.effect("reads what is there, under every spelling and alias", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, model, n, residency } = yield* setup
-      fake.resident = [psRow("M:latest", 600_000), psRow("n:latest", 600_000, { digest: "sha-n:latest" }), psRow("m-base:latest", 600_000)]
+      fake.resident = [
+        psRow("M:latest", 600_000),
+        psRow("n:latest", 600_000, { digest: "sha-n:latest" }),
+        psRow("m-base:latest", 600_000),
+      ]
       yield* elapse("5 seconds")
       assert.strictEqual(residency.state("a", m), "resident")
       assert.strictEqual(residency.state("a", n), "resident")
@@ -69,7 +73,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("keep-alive that has run out is absent, unless used since, or listed all the same because busy", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
       fake.resident = [psRow("m:latest", 7000), psRow("n:latest", 7000)]
       yield* elapse("6 seconds")
@@ -87,7 +91,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("believes its own doing until a reading that began after it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
       fake.psDelay = 2000
       yield* elapse("1 second")
@@ -106,7 +110,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("a slow or failed reading changes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, residency } = yield* setup
       fake.resident = [psRow("m:latest", 600_000)]
       yield* residency.refresh
@@ -124,7 +128,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("loads of one backend are serial, of two parallel, and a reading meanwhile does not end them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, n, residency, server } = yield* setup
       fake.loadMillis = 8000
       residency.request(a, m)
@@ -145,7 +149,7 @@ describe("PollingResidency", () => {
       assert.strictEqual(residency.loadMillis("b", n), 3500)
       assert.deepStrictEqual(
         (yield* VramLedger).allocations().map((each) => `${each.backend} ${each.model} ${each.state()}`).toSorted(),
-        ["a m:latest resident", "a n:latest resident", "b m:latest resident"]
+        ["a m:latest resident", "a n:latest resident", "b m:latest resident"],
       )
       server("a").resident = []
       yield* elapse("5 seconds")
@@ -153,7 +157,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("cools down after failures, 1 s doubling to 30 s, and says when that is over", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, residency } = yield* setup
       fake.loadFailure = { status: 500, description: "no" }
       fake.loadMillis = 0
@@ -180,7 +184,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("gives up a load after 300 s, and one that finds no room too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
       fake.loadMillis = 3_600_000
       const first = yield* Effect.forkChild(Effect.flip(residency.load(a, m)), { startImmediately: true })
@@ -196,7 +200,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("an alias that was queued behind the same weights is not loaded again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, model, residency } = yield* setup
       residency.request(a, model("m-base"))
       residency.request(a, model("m-tuned"))
@@ -207,7 +211,7 @@ describe("PollingResidency", () => {
     }).pipe(Effect.provide(polling)))
 
   it.effect("a smaller context than asked for is loaded again, a larger one is not", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fake, m, residency } = yield* setup
       fake.resident = [psRow("m:latest", 600_000)]
       yield* residency.refresh
@@ -224,7 +228,7 @@ describe("PollingResidency", () => {
     "invariant 8, whatever the history: one load of a model on a backend, one load on a backend, and nothing left over",
     { history: Schema.Array(Step).check(Schema.isMaxLength(30)) },
     ({ history }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { model, residency, server } = yield* setup
         const ledger = yield* VramLedger
         const names = ["m", "n", "copy-of-n", "m-tuned", "m-base"]
@@ -257,6 +261,6 @@ describe("PollingResidency", () => {
           }
         }
       }).pipe(Effect.provide(polling)),
-    { arbitrary: { runs: 1000, seed: "residency" } }
+    { arbitrary: { runs: 1000, seed: "residency" } },
   )
 })

@@ -72,7 +72,7 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type) {
     else if (kind === "resume") target?.upstream?.resume()
     else if (kind === "wait") yield* TestClock.adjust(b * 200)
     else if (kind === "fault") simulated.script(faults[(a + b) % faults.length]!, { times: 1 })
-    else if (kind === "unload") yield* send("/api/generate", { model: "a", keep_alive: 0 })
+    else if (kind === "unload") heard.push(yield* send("/api/generate", { model: "a", keep_alive: 0 }))
     else {
       simulated.down()
       if (b > 2) yield* TestClock.adjust("100 millis")
@@ -108,6 +108,7 @@ describe("any history", () => {
         yield* settle(heard)
         const simulated = yield* server
         assert.deepStrictEqual([simulated.open, simulated.pending, simulated.loading], [0, 0, undefined])
+        assert.deepStrictEqual(heard.flatMap(({ misuse }) => misuse), [])
         // Keep-alives are over by now.
         assert.deepStrictEqual([simulated.resident.length, simulated.gpus[0]?.used], [0, 0])
       }).pipe(Effect.provide(Layer.fresh(layer(options)))),

@@ -2,6 +2,7 @@ import { it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import { backend } from "../../src/services/Fleet.ts"
 import { Transport, type TransportError, type Upstream } from "../../src/services/Transport.ts"
+import { Model } from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
 
@@ -24,6 +25,8 @@ export interface Heard {
   over: "end" | "fail" | undefined
   error: TransportError | undefined
   upstream: Upstream | undefined
+  /** What it heard out of order. */
+  readonly misuse: Array<string>
 }
 
 /** Sends one call and gives back what the sink hears, as it hears it. */
@@ -43,6 +46,10 @@ export const send = (
       over: undefined,
       error: undefined,
       upstream: undefined,
+      misuse: [],
+    }
+    const expect = (holds: boolean, what: string) => {
+      if (!holds || heard.over !== undefined) heard.misuse.push(what)
     }
     const bytes = body === undefined
       ? undefined
@@ -57,6 +64,7 @@ export const send = (
     }, {
       open: (upstream) => void (heard.upstream = upstream),
       head: (status, raw) => {
+        expect(heard.upstream !== undefined && heard.status === undefined, "head")
         heard.status = status
         heard.raw = raw
         for (let index = 0; index + 1 < raw.length; index += 2) {
@@ -64,12 +72,17 @@ export const send = (
         }
       },
       data: (chunk) => {
+        expect(heard.status !== undefined, "data")
         const text = decoder.decode(chunk, { stream: true })
         heard.text += text
         heard.chunks.push(text)
       },
-      end: () => void (heard.over = "end"),
+      end: () => {
+        expect(heard.status !== undefined, "end")
+        heard.over = "end"
+      },
       fail: (error) => {
+        expect(true, "fail")
         heard.over = "fail"
         heard.error = error
       },
@@ -96,3 +109,18 @@ export const on = (
   options: SimulatedFleet.ServerOptions,
   body: () => Generator<Effect.Effect<unknown, unknown, Needs>, void, never>,
 ) => it.effect(name, () => Effect.provide(Effect.gen(body), layer(options)))
+
+export const gib = 1024 ** 3
+export const names = Effect.map(ps, (models) => models.map(({ name }) => name).sort())
+
+/** A prompt that takes `tokens` tokens' time. */
+export const ask = (model: string, tokens = 1, more: object = {}, options: object = {}) =>
+  send("/api/generate", { model, prompt: "hi", options: { num_predict: tokens, ...options }, ...more })
+
+export const load = (model: string, more: object = {}) => send("/api/generate", { model, ...more })
+
+export const started = (heard: Heard): boolean => heard.status === 200
+
+/** Small enough to fit twice into 24 GiB at 80 %, and not three times. */
+export const middling = (name: string) =>
+  Model.model({ name, size: 9 * gib, blocks: 32, overhead: 0, blob: Model.sha256(name), contextTrained: 4096 })

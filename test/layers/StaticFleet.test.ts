@@ -12,11 +12,11 @@ describe("StaticFleet", () => {
     ["one id twice", [{ url: "http://a", id: "x" }, { url: "http://b", id: "x" }], /two backends are called "x"/],
     ["one URL twice", ["http://a:1", { url: "http://a:1/", id: "x" }], /same URL/],
     ["what is no URL", ["localhost:11434"], /must be an http/],
-    ["no parallelism", [{ url: "http://a", parallelism: 0 }], /parallelism/]
+    ["no parallelism", [{ url: "http://a", parallelism: 0 }], /parallelism/],
   ]
   for (const [what, inputs, message] of refused) {
     it.effect(`refuses ${what}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const error = yield* Effect.flip(Layer.build(StaticFleet.layer(inputs)))
         assert.strictEqual(error.reason._tag, "InvalidFleet")
         assert.match(error.message, message)
@@ -24,7 +24,7 @@ describe("StaticFleet", () => {
   }
 
   it.effect("names a backend by host and port, and keeps a path prefix", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [member] = (yield* Fleet).members()
       assert.strictEqual(member?.backend.id, "10.0.0.4:11434")
       assert.strictEqual(member?.backend.url, "http://10.0.0.4:11434/ollama")

@@ -9,7 +9,7 @@ export const elapse = (duration: Duration.Input, step: Duration.Input = "500 mil
   const total = Duration.toMillis(Duration.fromInputUnsafe(duration))
   const each = Duration.toMillis(Duration.fromInputUnsafe(step))
   const whole = Math.floor(total / each)
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     for (let i = 0; i < whole; i++) yield* TestClock.adjust(each)
     if (total > whole * each) yield* TestClock.adjust(total - whole * each)
     // A last chance for what the last step set off.

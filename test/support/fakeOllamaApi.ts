@@ -7,7 +7,7 @@ import {
   Rejected,
   type ShowModel,
   type TagsModel,
-  Unreachable
+  Unreachable,
 } from "../../src/services/OllamaApi.ts"
 
 export interface FakeServer {
@@ -39,7 +39,7 @@ export const tagsRow = (name: string, more: Partial<TagsModel> = {}): TagsModel 
   size: 4e9,
   digest: `manifest-${name}`,
   capabilities: ["completion"],
-  ...more
+  ...more,
 })
 
 export const psRow = (name: string, expiresAt: number, more: Partial<PsModel> = {}): PsModel => ({
@@ -50,10 +50,10 @@ export const psRow = (name: string, expiresAt: number, more: Partial<PsModel> = 
   digest: `manifest-${name}`,
   expires_at: new Date(expiresAt).toISOString(),
   context_length: 4096,
-  ...more
+  ...more,
 })
 
-export const layer: Layer.Layer<OllamaApi | FakeServers> = Layer.effectContext(Effect.gen(function*() {
+export const layer: Layer.Layer<OllamaApi | FakeServers> = Layer.effectContext(Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const servers = new Map<string, FakeServer>()
   const server = (id: string): FakeServer => {
@@ -73,14 +73,14 @@ export const layer: Layer.Layer<OllamaApi | FakeServers> = Layer.effectContext(E
         show: () => ({}),
         calls: [],
         loading: 0,
-        loadingMost: 0
+        loadingMost: 0,
       }
       servers.set(id, found)
     }
     return found
   }
   const call = <A>(backend: string, name: string, delay: (s: FakeServer) => number, answer: (s: FakeServer) => A) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fake = server(backend)
       fake.calls.push(name)
       const down = () =>
@@ -98,12 +98,12 @@ export const layer: Layer.Layer<OllamaApi | FakeServers> = Layer.effectContext(E
     ps: ({ id }) => call(id, "ps", (fake) => fake.psDelay, (fake) => fake.resident.slice()),
     show: ({ id }, model) => call(id, `show ${model}`, slow, (fake) => fake.show(model)),
     load: ({ id }, model) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const fake = server(id)
         fake.loading++
         fake.loadingMost = Math.max(fake.loadingMost, fake.loading)
         yield* call(id, `load ${model}`, ({ loadMillis }) => loadMillis, () => {}).pipe(
-          Effect.ensuring(Effect.sync(() => fake.loading--))
+          Effect.ensuring(Effect.sync(() => fake.loading--)),
         )
         if (fake.loadFailure !== undefined) {
           return yield* new OllamaApiError({ backend: id, call: "load", reason: new Rejected(fake.loadFailure) })
@@ -116,7 +116,7 @@ export const layer: Layer.Layer<OllamaApi | FakeServers> = Layer.effectContext(E
     unload: ({ id }, model) =>
       call(id, `unload ${model}`, slow, (fake) => {
         fake.resident = fake.resident.filter((row) => row.model !== model)
-      })
+      }),
   })
   return Context.make(OllamaApi, api).pipe(Context.add(FakeServers, FakeServers.of({ server })))
 }))

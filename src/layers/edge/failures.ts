@@ -5,7 +5,7 @@
  */
 import type { TransportReason } from "../../services/Transport.ts"
 
-const field = (error: unknown, name: "cause" | "code" | "message"): unknown =>
+const field = (error: unknown, name: "cause" | "code" | "message" | "name"): unknown =>
   typeof error === "object" && error !== null ? (error as Readonly<Record<string, unknown>>)[name] : undefined
 
 /** Of the error, or of what caused it. */
@@ -39,7 +39,7 @@ const notHttp = /^HPE_|^UND_ERR_(?:HEADERS_OVERFLOW|INVALID_ARG|RES_EXCEEDED_MAX
 export const reasonOf = (error: unknown, connected: boolean): TransportReason => {
   const code = codeOf(error)
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (!connected && code === "ETIMEDOUT")) return "ConnectTimeout"
-  if (notHttp.test(code)) return "Protocol"
+  if (notHttp.test(code) || field(error, "name") === "HTTPParserError") return "Protocol"
   if (!connected || neverConnected.has(code)) return "Refused"
   // Deno's fetch has no codes; the text is all there is.
   const message = `${String(field(error, "message"))} ${String(field(field(error, "cause"), "message"))}`

@@ -13,7 +13,7 @@ import { Clock, Duration, Effect } from "effect"
  * @since 0.1.0
  */
 export const every = Effect.fnUntraced(
-  function*<E, R>(interval: Duration.Duration, effect: Effect.Effect<unknown, E, R>): Effect.fn.Return<never, E, R> {
+  function* <E, R>(interval: Duration.Duration, effect: Effect.Effect<unknown, E, R>): Effect.fn.Return<never, E, R> {
     const clock = yield* Clock.Clock
     const millis = Duration.toMillis(interval)
     for (;;) {
@@ -22,5 +22,5 @@ export const every = Effect.fnUntraced(
       // At least one turn for others, whatever the clock does.
       yield* Effect.sleep(Math.max(1, next - clock.currentTimeMillisUnsafe()))
     }
-  }
+  },
 )

@@ -24,7 +24,7 @@ const weights = /^FROM\s.*sha256[-:]([0-9a-f]{64})\s*$/im
 /** @category conversions @since 0.1.0 */
 export const shown = (show: ShowModel): Shown => ({
   blob: weights.exec(show.modelfile ?? "")?.[1]?.toLowerCase(),
-  capabilities: show.capabilities ?? []
+  capabilities: show.capabilities ?? [],
 })
 
 /** A stub of a model of ollama.com: no weights here, so nothing to show or to load. @category predicates @since 0.1.0 */
@@ -84,7 +84,9 @@ export class FleetModels {
           merging.set(key, into)
         }
         into.owners.set(backend, { digest: row.digest, size: row.size })
-        for (const each of row.capabilities ?? this.shown.get(row.digest)?.capabilities ?? []) into.capabilities.add(each)
+        for (const each of row.capabilities ?? this.shown.get(row.digest)?.capabilities ?? []) {
+          into.capabilities.add(each)
+        }
         if (!isRemote(row)) into.remote = false
       }
     }

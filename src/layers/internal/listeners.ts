@@ -25,6 +25,6 @@ export const make = <A>(): Listeners<A> => {
     },
     notify: (value) => {
       for (const { call } of listeners) call(value)
-    }
+    },
   }
 }

@@ -50,7 +50,7 @@ export class Loads {
     backend: Backend,
     ledger: VramLedger["Service"],
     limitMillis: number,
-    start: (load: Load, allocation: Allocation) => void
+    start: (load: Load, allocation: Allocation) => void,
   ) {
     this.backend = backend
     this.ledger = ledger

@@ -9,7 +9,7 @@ import { PsModel, ShowModel, TagsModel } from "../../services/OllamaApi.ts"
 /** What is optional in `TagsModel` and `PsModel`: dropped when it is not what is expected, so that a strange detail never hides a model. */
 const optional = {
   tags: ["details", "capabilities", "modified_at", "remote_model", "remote_host"],
-  ps: ["details", "context_length"]
+  ps: ["details", "context_length"],
 } as const
 
 const decodeTags = Schema.decodeUnknownOption(TagsModel)
@@ -23,7 +23,7 @@ const rows = <A>(
   body: unknown,
   complete: (row: Readonly<Record<string, unknown>>) => Record<string, unknown>,
   decode: (row: unknown) => Option.Option<A>,
-  drop: ReadonlyArray<string>
+  drop: ReadonlyArray<string>,
 ): Result.Result<ReadonlyArray<A>, string> => {
   if (!Predicate.isObject(body)) return Result.fail("the answer is not a JSON object")
   // Go writes an empty slice that was never made as null.
@@ -42,7 +42,7 @@ const rows = <A>(
 /** Old servers send one of the two names. */
 const named = (row: Readonly<Record<string, unknown>>) => ({
   name: row["name"] ?? row["model"],
-  model: row["model"] ?? row["name"]
+  model: row["model"] ?? row["name"],
 })
 
 /** The rows of `/api/tags`. A row without a name is left out; a missing digest is the empty string. @category decoding @since 0.1.0 */
@@ -60,7 +60,7 @@ export const ps = (body: unknown): Result.Result<ReadonlyArray<PsModel>, string>
     body,
     (row) => ({ size: 0, size_vram: row["size"] ?? 0, digest: "", expires_at: "", ...row, ...named(row) }),
     decodePs,
-    optional.ps
+    optional.ps,
   )
 
 /** `/api/show`. @category decoding @since 0.1.0 */
@@ -69,7 +69,7 @@ export const show = (body: unknown): Result.Result<ShowModel, string> => {
   const filled = without(body as Record<string, unknown>, [])
   return Option.match(Option.orElse(decodeShow(filled), () => decodeShow(without(filled, ["details", "model_info"]))), {
     onNone: () => Result.fail("not a description of a model"),
-    onSome: Result.succeed
+    onSome: Result.succeed,
   })
 }
 

@@ -12,14 +12,14 @@ import type { Backend, Fleet, Member } from "../../services/Fleet.ts"
  * @category utils
  * @since 0.1.0
  */
-export const perBackend = Effect.fnUntraced(function*(
+export const perBackend = Effect.fnUntraced(function* (
   fleet: Fleet["Service"],
   loop: (backend: Backend) => Effect.Effect<unknown>,
-  removed: (id: string) => void
+  removed: (id: string) => void,
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const fibers = yield* FiberMap.make<string>()
   const known = new Map<string, string>()
-  const follow = Effect.fnUntraced(function*(members: ReadonlyArray<Member>) {
+  const follow = Effect.fnUntraced(function* (members: ReadonlyArray<Member>) {
     const present = new Map(members.map(({ backend }) => [backend.id, backend]))
     for (const [id, url] of known) {
       if (present.get(id)?.url === url) continue

@@ -160,7 +160,7 @@ export class ResidentModels {
         sizeVram: entry.row?.size_vram,
         contextLength: entry.row?.context_length,
         expiresAt: entry.expiresAt,
-        source: entry.seq > this.readSeq || entry.row === undefined ? "assumed" : "observed"
+        source: entry.seq > this.readSeq || entry.row === undefined ? "assumed" : "observed",
       })
     }
     return all

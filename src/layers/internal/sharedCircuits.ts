@@ -56,7 +56,7 @@ export const make = (options: Options) => {
   const ask = <A, R>(call: Effect.Effect<A, CircuitBreaker.CircuitBreakerError, R>) =>
     call.pipe(
       Effect.timeout(options.timeout),
-      Effect.tap(() => Effect.sync(() => reported = false))
+      Effect.tap(() => Effect.sync(() => reported = false)),
     )
 
   const admit = (circuit: Circuit): Effect.Effect<Turn, never, Scope.Scope> =>
@@ -69,7 +69,7 @@ export const make = (options: Options) => {
         }
         if (reason?._tag === "CircuitHalfOpen") return Effect.succeed<Turn>({ _tag: "Wait", millis: otherTrialMillis })
         return Effect.as(unavailable(error), { _tag: "Alone" } as Turn)
-      })
+      }),
     )
 
   const record = (circuit: Circuit, turn: Turn, outcome: "Success" | "Failure" | "Ignored") =>
@@ -78,18 +78,18 @@ export const make = (options: Options) => {
       generation: turn.admission.generation,
       outcome,
       tripPolicy: tripAtOnce,
-      openFor: Duration.millis(circuit.openedMillis)
+      openFor: Duration.millis(circuit.openedMillis),
     })).pipe(Effect.asVoid, Effect.catch(unavailable))
 
   /** Whether the store knows now that this circuit is open. */
   const publish = (circuit: Circuit): Effect.Effect<boolean> =>
-    Effect.scoped(Effect.gen(function*() {
+    Effect.scoped(Effect.gen(function* () {
       const turn = yield* admit(circuit)
       yield* record(circuit, turn, "Failure")
       return turn._tag !== "Alone"
     }))
 
-  const turn = Effect.fnUntraced(function*(circuit: Circuit) {
+  const turn = Effect.fnUntraced(function* (circuit: Circuit) {
     for (;;) {
       const answer = yield* admit(circuit)
       if (answer._tag !== "Wait") return answer
@@ -98,7 +98,7 @@ export const make = (options: Options) => {
   })
 
   /** Waits for the trial's end. A trial that nobody takes goes back to the store after `hold`, and stays possible here. */
-  const judged = Effect.fnUntraced(function*(circuit: Circuit, granted: Turn, end: Deferred.Deferred<void>) {
+  const judged = Effect.fnUntraced(function* (circuit: Circuit, granted: Turn, end: Deferred.Deferred<void>) {
     for (;;) {
       if (Option.isSome(yield* Effect.timeoutOption(Deferred.await(end), options.hold))) return granted
       if (!circuit.trialTaken) break
@@ -109,7 +109,7 @@ export const make = (options: Options) => {
   })
 
   /** One opening, from the moment it is over to the end of its trial. */
-  const trial = Effect.fnUntraced(function*(circuit: Circuit, published: boolean) {
+  const trial = Effect.fnUntraced(function* (circuit: Circuit, published: boolean) {
     yield* Effect.sleep(Math.max(0, circuit.openUntil - clock.currentTimeMillisUnsafe()))
     const granted = yield* turn(circuit)
     // The store is closed again: another replica's trial went well.
@@ -125,7 +125,7 @@ export const make = (options: Options) => {
 
   return {
     /** Follows a circuit that has just opened until it is closed. */
-    follow: Effect.fnUntraced(function*(circuit: Circuit, local: boolean) {
+    follow: Effect.fnUntraced(function* (circuit: Circuit, local: boolean) {
       let published = local ? yield* publish(circuit) : true
       while (circuit.state !== "closed") {
         yield* trial(circuit, published)
@@ -146,7 +146,7 @@ export const make = (options: Options) => {
           const millis = state._tag === "Open" ? Duration.toMillis(state.retryAfter) : otherTrialMillis
           return { millis, openings: state.consecutiveOpenings }
         }),
-        Effect.catch((error) => Effect.as(unavailable(error), undefined))
-      )
+        Effect.catch((error) => Effect.as(unavailable(error), undefined)),
+      ),
   }
 }

@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { isEmbedder, ModelCatalog } from "../../src/services/ModelCatalog.ts"
+
+/**
+ * `layer` has the backends `a` and `b`; after `ready`, both own `llama3.1:8b`, only `a` owns the embedder `embed:latest`, and `b` has the stub `big:cloud`.
+ * `drop` takes `embed:latest` away.
+ */
+export const suite = <R, E>(name: string, layer: Layer.Layer<ModelCatalog | R, E>, driver: {
+  readonly ready: Effect.Effect<void, never, ModelCatalog | R>
+  readonly drop: Effect.Effect<void, never, ModelCatalog | R>
+}): void => {
+  describe(`${name} is a ModelCatalog`, () => {
+    it.effect("finds one model under all its spellings", () =>
+      Effect.gen(function* () {
+        const catalog = yield* ModelCatalog
+        yield* driver.ready
+        const model = catalog.peek("llama3.1:8b")
+        assert.isDefined(model)
+        for (
+          const spelling of [
+            "LLAMA3.1:8b",
+            "library/llama3.1:8b",
+            "registry.ollama.ai/library/llama3.1:8B",
+            " llama3.1:8b ",
+          ]
+        ) {
+          assert.strictEqual(catalog.peek(spelling), model)
+          assert.strictEqual(yield* catalog.find(spelling), model)
+        }
+        assert.strictEqual(model?.key, "llama3.1:8b")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("knows owners, embedders and remote models", () =>
+      Effect.gen(function* () {
+        const catalog = yield* ModelCatalog
+        yield* driver.ready
+        assert.deepStrictEqual(catalog.models().map(({ key }) => key), ["big:cloud", "embed:latest", "llama3.1:8b"])
+        const [big, embed, llama] = catalog.models()
+        assert.deepStrictEqual([...llama!.owners.keys()].toSorted(), ["a", "b"])
+        assert.deepStrictEqual([...embed!.owners.keys()], ["a"])
+        assert.isAbove(llama!.owners.get("a")!.size, 0)
+        assert.deepStrictEqual([big!, embed!, llama!].map(isEmbedder), [false, true, false])
+        assert.deepStrictEqual([big!, embed!, llama!].map(({ remote }) => remote), [true, false, false])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("tells a missing model", () =>
+      Effect.gen(function* () {
+        const catalog = yield* ModelCatalog
+        yield* driver.ready
+        assert.isUndefined(catalog.peek("nothing"))
+        const error = yield* Effect.flip(catalog.find("nothing"))
+        assert.strictEqual(error.reason._tag, "ModelMissing")
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("has a version that rises when owners change, and models that stay the same objects while they do not", () =>
+      Effect.gen(function* () {
+        const catalog = yield* ModelCatalog
+        yield* driver.ready
+        const [version, models, llama] = [catalog.version(), catalog.models(), catalog.peek("llama3.1:8b")]
+        yield* catalog.refresh
+        assert.strictEqual(catalog.version(), version)
+        assert.strictEqual(catalog.models(), models)
+        assert.strictEqual(catalog.peek("llama3.1:8b"), llama)
+        yield* driver.drop
+        assert.isAbove(catalog.version(), version)
+        assert.isUndefined(catalog.peek("embed"))
+      }).pipe(Effect.provide(layer)))
+  })
+}

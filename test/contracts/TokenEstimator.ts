@@ -1,0 +1,19 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { TokenEstimator } from "../../src/services/TokenEstimator.ts"
+
+export const suite = <E>(name: string, layer: Layer.Layer<TokenEstimator, E>): void => {
+  describe(`${name} is a TokenEstimator`, () => {
+    it.effect("estimates whole tokens, at least one, and never fewer for more text", () =>
+      Effect.gen(function* () {
+        const { estimate, learn } = yield* TokenEstimator
+        learn("m", 400, 100)
+        let before = 0
+        for (const bytes of [0, 1, 4, 5, 1000, 30_000, 64 * 1024 * 1024]) {
+          const tokens = estimate("m", bytes)
+          assert.isTrue(Number.isInteger(tokens) && tokens >= 1 && tokens >= before, `${bytes} bytes, ${tokens} tokens`)
+          before = tokens
+        }
+      }).pipe(Effect.provide(layer)))
+  })
+}

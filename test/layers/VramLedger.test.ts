@@ -1,0 +1,12 @@
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
+import { VramLedger } from "../../src/services/VramLedger.ts"
+import * as VramLedgerContract from "../contracts/VramLedger.ts"
+
+VramLedgerContract.suite("UnmanagedVramLedger", UnmanagedVramLedger.layer)
+
+it.effect("UnmanagedVramLedger says that it does not know capacity", () =>
+  Effect.gen(function* () {
+    assert.isFalse((yield* VramLedger).managed)
+  }).pipe(Effect.provide(UnmanagedVramLedger.layer)))

@@ -1,0 +1,41 @@
+/** A client that writes what it likes on a socket and reads what comes. */
+import { Effect } from "effect"
+import { connect, type Socket } from "node:net"
+
+export interface Raw {
+  readonly socket: Socket
+  readonly write: (data: string | Uint8Array) => void
+  /** Everything that came so far. */
+  readonly received: () => string
+  /** What came since the last call. */
+  readonly closed: () => boolean
+  readonly packets: ReadonlyArray<string>
+}
+
+export const open = (port: number) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      new Promise<Raw>((resolve, reject) => {
+        const packets: Array<string> = []
+        let closed = false
+        const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => {
+          resolve({
+            socket,
+            write: (data) => void socket.write(data),
+            received: () => packets.join(""),
+            closed: () => closed,
+            packets,
+          })
+        })
+        socket.on("error", reject)
+        socket.on("data", (data: Buffer) => packets.push(data.toString("latin1")))
+        socket.on("close", () => {
+          closed = true
+        })
+      })
+    ),
+    ({ socket }) => Effect.sync(() => socket.destroy()),
+  )
+
+export const post = (path: string, body: string, headers = ""): string =>
+  `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`

@@ -1,0 +1,106 @@
+/** How the reference server starts, fails to start, and stops. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import { prints, run, type Running, runtimes, start } from "../support/processes.ts"
+
+const listening = /listening on (http:\/\/[\d.]+:\d+)/
+
+/** A server over a simulated backend that says twenty words a second. */
+const serving = Effect.fnUntraced(
+  function* (runtime: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) {
+    const backend = yield* SimulatedOllamaServer.make({ decodeRate: 40 })
+    const settings = { LLAMERO_BACKENDS: backend.url, LLAMERO_PORT: "0", LLAMERO_LOG_LEVEL: "Warn", ...env }
+    const running = yield* start([...runtime, "examples/server.ts"], settings)
+    const [, url = ""] = yield* prints(running, listening)
+    return { running, url }
+  },
+)
+
+/** A stream of which the first chunk has come; `rest` is everything after it. */
+const streaming = Effect.fnUntraced(function* (url: string, model: string) {
+  const response = yield* Effect.promise(() =>
+    fetch(`${url}/api/generate`, { method: "POST", body: JSON.stringify({ model, prompt: "Why?" }) })
+  )
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+  yield* Effect.promise(() => reader.read())
+  const rest = Effect.promise(async () => {
+    let text = ""
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value
+    return text
+  })
+  return { rest }
+})
+
+const refuses = (url: string): Effect.Effect<boolean> =>
+  Effect.promise(() => fetch(`${url}/livez`).then(() => false, () => true))
+
+const signal = ({ child }: Running) => Effect.sync(() => child.kill("SIGTERM"))
+
+for (const [name, runtime] of Object.entries(runtimes)) {
+  describe(`examples/server.ts on ${name}`, () => {
+    it.live("lets a stream finish after SIGTERM, takes nothing new, and exits with 0", () =>
+      Effect.gen(function* () {
+        const { running, url } = yield* serving(runtime)
+        const { rest } = yield* streaming(url, "tiny-eos")
+        yield* signal(running)
+        yield* prints(running, /stopping/)
+        assert.isTrue(yield* refuses(url))
+        assert.include((yield* rest).trimEnd().split("\n").at(-1), `"done":true`)
+        assert.strictEqual(yield* running.ended, 0, running.printed())
+      }))
+
+    it.live("waits no longer than the drain timeout", () =>
+      Effect.gen(function* () {
+        const { running, url } = yield* serving(runtime, { LLAMERO_DRAIN_TIMEOUT: "300ms" })
+        yield* Effect.forkScoped(Effect.exit(Effect.flatMap(streaming(url, "tiny-loop"), ({ rest }) => rest)))
+        yield* Effect.sleep("300 millis")
+        yield* signal(running)
+        const status = yield* Effect.timeout(running.ended, "5 seconds")
+        assert.strictEqual(status, 0, running.printed())
+      }))
+
+    it.live("stops at once at a second signal", () =>
+      Effect.gen(function* () {
+        const { running, url } = yield* serving(runtime)
+        yield* Effect.forkScoped(Effect.exit(Effect.flatMap(streaming(url, "tiny-loop"), ({ rest }) => rest)))
+        yield* Effect.sleep("300 millis")
+        yield* signal(running)
+        yield* prints(running, /stopping/)
+        yield* signal(running)
+        assert.strictEqual(yield* Effect.timeout(running.ended, "5 seconds"), 143, running.printed())
+      }))
+
+    it.live("says in one line why it does not start", () =>
+      Effect.gen(function* () {
+        const { url } = yield* serving(runtime)
+        const { host, port } = new URL(url)
+        const command = [...runtime, "examples/server.ts"]
+        const env = { LLAMERO_LOG_LEVEL: "None", LLAMERO_BACKENDS: "http://127.0.0.1:9" }
+        const taken = yield* run(command, { ...env, LLAMERO_PORT: port })
+        assert.deepStrictEqual([taken.status, taken.printed], [
+          1,
+          `llamero: ${host} is in use; set LLAMERO_PORT to a free port\n`,
+        ])
+        const wrong = yield* run(command, { ...env, LLAMERO_PORT: "http" })
+        assert.deepStrictEqual([wrong.status, wrong.printed], [
+          1,
+          `llamero: LLAMERO_PORT="http": wants a port from 0 to 65535 (0: any free one)\n`,
+        ])
+        const twice = yield* run(command, { ...env, LLAMERO_BACKENDS: "a,http://a:11434", LLAMERO_PORT: "0" })
+        assert.strictEqual(twice.status, 1)
+        assert.match(twice.printed, /^llamero: two backends are called "a:11434"\n$/)
+      }))
+  })
+}
+
+describe("examples/server.ts without backends", () => {
+  it.live("says that it simulates, and answers in less than three seconds", () =>
+    Effect.gen(function* () {
+      const running = yield* start([...runtimes.node, "examples/server.ts"], { LLAMERO_PORT: "0" })
+      const [, url = ""] = yield* Effect.timeout(prints(running, listening), "3 seconds")
+      const version: unknown = yield* Effect.promise(() => fetch(`${url}/api/version`).then((answer) => answer.json()))
+      assert.property(version, "version")
+      assert.match(running.printed(), /SIMULATED|routing to http:\/\/127\.0\.0\.1:11434/)
+    }))
+})
