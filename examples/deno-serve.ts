@@ -4,10 +4,9 @@ import process from "node:process"
 import * as FetchTransport from "../src/layers/FetchTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as Settings from "../src/layers/Settings.ts"
-import * as Standard from "../src/layers/Standard.ts"
 import * as WebServer from "../src/layers/WebServer.ts"
-import * as Options from "./support/options.ts"
 import * as Place from "./support/place.ts"
+import { stack } from "./support/stack.ts"
 
 /** Where to listen is said on the command line here; everything else is a setting. */
 const started = Effect.gen(function* () {
@@ -25,7 +24,7 @@ const explained = Effect.catch(started, (error: Config.ConfigError) =>
 
 const { place, settings } = await Effect.runPromise(explained)
 
-const services = Standard.layer(Options.from(settings)).pipe(
+const services = stack(settings).pipe(
   Layer.provideMerge(place.layer),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
 )

@@ -6,11 +6,10 @@ import * as NodeServer from "../src/layers/NodeServer.ts"
 import * as NodeTransport from "../src/layers/NodeTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as Settings from "../src/layers/Settings.ts"
-import * as Standard from "../src/layers/Standard.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
 import { runMain } from "./support/main.ts"
-import * as Options from "./support/options.ts"
 import * as Place from "./support/place.ts"
+import { stack } from "./support/stack.ts"
 
 const banner = (url: string, { model, says }: Place.Place): string => `
 llamero listening on ${url}
@@ -29,7 +28,7 @@ const server = (settings: Settings.Settings, place: Place.Place) =>
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
-    Layer.provide(Standard.layer(Options.from(settings))),
+    Layer.provide(stack(settings)),
     Layer.provide(place.layer),
   )
 

@@ -86,7 +86,7 @@ const idleness = (isIdle: () => boolean) => {
   }
 }
 
-const make = Effect.fnUntraced(function*(other: Handle, otherScope: Scope.Closeable, options: Options) {
+const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Closeable, options: Options) {
   const clock = yield* Clock.Clock
   const router = yield* Router
   const context = yield* Effect.context<never>()
@@ -144,7 +144,7 @@ const make = Effect.fnUntraced(function*(other: Handle, otherScope: Scope.Closea
     handle(request, response)
   })
 
-  const drain = Effect.gen(function*() {
+  const drain = Effect.gen(function* () {
     draining = true
     server.close()
     for (const { response } of active) if (!response.headersSent) response.shouldKeepAlive = false
@@ -194,7 +194,7 @@ export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): La
 > =>
   Layer.effect(
     NodeServer,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const routes = yield* HttpRouter.toHttpEffect(app)
       const scope = yield* Scope.make()
       const other = yield* NodeHttpServer.makeHandler(routes, { scope })

@@ -10,7 +10,7 @@ import type { Backend, Fleet } from "../services/Fleet.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
 import { canonical } from "../services/ModelName.ts"
 import { OllamaApi } from "../services/OllamaApi.ts"
-import type { Transport } from "../services/Transport.ts"
+import type { Call, Transport } from "../services/Transport.ts"
 import * as Fanout from "./routes/fanout.ts"
 import * as Respond from "./routes/respond.ts"
 import * as Rows from "./routes/rows.ts"
@@ -99,12 +99,12 @@ const modelOf = (body: string): string => {
   return typeof named === "string" ? named : ""
 }
 
-/** Owners first to last; where the catalog knows none, any backend, whose own words then say what is wrong. */
-const owners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string) =>
-  Effect.map(Effect.option(catalog.find(name)), (found): ReadonlyArray<Backend> => {
+/** Asks the owners; where the catalog knows none, any backend, whose own words then say what is wrong. */
+const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string, call: Call) =>
+  Effect.flatMap(name === "" ? Effect.succeedNone : Effect.option(catalog.find(name)), (found) => {
     const backends = fanout.backends()
-    const owning = Option.isNone(found) ? [] : backends.filter((backend) => found.value.owners.has(backend.id))
-    return owning.length > 0 ? owning : backends
+    const owners = Option.isNone(found) ? [] : backends.filter((backend) => found.value.owners.has(backend.id))
+    return owners.length > 0 ? fanout.first(owners, call) : fanout.first(backends, call, Fanout.said)
   })
 
 const makeShow = Effect.fnUntraced(function* (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) {
@@ -112,9 +112,7 @@ const makeShow = Effect.fnUntraced(function* (fanout: Fanout.Fanout, bodyLimit: 
   const show = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const body = yield* Effect.provideService(request.text, HttpIncomingMessage.MaxBodySize, bodyLimit)
-    const name = modelOf(body)
-    const asked = name === "" ? fanout.backends() : yield* owners(fanout, catalog, name)
-    const answer = yield* fanout.first(asked, {
+    const answer = yield* askOwners(fanout, catalog, modelOf(body), {
       method: "POST",
       path: "/api/show",
       headers: ["content-type", "application/json"],
@@ -135,10 +133,8 @@ const makeOpenAiModel = (fanout: Fanout.Fanout) =>
   Effect.map(ModelCatalog, (catalog) =>
     Effect.gen(function* () {
       const { model = "" } = yield* HttpRouter.params
-      const answer = yield* fanout.first(
-        yield* owners(fanout, catalog, model),
-        Fanout.get(`/v1/models/${encodeURIComponent(model)}`),
-      )
+      const call = Fanout.get(`/v1/models/${encodeURIComponent(model)}`)
+      const answer = yield* askOwners(fanout, catalog, model, call)
       return answer === undefined ? Respond.unreachable(Respond.errorOpenAi) : Fanout.passOn(answer)
     }))
 

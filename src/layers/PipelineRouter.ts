@@ -6,7 +6,7 @@
 import { Cause, Clock, Context, Effect, Exit, Layer } from "effect"
 import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
-import { Leases } from "../services/Leases.ts"
+import { type Commit, Leases } from "../services/Leases.ts"
 import { type Model, ModelCatalog, type ModelCatalogError } from "../services/ModelCatalog.ts"
 import type { Outcome } from "../services/Outcome.ts"
 import { Placement } from "../services/Placement.ts"
@@ -21,6 +21,8 @@ import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"
 import type { Call, Upstream } from "../services/Transport.ts"
 import { forwardHeaders } from "./edge/headers.ts"
+import * as Heartbeats from "./pipeline/heartbeats.ts"
+import { keepsNothing, Run, streams, unloads } from "./pipeline/run.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<R = never> {
@@ -28,35 +30,8 @@ export interface Options<R = never> {
   readonly guards?: ReadonlyArray<Guard<R>> | undefined
   /** Defaults to giving up after the first attempt. */
   readonly retry?: RetryPolicy | undefined
-}
-
-/** One request under way: what its event will tell. */
-class Run {
-  request: RoutedRequest
-  readonly reply: ReplySink
-  known = false
-  model: string
-  attempts = 0
-  backend: string | undefined = undefined
-  outcome: Outcome | undefined = undefined
-  queuedMillis = 0
-  readonly settledGuards: Array<(outcome: Outcome) => void> = []
-  constructor(request: RoutedRequest, reply: ReplySink) {
-    this.request = request
-    this.reply = reply
-    this.model = request.envelope.model
-  }
-  end(result: Settled["result"], status: number, refusal: Refusal | undefined): Settled {
-    return {
-      result,
-      status,
-      refusal,
-      outcome: this.outcome,
-      backend: this.backend,
-      attempts: this.attempts,
-      queuedMillis: this.queuedMillis
-    }
-  }
+  /** Silence after which a streamed answer gets a sign of life, in milliseconds. Defaults to `15000` (the brief). */
+  readonly heartbeatMillis?: number | undefined
 }
 
 const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
@@ -76,7 +51,7 @@ const make = <R>(options: Options<R>) =>
     const tokens = yield* TokenEstimator
     const guards = options.guards ?? []
     const retry = options.retry ?? noRetry
-    let active = 0
+    const underWay = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     let draining = false
 
     /** Guards that answer with a plain value cost no step of the fiber. */
@@ -114,12 +89,16 @@ const make = <R>(options: Options<R>) =>
     }
 
     const attempt = (run: Run, call: Call, demand: Demand, reply: ReplySink): Effect.Effect<Settled, Refusal> => {
-      const { endpoint, envelope } = run.request
-      const expect = { streams: envelope.stream ?? endpoint.streamsByDefault, streamEnd: endpoint.streamEnd }
+      const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
+      const commit = (): Commit => {
+        const committed = leases.commit(placement.rank(demand, leases.view), demand)
+        run.working = committed !== "wait"
+        return committed
+      }
       return Effect.flatMap(
         admission.admit(
           demand,
-          () => leases.commit(placement.rank(demand, leases.view), demand),
+          commit,
           (lease) => {
             run.attempts++
             run.backend = lease.backend.id
@@ -206,7 +185,7 @@ const make = <R>(options: Options<R>) =>
     }
 
     const settle = (run: Run, exit: Exit.Exit<Settled>): void => {
-      active--
+      underWay.delete(run)
       const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
       const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
       for (const hear of run.settledGuards) hear(outcome)
@@ -233,15 +212,15 @@ const make = <R>(options: Options<R>) =>
     }
 
     return Router.of({
-      active: () => active,
+      active: () => underWay.size,
       draining: () => draining,
       drain: Effect.sync(() => {
         draining = true
       }),
       route: (request, reply) =>
         Effect.suspend(() => {
-          active++
           const run = new Run(request, reply)
+          underWay.add(run)
           return Effect.onExit(
             // Suspended once more, so that a plugin that throws is caught as one that dies.
             Effect.catchCause(Effect.suspend(() => draining ? closing : routed(run)), (cause) => recovered(run, cause)),
@@ -275,15 +254,6 @@ const gone: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
 const ended503 = ({ rawHeaders, status }: BackendAnswer): boolean =>
   status === 503 && !rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === "retry-after")
 
-const zero = /^"?-?0+(?:\.0*)?(?:ns|us|µs|ms|s|m|h)?"?$/
-
-/** `keep_alive: 0`, in any spelling: the backend drops the model after this call. */
-const keepsNothing = ({ envelope }: RoutedRequest): boolean =>
-  envelope.keepAlive !== undefined && zero.test(envelope.keepAlive)
-
-/** Asks for nothing but the model's removal from memory. */
-const unloads = (request: RoutedRequest): boolean => request.envelope.emptyPrompt && keepsNothing(request)
-
 const notFound = (error: ModelCatalogError, name: string): Refusal =>
   error.reason._tag === "ModelMissing"
     ? refuse("ModelNotFound", `model '${name}' not found`, { model: name })
@@ -314,5 +284,6 @@ export type Needs =
  * @category layers
  * @since 0.1.0
  */
-export const layer = <R = never>(options?: Options<R>): Layer.Layer<Router, never, Needs | R> =>
+// NoInfer: what guards need comes from the guards, never from where the layer is put.
+export const layer = <R = never>(options?: Options<R>): Layer.Layer<Router, never, Needs | NoInfer<R>> =>
   Layer.effect(Router, make(options ?? {}))

@@ -122,8 +122,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     entry.connectFailures++
     if (outcome.cause === "refused") {
       entry.refusals++
+      // Later refusals of the same moment change nothing: the probe that the first one caused starts again when it finds more of them.
+      const first = entry.status.state !== "unhealthy"
       enter(id, entry, "unhealthy", "connection refused")
-      kick(id)
+      if (first) kick(id)
     } else if (entry.connectFailures >= 2 && entry.status.state !== "unhealthy") {
       kick(id)
     }

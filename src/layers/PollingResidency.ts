@@ -95,6 +95,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
         description: reason.description,
         status: reason._tag === "Rejected" ? reason.status : undefined,
       })),
+      // Whatever happens, the load ends: one that never did would block its backend for ever.
+      Effect.catchDefect((defect) => Effect.fail({ description: String(defect), status: undefined })),
       Effect.timeoutOrElse({
         duration: loadTimeout,
         orElse: () => {
@@ -112,7 +114,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const { model } = load
     // An alias of it may have been loaded while this one was queued.
     if (resident(held, model, load.numCtx)) {
-      held.loads.running = undefined
+      held.loads.ended(now())
       allocation.move("gone")
       return ended(held, load, 0, undefined)
     }
@@ -120,7 +122,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const result = yield* call(backend, load)
     const millis = now() - begun
     const present = backends.get(backend.id) === held
-    held.loads.running = undefined
+    held.loads.ended(now())
     if (Result.isFailure(result)) {
       allocation.move("gone")
       const { description, status } = result.failure

@@ -92,6 +92,7 @@ export const variables = {
   firstByteMillis: of("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", duration, "120s"),
   gapMillis: of("LLAMERO_GAP_TIMEOUT", "Between two chunks of a stream", duration, "120s"),
   answerMillis: of("LLAMERO_ANSWER_TIMEOUT", "For an answer that does not stream", duration, "10m"),
+  heartbeatMillis: of("LLAMERO_HEARTBEAT", "Silence before a stream gets a sign of life", duration, "15s"),
   stallMillis: of("LLAMERO_STALL_TIMEOUT", "For a client that does not read", duration, "60s"),
   loadMillis: of("LLAMERO_LOAD_TIMEOUT", "For the load of a model", duration, "300s"),
   bodyLimit: of("LLAMERO_BODY_LIMIT", "Largest request body", size, "64MiB"),

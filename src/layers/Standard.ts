@@ -7,16 +7,31 @@ import { Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import * as FailoverRetry from "../plugins/FailoverRetry.ts"
 import * as StandardProfile from "../plugins/StandardProfile.ts"
+import type { Admission } from "../services/Admission.ts"
+import type { BackendHealth } from "../services/BackendHealth.ts"
+import type { Breaker } from "../services/Breaker.ts"
+import type { Coalescer } from "../services/Coalescer.ts"
 import type { Fleet } from "../services/Fleet.ts"
+import type { Leases } from "../services/Leases.ts"
+import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import type { OllamaApi } from "../services/OllamaApi.ts"
-import type { Guard, Observer, Profile, RetryPolicy } from "../services/Plugin.ts"
+import type { Placement } from "../services/Placement.ts"
+import type { Observer, Profile } from "../services/Plugin.ts"
+import type { Prewarmer } from "../services/Prewarmer.ts"
+import type { Relay } from "../services/Relay.ts"
+import type { Residency } from "../services/Residency.ts"
+import type { Router } from "../services/Router.ts"
+import type { RouterEvents } from "../services/RouterEvents.ts"
+import type { TokenEstimator } from "../services/TokenEstimator.ts"
 import type { Transport } from "../services/Transport.ts"
+import type { VramLedger } from "../services/VramLedger.ts"
 import * as BoundedAdmission from "./BoundedAdmission.ts"
 import * as CharactersTokenEstimator from "./CharactersTokenEstimator.ts"
 import * as EventSources from "./EventSources.ts"
 import * as IndependentCoalescer from "./IndependentCoalescer.ts"
 import * as LocalBreaker from "./LocalBreaker.ts"
 import * as MemoryLeases from "./MemoryLeases.ts"
+import * as NoPrewarmer from "./NoPrewarmer.ts"
 import * as Observers from "./Observers.ts"
 import * as OllamaModelCatalog from "./OllamaModelCatalog.ts"
 import * as PipelineRouter from "./PipelineRouter.ts"
@@ -24,75 +39,102 @@ import * as PollingBackendHealth from "./PollingBackendHealth.ts"
 import * as PollingResidency from "./PollingResidency.ts"
 import * as ProfilePlacement from "./ProfilePlacement.ts"
 import * as RingRouterEvents from "./RingRouterEvents.ts"
-import * as StartPrewarmer from "./StartPrewarmer.ts"
 import * as UnmanagedVramLedger from "./UnmanagedVramLedger.ts"
 import * as WatchedRelay from "./WatchedRelay.ts"
 
-/** Everything has a default, stated where it is used. @category models @since 0.1.0 */
-export interface Options<R = never> {
-  /** In the order they run. Defaults to none. */
-  readonly guards?: ReadonlyArray<Guard<R>> | undefined
-  /** Defaults to `StandardProfile.make()`. */
-  readonly profile?: Profile | undefined
-  /** Defaults to `FailoverRetry.make()`. */
-  readonly retry?: RetryPolicy | undefined
-  /** Defaults to none. */
-  readonly observers?: ReadonlyArray<Observer<R>> | undefined
-  /** Models to have in memory before the router is ready. Defaults to none. */
-  readonly prewarm?: ReadonlyArray<string> | undefined
-  readonly admission?: BoundedAdmission.Options | undefined
-  readonly relay?: WatchedRelay.Options | undefined
-  readonly breaker?: LocalBreaker.Options | undefined
-  readonly health?: PollingBackendHealth.Options | undefined
-  readonly residency?: PollingResidency.Options | undefined
-}
+/** What the stack still needs: which backends there are, and how to reach them. @category models @since 0.1.0 */
+export type Needs = Fleet | OllamaApi | Transport
 
 /**
- * A whole router, but for what differs from one place to another: which backends (`Fleet`), how to reach them (`Transport`, `OllamaApi`).
+ * What each place in the stack provides, and what a layer put there is given; from the bottom up. A layer that needs more than that adds it to the
+ * requirements of the whole stack, where the compiler names it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Places {
+  readonly events: [provides: RouterEvents, given: Needs]
+  readonly breaker: [provides: Breaker, given: Needs | RouterEvents]
+  readonly health: [provides: BackendHealth, given: Places["breaker"][1] | Breaker]
+  readonly catalog: [provides: ModelCatalog, given: Places["health"][1] | BackendHealth]
+  readonly ledger: [provides: VramLedger, given: Places["catalog"][1] | ModelCatalog]
+  readonly residency: [provides: Residency, given: Places["ledger"][1] | VramLedger]
+  readonly leases: [provides: Leases, given: Places["residency"][1] | Residency]
+  readonly relay: [provides: Relay, given: Places["leases"][1] | Leases]
+  readonly placement: [provides: Placement, given: Places["relay"][1] | Relay]
+  readonly admission: [provides: Admission, given: Places["placement"][1] | Placement]
+  readonly tokens: [provides: TokenEstimator, given: Places["admission"][1] | Admission]
+  readonly coalescer: [provides: Coalescer, given: Places["tokens"][1] | TokenEstimator]
+  readonly router: [provides: Router, given: Places["coalescer"][1] | Coalescer]
+  readonly prewarmer: [provides: Prewarmer, given: Places["router"][1] | Router]
+}
+
+/** What the stack provides. @category models @since 0.1.0 */
+export type Provides = Places[keyof Places][0]
+
+/**
+ * Layers to put in place of the standard ones, and the two values most often changed. Everything has a default, stated in `layer`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Swaps =
+  & { readonly [K in keyof Places]?: Layer.Layer<Places[K][0], unknown, unknown> }
+  & { readonly profile?: Profile | undefined; readonly observers?: ReadonlyArray<Observer> | undefined }
+
+type Errors<S> = { [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer E, infer _R> ? E : never }[keyof S]
+type Lacks<S> = {
+  [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer _E, infer R>
+    ? Exclude<R, K extends keyof Places ? Places[K][1] : never>
+    : never
+}[keyof S]
+
+/**
+ * A whole router, but for which backends there are and how to reach them.
  *
  * **Details**
  *
- * `provideMerge` reads from the bottom up: a layer is given everything below it, and hands it on to what is above. To swap one, copy these lines and
- * change one of them; every layer's type says what it needs, so the compiler names what a new order leaves out.
+ * To swap a layer, name its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. The type of the result says what is still needed.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = <R = never>(options: Options<R> = {}) =>
-  // Reads the ring; above the events it reads, and nothing depends on it.
-  Observers.layer(options.observers ?? []).pipe(
-    // Has models loaded; above Residency, which loads them.
-    Layer.provideMerge(StartPrewarmer.layer({ models: options.prewarm ?? [] })),
-    // The pipeline itself; above everything that a request passes.
-    Layer.provideMerge(PipelineRouter.layer({ guards: options.guards, retry: options.retry ?? FailoverRetry.make() })),
+export const layer = <const S extends Swaps = Record<never, never>>(
+  swaps?: S
+): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>> => {
+  const put: Swaps = swaps ?? {}
+  const stack = Observers.layer(put.observers ?? []).pipe(
+    // Has models in memory before anyone asks; above Residency, which loads them.
+    Layer.provideMerge(put.prewarmer ?? NoPrewarmer.layer),
+    // The pipeline; above everything that a request passes.
+    Layer.provideMerge(put.router ?? PipelineRouter.layer({ retry: FailoverRetry.make() })),
     // Joins identical requests in flight; this one joins none.
-    Layer.provideMerge(IndependentCoalescer.layer),
-    // Estimates prompts at four characters a token.
-    Layer.provideMerge(CharactersTokenEstimator.layer()),
-    // Bounded queues; above Leases, which tell it when something is free.
-    Layer.provideMerge(BoundedAdmission.layer(options.admission)),
+    Layer.provideMerge(put.coalescer ?? IndependentCoalescer.layer),
+    // Tokens in a prompt: four characters each.
+    Layer.provideMerge(put.tokens ?? CharactersTokenEstimator.layer()),
+    // Bounded queues; above Leases, which say when something is free.
+    Layer.provideMerge(put.admission ?? BoundedAdmission.layer()),
     // Filters, scorers and a picker over the live view.
-    Layer.provideMerge(ProfilePlacement.layer(options.profile ?? StandardProfile.make())),
+    Layer.provideMerge(put.placement ?? ProfilePlacement.layer(put.profile ?? StandardProfile.make())),
     // Passes bytes and watches them; above Transport only.
-    Layer.provideMerge(WatchedRelay.layer(options.relay)),
-    // Puts what the three below say into the ring.
+    Layer.provideMerge(put.relay ?? WatchedRelay.layer()),
+    // Writes what health, breaker and residency say into the ring.
     Layer.provideMerge(EventSources.layer),
     // Slots and pins, and the live view; above all that the view shows.
-    Layer.provideMerge(MemoryLeases.layer),
+    Layer.provideMerge(put.leases ?? MemoryLeases.layer),
     // What is in memory, and loads; above the ledger, which must allow a load first.
-    Layer.provideMerge(PollingResidency.layer(options.residency)),
+    Layer.provideMerge(put.residency ?? PollingResidency.layer()),
     // Does not know the GPUs' memory: loads are serial and Ollama decides what fits.
-    Layer.provideMerge(UnmanagedVramLedger.layer),
-    // Which models there are, under one name each.
-    Layer.provideMerge(OllamaModelCatalog.layer()),
+    Layer.provideMerge(put.ledger ?? UnmanagedVramLedger.layer),
+    // Which models there are, under one name each; above health, which says whom to ask again.
+    Layer.provideMerge(put.catalog ?? OllamaModelCatalog.layer()),
     // Alive or not: probes, and what attempts say.
-    Layer.provideMerge(PollingBackendHealth.layer(options.health)),
-    // Holds back from what keeps failing; above the store that carries its transitions.
-    Layer.provideMerge(LocalBreaker.layer(options.breaker)),
-    Layer.provide(CircuitBreaker.layerStoreMemory()),
+    Layer.provideMerge(put.health ?? PollingBackendHealth.layer()),
+    // Holds back from what keeps failing; its transitions are kept in this process.
+    Layer.provideMerge(put.breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))),
     // One record for each decision; at the bottom, since anyone may write one.
-    Layer.provideMerge(RingRouterEvents.layer())
+    Layer.provideMerge(put.events ?? RingRouterEvents.layer())
   )
-
-/** What the stack still needs. @category models @since 0.1.0 */
-export type Needs = Fleet | OllamaApi | Transport
+  // Each line above is typed; only that a swap's own errors and needs are what `S` says is beyond the compiler.
+  return stack as Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>>
+}

@@ -120,7 +120,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
   | Scope.Scope
   | Exclude<HttpRouter.Request.Without<R>, HttpRouter.HttpRouter>
 > =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const routes = yield* HttpRouter.toHttpEffect(app)
     const context = yield* Effect.context<never>()
     const clock = yield* Clock.Clock
@@ -134,9 +134,12 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
       routes as Effect.Effect<HttpServerResponse.HttpServerResponse, never, never>,
     ) as (request: Request) => Promise<Response>
     yield* Effect.addFinalizer(() =>
-      Effect.andThen(router.drain, Effect.sync(() => {
-        for (const exchange of [...active]) exchange.left()
-      }))
+      Effect.andThen(
+        router.drain,
+        Effect.sync(() => {
+          for (const exchange of [...active]) exchange.left()
+        }),
+      )
     )
 
     const inference = async (

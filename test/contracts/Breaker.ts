@@ -115,7 +115,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Breaker, E>, options: 
         const once = breaker.acquire("a", "m")!
         for (let i = 0; i < 9; i++) once.record(refused)
         assert.strictEqual(breaker.state("a"), "closed")
-        const old = Array.from({ length: 6 }, () => breaker.acquire("a", "m")!)
+        const old = Array.from({ length: 20 }, () => breaker.acquire("a", "m")!)
         attempt(breaker, refused, 4)
         assert.strictEqual(breaker.state("a"), "open")
         old[0]!.record(success)

@@ -28,22 +28,26 @@ export interface Driven {
   readonly sent: () => number
 }
 
-export interface Driver {
+export interface Driver<R = never> {
   readonly name: string
-  readonly layer: Layer.Layer<Transport>
-  readonly behave: (behaviour: Behaviour) => Effect.Effect<Driven, never, Scope.Scope>
+  readonly layer: Layer.Layer<Transport | R>
+  readonly behave: (behaviour: Behaviour) => Effect.Effect<Driven, never, Scope.Scope | R>
+  /** What to send, where the backend needs something particular to behave so. */
+  readonly body?: (behaviour: Behaviour) => Uint8Array
   /** What this transport cannot be asked. */
   readonly without?: ReadonlyArray<Behaviour>
 }
 
-const call = (body = `{"model":"x"}`): Call => ({
+const anyBody = bytes(`{"model":"x"}`)
+
+const call = (body: Uint8Array): Call => ({
   method: "POST",
   path: "/api/chat",
   headers: ["Content-Type", "application/json", "X-Request-Id", "r1"],
-  body: bytes(body),
+  body,
 })
 
-export const suite = ({ behave, layer, name, without }: Driver) => {
+export const suite = <R = never>({ behave, body = () => anyBody, layer, name, without }: Driver<R>) => {
   const can = (behaviour: Behaviour) => !without?.includes(behaviour)
 
   const send = Effect.fnUntraced(function* (behaviour: Behaviour, onEvent?: (event: string, sink: Heard) => void) {
@@ -51,12 +55,12 @@ export const suite = ({ behave, layer, name, without }: Driver) => {
     const transport = yield* Transport
     const heard = new Heard()
     if (onEvent !== undefined) heard.onEvent = onEvent
-    transport.send(driven.backend, call(), heard)
+    transport.send(driven.backend, call(body(behaviour)), heard)
     return { driven, heard }
   })
 
   describe(`Transport: ${name}`, () => {
-    const live = <E>(title: string, body: () => Effect.Effect<void, E, Transport | Scope.Scope>) =>
+    const live = <E>(title: string, body: () => Effect.Effect<void, E, Transport | R | Scope.Scope>) =>
       it.live(title, () => Effect.provide(body(), layer))
     if (can("whole")) {
       live("opens, then head, data and end, and passes the body both ways", () =>
@@ -66,7 +70,7 @@ export const suite = ({ behave, layer, name, without }: Driver) => {
           assert.deepStrictEqual(heard.events, ["open", "head", "data", "end"])
           assert.strictEqual(heard.status, 200)
           assert.deepStrictEqual(heard.wrong, [])
-          assert.strictEqual(text(driven.received()), `{"model":"x"}`)
+          assert.strictEqual(text(driven.received()), text(body("whole")))
           assert.include(heard.body, `"done":true`)
         }))
     }

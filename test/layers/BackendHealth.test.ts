@@ -84,8 +84,20 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(health.status("a").state, "unhealthy")
       yield* TestClock.adjust("1 millis")
       assert.strictEqual(server("a").calls.length, 2)
+      for (let i = 0; i < 100; i++) health.record("a", failed("refused"))
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(server("a").calls.length, 2, "not once for each of many")
       server("a").up = true
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("a backend whose queue of connections was full for a moment is back at once", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      yield* TestClock.adjust("1 second")
       health.record("a", failed("refused"))
+      assert.strictEqual(health.status("a").state, "unhealthy")
       yield* TestClock.adjust("1 millis")
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(polling)))

@@ -43,6 +43,18 @@ BreakerContract.suite(
   { runs: 200 },
 )
 
+BreakerContract.suite(
+  "LocalBreaker over a broken store",
+  LocalBreaker.layer().pipe(
+    Layer.provide(Layer.succeed(CircuitBreakerStore, {
+      admit: () => Effect.die("broken"),
+      record: () => Effect.die("broken"),
+      state: () => Effect.die("broken"),
+    })),
+  ),
+  { runs: 100 },
+)
+
 describe("LocalBreaker", () => {
   it.effect("decides alone, a second late, while its store hangs", () =>
     Effect.gen(function* () {

@@ -248,20 +248,34 @@ describe("NodeServer", () => {
 
   it.live("pauses the backend of a client that does not read, and cuts it in the end", () =>
     Effect.gen(function* () {
-      const upstream = new Told()
       const chunk = new Uint8Array(256 * 1024)
+      let paused = true
       const { server } = yield* serve((_request, reply) =>
         Effect.suspend(() => {
-          reply.open(upstream)
+          const push = () => {
+            for (let i = 0; i < 10_000 && !paused; i++) reply.data(chunk)
+          }
+          reply.open({
+            pause: () => {
+              paused = true
+            },
+            resume: () => {
+              paused = false
+              push()
+            },
+            abort: () => {},
+          })
           reply.head(200, ["Content-Type", "application/x-ndjson"])
-          for (let i = 0; i < 200 && !upstream.calls.includes("pause"); i++) reply.data(chunk)
+          paused = false
+          push()
           return Effect.never
         }), { stallTimeout: "200 millis" })
       const raw = yield* Raw.open(server.port)
       raw.socket.pause()
       raw.write(Raw.post("/api/chat", chat))
-      yield* until(() => upstream.calls.length > 0, "the pause")
+      yield* until(() => server.active() === 1)
       yield* until(() => server.active() === 0, "the cut")
+      assert.isTrue(paused)
     }))
 
   it.live("answers for a router that dies, or forgets to", () =>

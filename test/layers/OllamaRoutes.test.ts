@@ -176,11 +176,13 @@ describe("OllamaRoutes", () => {
   it.live("lets a backend say in its own words that a model is missing or a body is bad", () =>
     Effect.gen(function* () {
       const missing: Canned = { status: 404, body: `{"error":"model 'nope:latest' not found"}` }
-      const { ask } = yield* setUp({ backends: { a: { "/api/show": missing, "/v1/models/nope": missing } } })
+      const answers: Answers = { "/api/show": missing, "/v1/models/nope": missing }
+      const { ask, calls } = yield* setUp({ backends: { a: answers, b: answers } })
       const got = yield* ask("POST /api/show", { body: `{"model":"nope"}` })
       assert.deepStrictEqual([got.status, got.body], [404, missing.body])
       const one = yield* ask("GET /v1/models/nope")
       assert.deepStrictEqual([one.status, one.body], [404, missing.body])
+      assert.deepStrictEqual(calls, ["a POST /api/show", "a GET /v1/models/nope"])
     }))
 
   it.live("refuses what changes a server, wrong methods and unknown paths as Ollama would", () =>

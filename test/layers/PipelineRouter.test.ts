@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
+import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import { BackendHealth } from "../../src/services/BackendHealth.ts"
 import type { Guard } from "../../src/services/Plugin.ts"
@@ -9,6 +11,7 @@ import { Residency } from "../../src/services/Residency.ts"
 import { Router } from "../../src/services/Router.ts"
 import { RouterEvents } from "../../src/services/RouterEvents.ts"
 import { ask, idle, nothing, over, url } from "../support/routers.ts"
+import { RecordingReply } from "../support/sinks.ts"
 
 const { Fault } = SimulatedFleet
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
@@ -176,6 +179,27 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.lengthOf(residency.list("a"), 0)
     }).pipe(Effect.provide(over({ a: {} }))))
 
+  it.effect("a stream that waits for a load gets signs of life, one that only queues gets none", () =>
+    Effect.gen(function*() {
+      yield* ready
+      const loading = new RecordingReply()
+      const queued = new RecordingReply()
+      const whole = new RecordingReply()
+      const ends = yield* Effect.forEach(
+        [ask("/api/chat", chat, loading), ask("/api/chat", { ...chat, stream: false }, whole)],
+        (one) => Effect.forkChild(one, { startImmediately: true })
+      )
+      yield* TestClock.adjust("39 seconds")
+      assert.strictEqual(loading.heartbeats, 2)
+      assert.strictEqual(whole.heartbeats, 0)
+      yield* TestClock.adjust("2 seconds")
+      const waits = yield* Effect.forkChild(ask("/api/chat", chat, queued), { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(queued.heartbeats, 0)
+      yield* Effect.forEach([...ends, waits], Fiber.join)
+      assert.include(loading.text, `"done":true`)
+    }).pipe(Effect.provide(over({ a: { loadTime: "40 seconds", decodeRate: 5 } }, { admission: BoundedAdmission.layer({ queueMillis: 120_000 }) }))))
+
   it.effect("while it drains, new requests are refused and running ones finish", () =>
     Effect.gen(function*() {
       yield* ready
@@ -227,7 +251,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         assert.deepStrictEqual(seen, ["passing", "later", "refusing"])
         yield* finish(ask("/api/chat", chat))
         assert.deepStrictEqual(outcomes, ["Forbidden", "ok"])
-      }).pipe(Effect.provide(over({ a: {} }, { guards: [passing, later, refusing] }))))
+      }).pipe(Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ guards: [passing, later, refusing] }) }))))
 
     it.effect("one that dies is our fault: 500 without a word of it, and nothing leaks", () =>
       Effect.gen(function*() {
@@ -238,9 +262,9 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         assert.deepStrictEqual(yield* idle, nothing)
       }).pipe(
         Effect.provide(Layer.mergeAll(over({ a: {} }, {
-          guards: [guard("dies", () => {
+          router: PipelineRouter.layer({ guards: [guard("dies", () => {
             throw new Error("boom")
-          })]
+          })] })
         })))
       ))
   })

@@ -93,18 +93,20 @@ describe("PollingResidency", () => {
   it.effect("believes its own doing until a reading that began after it", () =>
     Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
+      // Readings from 5 to 7 s, 10 to 12 s, and so on.
       fake.psDelay = 2000
-      yield* elapse("1 second")
+      yield* elapse("5500 millis")
       residency.touch("a", m)
-      yield* elapse("3 seconds")
+      yield* elapse("2 seconds")
       assert.strictEqual(residency.state("a", m), "resident", "the reading began before the touch")
-      yield* elapse("3500 millis")
-      assert.strictEqual(residency.state("a", m), "absent")
       fake.resident = [psRow("n:latest", 600_000)]
-      yield* elapse("4 seconds")
+      yield* elapse("5 seconds")
+      assert.strictEqual(residency.state("a", m), "absent")
+      assert.strictEqual(residency.state("a", n), "resident")
+      yield* elapse("3500 millis")
       residency.forget("a", n)
-      yield* elapse("1 seconds")
-      assert.strictEqual(residency.state("a", n), "absent", "that one began before the model was forgotten")
+      yield* elapse("1500 millis")
+      assert.strictEqual(residency.state("a", n), "absent", "the reading began before the model was forgotten")
       yield* elapse("5 seconds")
       assert.strictEqual(residency.state("a", n), "resident")
     }).pipe(Effect.provide(polling)))
@@ -197,6 +199,21 @@ describe("PollingResidency", () => {
       assert.strictEqual(fake.loading, 0)
       if (!("_tag" in other)) other.move("gone")
       assert.lengthOf(ledger.allocations(), 0)
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("waiting for one's turn is not waiting for room", () =>
+    Effect.gen(function* () {
+      const { fake, m, model, n, residency } = yield* setup
+      fake.loadMillis = 200_000
+      residency.request(a, m)
+      residency.request(a, n)
+      residency.request(a, model("m-base"))
+      yield* elapse("601 seconds", "5 seconds")
+      assert.deepStrictEqual(
+        fake.calls.filter((call) => call.startsWith("load")),
+        ["load m:latest", "load n:latest", "load m-base:latest"],
+      )
+      assert.isUndefined(residency.failure("a", model("m-base")))
     }).pipe(Effect.provide(polling)))
 
   it.effect("an alias that was queued behind the same weights is not loaded again", () =>

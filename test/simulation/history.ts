@@ -2,6 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Layer, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
@@ -93,7 +94,7 @@ const server: SimulatedFleet.ServerOptions = { decodeRate: 100, loadTime: "2 sec
 const queueCapacity = 6
 
 const stack = (seen: Map<string, Array<Delivered>>) =>
-  Standard.layer({ admission: { queueCapacity, queueMillis: 10_000 } }).pipe(
+  Standard.layer({ admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }) }).pipe(
     Layer.provideMerge(tapped(seen)),
     Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ url: url(id), id, parallelism: 2 })))),

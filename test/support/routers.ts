@@ -18,14 +18,15 @@ import { bytes, RecordingReply } from "./sinks.ts"
 export const url = (id: string): string => `http://${id}:11434`
 
 /** A standard router over simulated servers named by id. */
-export const over = (
+export const over = <const S extends Standard.Swaps = Record<never, never>>(
   servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>,
-  options?: Standard.Options & { readonly backend?: Partial<Exclude<BackendInput, string>> }
+  swaps?: S,
+  backend?: Partial<Exclude<BackendInput, string>>
 ) => {
   const ids = Object.keys(servers)
-  return Standard.layer(options).pipe(
+  return Standard.layer(swaps).pipe(
     Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
-    Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ ...options?.backend, url: url(id), id })))),
+    Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ ...backend, url: url(id), id })))),
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), servers[id]!]))))
   )
 }

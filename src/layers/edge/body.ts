@@ -25,13 +25,17 @@ export class BodyReader {
   private readonly limit: number
   private done: Done | undefined
 
-  constructor(incoming: IncomingMessage, limit: number, declared: string | undefined, done: Done) {
+  constructor(incoming: IncomingMessage, limit: number, done: Done) {
     this.incoming = incoming
     this.limit = limit
     this.done = done
     incoming.on("data", (chunk: Uint8Array) => this.take(chunk))
     incoming.on("end", () => this.finish(this.parts.length === 0 ? nothing : concat(this.parts)))
-    if (declared !== undefined && Number(declared) > limit) this.finish(tooLarge)
+  }
+
+  /** What the client says is coming; too much is refused before any of it has come. */
+  expect(length: string | undefined): void {
+    if (length !== undefined && Number(length) > this.limit) this.finish(tooLarge)
   }
 
   private take(chunk: Uint8Array): void {

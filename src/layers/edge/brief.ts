@@ -171,4 +171,3 @@ export class BriefReply implements ReplySink {
     return headers
   }
 }
-

@@ -14,8 +14,8 @@ import {
   openBracket,
   quote,
   readString,
+  shortText,
   skipSpace,
-  text,
   valueEnd,
 } from "./json.ts"
 import * as Keys from "./keys.ts"
@@ -104,7 +104,7 @@ const isNull = (bytes: Uint8Array, start: number) => bytes[start] === 0x6e
 const takeOption: Take = (into, bytes, _key, start, end) => {
   into.numCtxSpan = { start, end }
   if (isNull(bytes, start)) return ""
-  const number = Number(text(bytes, start, end))
+  const number = Number(shortText(bytes, start, end))
   // Ollama says this with a 500, which would count against the backend.
   if (kindAt(bytes, start) !== "number" || !Number.isFinite(number)) return `option "num_ctx" must be of type integer`
   into.numCtx = Math.trunc(number)
@@ -137,7 +137,7 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
       return ""
     case Keys.keepAlive:
       into.keepAliveSpan = { start, end }
-      if (!isNull(bytes, start)) into.keepAlive = text(bytes, start, end)
+      if (!isNull(bytes, start)) into.keepAlive = shortText(bytes, start, end)
       return ""
     case Keys.options:
       if (isNull(bytes, start)) return ""

@@ -43,7 +43,9 @@ export const reasonOf = (error: unknown, connected: boolean): TransportReason =>
   if (!connected || neverConnected.has(code)) return "Refused"
   // Deno's fetch has no codes; the text is all there is.
   const message = `${String(field(error, "message"))} ${String(field(field(error, "cause"), "message"))}`
-  if (/connection refused|tcp connect error|dns error|error trying to connect|client error \(Connect\)/i.test(message)) {
+  if (
+    /connection refused|tcp connect error|dns error|error trying to connect|client error \(Connect\)/i.test(message)
+  ) {
     return "Refused"
   }
   return /invalid http|parse/i.test(message) ? "Protocol" : "Reset"

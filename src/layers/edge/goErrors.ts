@@ -23,7 +23,9 @@ export const requestType = (endpoint: Endpoint): string => structs[endpoint.upst
 /** @internal */
 export const typeError = (endpoint: Endpoint, field: string, got: string, want: string): string => {
   const struct = requestType(endpoint)
-  return `json: cannot unmarshal ${got} into Go struct field ${struct.slice(struct.indexOf(".") + 1)}.${field} of type ${want}`
+  return `json: cannot unmarshal ${got} into Go struct field ${
+    struct.slice(struct.indexOf(".") + 1)
+  }.${field} of type ${want}`
 }
 
 const shown = (byte: number): string => {

@@ -130,7 +130,8 @@ export const kindAt = (bytes: Uint8Array, at: number): string => {
 const decoder = new TextDecoder()
 
 /** The text between two offsets. @internal */
-export const text = (bytes: Uint8Array, start: number, end: number): string => decoder.decode(bytes.subarray(start, end))
+export const text = (bytes: Uint8Array, start: number, end: number): string =>
+  decoder.decode(bytes.subarray(start, end))
 
 /** @internal */
 export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
@@ -159,20 +160,29 @@ const isSeen = (known: string, bytes: Uint8Array, start: number, end: number) =>
   return true
 }
 
-/** The JSON string in the span (quotes included), unescaped; `undefined` when it is not one. @internal */
-export const readString = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+/** The text between two offsets; texts that come again and again are made once. @internal */
+export const shortText = (bytes: Uint8Array, start: number, end: number): string => {
+  if (end - start > seenLengthMax) return text(bytes, start, end)
   let hash = end - start
-  for (let i = start + 1; i < end - 1; i++) {
+  for (let i = start; i < end; i++) {
     const byte = bytes[i]!
-    // What Go does with a lone surrogate.
-    if (byte === backslash || byte >= 0x80 || byte < 0x20) {
-      const value = Option.getOrUndefined(parse(text(bytes, start, end)))
-      return typeof value === "string" ? value.toWellFormed() : undefined
-    }
+    if (byte >= 0x80) return text(bytes, start, end)
     hash = (Math.imul(hash, 31) + byte) | 0
   }
-  if (end - start > seenLengthMax) return text(bytes, start + 1, end - 1)
-  const slot = hash & 255
+  const slot = (hash ^ (hash >>> 8)) & 255
   const known = seen[slot]!
-  return isSeen(known, bytes, start + 1, end - 1) ? known : (seen[slot] = text(bytes, start + 1, end - 1))
+  return isSeen(known, bytes, start, end) ? known : (seen[slot] = text(bytes, start, end))
+}
+
+/** The JSON string in the span (quotes included), unescaped; `undefined` when it is not one. @internal */
+export const readString = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+  for (let i = start + 1; i < end - 1; i++) {
+    const byte = bytes[i]!
+    if (byte === backslash || byte >= 0x80 || byte < 0x20) {
+      const value = Option.getOrUndefined(parse(text(bytes, start, end)))
+      // What Go does with half a surrogate pair.
+      return typeof value === "string" ? value.toWellFormed() : undefined
+    }
+  }
+  return shortText(bytes, start + 1, end - 1)
 }

@@ -62,12 +62,13 @@ export class NodeExchange {
     shared.active.add(this)
     response.on("close", () => this.closed())
     const { contentEncoding, contentLength } = headers
+    // Listening comes first: even a body that is refused by its length is taken in, or its sender would not read the answer.
     this.body = new BodyReader(
       incoming,
       shared.bodyBytesMax,
-      contentLength,
       (body) => isPlain(contentEncoding) ? this.received(body) : this.decoded(contentEncoding, body),
     )
+    this.body.expect(contentLength)
   }
 
   /** Called by the sweeper: `true` when nothing has moved for `limit` calls, be it an upload or a client that does not read. */

@@ -44,12 +44,31 @@ interface Edit {
 
 const encoder = new TextEncoder()
 
-const added = (body: Uint8Array, brace: number, field: Edit["field"], before: string, value: string, close = ""): Edit => {
+const added = (
+  body: Uint8Array,
+  brace: number,
+  field: Edit["field"],
+  before: string,
+  value: string,
+  close = "",
+): Edit => {
   const next = body.subarray(brace + 1).find((byte) => byte > 0x20)
-  return { field, span: { start: brace + 1, end: brace + 1 }, before, value, after: next === 0x7d ? close : `${close},` }
+  return {
+    field,
+    span: { start: brace + 1, end: brace + 1 },
+    before,
+    value,
+    after: next === 0x7d ? close : `${close},`,
+  }
 }
 
-const replaced = (field: Edit["field"], span: Span, value: string): Edit => ({ field, span, before: "", value, after: "" })
+const replaced = (field: Edit["field"], span: Span, value: string): Edit => ({
+  field,
+  span,
+  before: "",
+  value,
+  after: "",
+})
 
 const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, changes: Changes): Array<Edit> => {
   const edits: Array<Edit> = []

@@ -43,6 +43,7 @@ export class Loads {
   readonly start: (load: Load, allocation: Allocation) => void
   readonly queue: Array<Load> = []
   running: Load | undefined
+  private idleSince = 0
   private readonly failures = new Map<string, Failure>()
   private readonly millis = new Map<string, number>()
 
@@ -84,9 +85,16 @@ export class Loads {
     }
   }
 
-  /** Takes the loads out that have found no room for too long. */
+  /** The running load is over. */
+  ended(now: number): void {
+    this.running = undefined
+    this.idleSince = now
+  }
+
+  /** Takes the loads out that have found no room for too long. Those behind a load that runs only wait for their turn. */
   overdue(now: number): ReadonlyArray<Load> {
-    const late = this.queue.filter(({ since }) => now - since >= this.limitMillis)
+    if (this.running !== undefined) return []
+    const late = this.queue.filter(({ since }) => now - Math.max(since, this.idleSince) >= this.limitMillis)
     for (const load of late) this.queue.splice(this.queue.indexOf(load), 1)
     return late
   }

@@ -56,6 +56,8 @@ export const make = (options: Options) => {
   const ask = <A, R>(call: Effect.Effect<A, CircuitBreaker.CircuitBreakerError, R>) =>
     call.pipe(
       Effect.timeout(options.timeout),
+      // A store that is broken must not leave a circuit open for ever.
+      Effect.catchDefect((defect) => Effect.fail({ _tag: "Defect" as const, defect })),
       Effect.tap(() => Effect.sync(() => reported = false)),
     )
 
@@ -63,7 +65,7 @@ export const make = (options: Options) => {
     ask(store.admit(storeKey(circuit))).pipe(
       Effect.map((admission): Turn => ({ _tag: "Granted", admission })),
       Effect.catch((error) => {
-        const reason = error._tag === "TimeoutError" ? undefined : error.reason
+        const reason = "reason" in error ? error.reason : undefined
         if (reason?._tag === "CircuitOpen") {
           return Effect.succeed<Turn>({ _tag: "Wait", millis: Math.max(1, Duration.toMillis(reason.retryAfter)) })
         }

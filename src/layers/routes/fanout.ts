@@ -21,9 +21,17 @@ export interface Fanout {
   readonly backends: () => ReadonlyArray<Backend>
   /** Asks all of them at once; those that do not answer with 200 are simply missing. In the order of the fleet, whoever is quicker. */
   readonly all: (call: Call) => Effect.Effect<ReadonlyArray<Collected>>
-  /** Asks one after the other until one does not fail (or says something else than 404); else the last answer there was. */
-  readonly first: (backends: ReadonlyArray<Backend>, call: Call) => Effect.Effect<Collected | undefined>
+  /** Asks one after the other until one has an answer that settles it: by default, neither 404 nor a fault of its own. Else the last answer there was. */
+  readonly first: (
+    backends: ReadonlyArray<Backend>,
+    call: Call,
+    settles?: (status: number) => boolean,
+  ) => Effect.Effect<Collected | undefined>
 }
+
+const found = (status: number): boolean => status !== 404 && status < 500
+/** For what the catalog does not know: it has asked everybody, so one "not found" is enough. @category constructors @since 0.1.0 */
+export const said = (status: number): boolean => status < 500
 
 /** @category constructors @since 0.1.0 */
 export const get = (path: string): Call => ({ method: "GET", path, headers: [], body: undefined })
@@ -60,13 +68,13 @@ export const make = (
         Effect.forEach(backends(), (backend) => ask(backend, call), { concurrency: 32 }),
         (answers) => answers.filter((answer): answer is Collected => answer !== undefined && answer.status === 200),
       )
-    const first: Fanout["first"] = Effect.fnUntraced(function* (candidates, call) {
+    const first: Fanout["first"] = Effect.fnUntraced(function* (candidates, call, settles = found) {
       let last: Collected | undefined
       for (const backend of candidates) {
         const answer = yield* ask(backend, call)
         if (answer === undefined) continue
         last = answer
-        if (answer.status !== 404 && answer.status < 500) break
+        if (settles(answer.status)) break
       }
       return last
     })

@@ -1,0 +1,40 @@
+/** The standard stack with the settings put in. */
+import { Layer } from "effect"
+import { CircuitBreaker } from "effect/persistence"
+import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
+import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
+import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
+import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
+import * as PollingResidency from "../../src/layers/PollingResidency.ts"
+import type { Level, Settings } from "../../src/layers/Settings.ts"
+import * as Standard from "../../src/layers/Standard.ts"
+import * as StartPrewarmer from "../../src/layers/StartPrewarmer.ts"
+import * as WatchedRelay from "../../src/layers/WatchedRelay.ts"
+import * as AccessLogObserver from "../../src/plugins/AccessLogObserver.ts"
+import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
+
+const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
+
+export const stack = (settings: Settings) =>
+  Standard.layer({
+    admission: BoundedAdmission.layer(settings),
+    relay: WatchedRelay.layer(settings),
+    router: PipelineRouter.layer({
+      heartbeatMillis: settings.heartbeatMillis,
+      retry: FailoverRetry.make({
+        ratio: settings.retryRatio,
+        perSecond: settings.retryPerSecond,
+        attemptsMax: settings.attemptsMax
+      })
+    }),
+    breaker: LocalBreaker.layer({
+      failuresMax: settings.breakerFailures,
+      openDuration: settings.breakerOpenMillis,
+      openDurationMax: settings.breakerOpenMaxMillis
+    }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory())),
+    health: PollingBackendHealth.layer({ interval: settings.healthMillis, timeout: settings.healthTimeoutMillis }),
+    residency: PollingResidency.layer({ loadTimeout: settings.loadMillis }),
+    prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),
+    // Where single requests are not wanted in the log, the ones that failed still are.
+    observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })]
+  })

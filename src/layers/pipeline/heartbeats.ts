@@ -1,0 +1,38 @@
+/**
+ * Signs of life in silent streams: one sweeper for all requests, no timer for any.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect, Schedule } from "effect"
+import { type Run, streams } from "./run.ts"
+
+/** How many times in an interval requests are looked at: a heartbeat is late by at most the part. */
+const looks = 10
+
+/**
+ * The requests under way. Those that stream, and whose model is loading or whose backend is at work, hear from the router when nothing has come for
+ * `millis`. Mere waiting in a queue is silent: a heartbeat commits status 200, and one who waits may yet be shed.
+ *
+ * @internal
+ */
+export const make = Effect.fnUntraced(function*(millis: number) {
+  const clock = yield* Clock.Clock
+  const underWay = new Set<Run>()
+  const beat = (run: Run, now: number): void => {
+    const { bytes } = run.reply
+    if (bytes !== run.seenBytes || !run.working) {
+      run.seenBytes = bytes
+      run.quietSince = now
+    } else if (now - run.quietSince >= millis && streams(run.request)) {
+      run.quietSince = now
+      run.reply.heartbeat()
+    }
+  }
+  const sweep = Effect.sync(() => {
+    if (underWay.size === 0) return
+    const now = clock.currentTimeMillisUnsafe()
+    for (const run of underWay) beat(run, now)
+  })
+  yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(millis / looks)))
+  return underWay
+})

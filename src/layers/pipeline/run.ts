@@ -1,0 +1,57 @@
+/**
+ * One request on its way through the pipeline.
+ *
+ * @since 0.1.0
+ */
+import type { Outcome } from "../../services/Outcome.ts"
+import type { Refusal } from "../../services/Refusal.ts"
+import type { ReplySink } from "../../services/Reply.ts"
+import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Settled } from "../../services/Router.ts"
+
+/** One request under way: what its heartbeats and its event need to know. @internal */
+export class Run {
+  request: RoutedRequest
+  readonly reply: ReplySink
+  known = false
+  model: string
+  attempts = 0
+  backend: string | undefined = undefined
+  outcome: Outcome | undefined = undefined
+  queuedMillis = 0
+  /** Whether a load is under way for it, or a backend at work: then silence is answered with heartbeats. */
+  working = false
+  /** Bytes of the answer when it was last looked at, and since when there have been no more. */
+  seenBytes = 0
+  quietSince: number
+  readonly settledGuards: Array<(outcome: Outcome) => void> = []
+  constructor(request: RoutedRequest, reply: ReplySink) {
+    this.request = request
+    this.reply = reply
+    this.model = request.envelope.model
+    this.quietSince = request.receivedAt
+  }
+  end(result: Settled["result"], status: number, refusal: Refusal | undefined): Settled {
+    return {
+      result,
+      status,
+      refusal,
+      outcome: this.outcome,
+      backend: this.backend,
+      attempts: this.attempts,
+      queuedMillis: this.queuedMillis
+    }
+  }
+}
+
+const zero = /^"?-?0+(?:\.0*)?(?:ns|us|µs|ms|s|m|h)?"?$/
+
+/** `keep_alive: 0`, in any spelling: the backend drops the model after this call. @internal */
+export const keepsNothing = ({ envelope }: RoutedRequest): boolean =>
+  envelope.keepAlive !== undefined && zero.test(envelope.keepAlive)
+
+/** Asks for nothing but the model's removal from memory. @internal */
+export const unloads = (request: RoutedRequest): boolean => request.envelope.emptyPrompt && keepsNothing(request)
+
+/** Whether its answer is to come in records. @internal */
+export const streams = ({ endpoint, envelope }: RoutedRequest): boolean => envelope.stream ?? endpoint.streamsByDefault
