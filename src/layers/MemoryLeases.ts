@@ -174,6 +174,8 @@ const make = Effect.gen(function*() {
     slots.streams++
     slots.perModel.set(demand.model.key, slots.streamsOf(demand.model) + 1)
     slots.lastLeaseAt = clock.currentTimeMillisUnsafe()
+    // In use from now on: a keep-alive that ends in the middle of a generation does not make the model look absent.
+    if (!demand.model.remote && demand.loads) residency.touch(slots.backend.id, demand.model)
     held++
     return new HeldLease(slots, demand, permit, released)
   }
