@@ -27,7 +27,7 @@ const elementBytes: Readonly<Record<KvType, number>> = {
   q5_0: 22 / 32,
   q4_1: 20 / 32,
   q4_0: 18 / 32,
-  iq4_nl: 18 / 32
+  iq4_nl: 18 / 32,
 }
 
 /** llama.cpp allocates cells in steps of 256. */
@@ -72,7 +72,7 @@ const runOf = (geometry: Geometry, shape: RunShape): Run => {
     batch: batchOf(geometry, { ...shape, context, parallelism }),
     cells: shape.unified ? padded(context * parallelism) : parallelism * padded(context),
     kvBytes: elementBytes[plain ? "f16" : shape.kvType],
-    flashAttention
+    flashAttention,
   }
 }
 
@@ -99,7 +99,8 @@ export const kvBytes = (geometry: Geometry, shape: RunShape): number => {
     if (heads === 0) continue
     if (geometry.latentLength !== undefined) sum += geometry.latentLength * run.cells
     else if (window?.layers[layer] === true) {
-      sum += heads * ((window.keyLength ?? geometry.keyLength) + (window.valueLength ?? geometry.valueLength)) * windowed
+      sum += heads * ((window.keyLength ?? geometry.keyLength) + (window.valueLength ?? geometry.valueLength)) *
+        windowed
     } else sum += heads * (geometry.keyLength + geometry.valueLength) * run.cells
   }
   return sum * run.kvBytes
@@ -167,7 +168,7 @@ export const fromParts = (
   parts: FootprintParts,
   shape: Pick<RunShape, "devices">,
   margin: number,
-  source: Footprint["source"]
+  source: Footprint["source"],
 ): Footprint => {
   const weights = shape.devices === 0 ? parts.weights.cpu : parts.weights.gpu
   const total = Math.ceil(weights + parts.kv + parts.recurrent + parts.compute + parts.projector + parts.overhead)
@@ -195,10 +196,10 @@ export const estimate = (geometry: Geometry, shape: RunShape, fileBytes: number)
       recurrent: recurrentBytes(geometry, shape),
       compute: computeBytes(geometry, shape) * processes,
       projector: geometry.projector ? projectorBytes : 0,
-      overhead: overheadBytes * processes
+      overhead: overheadBytes * processes,
     },
     shape,
     geometry.exact && !geometry.draft ? margins.exact : margins.otherwise,
-    "estimated"
+    "estimated",
   )
 }

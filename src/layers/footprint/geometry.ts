@@ -5,7 +5,7 @@
  */
 import type { Geometry, SlidingWindow } from "../../services/Footprint.ts"
 import * as Architecture from "./architectures.ts"
-import { metadata, type Metadata } from "./metadata.ts"
+import { type Metadata, metadata } from "./metadata.ts"
 import { recurrentOf } from "./recurrent.ts"
 import { inputWeights, type Tensor } from "./tensors.ts"
 
@@ -51,7 +51,7 @@ const headsOf = (info: Metadata, layers: number, embeddingLength: number): Heads
   return {
     heads,
     kvHeads: heads === 0 ? 0 : kvHeads,
-    bound: withheldHeads || info.withheld("attention.head_count_kv")
+    bound: withheldHeads || info.withheld("attention.head_count_kv"),
   }
 }
 
@@ -77,10 +77,10 @@ const latentOf = (info: Metadata): number | undefined => {
 }
 
 const vocabularyOf = (info: Metadata, tensors: ReadonlyArray<Tensor>): number =>
-  info.number("vocab_size")
-    ?? info.length("tokenizer.ggml.tokens")
-    ?? tensors.find(({ name }) => name === "token_embd.weight")?.shape[1]
-    ?? vocabularyMax
+  info.number("vocab_size") ??
+    info.length("tokenizer.ggml.tokens") ??
+    tensors.find(({ name }) => name === "token_embd.weight")?.shape[1] ??
+    vocabularyMax
 
 const parameter = (parameters: string | undefined, name: string): number | undefined => {
   const found = new RegExp(`^\\s*${name}\\s+"?(\\d+)`, "m").exec(parameters ?? "")
@@ -149,6 +149,6 @@ export const fromShow = (description: Description): Geometry | undefined => {
     draft: hasDraft(info, description),
     batch: parameter(description.parameters, "num_batch"),
     inputWeights: inputWeights(tensors),
-    exact: Architecture.isKnown(architecture) && !heads.bound && !windowBound && !hybrid.bound
+    exact: Architecture.isKnown(architecture) && !heads.bound && !windowBound && !hybrid.bound,
   }
 }

@@ -64,7 +64,7 @@ const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
     shape.kvType,
     shape.unified,
     shape.devices,
-    gpus.toSorted()
+    gpus.toSorted(),
   ])
 
 /** Since 0.30 Ollama reports buffers that llama.cpp logged, before that its own estimate. */
@@ -86,7 +86,11 @@ const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
  * @category constructors
  * @since 0.1.0
  */
-export const observed = (key: LessonKey, { freeDrop, size, sizeVram }: Observation, fileBytes: number): Seen | undefined => {
+export const observed = (
+  key: LessonKey,
+  { freeDrop, size, sizeVram }: Observation,
+  fileBytes: number,
+): Seen | undefined => {
   const all = Math.max(size, sizeVram)
   if (!isBytes(size) || !isBytes(sizeVram) || all === 0) return undefined
   const drop = freeDrop !== undefined && isBytes(freeDrop) ? freeDrop : 0
@@ -94,7 +98,7 @@ export const observed = (key: LessonKey, { freeDrop, size, sizeVram }: Observati
   const plausible = reportsBuffers(key.version) && all !== fileBytes
   return {
     bytes: Math.max(all + overheadBytes * Math.max(1, key.shape.devices), drop),
-    trusted: !spilled && (plausible || drop >= all)
+    trusted: !spilled && (plausible || drop >= all),
   }
 }
 
@@ -107,7 +111,11 @@ const most = (seen: ReadonlyArray<Seen>): number => seen.reduce((max, { bytes })
  * @category combinators
  * @since 0.1.0
  */
-export const corrected = (lessons: Lessons, key: LessonKey, estimated: Footprint | undefined): Footprint | undefined => {
+export const corrected = (
+  lessons: Lessons,
+  key: LessonKey,
+  estimated: Footprint | undefined,
+): Footprint | undefined => {
   const seen = lessons.seen.get(textOf(key)) ?? []
   const total = most(seen)
   const margin = Math.ceil(total * spread)

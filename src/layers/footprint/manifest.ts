@@ -10,7 +10,7 @@ import {
   type FootprintParts,
   kvTypes,
   ManifestInvalid,
-  type RunShape
+  type RunShape,
 } from "../../services/Footprint.ts"
 import * as ModelName from "../../services/ModelName.ts"
 import { fromParts } from "./estimate.ts"
@@ -21,9 +21,9 @@ const Bytes = Schema.Union([
   Schema.ByteSizeFromString.pipe(
     Schema.decodeTo(
       Schema.Natural,
-      SchemaTransformation.transform({ decode: ByteSize.toNumberUnsafe, encode: ByteSize.bytes })
-    )
-  )
+      SchemaTransformation.transform({ decode: ByteSize.toNumberUnsafe, encode: ByteSize.bytes }),
+    ),
+  ),
 ])
 
 /**
@@ -44,7 +44,7 @@ export const Pin = Schema.Struct({
   recurrent: Schema.optionalKey(Bytes),
   compute: Schema.optionalKey(Bytes),
   projector: Schema.optionalKey(Bytes),
-  overhead: Schema.optionalKey(Bytes)
+  overhead: Schema.optionalKey(Bytes),
 })
 /** @category models @since 0.1.0 */
 export type Pin = typeof Pin.Type
@@ -69,17 +69,17 @@ const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Manifest), { onE
  * @since 0.1.0
  */
 export const parse = (text: string): Effect.Effect<Pins, FootprintError> =>
-  Effect.match(decode(text), {
-    onFailure: (issue) => new FootprintError({ reason: new ManifestInvalid({ description: issue.message }) }),
-    onSuccess: ({ models }) => {
+  decode(text).pipe(
+    Effect.mapError(({ message }) => new FootprintError({ reason: new ManifestInvalid({ description: message }) })),
+    Effect.map(({ models }) => {
       const pins = new Map<string, ReadonlyArray<Pin>>()
       for (const [name, more] of Object.entries(models)) {
         const key = ModelName.canonical(name)
         pins.set(key, [...pins.get(key) ?? [], ...more])
       }
       return pins
-    }
-  }).pipe(Effect.flatMap((result) => result instanceof FootprintError ? Effect.fail(result) : Effect.succeed(result)))
+    }),
+  )
 
 const matches = (pin: Pin, backend: string, shape: RunShape): boolean =>
   (pin.backend ?? backend) === backend &&
@@ -97,7 +97,7 @@ const withPart = (parts: FootprintParts, pin: Pin, shape: RunShape): FootprintPa
   recurrent: pin.recurrent ?? parts.recurrent,
   compute: pin.compute ?? parts.compute,
   projector: pin.projector ?? parts.projector,
-  overhead: pin.overhead ?? parts.overhead
+  overhead: pin.overhead ?? parts.overhead,
 })
 
 /**
@@ -112,7 +112,7 @@ export const pinned = (
   model: string,
   backend: string,
   shape: RunShape,
-  estimated: Footprint | undefined
+  estimated: Footprint | undefined,
 ): Footprint | undefined => {
   const found = (pins.get(model) ?? []).filter((pin) => matches(pin, backend, shape))
   if (found.length === 0) return undefined

@@ -62,8 +62,11 @@ export const metadata = (info: Readonly<Record<string, unknown>>): Metadata | un
       return typeof value === "boolean" ? value : undefined
     },
     flags: (key) =>
-      list(key)?.every((each) => typeof each === "boolean" || isCount(each)) === true ? list(key)?.map(Boolean) : undefined,
+      list(key)?.every((each) => typeof each === "boolean" || isCount(each)) === true
+        ? list(key)?.map(Boolean)
+        : undefined,
     length: (key) => list(key)?.length,
-    withheld: (key) => absolute(key) in info && (get(key) === null || (Array.isArray(get(key)) && list(key) === undefined))
+    withheld: (key) =>
+      absolute(key) in info && (get(key) === null || (Array.isArray(get(key)) && list(key) === undefined)),
   }
 }

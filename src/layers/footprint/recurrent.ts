@@ -37,7 +37,7 @@ export const recurrentOf = (
   info: Metadata,
   layers: number,
   embeddingLength: number,
-  kvHeads: Geometry["kvHeads"]
+  kvHeads: Geometry["kvHeads"],
 ): { readonly recurrent: Geometry["recurrent"]; readonly kvHeads: Geometry["kvHeads"]; readonly bound: boolean } => {
   const elements = elementsOf(info, embeddingLength)
   if (elements === undefined) return { recurrent: undefined, kvHeads, bound: false }
@@ -53,6 +53,6 @@ export const recurrentOf = (
   return {
     recurrent: { layers: layers - Math.floor(layers / interval), elements },
     kvHeads: Array.from({ length: layers }, (_, layer) => full(layer) ? each(layer) : 0),
-    bound: false
+    bound: false,
   }
 }
