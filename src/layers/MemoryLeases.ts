@@ -34,7 +34,8 @@ class Slots implements BackendView {
   streams = 0
   lastLeaseAt = 0
   firstByteMillis: number | undefined = undefined
-  readonly perModel = new Map<string, number>()
+  /** Counters stay when they fall to zero: a `Map` that gains and loses an entry for each request keeps V8 from freeing what came after (see `edge/bag.ts`). */
+  private readonly perModel = new Map<string, { streams: number }>()
   readonly sources: Sources
   constructor(member: Member, sources: Sources) {
     this.member = member.state
@@ -45,7 +46,13 @@ class Slots implements BackendView {
     return this.sources.health.status(this.backend.id).state
   }
   streamsOf(model: Model): number {
-    return this.perModel.get(model.key) ?? 0
+    return this.perModel.get(model.key)?.streams ?? 0
+  }
+  count(model: Model, change: 1 | -1): void {
+    this.streams += change
+    const counter = this.perModel.get(model.key)
+    if (counter === undefined) this.perModel.set(model.key, { streams: change })
+    else counter.streams += change
   }
   residency(model: Model) {
     return this.sources.residency.state(this.backend.id, model)
@@ -82,10 +89,7 @@ class HeldLease implements Lease {
     if (this.released) return
     this.released = true
     const { demand: { model }, slots } = this
-    slots.streams--
-    const left = slots.streamsOf(model) - 1
-    if (left > 0) slots.perModel.set(model.key, left)
-    else slots.perModel.delete(model.key)
+    slots.count(model, -1)
     if (outcome.kind === "success" && outcome.firstByteMillis !== undefined) {
       const before = slots.firstByteMillis
       slots.firstByteMillis = before === undefined
@@ -171,8 +175,7 @@ const make = Effect.gen(function*() {
     // The permit comes last: once it is taken, nothing else can say no, so a half-open trial is never taken in vain.
     const permit = breaker.acquire(slots.backend.id, demand.model.key)
     if (permit === undefined) return undefined
-    slots.streams++
-    slots.perModel.set(demand.model.key, slots.streamsOf(demand.model) + 1)
+    slots.count(demand.model, 1)
     slots.lastLeaseAt = clock.currentTimeMillisUnsafe()
     // In use from now on: a keep-alive that ends in the middle of a generation does not make the model look absent.
     if (!demand.model.remote && demand.loads) residency.touch(slots.backend.id, demand.model)

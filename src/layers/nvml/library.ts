@@ -122,10 +122,8 @@ const classify = (path: string, error: unknown): Failure => {
     return failure("LibraryMissing", "koffi, through which Node calls libraries, is not installed: npm install koffi")
   }
   if (name === "NotCapable" || /permission denied|requires ffi access/i.test(said)) return failure("PermissionDenied", said)
-  // A library that is there and lacks one it needs is reported in the same words, about another file.
-  const file = path.slice(path.lastIndexOf("/") + 1)
-  if (/no such file|cannot open shared object|could not find|not found/i.test(said) && said.includes(`${file}: cannot open`)) {
-    return failure("LibraryMissing", `${path}: there is no such library`)
+  if (/no such file|image not found|could not be found/i.test(said)) {
+    return failure("LibraryMissing", `${path}: there is no such library, or one that it needs is missing`)
   }
-  return failure("LibraryInvalid", said)
+  return failure("LibraryInvalid", `${path}: ${said}`)
 }

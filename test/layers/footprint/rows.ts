@@ -49,7 +49,7 @@ export const rows: ReadonlyArray<Row> = JSON.parse(
 )
 
 /** One tensor is input and output in these, so the part in system memory is in the file once, and on the GPU as well. From the published configurations. */
-const tied = ["llama3.2:3b", "qwen3:4b", "nomic"]
+const tied = ["llama3.2:3b", "qwen3:4b"]
 
 /** Recurrent layers that a row counts in `rs` and leaves out of `arch`: Qwen 3.5 27B, 48 of 64 layers; from the published configuration. */
 const recurrentOf = (row: Row): Geometry["recurrent"] =>
@@ -106,7 +106,10 @@ export const shapeOf = (row: Row): RunShape => {
   })
 }
 
-/** The size of the file: as stated, else all that was loaded from it. */
+/**
+ * The size of the file: as stated, else all that was loaded from it. Only the first row states it, so only there are the weights a prediction; in the others
+ * they test which part of a file reaches the GPU.
+ */
 export const fileOf = (row: Row): number => row.fileMiB ?? (row.real.wGpu ?? 0) + (isTied(row) ? 0 : row.real.wCpu ?? 0)
 
 /** Whether a row states all that makes up a total. */
