@@ -41,6 +41,8 @@ export interface Options {
   readonly unified?: RegExp | undefined
   /** More environment for the helper process, such as `LD_LIBRARY_PATH`. */
   readonly env?: Readonly<Record<string, string>> | undefined
+  /** The command that runs `nvml/helper.ts`, for programs that are compiled into one file. Defaults to the runtime that runs this. */
+  readonly helper?: readonly [string, ...ReadonlyArray<string>] | undefined
   /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
   readonly root?: string | undefined
 }
@@ -69,6 +71,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     libraries: options?.libraries ?? defaultLibraries,
     processes: options?.processes ?? false,
     env: options?.env ?? {},
+    command: options?.helper,
     deadline,
     openDeadline: Duration.fromInputUnsafe(options?.openDeadline ?? "10 seconds"),
     backoff: Duration.fromInputUnsafe(options?.backoff ?? "1 second"),

@@ -189,7 +189,7 @@ export class GpuProbeError extends Schema.TaggedError<GpuProbeError>()("GpuProbe
  *
  * **Details**
  *
- * A read always ends, within about two seconds, whatever the driver does. Reads at the same time share one.
+ * A read always ends, whatever the driver does: within about two seconds, or five for a chain of probes. Reads at the same time share one.
  *
  * **Gotchas**
  *

@@ -8,6 +8,7 @@ import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
+import * as SynchronousRouterEvents from "../../src/layers/SynchronousRouterEvents.ts"
 import { Admission } from "../../src/services/Admission.ts"
 import { Breaker } from "../../src/services/Breaker.ts"
 import { Router, type Settled } from "../../src/services/Router.ts"
@@ -94,7 +95,7 @@ const server: SimulatedFleet.ServerOptions = { decodeRate: 100, loadTime: "2 sec
 const queueCapacity = 6
 
 const stack = (seen: Map<string, Array<Delivered>>) =>
-  Standard.layer({ admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }) }).pipe(
+  Standard.layer({ events: SynchronousRouterEvents.layer, admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }) }).pipe(
     Layer.provideMerge(tapped(seen)),
     Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ url: url(id), id, parallelism: 2 })))),
