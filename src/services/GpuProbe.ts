@@ -5,10 +5,10 @@
  *
  * ```ts
  * import { ByteSize, Effect, Option } from "effect"
- * import { GpuProbe } from "llamero/services/GpuProbe.ts"
+ * import { GpuProbe } from "llamero"
  *
  * const lines = Effect.gen(function* () {
- *   const probe = yield* GpuProbe
+ *   const probe = yield* GpuProbe.GpuProbe
  *   const { devices, source } = yield* probe.read
  *   return devices.map(({ free, name }) =>
  *     `${name}: ${Option.match(free, { onNone: () => "unknown", onSome: (bytes) => ByteSize.format(bytes) })} free (${source})`
