@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Random } from "effect"
+import { Effect, Layer, Random } from "effect"
 import type { BackendView, FleetView } from "../services/FleetView.ts"
 import { type Explanation, Placement, type Ranking } from "../services/Placement.ts"
 import type { Candidate, Profile } from "../services/Plugin.ts"

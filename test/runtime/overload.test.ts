@@ -7,13 +7,20 @@ import { prints, runtimes, start } from "../support/processes.ts"
 
 const messages = [{ role: "user", content: "hi" }]
 
-const calls: ReadonlyArray<readonly [string, object, (body: any) => unknown]> = [
-  ["/api/chat", { model: "tiny-eos", messages }, (body) => body.error],
-  ["/api/generate", { model: "tiny-eos", prompt: "x" }, (body) => body.error],
-  ["/v1/chat/completions", { model: "tiny-eos", messages }, (body) => body.error.message],
-  ["/v1/messages", { model: "tiny-eos", max_tokens: 5, messages }, (body) => body.error.message],
-  ["/v1/responses", { model: "tiny-eos", input: "x" }, (body) => body.error.message],
-  ["/api/v1/generate", { model: "tiny-eos", prompt: "x" }, (body) => body.error]
+interface Refused {
+  /** An object in OpenAI's and Anthropic's shapes, text in Ollama's. */
+  readonly error: string | { readonly message: string }
+}
+const inside = ({ error }: Refused) => typeof error === "object" ? error.message : undefined
+const plain = ({ error }: Refused) => error
+
+const calls: ReadonlyArray<readonly [string, object, (body: Refused) => unknown]> = [
+  ["/api/chat", { model: "tiny-eos", messages }, plain],
+  ["/api/generate", { model: "tiny-eos", prompt: "x" }, plain],
+  ["/v1/chat/completions", { model: "tiny-eos", messages }, inside],
+  ["/v1/messages", { model: "tiny-eos", max_tokens: 5, messages }, inside],
+  ["/v1/responses", { model: "tiny-eos", input: "x" }, inside],
+  ["/api/v1/generate", { model: "tiny-eos", prompt: "x" }, plain]
 ]
 
 describe("overload", () => {
