@@ -23,7 +23,7 @@ import * as Visible from "./probes/visible.ts"
 export interface Options {
   /** Files to try, in order. Defaults to `libnvidia-ml.so.1`, wherever the loader finds it, and the place where WSL keeps it. */
   readonly libraries?: ReadonlyArray<string> | undefined
-  /** A read takes no longer than this. Defaults to 1 second. */
+  /** A read takes no longer than this, or twice this while the helper process starts. Defaults to 1 second. */
   readonly deadline?: Duration.Input | undefined
   /** For loading and initialising, which takes seconds where no process holds the GPU open. Reads in the meantime time out. Defaults to 10 seconds. */
   readonly openDeadline?: Duration.Input | undefined
@@ -96,7 +96,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     return { source, passedOver: [], devices: selected } satisfies GpuReadings
   }).pipe(Effect.provideService(FileSystem.FileSystem, files))
 
-  const read = yield* Flight.shared(source, deadline, once)
+  const limit = () => client.opened() ? deadline : Duration.times(deadline, 2)
+  const read = yield* Flight.shared(source, limit, once)
   const probe = GpuProbe.of({
     source,
     read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),

@@ -23,11 +23,11 @@ const copied = (event: RouterEvent): RouterEvent => {
   const { outcome, refusal, ...settled } = event.settled
   return {
     ...event,
-    settled: { ...settled, outcome: outcome && { ...outcome }, refusal: refusal && { ...refusal } }
+    settled: { ...settled, outcome: outcome && { ...outcome }, refusal: refusal && { ...refusal } },
   }
 }
 
-const make = Effect.fnUntraced(function*(capacity: number, historyPerSecond: number) {
+const make = Effect.fnUntraced(function* (capacity: number, historyPerSecond: number) {
   const clock = yield* Clock.Clock
   const history: Array<RouterEvent> = []
   let next = 0
@@ -88,8 +88,8 @@ const make = Effect.fnUntraced(function*(capacity: number, historyPerSecond: num
           Effect.sync(() => {
             drain()
             listeners.delete(listener)
-          })
-      )
+          }),
+      ),
   })
 })
 

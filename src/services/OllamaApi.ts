@@ -80,7 +80,7 @@ export const ShowModel = Schema.Struct({
   tensors: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({
     name: Schema.String,
     type: Schema.String,
-    shape: Schema.Array(Schema.Number)
+    shape: Schema.Array(Schema.Number),
   })))),
   capabilities: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
 })

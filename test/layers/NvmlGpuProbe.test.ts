@@ -30,6 +30,8 @@ const scripted = (from: FakeNvml.Fake, state: FakeNvml.State, { library, options
   const layer = NvmlGpuProbe.layer({
     libraries: [library ?? from.library],
     env: { FAKE_NVML_STATE: path },
+    // So that a busy machine is not taken for a hung driver; the tests about those say 1 second.
+    deadline: "5 seconds",
     backoff: "50 millis",
     ...options,
   }).pipe(Layer.provide(NodeServices.layer))
@@ -76,8 +78,11 @@ if (fake === undefined) {
     working: scripted(fake, cards(2)).layer,
     kind: "gpu",
     failing: [scripted(fake, {}, { library: `${fake.folder}/none.so.1` }).layer, "LibraryMissing"],
-    hanging: scripted(fake, cards(1, { "hang.nvmlDeviceGetCount_v2": -1 })).layer,
+    hanging:
+      scripted(fake, cards(1, { "hang.nvmlDeviceGetCount_v2": -1 }), { options: { deadline: "1 second" } }).layer,
   })
+
+  const impatient = { deadline: "1 second" } as const
 
   const test = (name: string, run: Case) => it.live(name, () => run(fake))
 
@@ -324,7 +329,7 @@ if (fake === undefined) {
 
   describe("NvmlGpuProbe and a driver that hangs", () => {
     test("the event loop, file reads and other timers go on; the helper is killed; it comes back", (from) => {
-      const { layer, set } = scripted(from, cards(1))
+      const { layer, set } = scripted(from, cards(1), { options: impatient })
       return Effect.gen(function* () {
         yield* read
         const pid = yield* helper
@@ -372,7 +377,9 @@ if (fake === undefined) {
         const pid = yield* helper
         assert.lengthOf((yield* eventually(read)).devices, 1)
         assert.strictEqual(yield* helper, pid, "it was let finish")
-      }).pipe(Effect.provide(scripted(from, cards(1, { "hang.nvmlInitWithFlags": 1600 })).layer)))
+      }).pipe(
+        Effect.provide(scripted(from, cards(1, { "hang.nvmlInitWithFlags": 3000 }), { options: impatient }).layer),
+      ))
 
     test("one that never ends is killed, too", (from) => {
       const state = cards(1, { "hang.nvmlInitWithFlags": -1 })
@@ -380,7 +387,7 @@ if (fake === undefined) {
         yield* Effect.flip(read)
         const pid = yield* helper
         yield* gone(pid)
-      }).pipe(Effect.provide(scripted(from, state, { options: { openDeadline: "1500 millis" } }).layer))
+      }).pipe(Effect.provide(scripted(from, state, { options: { ...impatient, openDeadline: "1500 millis" } }).layer))
     })
 
     test("the helper ends with the probe, also in the middle of a call", (from) =>

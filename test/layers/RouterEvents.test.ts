@@ -14,7 +14,7 @@ const id = (one: unknown) => (one as { id: string }).id
 
 describe("RingRouterEvents", () => {
   it.effect("loses what finds too many waiting, and counts it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
       yield* events.subscribe((one) => heard.push(id(one)))
@@ -28,7 +28,7 @@ describe("RingRouterEvents", () => {
     }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
 
   it.effect("remembers at most so many a second, and tells the listeners all", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* RouterEvents
       let heard = 0
       yield* events.subscribe(() => heard++)
@@ -42,7 +42,7 @@ describe("RingRouterEvents", () => {
     }).pipe(Effect.provide(RingRouterEvents.layer({ historyPerSecond: 3 }))))
 
   it.effect("remembers in a ring", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* RouterEvents
       for (let i = 0; i < 10; i++) {
         events.publish(event(`${i}`))
@@ -52,7 +52,7 @@ describe("RingRouterEvents", () => {
     }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
 
   it.effect("hears what a listener publishes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
       yield* events.subscribe((one) => {
@@ -76,11 +76,11 @@ describe("Observers", () => {
         observe: (one) => {
           heard.push(id(one))
           throw new Error("bad observer")
-        }
+        },
       },
-      { kind: "observer", name: "good", observe: (one) => Effect.sync(() => void good.push(id(one))) }
+      { kind: "observer", name: "good", observe: (one) => Effect.sync(() => void good.push(id(one))) },
     ])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const events = yield* RouterEvents
       events.publish(event("1"))
       events.publish(event("2"))

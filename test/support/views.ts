@@ -14,7 +14,7 @@ export const viewOf = (id: string, options?: Partial<BackendView>): BackendView 
   loadMillis: () => 2000,
   firstByteMillis: undefined,
   lastLeaseAt: 0,
-  ...options
+  ...options,
 })
 
 export const fleetOf = (backends: ReadonlyArray<string | BackendView>): FleetView => {
@@ -22,6 +22,6 @@ export const fleetOf = (backends: ReadonlyArray<string | BackendView>): FleetVie
   return {
     backends: views,
     owners: (model) => views.filter((view) => view.owns(model)),
-    find: (id) => views.find((view) => view.backend.id === id)
+    find: (id) => views.find((view) => view.backend.id === id),
   }
 }

@@ -31,6 +31,8 @@ export interface Client {
   readonly ask: Effect.Effect<Answer, GpuProbeError>
   /** The helper that is running now. */
   readonly pid: Effect.Effect<Option.Option<number>>
+  /** Whether it has the library open. */
+  readonly opened: () => boolean
 }
 
 /** What the child must be told to go away for. */
@@ -117,7 +119,11 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       }),
     )
   })
-  return { ask, pid: Effect.sync(() => Option.fromUndefinedOr(child?.gone() === false ? child.pid : undefined)) }
+  return {
+    ask,
+    pid: Effect.sync(() => Option.fromUndefinedOr(child?.gone() === false ? child.pid : undefined)),
+    opened: () => child?.gone() === false && child.opened(),
+  }
 })
 
 const ownRuntime = new NotSupported({
