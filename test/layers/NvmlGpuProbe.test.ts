@@ -387,7 +387,7 @@ if (fake === undefined) {
         yield* Effect.flip(read)
         const pid = yield* helper
         yield* gone(pid)
-      }).pipe(Effect.provide(scripted(from, state, { options: { ...impatient, openDeadline: "1500 millis" } }).layer))
+      }).pipe(Effect.provide(scripted(from, state, { options: { ...impatient, openDeadline: "2500 millis" } }).layer))
     })
 
     test("the helper ends with the probe, also in the middle of a call", (from) =>

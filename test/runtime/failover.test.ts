@@ -4,7 +4,7 @@ import { Effect, Fiber, Schedule } from "effect"
 import { loops, post } from "../support/load.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
 
-const options = JSON.stringify({ decodeRate: 400, parallelism: 8 })
+const options = JSON.stringify({ decodeRate: 100, parallelism: 8 })
 const backend = (port: number) =>
   Effect.gen(function* () {
     const running = yield* start([...runtimes.node, "test/support/backend.ts", `${port}`, options])
@@ -14,13 +14,11 @@ const backend = (port: number) =>
 
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
 
-/** The value of a metric line, or 0. */
-const metric = (text: string, name: string, ...labels: ReadonlyArray<string>): number => {
-  const line = text.split("\n").find((one) =>
-    one.startsWith(name) && !one.startsWith("#") && labels.every((label) => one.includes(label))
-  )
-  return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(" ") + 1))
-}
+/** The sum of a metric's series that have all these labels. */
+const metric = (text: string, name: string, ...labels: ReadonlyArray<string>): number =>
+  text.split("\n")
+    .filter((line) => line.startsWith(name) && labels.every((label) => line.includes(label)))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0)
 
 describe("failover", () => {
   it.live(
@@ -33,6 +31,8 @@ describe("failover", () => {
           LLAMERO_BACKENDS: backends.map(({ url }) => url).join(),
           LLAMERO_PORT: "0",
           LLAMERO_PARALLELISM: "8",
+          // Of six that break off, three did so before their first byte or three after it: one breaker opens either way.
+          LLAMERO_BREAKER_FAILURES: "3",
           LLAMERO_BREAKER_OPEN: "1s",
           LLAMERO_HEALTH_INTERVAL: "200ms",
           LLAMERO_RETRY_PER_SECOND: "100",
@@ -46,14 +46,13 @@ describe("failover", () => {
             Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`never seen: ${why}`)) }),
           )
         const id = new URL(victim.url).host
-        const here = [`backend="${id}"`, `model="tiny-eos:latest"`]
+        const here = [`backend="${id}"`]
 
         let stop = false
         const load = yield* Effect.forkChild(
           Effect.promise(() => loops(20, 20_000, () => stop, () => post(`${url}/api/chat`, chat))),
           { startImmediately: true },
         )
-        // Killed in the middle of streams: more than the five failures that open its breaker.
         yield* until((text) => metric(text, "llamero_streams", `backend="${id}"`) >= 6, "six streams on the victim")
         victim.child.kill("SIGKILL")
         yield* until((text) => metric(text, "llamero_breaker_transitions_total", ...here, `to="open"`) >= 1, "open")
@@ -69,7 +68,7 @@ describe("failover", () => {
         stop = true
         const ended = yield* Fiber.join(load)
 
-        assert.isAbove(ended.length, 50)
+        assert.isAbove(ended.length, 40)
         for (const one of ended) {
           if (one.status === 200 && one.whole) continue
           // Only a stream that had begun when its backend died may fail, and then says so in its last record.
@@ -77,7 +76,6 @@ describe("failover", () => {
           assert.isTrue(one.errorRecord, JSON.stringify(one))
         }
         const broken = ended.filter((one) => one.errorRecord).length
-        assert.isAtLeast(broken, 5)
         assert.isAtMost(broken, 8)
 
         const idle = yield* until((text) => metric(text, "llamero_active_requests") === 0, "idle")
