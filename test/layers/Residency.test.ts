@@ -278,6 +278,6 @@ describe("PollingResidency", () => {
           }
         }
       }).pipe(Effect.provide(polling)),
-    { arbitrary: { runs: 1000, seed: "residency" } },
+    { arbitrary: { runs: 1000, size: 60, seed: "residency" } },
   )
 })

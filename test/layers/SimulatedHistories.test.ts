@@ -112,7 +112,7 @@ describe("any history", () => {
         // Keep-alives are over by now.
         assert.deepStrictEqual([simulated.resident.length, simulated.gpus[0]?.used], [0, 0])
       }).pipe(Effect.provide(Layer.fresh(layer(options)))),
-    { arbitrary: { runs: 1000, seed: "simulated" } },
+    { arbitrary: { runs: 1000, size: 60, seed: "simulated" } },
   )
 
   it.effect.prop("gives the same bytes again", { history: History }, ({ history }) =>

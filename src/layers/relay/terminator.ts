@@ -44,7 +44,10 @@ const newline = 10
 /** What is kept of the last line's head and of its tail: Ollama puts what is looked for near one end, whatever the length between. */
 const keptMax = 64 * 1024
 
-/** Holds on to the chunks of the line that is last so far, and looks into them once, at the end. */
+/**
+ * Holds on to the chunks that the last line so far lies in, and looks into them once, at the end. Backends send a line, or a record, in a chunk of its own:
+ * then all there is to do for a chunk is to look at its last byte.
+ */
 class LastLine implements Terminator {
   private readonly marks: Marks
   private chunks: Array<Uint8Array> = []
@@ -56,36 +59,41 @@ class LastLine implements Terminator {
   }
 
   push(chunk: Uint8Array): void {
-    let end = chunk.length
-    while (end > 0 && chunk[end - 1] === newline) end--
-    if (end > 0) {
-      const start = chunk.lastIndexOf(newline, end - 1) + 1
-      if (start > 0 || this.ended || chunk[0] === newline) {
-        this.chunks = []
-        this.length = 0
-      }
-      this.keep(start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end))
-      this.ended = end < chunk.length
-    } else if (chunk.length > 0) this.ended = true
+    const ended = chunk[chunk.length - 1] === newline
+    if (this.ended && !(ended && blank(chunk))) {
+      this.chunks.length = 0
+      this.length = 0
+    }
+    this.chunks.push(chunk)
+    this.length += chunk.length
+    this.ended = ended
+    if (this.length > 4 * keptMax) this.compact()
   }
 
   end(): Ending {
-    if (this.length === 0) return "cut"
-    const line = this.chunks.length === 1 ? this.chunks[0]! : concat(this.chunks)
-    const text = new TextDecoder("latin1").decode(line)
-    if (this.marks.whole(text)) return "whole"
-    return this.marks.error.some((mark) => text.startsWith(mark)) ? "error" : "cut"
+    const line = new TextDecoder("latin1").decode(lastLine(concat(this.chunks)))
+    if (line === "") return "cut"
+    if (this.marks.whole(line)) return "whole"
+    return this.marks.error.some((mark) => line.startsWith(mark)) ? "error" : "cut"
   }
 
-  private keep(part: Uint8Array): void {
-    this.chunks.push(part)
-    this.length += part.length
-    if (this.length <= 4 * keptMax) return
-    const line = concat(this.chunks)
-    // Copies, so that a long line's chunks can go.
-    this.chunks = [line.slice(0, keptMax), line.slice(line.length - keptMax)]
-    this.length = 2 * keptMax
+  /** Copies, so that a long line's chunks can go. */
+  private compact(): void {
+    const line = lastLine(concat(this.chunks))
+    this.chunks = line.length > 2 * keptMax
+      ? [line.slice(0, keptMax), line.slice(line.length - keptMax)]
+      : [line.slice()]
+    this.length = Math.min(line.length, 2 * keptMax)
   }
+}
+
+const blank = (chunk: Uint8Array): boolean => chunk.every((byte) => byte === newline)
+
+/** Without the newlines that end it. */
+const lastLine = (bytes: Uint8Array): Uint8Array => {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === newline) end--
+  return bytes.subarray(end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1, end)
 }
 
 /** One array of many. @category constructors @since 0.1.0 */
