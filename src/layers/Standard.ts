@@ -5,6 +5,7 @@
  */
 import { Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
+import * as CostAwareVictimPicker from "../plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../plugins/FailoverRetry.ts"
 import * as StandardProfile from "../plugins/StandardProfile.ts"
 import type { Admission } from "../services/Admission.ts"
@@ -123,7 +124,7 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     // Slots and pins, and the live view; above all that the view shows.
     Layer.provideMerge(put.leases ?? MemoryLeases.layer),
     // What is in memory, and loads; above the ledger, which must allow a load first.
-    Layer.provideMerge(put.residency ?? PollingResidency.layer()),
+    Layer.provideMerge(put.residency ?? PollingResidency.layer({ victims: CostAwareVictimPicker.make() })),
     // Does not know the GPUs' memory: loads are serial and Ollama decides what fits.
     Layer.provideMerge(put.ledger ?? UnmanagedVramLedger.layer),
     // Which models there are, under one name each; above health, which says whom to ask again.
