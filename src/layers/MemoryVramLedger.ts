@@ -88,10 +88,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   const context = (backend: Backend, model: Model): number | undefined =>
     contexts.get(`${backend.id} ${model.key}`) ??
-      automaticContext(backend, devicesOf(backend), footprints.geometry(model, backend)?.contextTrained)
+      automaticContext(backend, devicesOf(backend), footprints.geometry(model, backend)?.contextTrained ?? model.contextTrained)
 
   const charge = (backend: Backend, model: Model, numCtx: number | undefined, devices: number): number | undefined => {
-    const tokens = sane(numCtx ?? context(backend, model), footprints.geometry(model, backend)?.contextTrained)
+    const tokens = sane(numCtx ?? context(backend, model), footprints.geometry(model, backend)?.contextTrained ?? model.contextTrained)
     const split = backend.labels["device"] === "cpu" ? {} : { devices }
     const known = tokens === undefined
       ? undefined

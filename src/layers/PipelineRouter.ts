@@ -6,7 +6,7 @@
 import { Cause, Clock, Context, Effect, Exit, Layer } from "effect"
 import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
-import { type Commit, Leases } from "../services/Leases.ts"
+import { type Commit, type Lease, Leases } from "../services/Leases.ts"
 import { type Model, ModelCatalog, type ModelCatalogError } from "../services/ModelCatalog.ts"
 import type { Outcome } from "../services/Outcome.ts"
 import { Placement } from "../services/Placement.ts"
@@ -21,6 +21,7 @@ import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"
 import type { Call, Upstream } from "../services/Transport.ts"
 import { forwardHeaders } from "./edge/headers.ts"
+import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
 import { keepsNothing, Run, streams, unloads } from "./pipeline/run.ts"
 
@@ -32,6 +33,8 @@ export interface Options<R = never> {
   readonly retry?: RetryPolicy | undefined
   /** Silence after which a streamed answer gets a sign of life, in milliseconds. Defaults to `15000` (the brief). */
   readonly heartbeatMillis?: number | undefined
+  /** What becomes of `num_ctx` and `keep_alive`. */
+  readonly clientOptions?: ClientOptions | undefined
 }
 
 const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
@@ -51,6 +54,7 @@ const make = <R>(options: Options<R>) =>
     const tokens = yield* TokenEstimator
     const guards = options.guards ?? []
     const retry = options.retry ?? noRetry
+    const clients = policy(options.clientOptions)
     const underWay = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     let draining = false
 
@@ -76,7 +80,7 @@ const make = <R>(options: Options<R>) =>
         id: request.id,
         kind: endpoint.kind,
         model,
-        numCtx: envelope.numCtx,
+        numCtx: clients.passThrough ? undefined : envelope.numCtx,
         promptTokens: tokens.estimate(model.key, envelope.promptBytes),
         bytes: request.body.length,
         tenant: request.tenant,
@@ -84,15 +88,21 @@ const make = <R>(options: Options<R>) =>
         since: request.receivedAt,
         queueMillis: request.queueMillis,
         excluded: [],
+        tier: undefined,
+        keepsNothing: keepsNothing(run.request),
         loads: !unloads(run.request)
       }
     }
 
     const attempt = (run: Run, call: Call, demand: Demand, reply: ReplySink): Effect.Effect<Settled, Refusal> => {
       const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
+      const asked = demand.loads && !demand.model.remote && !clients.passThrough ? run.request.envelope.numCtx : undefined
       const commit = (): Commit => {
-        const committed = leases.commit(placement.rank(demand, leases.view), demand)
+        const placed = asked === undefined ? demand : tiered(demand, asked, residency, clients)
+        if ("_tag" in placed) return placed
+        const committed = leases.commit(placement.rank(placed, leases.view), placed)
         run.working = committed !== "wait"
+        if (committed === "loading") run.cold = true
         return committed
       }
       return Effect.flatMap(
@@ -103,7 +113,7 @@ const make = <R>(options: Options<R>) =>
             run.attempts++
             run.backend = lease.backend.id
             run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
-            return relay.run(lease, call, expect, reply)
+            return relay.run(lease, passedOn(run, call, lease, reply), expect, reply)
           }
         ),
         (ended) => {
@@ -121,9 +131,22 @@ const make = <R>(options: Options<R>) =>
       )
     }
 
+    /** The call with the client's options as the policy has them for this backend. */
+    const passedOn = (run: Run, call: Call, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
+      const view = leases.view.find(backend.id)
+      if (view === undefined) return call
+      const changed = rewritten(run.request, model, view, residency, clients, clock.currentTimeMillisUnsafe())
+      if (changed === undefined) return call
+      // Once: a second attempt may rewrite the same again.
+      if (run.rewrote === undefined) reply.annotate(["x-llamero-rewrote", changed.names.join()])
+      run.rewrote ??= changed.names
+      return { ...call, body: changed.body }
+    }
+
     const answered = (run: Run, demand: Demand, ended: Attempt & { readonly _tag: "Answered" }): Settled => {
       // What the call did to the backend's memory is known now, not only at the next reading.
-      if (ended.outcome.kind === "success" && keepsNothing(run.request)) residency.forget(run.backend!, demand.model)
+      const removed = keepsNothing(run.request) && run.rewrote?.includes("keep_alive") !== true
+      if (ended.outcome.kind === "success" && removed) residency.forget(run.backend!, demand.model)
       if (ended.status === 404) residency.forget(run.backend!, demand.model)
       return run.end("answered", ended.status, undefined)
     }
@@ -202,7 +225,9 @@ const make = <R>(options: Options<R>) =>
         settled,
         totalMillis: now - run.request.receivedAt,
         bytesIn: run.request.body.length,
-        bytesOut: run.reply.bytes
+        bytesOut: run.reply.bytes,
+        rewrote: run.rewrote,
+        cold: run.cold
       })
     }
 

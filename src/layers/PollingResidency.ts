@@ -169,11 +169,12 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const pinned = (backend: string, key: string): boolean => pins.has(`${backend} ${key}`)
 
   /** Nothing is loaded where nobody has looked yet, nor where the model itself has to leave first. */
-  const blocked = (held: Held, { model, numCtx }: Load): boolean => {
+  const blocked = (held: Held, load: Load): boolean => {
+    const { model } = load
     if (!ledger.managed(held.loads.backend)) return held.models.find(model)?.draining === true
     if (!held.read) return true
     const entry = held.models.find(model)
-    if (entry === undefined || resident(held, model, numCtx)) return false
+    if (entry === undefined || resident(held, model, load)) return false
     if (!entry.draining && held.models.idle(entry)) drain(held, entry)
     return true
   }
@@ -266,7 +267,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const { loads: { backend }, models } = held
     const { model, numCtx } = load
     // An alias of it may have been loaded while this one was queued.
-    if (resident(held, model, numCtx)) {
+    if (resident(held, model, load)) {
       held.loads.ended(now())
       allocation.move("gone")
       return ended(held, load, 0, undefined)
@@ -338,12 +339,12 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(lookMillis)))
 
   /** Whether it is there, in the way that is asked for: with this explicit context or a larger one, or with the automatic one. */
-  const resident = (held: Held, model: Model, numCtx?: number): boolean => {
+  const resident = (held: Held, model: Model, { contextMin, numCtx }: LoadRequest): boolean => {
     const entry = held.models.find(model)
     if (entry === undefined || entry.draining || !held.models.alive(entry, now())) return false
-    if (numCtx === undefined) return entry.tier === undefined
-    const context = entry.tier ?? entry.row?.context_length
-    return context === undefined || context >= numCtx
+    const context = entry.tier ?? entry.row?.context_length ?? Infinity
+    if (numCtx === undefined) return entry.tier === undefined && context >= (contextMin ?? 0)
+    return context >= numCtx
   }
 
   const describe = Effect.fnUntraced(function* (load: Load, prepare: Effect.Effect<void>) {
@@ -361,8 +362,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       if (evicts) held.loads.promote(joined)
       return joined
     }
-    if (resident(held, model, options?.numCtx) || held.loads.failure(model.key, now) !== undefined) return undefined
-    const queued = held.loads.enqueue(model, options?.numCtx, now(), evicts)
+    if (resident(held, model, options ?? {}) || held.loads.failure(model.key, now) !== undefined) return undefined
+    const queued = held.loads.enqueue(model, options ?? {}, now())
     const prepare = ledger.prepare(backend, model)
     if (prepare !== undefined) {
       queued.ready = false
@@ -476,7 +477,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       const entry = entryOf(backend, model)
       const shown = entry?.tier === undefined ? entry?.row?.context_length : undefined
       const member = fleet.members().find((each) => each.backend.id === backend)
-      return shown ?? held?.models.contexts.get(entry?.key ?? model.key) ??
+      // What others have loaded may have any context: what the backend chose before is a better guess of what it would choose.
+      return (entry?.ours === true ? shown : undefined) ?? held?.models.contexts.get(entry?.key ?? model.key) ?? shown ??
         (member === undefined ? undefined : ledger.context(member.backend, model))
     },
     keepAlive: (backend) => {

@@ -75,6 +75,8 @@ export interface Spill {
 export interface LoadRequest {
   /** An explicit context; Ollama's automatic one when absent. */
   readonly numCtx?: number | undefined
+  /** What is there does not do when its context is shorter than this. */
+  readonly contextMin?: number | undefined
   /** Whether others may be unloaded for it, and whether it goes before those for which none may. Defaults to `true`. */
   readonly evicts?: boolean | undefined
 }

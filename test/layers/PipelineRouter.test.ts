@@ -177,7 +177,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       const { reply } = yield* finish(ask("/api/generate", { model: "tiny-eos", keep_alive: 0 }), 0)
       assert.include(reply.text, `"done_reason":"unload"`)
       assert.lengthOf(residency.list("a"), 0)
-    }).pipe(Effect.provide(over({ a: {} }))))
+    }).pipe(Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ clientOptions: { sharedMillis: 0 } }) }))))
 
   it.effect("a stream that waits for a load gets signs of life, one that only queues gets none", () =>
     Effect.gen(function*() {

@@ -6,13 +6,14 @@
 import { Deferred, Effect } from "effect"
 import type { Backend } from "../../services/Fleet.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
-import { LoadError } from "../../services/Residency.ts"
+import { LoadError, type LoadRequest } from "../../services/Residency.ts"
 import type { Allocation, NoRoom, VramLedger } from "../../services/VramLedger.ts"
 
 /** A load that is queued or running. @category models @since 0.1.0 */
 export interface Load {
   readonly model: Model
   readonly numCtx: number | undefined
+  readonly contextMin: number | undefined
   readonly since: number
   readonly end: Deferred.Deferred<void, LoadError>
   /** Whether others may be unloaded for it. Those for which none may wait behind all for which some may. */
@@ -84,8 +85,16 @@ export class Loads {
     return undefined
   }
 
-  enqueue(model: Model, numCtx: number | undefined, now: number, evicts: boolean): Load {
-    const load: Load = { model, numCtx, since: now, end: Deferred.makeUnsafe(), evicts, ready: true }
+  enqueue(model: Model, { contextMin, evicts, numCtx }: LoadRequest, now: number): Load {
+    const load: Load = {
+      model,
+      numCtx,
+      contextMin,
+      since: now,
+      end: Deferred.makeUnsafe(),
+      evicts: evicts ?? true,
+      ready: true,
+    }
     this.place(load)
     return load
   }
