@@ -1,4 +1,5 @@
 /** The figures llamero is built to reach, each checked against the run that just ended. */
+import { DISTURBED } from "./quiet.ts"
 import { compared, type How, median, type Results } from "./results.ts"
 import { JSON_32, type Metric, PACED, READY, SLOW, STREAM_32, TAIL } from "./scenarios.ts"
 
@@ -47,6 +48,11 @@ const faults = (results: Results, scenario: string): number =>
   results.filter((row) => row.scenario === scenario && row.target === TARGET)
     .flatMap(({ samples }) => samples).reduce((sum, { errors }) => sum + errors, 0)
 
+/** Whether somebody else used the proxy's core in a round of either side. */
+const disturbed = (results: Results, scenario: string, to: string | undefined): boolean =>
+  results.filter((row) => row.scenario === scenario && (row.target === TARGET || row.target === to))
+    .flatMap(({ samples }) => samples).some(({ others }) => (others ?? 0) > DISTURBED)
+
 export const verdicts = (results: Results): ReadonlyArray<Verdict> =>
   figures.map(({ says, scenario, metric, against, atLeast, atMost, unit }) => {
     const wanted = atLeast === undefined ? `<= ${atMost}` : `>= ${atLeast}`
@@ -59,7 +65,8 @@ export const verdicts = (results: Results): ReadonlyArray<Verdict> =>
     const wrong = faults(results, scenario)
     const holds = wrong === 0 && value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity)
     const verdict = holds ? "PASS" : "MISS"
-    const note = wrong === 0 ? "" : `, ${wrong} errors`
+    const note = (wrong === 0 ? "" : `; ${wrong} errors`) +
+      (disturbed(results, scenario, against?.to) ? "; disturbed, measure again" : "")
     return {
       figure: says,
       verdict,

@@ -1,5 +1,6 @@
 /** The same router as a web handler: `deno serve -A --port 11435 examples/deno-serve.ts`, or any host that calls `{ fetch }`. */
 import { Config, Effect, Layer, References } from "effect"
+import { FetchHttpClient } from "effect/http"
 import process from "node:process"
 import * as FetchTransport from "../src/layers/FetchTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
@@ -11,7 +12,7 @@ import { stack } from "./support/stack.ts"
 /** Where to listen is said on the command line here; everything else is a setting. */
 const started = Effect.gen(function* () {
   const settings = yield* Settings.config
-  const place = yield* Place.choose(settings, FetchTransport.layer())
+  const place = yield* Place.choose(settings, { transport: FetchTransport.layer(), client: FetchHttpClient.layer })
   console.log(`llamero: ${place.says}`)
   return { settings, place }
 })

@@ -1,4 +1,5 @@
 /** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import process from "node:process"
@@ -35,7 +36,10 @@ const server = (settings: Settings.Settings, place: Place.Place) =>
 const main = Effect.scoped(Effect.gen(function* () {
   const settings = yield* Settings.config
   for (const name of Settings.unknownNames(Object.keys(process.env))) console.warn(`llamero: ${name} is no setting`)
-  const place = yield* Place.choose(settings, NodeTransport.layer({ connectMillis: settings.connectMillis }))
+  const place = yield* Place.choose(settings, {
+    transport: NodeTransport.layer({ connectMillis: settings.connectMillis }),
+    client: NodeHttpClient.layerUndici,
+  })
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer
     console.log(banner(url, place))

@@ -1,6 +1,6 @@
 /** Where requests go: the backends that the settings name, the Ollama on this machine, or a simulated one. */
 import { Effect, Layer } from "effect"
-import { FetchHttpClient, HttpClient } from "effect/http"
+import { HttpClient } from "effect/http"
 import * as HttpOllamaApi from "../../src/layers/HttpOllamaApi.ts"
 import type { Settings } from "../../src/layers/Settings.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
@@ -21,10 +21,17 @@ export interface Place {
 
 const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerGpu })
 
-const real = (urls: ReadonlyArray<string>, settings: Settings, transport: Layer.Layer<Transport>): Place => ({
+/** How backends are reached: the bytes of inference, and the control calls. */
+export interface Reach {
+  readonly transport: Layer.Layer<Transport>
+  /** Its time for a response's head must be longer than a load takes. */
+  readonly client: Layer.Layer<HttpClient.HttpClient>
+}
+
+const real = (urls: ReadonlyArray<string>, settings: Settings, { client, transport }: Reach): Place => ({
   layer: Layer.mergeAll(
     StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))),
-    HttpOllamaApi.layer().pipe(Layer.provide(FetchHttpClient.layer)),
+    HttpOllamaApi.layer().pipe(Layer.provide(client)),
     transport,
   ),
   says: `routing to ${urls.join(", ")}`,
@@ -61,11 +68,13 @@ const answers = HttpClient.get(`${local}/api/version`).pipe(
   Effect.map(({ status }) => status === 200),
   Effect.timeout("700 millis"),
   Effect.orElseSucceed(() => false),
-  Effect.provide(FetchHttpClient.layer),
 )
 
-export const choose = (settings: Settings, transport: Layer.Layer<Transport>): Effect.Effect<Place> => {
-  if (settings.backends.length > 0) return Effect.succeed(real(settings.backends, settings, transport))
-  if (settings.ollamaHost !== "") return Effect.succeed(real([settings.ollamaHost], settings, transport))
-  return Effect.map(answers, (found) => found ? real([local], settings, transport) : simulated(settings))
+export const choose = (settings: Settings, reach: Reach): Effect.Effect<Place> => {
+  if (settings.backends.length > 0) return Effect.succeed(real(settings.backends, settings, reach))
+  if (settings.ollamaHost !== "") return Effect.succeed(real([settings.ollamaHost], settings, reach))
+  return Effect.map(
+    Effect.provide(answers, reach.client),
+    (found) => found ? real([local], settings, reach) : simulated(settings),
+  )
 }

@@ -24,17 +24,17 @@ export const stack = (settings: Settings) =>
       retry: FailoverRetry.make({
         ratio: settings.retryRatio,
         perSecond: settings.retryPerSecond,
-        attemptsMax: settings.attemptsMax
-      })
+        attemptsMax: settings.attemptsMax,
+      }),
     }),
     breaker: LocalBreaker.layer({
       failuresMax: settings.breakerFailures,
       openDuration: settings.breakerOpenMillis,
-      openDurationMax: settings.breakerOpenMaxMillis
+      openDurationMax: settings.breakerOpenMaxMillis,
     }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory())),
     health: PollingBackendHealth.layer({ interval: settings.healthMillis, timeout: settings.healthTimeoutMillis }),
     residency: PollingResidency.layer({ loadTimeout: settings.loadMillis }),
     prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),
     // Where single requests are not wanted in the log, the ones that failed still are.
-    observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })]
+    observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })],
   })

@@ -42,7 +42,8 @@ class Slots implements BackendView {
   firstByteMillis: number | undefined = undefined
   /** Of the devices that other backends use, too. */
   devices: ReadonlyArray<DeviceStreams> = none
-  readonly perModel = new Map<string, number>()
+  /** Counters stay when they fall to zero: a `Map` that gains and loses an entry for each request keeps V8 from freeing what came after (see `edge/bag.ts`). */
+  private readonly perModel = new Map<string, { streams: number }>()
   readonly sources: Sources
   constructor(member: Member, sources: Sources) {
     this.member = member.state
@@ -53,7 +54,13 @@ class Slots implements BackendView {
     return this.sources.health.status(this.backend.id).state
   }
   streamsOf(model: Model): number {
-    return this.perModel.get(model.key) ?? 0
+    return this.perModel.get(model.key)?.streams ?? 0
+  }
+  count(model: Model, change: 1 | -1): void {
+    this.streams += change
+    const counter = this.perModel.get(model.key)
+    if (counter === undefined) this.perModel.set(model.key, { streams: change })
+    else counter.streams += change
   }
   residency(model: Model) {
     return this.sources.residency.state(this.backend.id, model)
@@ -98,11 +105,8 @@ class HeldLease implements Lease {
     this.released = true
     const { demand, slots } = this
     const { model } = demand
-    slots.streams--
+    slots.count(model, -1)
     for (const device of this.devices) device.streams--
-    const left = slots.streamsOf(model) - 1
-    if (left > 0) slots.perModel.set(model.key, left)
-    else slots.perModel.delete(model.key)
     if (outcome.kind === "success" && outcome.firstByteMillis !== undefined) {
       const before = slots.firstByteMillis
       slots.firstByteMillis = before === undefined
@@ -206,9 +210,8 @@ const make = Effect.gen(function*() {
     // The permit comes last: once it is taken, nothing else can say no, so a half-open trial is never taken in vain.
     const permit = breaker.acquire(slots.backend.id, demand.model.key)
     if (permit === undefined) return undefined
-    slots.streams++
+    slots.count(demand.model, 1)
     for (const device of slots.devices) device.streams++
-    slots.perModel.set(demand.model.key, slots.streamsOf(demand.model) + 1)
     slots.lastLeaseAt = clock.currentTimeMillisUnsafe()
     // In use from now on: a keep-alive that ends in the middle of a generation does not make the model look absent, and nobody unloads it.
     const pin = !demand.model.remote && demand.loads ? residency.hold(slots.backend.id, demand.model) : undefined

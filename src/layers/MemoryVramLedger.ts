@@ -166,6 +166,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       Option.getOrUndefined(Option.map(value, ByteSize.toNumberUnsafe))
     const free = number(reading.free)
     const book = bookOf(reading.uuid)
+    book.sick = Option.isSome(reading.health) && reading.health.value._tag === "Unhealthy"
     if (free === undefined) {
       book.total ??= number(reading.total)
       book.failure = "free memory is not readable"
@@ -190,7 +191,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       Effect.result,
     )
     const now = clock.currentTimeMillisUnsafe()
-    const readings = Result.isSuccess(result) ? Option.getOrUndefined(result.success) : undefined
+    const readings = Result.isSuccess(result) ? Option.getOrUndefined(result.success)?.devices : undefined
     const good = new Set<string>()
     for (const reading of readings ?? []) if (take(reading, begun, now)) good.add(reading.uuid)
     for (const [uuid, book] of books) {

@@ -3,35 +3,82 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Ref } from "effect"
-import { GpuProbe, type GpuProbeError, type GpuReading } from "../services/GpuProbe.ts"
+import { type ByteSize, Context, Effect, Layer, Option } from "effect"
+import {
+  GpuProbe,
+  GpuProbeError,
+  type GpuProbeReason,
+  type GpuReading,
+  type GpuReadings,
+  Healthy,
+} from "../services/GpuProbe.ts"
+import * as Reading from "./probes/reading.ts"
+
+/** What one read does: the devices it finds, or the reason it fails for. @category models @since 0.1.0 */
+export type Step = ReadonlyArray<GpuReading> | GpuProbeReason | "hangs"
 
 /**
- * Test handle: what the next `read` does.
+ * Test handle: what the next reads do.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockReadings
-  extends Context.Service<MockReadings, Ref.Ref<Effect.Effect<ReadonlyArray<GpuReading>, GpuProbeError>>>()(
-    "llamero/layers/MockGpuProbe/MockReadings",
-  ) {}
+export class MockReadings extends Context.Service<MockReadings, {
+  /** From now on every read does this; what was scripted is forgotten. */
+  readonly set: (step: Step) => Effect.Effect<void>
+  /** The next reads do these, one each; after the last one it stays at that. */
+  readonly script: (steps: readonly [Step, ...ReadonlyArray<Step>]) => Effect.Effect<void>
+  /** How many reads there have been. */
+  readonly reads: Effect.Effect<number>
+}>()("llamero/layers/MockGpuProbe/MockReadings") {}
+
+/** A device that is well. Unless told, half of its memory is free. @category constructors @since 0.1.0 */
+export const device = (
+  uuid: string,
+  total: ByteSize.ByteSize,
+  known?: Partial<GpuReading> & { readonly freeBytes?: ByteSize.ByteSize | undefined },
+): GpuReading => {
+  const { freeBytes, ...rest } = known ?? {}
+  const free = freeBytes ?? total / 2n
+  return {
+    ...Reading.unknown(uuid, `Mock ${uuid}`, "gpu"),
+    ...Reading.memory(total, free, total - free),
+    health: Option.some(new Healthy({})),
+    ...rest,
+  }
+}
 
 /**
- * Reads what the handle holds; `initial` at first.
+ * Reads what the handle says; `initial` at first.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (initial: ReadonlyArray<GpuReading> = []): Layer.Layer<GpuProbe | MockReadings> =>
-  Layer.effect(
-    GpuProbe,
-    Effect.map(MockReadings, (ref) => GpuProbe.of({ read: Effect.flatten(Ref.get(ref)) })),
-  ).pipe(
-    Layer.provideMerge(
-      Layer.effect(
-        MockReadings,
-        Ref.make<Effect.Effect<ReadonlyArray<GpuReading>, GpuProbeError>>(Effect.succeed(initial)),
-      ),
-    ),
-  )
+export const layer = (
+  initial: Step = [],
+  options?: {
+    /** Defaults to `"mock"`. */
+    readonly source?: string | undefined
+  },
+): Layer.Layer<GpuProbe | MockReadings> =>
+  Layer.effectContext(Effect.sync(() => {
+    const source = options?.source ?? "mock"
+    let steps: ReadonlyArray<Step> = [initial]
+    let reads = 0
+
+    const read = Effect.suspend((): Effect.Effect<GpuReadings, GpuProbeError> => {
+      reads++
+      const [step = [], ...later] = steps
+      if (later.length > 0) steps = later
+      if (step === "hangs") return Effect.never
+      if ("_tag" in step) return Effect.fail(new GpuProbeError({ source, reason: step }))
+      return Effect.succeed({ source, passedOver: [], devices: step })
+    })
+    const script = (next: ReadonlyArray<Step>) =>
+      Effect.sync(() => {
+        steps = next
+      })
+    return Context.make(GpuProbe, { source, read }).pipe(
+      Context.add(MockReadings, { set: (step) => script([step]), script, reads: Effect.sync(() => reads) }),
+    )
+  }))

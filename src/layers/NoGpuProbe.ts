@@ -12,4 +12,7 @@ import { GpuProbe } from "../services/GpuProbe.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<GpuProbe> = Layer.succeed(GpuProbe, { read: Effect.succeed([]) })
+export const layer: Layer.Layer<GpuProbe> = Layer.succeed(GpuProbe, {
+  source: "none",
+  read: Effect.succeed({ source: "none", passedOver: [], devices: [] }),
+})

@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Clock, Context, Duration, Effect, Exit, Layer, Random, Schedule, Scope } from "effect"
 import { HttpRouter, HttpServerError } from "effect/http"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { Router } from "../services/Router.ts"
+import { Bag } from "./edge/bag.ts"
 import * as Cors from "./edge/cors.ts"
 import { find } from "./edge/endpoints.ts"
 import { NodeExchange, type Shared } from "./edge/nodeExchange.ts"
@@ -93,7 +94,7 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
   const cors = Cors.make(options.origins)
   const nextId = RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36))
   const bodyBytesMax = options.bodyBytesMax ?? 64 * 1024 * 1024
-  const active = new Set<NodeExchange>()
+  const active = new Bag<NodeExchange>()
   let others = 0
   let draining = false
   const idle = idleness(() => active.size === 0 && others === 0)
@@ -147,13 +148,13 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
   const drain = Effect.gen(function* () {
     draining = true
     server.close()
-    for (const { response } of active) if (!response.headersSent) response.shouldKeepAlive = false
+    for (const { response } of active.snapshot()) if (!response.headersSent) response.shouldKeepAlive = false
     yield* router.drain
     yield* Effect.timeoutOrElse(idle.wait, {
       duration: options.drainTimeout ?? "30 seconds",
       orElse: () => Effect.void,
     })
-    for (const exchange of [...active]) exchange.cut()
+    for (const exchange of active.snapshot()) exchange.cut()
     yield* Scope.close(otherScope, Exit.void)
     server.closeAllConnections()
   })
@@ -162,7 +163,7 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
   const port = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
   const stall = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / looks)
   const sweep = Effect.sync(() => {
-    for (const exchange of [...active]) if (exchange.isStuck(looks)) exchange.cut()
+    for (const exchange of active.snapshot()) if (exchange.isStuck(looks)) exchange.cut()
   })
   yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(stall)))
   const shown = host.includes(":") ? `[${host}]` : host
@@ -170,16 +171,12 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
 })
 
 /**
- * Serves a router and an app.
+ * The server of an app: what it needs and how it fails.
  *
- * **Details**
- *
- * When the scope closes: no new connections, new requests on old ones are refused, streams go on for `drainTimeout`, and then everything is closed.
- *
- * @category layers
+ * @category models
  * @since 0.1.0
  */
-export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Layer.Layer<
+export type Served<E, R> = Layer.Layer<
   NodeServer,
   HttpRouter.Request.Without<E> | HttpServerError.ServeError,
   | Router
@@ -191,7 +188,19 @@ export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): La
     >,
     HttpRouter.HttpRouter
   >
-> =>
+>
+
+/**
+ * Serves a router and an app.
+ *
+ * **Details**
+ *
+ * When the scope closes: no new connections, new requests on old ones are refused, streams go on for `drainTimeout`, and then everything is closed.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Served<E, R> =>
   Layer.effect(
     NodeServer,
     Effect.gen(function* () {
@@ -200,4 +209,5 @@ export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): La
       const other = yield* NodeHttpServer.makeHandler(routes, { scope })
       return yield* make(other as Handle, scope, options ?? {})
     }),
-  ) as any
+    // What routes ask for at request time is stripped here as `HttpRouter.serve` does it: by type only.
+  ) as unknown as Served<E, R>

@@ -3,23 +3,47 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, Queue } from "effect"
+import { Effect, Latch, Layer } from "effect"
 import type { Observer } from "../services/Plugin.ts"
 import { type RouterEvent, RouterEvents } from "../services/RouterEvents.ts"
 
-/** Events kept for an observer that falls behind; the oldest go first. */
+/** Events kept for an observer that falls behind; later ones are not shown to it. */
 const backlog = 1024
 
 const start = <R>(observer: Observer<R>) =>
   Effect.gen(function*() {
     const { subscribe } = yield* RouterEvents
-    const events = yield* Queue.sliding<RouterEvent>(backlog)
-    yield* subscribe((event) => Queue.offerUnsafe(events, event))
-    const observe = (event: RouterEvent) =>
-      Effect.suspend(() => observer.observe(event) ?? Effect.void).pipe(
-        Effect.catchCause((cause) => Effect.logWarning(`observer ${observer.name} failed`, cause))
-      )
-    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(events), observe)))
+    const pending = yield* Latch.make(false)
+    // Whole arrays change hands: a linked queue's promoted links keep V8 from freeing what came after (see `edge/bag.ts`).
+    let batch: Array<RouterEvent> = []
+    yield* subscribe((event) => {
+      if (batch.length < backlog) batch.push(event)
+      if (batch.length === 1) pending.openUnsafe()
+    })
+    const take = Effect.sync(() => {
+      const taken = batch
+      batch = []
+      pending.closeUnsafe()
+      return taken
+    })
+    const show = (events: ReadonlyArray<RouterEvent>, from: number): Effect.Effect<void, never, R> => {
+      let next = from
+      const shown = Effect.suspend((): Effect.Effect<void, never, R> => {
+        while (next < events.length) {
+          const later = observer.observe(events[next++]!)
+          if (later !== undefined) return Effect.flatMap(later, () => show(events, next))
+        }
+        return Effect.void
+      })
+      return Effect.catchCause(shown, (cause) =>
+        Effect.andThen(
+          Effect.logWarning(`observer ${observer.name} failed`, cause),
+          Effect.suspend(() => show(events, next))
+        ))
+    }
+    yield* Effect.forkScoped(
+      Effect.forever(Effect.andThen(pending.await, Effect.flatMap(take, (events) => show(events, 0))))
+    )
   })
 
 /**

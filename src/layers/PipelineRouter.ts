@@ -208,7 +208,7 @@ const make = <R>(options: Options<R>) =>
     }
 
     const settle = (run: Run, exit: Exit.Exit<Settled>): void => {
-      underWay.delete(run)
+      underWay.remove(run)
       const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
       const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
       for (const hear of run.settledGuards) hear(outcome)

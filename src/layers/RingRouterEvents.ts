@@ -66,10 +66,10 @@ const make = Effect.fnUntraced(function*(capacity: number) {
  * @since 0.1.0
  */
 export const layer = (options?: {
-  /** Defaults to `4096`. */
+  /** Defaults to `1024`. */
   readonly capacity?: number | undefined
 }): Layer.Layer<RouterEvents> => {
-  const capacity = options?.capacity ?? 4096
+  const capacity = options?.capacity ?? 1024
   if (!Number.isInteger(capacity) || capacity < 1) {
     throw new RangeError(`RingRouterEvents.layer: capacity must be a whole number of at least 1, got ${capacity}`)
   }

@@ -11,6 +11,7 @@ import { type Attempt, Relay } from "../services/Relay.ts"
 import type { ReplySink } from "../services/Reply.ts"
 import type { StreamEnd } from "../services/RoutedRequest.ts"
 import { type ByteSink, Transport, TransportError, type Upstream } from "../services/Transport.ts"
+import { Bag } from "./edge/bag.ts"
 import { outcomeOfFailure, outcomeOfStatus } from "./relay/outcomes.ts"
 import * as Terminator from "./relay/terminator.ts"
 
@@ -36,6 +37,7 @@ const heldMax = 64 * 1024
 
 /** One exchange, between the transport and the reply. */
 class Exchange implements ByteSink, Upstream {
+  slot = -1
   readonly lease: Lease
   readonly reply: ReplySink
   readonly streams: boolean
@@ -201,12 +203,12 @@ const isRetryable = (status: number): boolean => status === 429 || status === 50
 const make = Effect.fnUntraced(function*(limits: Limits) {
   const transport = yield* Transport
   const clock = yield* Clock.Clock
-  const active = new Set<Exchange>()
+  const active = new Bag<Exchange>()
 
   const sweep = Effect.sync(() => {
     if (active.size === 0) return
     const now = clock.currentTimeMillisUnsafe()
-    for (const exchange of active) exchange.check(now, limits)
+    for (const exchange of active.snapshot()) exchange.check(now, limits)
   })
   yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(sweepMillis)))
 
@@ -215,14 +217,14 @@ const make = Effect.fnUntraced(function*(limits: Limits) {
     run: (lease, call, expect, reply) =>
       Effect.callback<Attempt>((resume) => {
         const exchange = new Exchange(lease, reply, expect, clock, (self, attempt) => {
-          active.delete(self)
+          active.remove(self)
           lease.release(attempt.outcome)
           resume(Effect.succeed(attempt))
         })
         active.add(exchange)
         transport.send(lease.backend, call, exchange)
         return Effect.sync(() => {
-          active.delete(exchange)
+          active.remove(exchange)
           exchange.abort()
         })
       })

@@ -8,6 +8,7 @@ import { HttpEffect, HttpRouter, type HttpServerResponse } from "effect/http"
 import { refuse } from "../services/Refusal.ts"
 import type { Endpoint } from "../services/RoutedRequest.ts"
 import { Router, type Settled } from "../services/Router.ts"
+import { Bag, type Slotted } from "./edge/bag.ts"
 import { BriefReply } from "./edge/brief.ts"
 import * as Cors from "./edge/cors.ts"
 import { decode, isPlain } from "./edge/decode.ts"
@@ -59,7 +60,8 @@ const pairs = (raw: ReadonlyArray<string>): Array<[string, string]> =>
   raw.flatMap((name, i) => i % 2 === 0 ? [[name, raw[i + 1]!] as [string, string]] : [])
 
 /** One inference request. */
-class WebExchange {
+class WebExchange implements Slotted {
+  slot = -1
   readonly reply: WebReply
   private fiber: Fiber.Fiber<Settled> | undefined = undefined
   private over = false
@@ -108,18 +110,24 @@ class WebExchange {
 }
 
 /**
+ * A handler of an app: what it needs and how making it fails.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Made<E, R> = Effect.Effect<
+  WebHandler,
+  HttpRouter.Request.Without<E>,
+  Router | Scope.Scope | Exclude<HttpRouter.Request.Without<R>, HttpRouter.HttpRouter>
+>
+
+/**
  * A handler over the router and app of the caller's scope. Routes are forked into that scope: a `Response` outlives its handler.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Effect.Effect<
-  WebHandler,
-  HttpRouter.Request.Without<E>,
-  | Router
-  | Scope.Scope
-  | Exclude<HttpRouter.Request.Without<R>, HttpRouter.HttpRouter>
-> =>
+export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Made<E, R> =>
   Effect.gen(function* () {
     const routes = yield* HttpRouter.toHttpEffect(app)
     const context = yield* Effect.context<never>()
@@ -129,7 +137,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
     const limit = options?.bodyBytesMax ?? 64 * 1024 * 1024
     const nextId = RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36))
     const fork = Effect.runForkWith(context)
-    const active = new Set<WebExchange>()
+    const active = new Bag<WebExchange>()
     const other = HttpEffect.toWebHandlerWith(context)(
       routes as Effect.Effect<HttpServerResponse.HttpServerResponse, never, never>,
     ) as (request: Request) => Promise<Response>
@@ -137,7 +145,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
       Effect.andThen(
         router.drain,
         Effect.sync(() => {
-          for (const exchange of [...active]) exchange.left()
+          for (const exchange of active.snapshot()) exchange.left()
         }),
       )
     )
@@ -186,7 +194,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
       }
       const exchange = new WebExchange(endpoint, id, extra, clock, (ended) => {
         request.signal.removeEventListener("abort", onAbort)
-        active.delete(ended)
+        active.remove(ended)
       })
       const onAbort = () => exchange.left()
       active.add(exchange)
@@ -196,7 +204,8 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Eff
       return exchange.reply.response
     }
     return { fetch: handle, active: () => active.size }
-  }) as any
+    // What routes ask for at request time is stripped here as `HttpRouter.toWebHandler` does it: by type only.
+  }) as unknown as Made<E, R>
 
 /**
  * As `make`, with everything built at once: what a module exports as its default for `deno serve`.

@@ -126,7 +126,7 @@ export const shape = (options: Partial<RunShape> & { readonly context: number })
     kvType: "f16",
     unified: false,
     devices: 1,
-    ...options
+    ...options,
   }
   const atLeast = (field: "context" | "parallelism" | "batch" | "devices", least: number) => {
     const value = made[field]
@@ -152,7 +152,7 @@ const isKvType = (text: string | undefined): text is KvType => kvTypes.some((typ
  */
 export const shapeOn = (
   backend: Backend,
-  options: Partial<RunShape> & { readonly context: number }
+  options: Partial<RunShape> & { readonly context: number },
 ): RunShape => {
   const { "device": device, "flash-attention": flash, "kv-cache-type": kvType } = backend.labels
   return shape({
@@ -160,7 +160,7 @@ export const shapeOn = (
     ...(isKvType(kvType) ? { kvType } : {}),
     ...(flash === "on" || flash === "off" ? { flashAttention: flash } : {}),
     ...(device === "cpu" ? { devices: 0 } : {}),
-    ...options
+    ...options,
   })
 }
 
@@ -243,7 +243,7 @@ export interface Lesson {
  * @since 0.1.0
  */
 export class ManifestInvalid extends Schema.TaggedError<ManifestInvalid>()("ManifestInvalid", {
-  description: Schema.String
+  description: Schema.String,
 }) {}
 
 /**
@@ -253,7 +253,7 @@ export class ManifestInvalid extends Schema.TaggedError<ManifestInvalid>()("Mani
  * @since 0.1.0
  */
 export class FootprintError extends Schema.TaggedError<FootprintError>()("FootprintError", {
-  reason: Schema.Union([ManifestInvalid])
+  reason: Schema.Union([ManifestInvalid]),
 }) {
   override get message(): string {
     return this.reason.description

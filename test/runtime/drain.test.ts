@@ -1,6 +1,7 @@
 /** How the reference server starts, fails to start, and stops. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import process from "node:process"
 import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
 import { prints, run, type Running, runtimes, start } from "../support/processes.ts"
 
@@ -35,7 +36,8 @@ const streaming = Effect.fnUntraced(function* (url: string, model: string) {
 const refuses = (url: string): Effect.Effect<boolean> =>
   Effect.promise(() => fetch(`${url}/livez`).then(() => false, () => true))
 
-const signal = ({ child }: Running) => Effect.sync(() => child.kill("SIGTERM"))
+/** As a supervisor would, by its id: Deno's `child.kill` sends one signal only, and takes the child for killed by it. */
+const signal = ({ child }: Running) => Effect.sync(() => process.kill(child.pid!, "SIGTERM"))
 
 for (const [name, runtime] of Object.entries(runtimes)) {
   describe(`examples/server.ts on ${name}`, () => {

@@ -72,12 +72,12 @@ const isPointless = (endpoint: Endpoint, why: Refusal, status: number): boolean 
  */
 export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered => {
   const { message, status } = said(endpoint, why)
-  const body = bytes(JSON.stringify(shape(endpoint, status, message, id)))
-  const native = endpoint.dialect === "native" || endpoint.dialect === "brief"
+  // As Ollama: what its middlewares for `/v1` pass on ends in a newline and names no charset; what they refuse themselves is as the native answers are.
+  const plain = endpoint.dialect === "native" || endpoint.dialect === "brief" || status === 400
+  const body = bytes(JSON.stringify(shape(endpoint, status, message, id)) + (plain ? "" : "\n"))
   const headers = [
     "Content-Type",
-    // As Ollama: its middlewares for `/v1` leave the charset out, but not for what they refuse themselves.
-    native || status === 400 ? "application/json; charset=utf-8" : "application/json",
+    plain ? "application/json; charset=utf-8" : "application/json",
     "Content-Length",
     String(body.length),
   ]

@@ -32,7 +32,7 @@ export const skipSpace = (bytes: Uint8Array, at: number): number => {
 }
 
 /** How far a string is walked in JavaScript before the runtime's own search, faster on long ones, takes over. */
-const near = 64
+const near = 128
 
 /** Just past the closing quote of the string whose first byte after the opening quote is `at`; `truncated` when there is none. @internal */
 export const stringEnd = (bytes: Uint8Array, at: number): number => {

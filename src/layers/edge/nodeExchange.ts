@@ -10,6 +10,7 @@ import { refuse } from "../../services/Refusal.ts"
 import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Router, Settled } from "../../services/Router.ts"
 import { NodeReply } from "../NodeReply.ts"
+import type { Bag, Slotted } from "./bag.ts"
 import { BodyReader } from "./body.ts"
 import { BriefReply } from "./brief.ts"
 import { decode, isPlain } from "./decode.ts"
@@ -21,7 +22,7 @@ export interface Shared {
   readonly router: Router["Service"]
   readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
   readonly bodyBytesMax: number
-  readonly active: Set<NodeExchange>
+  readonly active: Bag<NodeExchange>
   /** Called when the last one is gone. */
   readonly onIdle: () => void
 }
@@ -29,7 +30,8 @@ export interface Shared {
 const forgotten: Refusal = refuse("Internal", "internal error in the router")
 
 /** @internal */
-export class NodeExchange {
+export class NodeExchange implements Slotted {
+  slot = -1
   readonly response: ServerResponse
   private readonly shared: Shared
   private readonly incoming: IncomingMessage
@@ -138,7 +140,7 @@ export class NodeExchange {
   private leave(): void {
     if (!this.over || this.fiber !== undefined) return
     const { active, onIdle } = this.shared
-    active.delete(this)
+    active.remove(this)
     if (active.size === 0) onIdle()
   }
 }

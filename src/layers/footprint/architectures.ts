@@ -23,7 +23,7 @@ const windowed: ReadonlyMap<string, { readonly period: number; readonly denseFir
   ["llama4", { period: 4 }],
   ["modern-bert", { period: 3, denseFirst: true }],
   ["olmo2", { period: 4 }],
-  ["smallthinker", { period: 4, denseFirst: true }]
+  ["smallthinker", { period: 4, denseFirst: true }],
 ])
 
 /** Windows that are in llama.cpp's source instead of in the file. */
@@ -33,7 +33,16 @@ const windows: ReadonlyMap<string, number> = new Map([["llama4", 8192]])
 const hybridInterval: ReadonlyMap<string, number> = new Map([["qwen3next", 4], ["qwen35", 4], ["qwen35moe", 4]])
 
 /** Look at the whole batch in both directions. */
-const encoders = new Set(["bert", "gemma-embedding", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert", "nomic-bert", "nomic-bert-moe"])
+const encoders = new Set([
+  "bert",
+  "gemma-embedding",
+  "jina-bert-v2",
+  "jina-bert-v3",
+  "modern-bert",
+  "neo-bert",
+  "nomic-bert",
+  "nomic-bert-moe",
+])
 
 /** No attention at all: nothing but recurrent layers. */
 const recurrent = new Set(["mamba", "mamba2", "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7"])
@@ -42,13 +51,15 @@ const recurrent = new Set(["mamba", "mamba2", "rwkv6", "rwkv7", "rwkv6qwen2", "a
  * The formulas hold: plain or windowed attention, dense or with experts, and the hybrids above. Latent attention is not among them, since its compute
  * buffers have been seen to need gigabytes more (DeepSeek V4: 2 to 4.6 GiB for each GPU).
  */
-const known = new Set([
-  ...["bert", "nomic-bert", "nomic-bert-moe", "modern-bert", "gemma-embedding"],
-  ...["cohere2", "command-r", "exaone", "exaone4", "falcon", "glm4", "gpt-oss", "gptoss", "granite", "granitemoe", "internlm2"],
-  ...["gemma", "gemma2", "gemma3", "gemma4", "llama", "llama4", "mistral3", "olmo", "olmo2", "olmoe", "phi2", "phi3"],
-  ...["qwen2", "qwen2moe", "qwen2vl", "qwen25vl", "qwen3", "qwen3moe", "qwen3vl", "qwen3vlmoe", "qwen3next", "qwen35", "qwen35moe"],
-  ...["smollm3", "stablelm", "starcoder2"]
-])
+const known = new Set(
+  [
+    "bert nomic-bert nomic-bert-moe modern-bert gemma-embedding",
+    "cohere2 command-r exaone exaone4 falcon glm4 gpt-oss gptoss granite granitemoe internlm2",
+    "gemma gemma2 gemma3 gemma4 llama llama4 mistral3 olmo olmo2 olmoe phi2 phi3",
+    "qwen2 qwen2moe qwen2vl qwen25vl qwen3 qwen3moe qwen3vl qwen3vlmoe qwen3next qwen35 qwen35moe",
+    "smollm3 stablelm starcoder2",
+  ].flatMap((line) => line.split(" ")),
+)
 
 /** Whether the formulas hold for it. @category predicates @since 0.1.0 */
 export const isKnown = (architecture: string): boolean => known.has(architecture)
@@ -74,7 +85,7 @@ export const hybridIntervalOf = (architecture: string): number | undefined => hy
 export const windowedLayers = (
   architecture: string,
   layers: number,
-  stated: number | undefined
+  stated: number | undefined,
 ): ReadonlyArray<boolean> | undefined => {
   const own = windowed.get(architecture)
   const period = own === undefined ? undefined : stated ?? own.period

@@ -37,7 +37,7 @@ const blocks: ReadonlyMap<string, readonly [bytes: number, elements: number]> = 
   ["IQ2_S", [82, 256]],
   ["IQ3_XXS", [98, 256]],
   ["IQ3_S", [110, 256]],
-  ["IQ4_XS", [136, 256]]
+  ["IQ4_XS", [136, 256]],
 ])
 
 /** Bytes of a tensor; `undefined` for a type not known here. @category accessors @since 0.1.0 */
@@ -55,7 +55,7 @@ export const tensorBytes = ({ shape, type }: Tensor): number | undefined => {
  * @since 0.1.0
  */
 export const inputWeights = (
-  tensors: ReadonlyArray<Tensor>
+  tensors: ReadonlyArray<Tensor>,
 ): { readonly bytes: number; readonly tied: number } | undefined => {
   const bytesOf = (name: string): number | undefined => {
     const tensor = tensors.find((each) => each.name === name)

@@ -32,6 +32,8 @@ export class DeviceBook {
   foreign: number | undefined = undefined
   readAt: number | undefined = undefined
   failure = "not read yet"
+  /** It must get no new work. */
+  sick = false
   /** The beginning of the last good reading. */
   readSeq = -1
   private readonly reserveBytes: number
@@ -55,6 +57,7 @@ export class DeviceBook {
 
   /** Bytes of the empty device that models may take. */
   get limit(): number | undefined {
+    if (this.sick) return 0
     const most = this.declared === undefined
       ? this.free === undefined ? undefined : this.total
       : Math.min(this.declared, this.total ?? Infinity)

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Effect, Schedule } from "effect"
+import { Bag } from "../edge/bag.ts"
 import { type Run, streams } from "./run.ts"
 
 /** How many times in an interval requests are looked at: a heartbeat is late by at most the part. */
@@ -17,7 +18,7 @@ const looks = 10
  */
 export const make = Effect.fnUntraced(function*(millis: number) {
   const clock = yield* Clock.Clock
-  const underWay = new Set<Run>()
+  const underWay = new Bag<Run>()
   const beat = (run: Run, now: number): void => {
     const { bytes } = run.reply
     if (bytes !== run.seenBytes || !run.working) {
@@ -31,7 +32,7 @@ export const make = Effect.fnUntraced(function*(millis: number) {
   const sweep = Effect.sync(() => {
     if (underWay.size === 0) return
     const now = clock.currentTimeMillisUnsafe()
-    for (const run of underWay) beat(run, now)
+    for (const run of underWay.snapshot()) beat(run, now)
   })
   yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(millis / looks)))
   return underWay

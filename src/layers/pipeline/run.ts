@@ -11,6 +11,7 @@ import type { Settled } from "../../services/Router.ts"
 
 /** One request under way: what its heartbeats and its event need to know. @internal */
 export class Run {
+  slot = -1
   request: RoutedRequest
   readonly reply: ReplySink
   known = false

@@ -18,7 +18,7 @@ describe("dialects", () => {
     const nope = refuse("ModelNotFound", "?", { model: "nope" })
     const bodies = Object.fromEntries(endpoints.map(({ path }) => [path, render(path, nope).body]))
     const openai = (message: string) =>
-      JSON.stringify({ error: { message, type: "not_found_error", param: null, code: null } })
+      `${JSON.stringify({ error: { message, type: "not_found_error", param: null, code: null } })}\n`
     assert.deepStrictEqual(bodies, {
       "/api/generate": `{"error":"model 'nope' not found"}`,
       "/api/chat": `{"error":"model 'nope' not found"}`,
@@ -29,7 +29,7 @@ describe("dialects", () => {
       "/v1/embeddings": openai(`model "nope" not found, try pulling it first`),
       "/v1/responses": openai("model 'nope' not found"),
       "/v1/messages":
-        `{"type":"error","error":{"type":"not_found_error","message":"model 'nope' not found"},"request_id":"r1"}`,
+        `{"type":"error","error":{"type":"not_found_error","message":"model 'nope' not found"},"request_id":"r1"}\n`,
       "/v1/audio/transcriptions": openai("model 'nope' not found"),
       "/api/v1/generate": `{"error":"model 'nope' not found"}`,
     })

@@ -1,0 +1,194 @@
+/**
+ * The library's calls as functions from handles to values: buffers, retries and fallbacks are dealt with here. Runs in the helper process only.
+ *
+ * @since 0.1.0
+ */
+import type { Library, Name } from "./library.ts"
+import type { RawDevice } from "./protocol.ts"
+import * as Struct from "./structs.ts"
+
+/** @category models @since 0.1.0 */
+export type Handle = bigint
+
+/** What a call gave, or its code. @category models @since 0.1.0 */
+export type Got<A> = { readonly rc: 0; readonly value: A } | { readonly rc: Exclude<number, 0>; readonly value?: undefined }
+
+const { rc } = Struct
+
+/** Little-endian, as every platform that the library exists for. */
+const buffer = (size: number) => {
+  const bytes = new Uint8Array(size)
+  const view = new DataView(bytes.buffer)
+  return {
+    bytes,
+    setU32: (at: number, value: number) => view.setUint32(at, value, true),
+    u32: (at: number) => view.getUint32(at, true),
+    i32: (at: number) => view.getInt32(at, true),
+    u64: (at: number) => view.getBigUint64(at, true),
+  }
+}
+
+type Buffer = ReturnType<typeof buffer>
+
+/** Calls with a buffer of its own as the last argument. A function that is missing is one that is not found. */
+const into = <A>(
+  library: Library,
+  name: Name,
+  args: ReadonlyArray<number | bigint>,
+  size: number,
+  decode: (buffer: Buffer) => A,
+  prepare?: (buffer: Buffer) => void,
+): Got<A> => {
+  const call = library[name]
+  if (call === undefined) return { rc: rc.functionNotFound }
+  const out = buffer(size)
+  prepare?.(out)
+  const code = call(...args, out.bytes)
+  return code === rc.ok ? { rc: 0, value: decode(out) } : { rc: code }
+}
+
+const u32 = (out: Buffer): number => out.u32(0)
+const u64 = (out: Buffer): bigint => out.u64(0)
+
+/** The largest value means "not available". */
+const bytes = (value: bigint): number | null => value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : null
+
+/** @category calls @since 0.1.0 */
+export const init = (library: Library): number =>
+  library.nvmlInitWithFlags?.(Struct.initNoGpus) ?? library.nvmlInit_v2?.() ?? rc.functionNotFound
+
+/** @category calls @since 0.1.0 */
+export const count = (library: Library): Got<number> => into(library, "nvmlDeviceGetCount_v2", [], 4, u32)
+
+/** @category calls @since 0.1.0 */
+export const handle = (library: Library, index: number): Got<Handle> =>
+  into(library, "nvmlDeviceGetHandleByIndex_v2", [index], 8, u64)
+
+/** @category calls @since 0.1.0 */
+export const text = (library: Library, name: "nvmlDeviceGetName" | "nvmlDeviceGetUUID", device: Handle): Got<string> => {
+  const out = buffer(Struct.textSize)
+  const code = library[name]?.(device, out.bytes, Struct.textSize) ?? rc.functionNotFound
+  if (code !== rc.ok) return { rc: code }
+  const end = out.bytes.indexOf(0)
+  return { rc: 0, value: new TextDecoder().decode(out.bytes.subarray(0, end < 0 ? undefined : end)) }
+}
+
+/** @category models @since 0.1.0 */
+export interface Memory {
+  readonly total: number | null
+  readonly free: number | null
+  readonly used: number | null
+}
+
+/**
+ * By the second version, which leaves out of `used` what the driver keeps for itself; by the first where a driver or library does not have the second.
+ * WSL's driver 516.59 answers the second with "unknown error". Both "not supported": the memory is the system's.
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const memory = (library: Library, device: Handle): Got<Memory> => {
+  const read = (at: { readonly total: number; readonly free: number; readonly used: number }) => (out: Buffer): Memory => ({
+    total: bytes(out.u64(at.total)),
+    free: bytes(out.u64(at.free)),
+    used: bytes(out.u64(at.used)),
+  })
+  const { memoryV1, memoryV2 } = Struct
+  const second = into(library, "nvmlDeviceGetMemoryInfo_v2", [device], memoryV2.size, read(memoryV2), (out) =>
+    out.setU32(memoryV2.version, memoryV2.v))
+  const old = [rc.functionNotFound, rc.versionMismatch, rc.notSupported, rc.unknown] as ReadonlyArray<number>
+  return old.includes(second.rc)
+    ? into(library, "nvmlDeviceGetMemoryInfo", [device], memoryV1.size, read(memoryV1))
+    : second
+}
+
+/** @category calls @since 0.1.0 */
+export const percent = (library: Library, device: Handle): number | null =>
+  into(library, "nvmlDeviceGetUtilizationRates", [device], Struct.utilization.size, u32).value ?? null
+
+/** @category calls @since 0.1.0 */
+export const celsius = (library: Library, device: Handle): number | null => {
+  const { temperature } = Struct
+  const current = into(
+    library,
+    "nvmlDeviceGetTemperatureV",
+    [device],
+    temperature.size,
+    (out) => out.i32(temperature.celsius),
+    (out) => out.setU32(temperature.version, temperature.v),
+  )
+  // Deprecated in version 13 of the interface, and all there is before it.
+  return current.value ?? into(library, "nvmlDeviceGetTemperature", [device, 0], 4, u32).value ?? null
+}
+
+/** @category calls @since 0.1.0 */
+export const milliwatts = (library: Library, device: Handle): number | null =>
+  into(library, "nvmlDeviceGetPowerUsage", [device], 4, u32).value ?? null
+
+/** The handles of a GPU's instances; undefined where it is not cut into any. @category calls @since 0.1.0 */
+export const instances = (library: Library, device: Handle): ReadonlyArray<Handle> | undefined => {
+  const mode = buffer(4)
+  const code = library.nvmlDeviceGetMigMode?.(device, mode.bytes, new Uint8Array(4))
+  if (code !== rc.ok || mode.u32(0) !== 1) return undefined
+  const most = into(library, "nvmlDeviceGetMaxMigDeviceCount", [device], 4, u32).value ?? 0
+  const found: Array<Handle> = []
+  for (let slot = 0; slot < Math.min(most, 64); slot++) {
+    // An empty slot is "not found". Handles die with their instance, so they are asked for each time.
+    const instance = into(library, "nvmlDeviceGetMigDeviceHandleByIndex", [device, slot], 8, u64)
+    if (instance.value !== undefined) found.push(instance.value)
+  }
+  return found
+}
+
+/** @category calls @since 0.1.0 */
+export const gpuInstance = (library: Library, device: Handle): number | undefined =>
+  into(library, "nvmlDeviceGetGpuInstanceId", [device], 4, u32).value
+
+/** The list may grow between being counted and being read, so it gets room to. @category calls @since 0.1.0 */
+export const processes = (library: Library, device: Handle): RawDevice["processes"] => {
+  const call = library.nvmlDeviceGetComputeRunningProcesses_v3
+  const { processInfo } = Struct
+  const length = buffer(4)
+  for (let attempt = 0, room = 0; attempt < 4; attempt++) {
+    const out = buffer(Math.max(1, room) * processInfo.size)
+    length.setU32(0, room)
+    const code = call?.(device, length.bytes, out.bytes) ?? rc.functionNotFound
+    if (code === rc.ok) {
+      return Array.from({ length: Math.min(length.u32(0), room) }, (_, index) => ({
+        pid: out.u32(index * processInfo.size + processInfo.pid),
+        used: bytes(out.u64(index * processInfo.size + processInfo.used)),
+      }))
+    }
+    if (code !== rc.tooSmall) return null
+    room = length.u32(0) + 16
+  }
+  return null
+}
+
+/** @category calls @since 0.1.0 */
+export const eventSet = (library: Library): Handle | undefined => into(library, "nvmlEventSetCreate", [], 8, u64).value
+
+/** @category models @since 0.1.0 */
+export interface Event {
+  readonly device: Handle
+  readonly type: bigint
+  readonly data: bigint
+  readonly gpuInstance: number
+}
+
+/** The next event there is, without waiting for one. @category calls @since 0.1.0 */
+export const event = (library: Library, set: Handle): Got<Event> => {
+  const { eventData } = Struct
+  const out = buffer(eventData.size)
+  const code = library.nvmlEventSetWait_v2?.(set, out.bytes, 0) ?? rc.functionNotFound
+  if (code !== rc.ok) return { rc: code }
+  return {
+    rc: 0,
+    value: {
+      device: out.u64(eventData.device),
+      type: out.u64(eventData.type),
+      data: out.u64(eventData.data),
+      gpuInstance: out.u32(eventData.gpuInstance),
+    },
+  }
+}
