@@ -14,7 +14,7 @@ import { ChargedAllocation } from "./internal/chargedAllocation.ts"
 import { DeviceBook } from "./internal/deviceBook.ts"
 import { type Fit, fit } from "./internal/fit.ts"
 import * as Listeners from "./internal/listeners.ts"
-import { PlainAllocations } from "./internal/plainAllocations.ts"
+import { isLoading, PlainAllocations } from "./internal/plainAllocations.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -52,12 +52,16 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const timeout = Duration.fromInputUnsafe(options?.timeout ?? "2 seconds")
   const books = new Map<string, DeviceBook>()
   const held = new Set<ChargedAllocation>()
-  const plain = new PlainAllocations()
   const listeners = Listeners.make<void>()
   /** The context that backends chose by themselves, as `/api/ps` showed it. */
   const contexts = new Map<string, number>()
   /** Orders readings and what becomes resident. */
   let seq = 0
+  /** The last load that ended without having been charged, from before a device could be read. */
+  let plainSeq = -1
+  const plain = new PlainAllocations(() => {
+    plainSeq = ++seq
+  })
 
   const bookOf = (uuid: string): DeviceBook => {
     let book = books.get(uuid)
@@ -235,6 +239,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     context: (backend, model) => context(backend, model),
     reserve: (backend, model, numCtx): Allocation | NoRoom => {
       if (!managed(backend)) return plain.reserve(backend, model.key)
+      // What was loaded uncharged has to be in a reading before anything is promised.
+      const uncharged = Array.from(plain.held).some((one) => isLoading(one.state())) ||
+        devicesOf(backend).some(({ free, readSeq }) => free !== undefined && readSeq < plainSeq)
+      if (uncharged) return { _tag: "NoRoom", reason: "the devices have to be read again", freeing: [], never: false }
       const found = fits(backend, model, numCtx)
       return found._tag === "Fits" ? allocate(backend.id, model.key, numCtx, found) : found
     },

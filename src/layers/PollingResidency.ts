@@ -138,6 +138,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const models = new ResidentModels(backend.id, catalog, {
       adopt: (entry, row) => ledger.adopt(backend, entry.key, observedOf(entry, row)),
       observe: (entry, row) => {
+        // From before its memory could be read: from now on it is charged.
+        if (entry.allocation!.shares().length === 0 && ledger.managed(backend)) {
+          entry.allocation!.move("gone")
+          entry.allocation = ledger.adopt(backend, entry.key, observedOf(entry, row))
+        }
         ledger.observe(entry.allocation!, catalog.peek(entry.key), observedOf(entry, row))
         const spilled = isSpilled(backend, row)
         if (spilled && !entry.spilled) report(backend.id, entry.key, row)

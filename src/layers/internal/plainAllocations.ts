@@ -19,6 +19,12 @@ export const isLoading = (state: AllocationState): boolean => state === "reserve
 export class PlainAllocations {
   readonly held = new Set<Allocation>()
   readonly changed = Listeners.make<void>()
+  private readonly loaded: () => void
+
+  /** `loaded` hears of every load that has ended. */
+  constructor(loaded: () => void = () => {}) {
+    this.loaded = loaded
+  }
 
   reserve(backend: Backend, model: string): Allocation | NoRoom {
     for (const other of this.held) {
@@ -42,6 +48,7 @@ export class PlainAllocations {
       state: () => state,
       move: (to) => {
         if (state === "gone") return
+        if (isLoading(state) && !isLoading(to)) this.loaded()
         // Nobody can see its memory come back, so nothing waits for it.
         state = to === "releasing" ? "gone" : to
         if (state === "gone") {
