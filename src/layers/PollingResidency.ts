@@ -152,7 +152,13 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const loads = new Loads(backend, ledger, Duration.toMillis(loadTimeout), {
       start: (load, allocation) => void run(perform(made, load, allocation)),
       blocked: (load) => blocked(made, load),
+      there: (load) => resident(made, load.model, load),
+      over: (load) => ended(made, load, 0, undefined),
       noRoom: (load, why) => noRoom(load, why),
+      drop: (load) => {
+        loads.finish(load, loads.error(load.model.key, "no free memory", now()))
+        run(Effect.sync(() => listeners.notify(undefined)))
+      },
       fail: (load, description) => ended(made, load, now() - load.since, loads.error(load.model.key, description, now(), 500)),
     })
     const made: Held = { models, loads, read: false }
@@ -179,7 +185,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     if (!ledger.managed(held.loads.backend)) return held.models.find(model)?.draining === true
     if (!held.read) return true
     const entry = held.models.find(model)
-    if (entry === undefined || resident(held, model, load)) return false
+    if (entry === undefined) return false
     if (!entry.draining && held.models.idle(entry)) drain(held, entry)
     return true
   }
@@ -202,7 +208,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   const noRoom = (load: Load, { freeing, never, reason }: NoRoom): Turn => {
     if (never) return { failed: `${load.model.key} does not fit: ${reason}` }
-    if (freeing.length === 0 || !load.evicts) return "pass"
+    if (freeing.length === 0) return "pass"
+    // It was only to use free memory, and there is none: whoever needs the model must not wait for it.
+    if (!load.evicts) return "drop"
     const impatient = now() - load.since >= patienceMillis
     const allocations = ledger.allocations()
     const leave = makeRoom({ freeing, tenants: tenants(), allocations, picker, now: now(), impatient, idleMillis })

@@ -112,6 +112,18 @@ export interface PrewarmTarget {
   readonly model: string
   /** On which backends; on the best one when absent. */
   readonly backends?: ReadonlyArray<string> | undefined
+  /** On how many, where `backends` does not say. Defaults to `1`. */
+  readonly replicas?: number | undefined
+  /** Whether idle models may be unloaded for it. Defaults to `false`: into free memory only. */
+  readonly evicts?: boolean | undefined
+  /** Whether it is never unloaded to make room while the plan wants it. Defaults to `false`. */
+  readonly pinned?: boolean | undefined
+  /** Loaded once; what becomes of it later is for others to say. Defaults to `false`. */
+  readonly once?: boolean | undefined
+  /** Unloaded, when idle, as soon as the plan no longer wants it. Defaults to `false`. */
+  readonly released?: boolean | undefined
+  /** Whether readiness waits for it. Defaults to `false`. */
+  readonly gates?: boolean | undefined
 }
 
 /** Says what should be in memory. @category models @since 0.1.0 */

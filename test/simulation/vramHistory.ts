@@ -17,7 +17,7 @@ const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 
 
 export const Step = Schema.Struct({
   do: Schema.Literals([
-    "ask", "ask", "ask", "hold", "hold", "drop", "pin", "unpin", "unload", "forget", "probe", "foreign", "fail",
+    "ask", "ask", "ask", "ask", "ask", "hold", "hold", "hold", "hold", "drop", "pin", "pin", "unpin", "unload", "forget", "probe", "foreign", "fail",
     "ps", "crash", "intrude", "lag", "wait", "wait", "wait", "leave", "restart"
   ]),
   on: small(1),
@@ -125,7 +125,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
           world.lagMillis = step.n * 200
           break
         case "wait":
-          yield* TestClock.adjust(step.n * 300)
+          yield* TestClock.adjust(step.n * 900)
       }
     }
     while (holds.length > 0) take(holds, world.held, 0)
@@ -150,6 +150,9 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
 export const play = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function*() {
     const world = new World()
+    // Others are there from the beginning, as the first reading shows.
+    world.devices.get("g0")!.foreign = (steps[0]?.n ?? 0) % 12 * gib
+    world.devices.get("g1")!.foreign = (steps[1]?.n ?? 0) % 8 * gib
     let from = 0
     for (let at = 0; at <= steps.length; at++) {
       if (at < steps.length && steps[at]!.do !== "restart") continue

@@ -23,12 +23,12 @@ export interface Load {
 }
 
 /**
- * What a load does that finds no room: it keeps its place and lets others pass, it keeps them back, it is over, or another look is worth while at once.
+ * What a load does that finds no room: it keeps its place and lets others pass, it keeps them back, it is dropped as if it had never been asked for, or it has failed.
  *
  * @category models
  * @since 0.1.0
  */
-export type Turn = "pass" | "hold" | { readonly failed: string }
+export type Turn = "pass" | "hold" | "drop" | { readonly failed: string }
 
 interface Failure {
   readonly error: LoadError
@@ -56,8 +56,12 @@ export class Loads {
   readonly start: (load: Load, allocation: Allocation) => void
   /** Asked first: something may have to leave before the load can even be weighed. */
   readonly blocked: (load: Load) => boolean
+  /** Whether somebody else has loaded it meanwhile. */
+  readonly there: (load: Load) => boolean
+  readonly over: (load: Load) => void
   readonly noRoom: (load: Load, why: NoRoom) => Turn
   readonly fail: (load: Load, description: string) => void
+  readonly drop: (load: Load) => void
   readonly queue: Array<Load> = []
   running: Load | undefined
   private idleSince = 0
@@ -68,15 +72,18 @@ export class Loads {
     backend: Backend,
     ledger: VramLedger["Service"],
     limitMillis: number,
-    owner: Pick<Loads, "start" | "blocked" | "noRoom" | "fail">,
+    owner: Pick<Loads, "start" | "blocked" | "there" | "over" | "noRoom" | "fail" | "drop">,
   ) {
     this.backend = backend
     this.ledger = ledger
     this.limitMillis = limitMillis
     this.start = owner.start
     this.blocked = owner.blocked
+    this.there = owner.there
+    this.over = owner.over
     this.noRoom = owner.noRoom
     this.fail = owner.fail
+    this.drop = owner.drop
   }
 
   find(key: string): Load | undefined {
@@ -117,6 +124,11 @@ export class Loads {
   pump(): void {
     if (this.running !== undefined) return
     for (const load of this.queue.slice()) {
+      if (this.there(load)) {
+        this.queue.splice(this.queue.indexOf(load), 1)
+        this.over(load)
+        continue
+      }
       if (!load.ready || this.blocked(load)) continue
       const reserved = this.ledger.reserve(this.backend, load.model, load.numCtx)
       if (!("_tag" in reserved)) {
@@ -129,7 +141,8 @@ export class Loads {
       if (turn === "hold") return
       if (turn === "pass") continue
       this.queue.splice(this.queue.indexOf(load), 1)
-      this.fail(load, turn.failed)
+      if (turn === "drop") this.drop(load)
+      else this.fail(load, turn.failed)
     }
   }
 
