@@ -71,6 +71,9 @@ class Slots implements BackendView {
   owns(model: Model): boolean {
     return model.owners.has(this.backend.id)
   }
+  memory(model: Model) {
+    return this.sources.residency.memory(this.backend.id, model)
+  }
   loadMillis(model: Model): number {
     return this.sources.residency.loadMillis(this.backend.id, model)
   }

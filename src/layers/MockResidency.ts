@@ -140,6 +140,7 @@ const make = (options: Made) =>
       context: () => options.context,
       keepAlive: () => undefined,
       usedAt: () => undefined,
+      memory: () => undefined,
       spills: () => [],
       onSpill: () => () => {},
       failure: (backend, model) => failures.get(idOf(backend, model.key)),

@@ -502,6 +502,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       const held = backends.get(backend)
       return held?.models.usage.get(held.models.find(model)?.key ?? model.key)?.lastAt
     },
+    memory: (id, model) => {
+      const backend = backends.get(id)?.loads.backend
+      if (backend === undefined || !ledger.managed(backend)) return undefined
+      return { needs: ledger.needs(backend, model), room: ledger.room(backend) ?? 0, limit: ledger.limit(backend) ?? 0 }
+    },
     spills: (backend) =>
       Array.from(backends.get(backend)?.models.entries.values() ?? []).filter(({ spilled }) => spilled)
         .map(({ key, row }) => ({ backend, model: key, size: row?.size ?? 0, sizeVram: row?.size_vram ?? 0 })),

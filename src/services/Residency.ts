@@ -5,6 +5,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { Backend } from "./Fleet.ts"
+import type { MemoryView } from "./FleetView.ts"
 import type { Model } from "./ModelCatalog.ts"
 
 /** Is a model in a backend's memory? @category models @since 0.1.0 */
@@ -121,6 +122,8 @@ export class Residency extends Context.Service<Residency, {
   readonly keepAlive: (backend: string) => number | undefined
   /** When a request that wants to keep the model last used it; `undefined` when none has. */
   readonly usedAt: (backend: string, model: Model) => number | undefined
+  /** The memory there, and what the model would take of it; `undefined` where it is not managed. */
+  readonly memory: (backend: string, model: Model) => MemoryView | undefined
   /** Layers that spilled from a GPU, of what is in memory now. */
   readonly spills: (backend: string) => ReadonlyArray<Spill>
   /** The failure of the last load there, while it is recent enough that another is not tried at once. */
