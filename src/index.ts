@@ -1,6 +1,6 @@
 /**
  * The one barrel: every contract, layer and plugin that runs anywhere. What needs Node or Deno is imported by its path:
- * `llamero/layers/NodeServer`, `llamero/layers/NodeTransport`, `llamero/layers/SimulatedOllamaServer`.
+ * `llamero/layers/NodeServer`, `llamero/layers/NodeTransport`, `llamero/layers/SimulatedOllamaServer`, and the probes that start processes.
  *
  * @since 0.1.0
  */
@@ -11,6 +11,7 @@ export * as Breaker from "./services/Breaker.ts"
 export * as Coalescer from "./services/Coalescer.ts"
 export * as Fleet from "./services/Fleet.ts"
 export * as FleetView from "./services/FleetView.ts"
+export * as Footprint from "./services/Footprint.ts"
 export * as GpuProbe from "./services/GpuProbe.ts"
 export * as Leases from "./services/Leases.ts"
 export * as ModelCatalog from "./services/ModelCatalog.ts"
@@ -32,15 +33,19 @@ export * as Transport from "./services/Transport.ts"
 export * as VramLedger from "./services/VramLedger.ts"
 
 // layers
+export * as AmdSysfsGpuProbe from "./layers/AmdSysfsGpuProbe.ts"
 export * as BoundedAdmission from "./layers/BoundedAdmission.ts"
 export * as CharactersTokenEstimator from "./layers/CharactersTokenEstimator.ts"
 export * as CorsRoutes from "./layers/CorsRoutes.ts"
 export * as EventSources from "./layers/EventSources.ts"
 export * as FallbackRoutes from "./layers/FallbackRoutes.ts"
 export * as FetchTransport from "./layers/FetchTransport.ts"
+export * as FirstThatWorksGpuProbe from "./layers/FirstThatWorksGpuProbe.ts"
 export * as HealthRoutes from "./layers/HealthRoutes.ts"
+export * as HttpGpuProbe from "./layers/HttpGpuProbe.ts"
 export * as HttpOllamaApi from "./layers/HttpOllamaApi.ts"
 export * as IndependentCoalescer from "./layers/IndependentCoalescer.ts"
+export * as LearnedModelFootprints from "./layers/LearnedModelFootprints.ts"
 export * as LocalBreaker from "./layers/LocalBreaker.ts"
 export * as ManagementRoutes from "./layers/ManagementRoutes.ts"
 export * as MemoryLeases from "./layers/MemoryLeases.ts"
@@ -49,6 +54,7 @@ export * as MockBackendHealth from "./layers/MockBackendHealth.ts"
 export * as MockGpuProbe from "./layers/MockGpuProbe.ts"
 export * as MockLeases from "./layers/MockLeases.ts"
 export * as MockModelCatalog from "./layers/MockModelCatalog.ts"
+export * as MockModelFootprints from "./layers/MockModelFootprints.ts"
 export * as MockResidency from "./layers/MockResidency.ts"
 export * as MockRouter from "./layers/MockRouter.ts"
 export * as NoGpuProbe from "./layers/NoGpuProbe.ts"
@@ -74,6 +80,7 @@ export * as Standard from "./layers/Standard.ts"
 export * as StartPrewarmer from "./layers/StartPrewarmer.ts"
 export * as StaticFleet from "./layers/StaticFleet.ts"
 export * as SynchronousRouterEvents from "./layers/SynchronousRouterEvents.ts"
+export * as SystemMemoryGpuProbe from "./layers/SystemMemoryGpuProbe.ts"
 export * as UnmanagedVramLedger from "./layers/UnmanagedVramLedger.ts"
 export * as WatchedRelay from "./layers/WatchedRelay.ts"
 export * as WebServer from "./layers/WebServer.ts"

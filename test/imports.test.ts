@@ -9,13 +9,14 @@ const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((fi
 
 const imports = (file: string): ReadonlyArray<string> =>
   Array.from(
-    readFileSync(join(src, file), "utf8").matchAll(/^(?:import|export)\b[^"'`;]*?from "([^"]+)"|^import "([^"]+)"|import\("([^"]+)"\)/gm),
-    (match) => match[1] ?? match[2] ?? match[3]!
+    readFileSync(join(src, file), "utf8").matchAll(
+      /^(?:import|export)\b[^"'`;]*?from "([^"]+)"|^import "([^"]+)"|import\("([^"]+)"\)/gm,
+    ),
+    (match) => match[1] ?? match[2] ?? match[3]!,
   )
 
 /** The folder of `src` that a relative import leads to, and the file's place in it. */
-const target = (file: string, specifier: string): string =>
-  relative(src, resolve(dirname(join(src, file)), specifier))
+const target = (file: string, specifier: string): string => relative(src, resolve(dirname(join(src, file)), specifier))
 
 const folder = (file: string): string => file.includes("/") ? file.slice(0, file.indexOf("/")) : ""
 

@@ -15,7 +15,9 @@ describe("README", () => {
   })
 
   it("links only to what exists", () => {
-    const links = Array.from(readme.matchAll(/\]\(([^)]+)\)/g), (match) => match[1]!).filter((link) => !link.includes("://"))
+    const links = Array.from(readme.matchAll(/\]\(([^)]+)\)/g), (match) => match[1]!).filter((link) =>
+      !link.includes("://")
+    )
     assert.isAbove(links.length, 3)
     for (const link of links) assert.isTrue(existsSync(resolve(root, link)), link)
   })

@@ -59,8 +59,14 @@ const make = Effect.fnUntraced(function* (root: string) {
     const microWatts = average ?? (yield* number(`${device}/hwmon/${hwmon}/power1_input`))
     // Card numbers change from start to start; the serial number, or else the place on the bus, does not.
     const place = `pci-${address ?? device.slice(device.lastIndexOf("card"), -"/device".length)}`
-    const uuid = Option.match(Option.filter(serial, (id) => id !== ""), { onNone: () => place, onSome: (id) => `GPU-${id}` })
-    const name = Option.getOrElse(Option.filter(product, (found) => found !== ""), () => `AMD GPU ${address ?? ""}`.trim())
+    const uuid = Option.match(Option.filter(serial, (id) => id !== ""), {
+      onNone: () => place,
+      onSome: (id) => `GPU-${id}`,
+    })
+    const name = Option.getOrElse(
+      Option.filter(product, (found) => found !== ""),
+      () => `AMD GPU ${address ?? ""}`.trim(),
+    )
     const memory = yield* memoryOf(device)
     return {
       ...Reading.unknown(uuid, name, memory.kind),

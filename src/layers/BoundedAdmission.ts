@@ -77,7 +77,7 @@ class WaitingLine {
   }
 }
 
-const make = Effect.fnUntraced(function*(options: Required<{ [K in keyof Options]: number }>) {
+const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Options]: number }>) {
   const leases = yield* Leases
   const clock = yield* Clock.Clock
   const lines = new Map<string, WaitingLine>()
@@ -145,7 +145,9 @@ const make = Effect.fnUntraced(function*(options: Required<{ [K in keyof Options
         else if (now >= entry.expiresAt) {
           leave(entry)
           entry.settle(Effect.fail(
-            refuse("DeadlineExceeded", `waited too long for ${entry.demand.model.key}`, { retryAfter: line.retryAfter() })
+            refuse("DeadlineExceeded", `waited too long for ${entry.demand.model.key}`, {
+              retryAfter: line.retryAfter(),
+            }),
           ))
         }
       }
@@ -181,12 +183,11 @@ const make = Effect.fnUntraced(function*(options: Required<{ [K in keyof Options
   const admit = <A, E, R>(
     demand: Demand,
     commit: () => Commit,
-    use: (lease: Lease) => Effect.Effect<A, E, R>
+    use: (lease: Lease) => Effect.Effect<A, E, R>,
   ): Effect.Effect<A, E | Refusal, R> =>
     // Uninterruptible but for the waiting and the use: a lease is never between hands.
     Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
-      const held = (lease: Lease) =>
-        Effect.onExit(restore(use(lease)), () => Effect.sync(() => lease.release(unused)))
+      const held = (lease: Lease) => Effect.onExit(restore(use(lease)), () => Effect.sync(() => lease.release(unused)))
       const line = lines.get(demand.model.key)
       let loading = false
       if (line === undefined || line.entries.length === 0 || demand.excluded.length > 0) {
@@ -218,7 +219,7 @@ const make = Effect.fnUntraced(function*(options: Required<{ [K in keyof Options
         }
       }
       return snapshots
-    }
+    },
   })
 })
 
@@ -242,8 +243,8 @@ export const layer = (options?: Options): Layer.Layer<Admission, never, Leases> 
     make({
       queueCapacity: whole("queueCapacity", options?.queueCapacity, 128),
       queueBytes: whole("queueBytes", options?.queueBytes, 256 * 1024 * 1024),
-      queueMillis: whole("queueMillis", options?.queueMillis, 30_000)
-    })
+      queueMillis: whole("queueMillis", options?.queueMillis, 30_000),
+    }),
   )
 
 /**
@@ -254,5 +255,5 @@ export const layer = (options?: Options): Layer.Layer<Admission, never, Leases> 
  */
 export const layerUnbounded: Layer.Layer<Admission, never, Leases> = Layer.effect(
   Admission,
-  make({ queueCapacity: Infinity, queueBytes: Infinity, queueMillis: Infinity })
+  make({ queueCapacity: Infinity, queueBytes: Infinity, queueMillis: Infinity }),
 )

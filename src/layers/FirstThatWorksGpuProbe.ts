@@ -34,10 +34,13 @@ const passedOver = (name: string, { reason }: GpuProbeError): PassedOver => ({
 
 /** A read that shows no device is a failure here: another probe may show one. */
 const look = ({ probe }: Rung): Effect.Effect<GpuReadings, GpuProbeError> =>
-  Effect.flatMap(probe.read, (readings) =>
-    readings.devices.length > 0
-      ? Effect.succeed(readings)
-      : Effect.fail(new GpuProbeError({ source: probe.source, reason: noDevice })))
+  Effect.flatMap(
+    probe.read,
+    (readings) =>
+      readings.devices.length > 0
+        ? Effect.succeed(readings)
+        : Effect.fail(new GpuProbeError({ source: probe.source, reason: noDevice })),
+  )
 
 const make = Effect.fnUntraced(function* (probes: ReadonlyArray<GpuProbe["Service"]>, retry: Duration.Duration) {
   const degraded = yield* Latch.make()
@@ -103,7 +106,11 @@ const make = Effect.fnUntraced(function* (probes: ReadonlyArray<GpuProbe["Servic
     for (;;) {
       yield* degraded.await
       // Soon at first: a driver that takes its time to initialise is the most common reason.
-      for (let pause = Duration.seconds(1); current !== rungs[0]; pause = Duration.min(Duration.times(pause, 2), retry)) {
+      for (
+        let pause = Duration.seconds(1);
+        current !== rungs[0];
+        pause = Duration.min(Duration.times(pause, 2), retry)
+      ) {
         yield* Effect.sleep(Duration.min(pause, retry))
         yield* climb
       }

@@ -37,10 +37,14 @@ export const layer = (options: {
       Effect.catchTag("GpuProbeError", (error) => Effect.map(encodeFailure({ error }), (body) => json(body, 503))),
       Effect.orDie,
     )
-    yield* http.add("GET", Agent.path, (request: HttpServerRequest.HttpServerRequest) =>
-      timingSafeEqual(digest(request.headers["authorization"] ?? ""), expected)
-        ? answer
-        : Effect.succeed(json(`{"error":"a token is needed"}`, 401)))
+    yield* http.add(
+      "GET",
+      Agent.path,
+      (request: HttpServerRequest.HttpServerRequest) =>
+        timingSafeEqual(digest(request.headers["authorization"] ?? ""), expected)
+          ? answer
+          : Effect.succeed(json(`{"error":"a token is needed"}`, 401)),
+    )
   }))
 }
 

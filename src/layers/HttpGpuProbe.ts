@@ -52,7 +52,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     return decodeFailure(body).pipe(
       Effect.mapError(() => nonsense(status)),
       // The reason is the far probe's own: what is to be done is to be done there.
-      Effect.flatMap(({ error }) => Effect.fail(new GpuProbeError({ source: `${source}, ${error.source}`, reason: error.reason }))),
+      Effect.flatMap(({ error }) =>
+        Effect.fail(new GpuProbeError({ source: `${source}, ${error.source}`, reason: error.reason }))
+      ),
     )
   }
 

@@ -117,7 +117,7 @@ const make = Effect.fnUntraced(function* (timeout: Duration.Duration) {
     ),
     ps: Effect.fn("OllamaApi.ps")((backend: Backend) => read(backend, "ps", Answers.ps, get(backend, "/api/ps"))),
     show: Effect.fn("OllamaApi.show")((backend: Backend, model: string) =>
-      read(backend, "show", Answers.show, post(backend, "/api/show", { model }))
+      read(backend, "show", Answers.show, post(backend, "/api/show", { model, verbose: true }))
     ),
     load: Effect.fn("OllamaApi.load")((backend: Backend, model: string, options: LoadOptions) =>
       residency(backend, "load", options.embedder, residencyBody(model, options.keepAlive, options.numCtx))

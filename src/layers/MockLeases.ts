@@ -51,7 +51,7 @@ const make = (initial: number) => {
         held--
         released.push(outcome)
         tell()
-      }
+      },
     }
   }
   return Context.make(Leases, {
@@ -61,7 +61,7 @@ const make = (initial: number) => {
     onFree: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
-    }
+    },
   }).pipe(Context.add(MockSlots, {
     setFree: (slots) => {
       free = slots
@@ -73,7 +73,7 @@ const make = (initial: number) => {
       tell()
     },
     granted,
-    released
+    released,
   }))
 }
 

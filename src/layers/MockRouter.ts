@@ -27,7 +27,7 @@ const ended = (result: Settled["result"], status: number, refusal: Refusal | und
   outcome: undefined,
   backend: undefined,
   attempts: 0,
-  queuedMillis: 0
+  queuedMillis: 0,
 })
 
 /** @category layers @since 0.1.0 */
@@ -55,7 +55,7 @@ export const layer = (answer: Answer | Refusal): Layer.Layer<Router> =>
             for (const chunk of refusal.chunks) reply.data(encoder.encode(chunk))
             reply.end()
             return ended("answered", refusal.status, undefined)
-          })
+          }),
       })
-    })
+    }),
   )

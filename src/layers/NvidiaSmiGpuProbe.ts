@@ -48,8 +48,7 @@ export interface Options {
 
 const source = "nvidia-smi"
 
-const base =
-  "index,uuid,name,memory.total,memory.used,memory.free,utilization.gpu,temperature.gpu,power.draw"
+const base = "index,uuid,name,memory.total,memory.used,memory.free,utilization.gpu,temperature.gpu,power.draw"
 const format = "--format=csv,noheader,nounits"
 
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
@@ -72,8 +71,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     // Drivers from before MIG refuse the whole query for one field they do not know.
     const ended = /not a valid field/i.test(full.stdout + full.stderr) ? yield* query(base) : full
     if (!usable(ended)) return yield* fail(reasonOf(ended))
-    const devices = yield* Effect.forEach(parse(ended.stdout), (device) =>
-      unified.test(device.name) ? Unified.withSystemMemory(device, options?.root ?? "") : Effect.succeed(device))
+    const devices = yield* Effect.forEach(
+      parse(ended.stdout),
+      (device) =>
+        unified.test(device.name) ? Unified.withSystemMemory(device, options?.root ?? "") : Effect.succeed(device),
+    )
     const selected = Visible.select(devices, visible, process.env["CUDA_DEVICE_ORDER"])
     return { source, passedOver: [], devices: selected } satisfies GpuReadings
   }).pipe(
@@ -123,14 +125,17 @@ const mebibytes = (cell: string | undefined): number | undefined =>
 
 /** 14 is a warning about a corrupt infoROM; the table is printed all the same. No device at all is an answer, too. */
 const usable = ({ status, stdout }: Run.Ended): boolean =>
-  (status === 0 || status === 14) && (parse(stdout).length > 0 || /no devices were found/i.test(stdout) || stdout.trim() === "")
+  (status === 0 || status === 14) &&
+  (parse(stdout).length > 0 || /no devices were found/i.test(stdout) || stdout.trim() === "")
 
 /** The tool's exit statuses are the library's codes, where it keeps to them; its words are more telling. See RETURN VALUE in nvidia-smi(1). */
 const reasonOf = ({ status, stderr, stdout }: Run.Ended): GpuProbeReason => {
   const said = `${stdout}\n${stderr}`.trim().split("\n")[0]?.trim() ?? ""
   const description = said === "" ? `ended with status ${status}` : said
   if (/version mismatch/i.test(said) || status === 18) return new DriverMismatch({ description })
-  if (/couldn't communicate with the NVIDIA driver/i.test(said) || status === 9) return new DriverNotLoaded({ description })
+  if (/couldn't communicate with the NVIDIA driver/i.test(said) || status === 9) {
+    return new DriverNotLoaded({ description })
+  }
   if (/insufficient permissions/i.test(said) || status === 4) return new PermissionDenied({ description })
   if (/gpu is lost/i.test(said) || status === 15) return new DeviceLost({ description })
   if (status === 12) return new LibraryMissing({ description })
@@ -141,6 +146,8 @@ const reasonOf = ({ status, stderr, stdout }: Run.Ended): GpuProbeReason => {
 
 const notStarted = (command: string, { code, message }: Run.NotStarted): GpuProbeReason => {
   if (code === "ENOENT") return new LibraryMissing({ description: `${command} is not on this machine` })
-  if (code === "EACCES" || code === "EPERM" || code === "NotCapable") return new PermissionDenied({ description: message })
+  if (code === "EACCES" || code === "EPERM" || code === "NotCapable") {
+    return new PermissionDenied({ description: message })
+  }
   return new Failed({ code: Option.none(), description: message })
 }

@@ -23,7 +23,7 @@ import * as Visible from "./probes/visible.ts"
 export interface Options {
   /** Files to try, in order. Defaults to `libnvidia-ml.so.1`, wherever the loader finds it, and the place where WSL keeps it. */
   readonly libraries?: ReadonlyArray<string> | undefined
-  /** A read takes no longer than this. Defaults to 1 second. */
+  /** A read takes no longer than this, or twice this while the helper process starts. Defaults to 1 second. */
   readonly deadline?: Duration.Input | undefined
   /** For loading and initialising, which takes seconds where no process holds the GPU open. Reads in the meantime time out. Defaults to 10 seconds. */
   readonly openDeadline?: Duration.Input | undefined
@@ -41,6 +41,8 @@ export interface Options {
   readonly unified?: RegExp | undefined
   /** More environment for the helper process, such as `LD_LIBRARY_PATH`. */
   readonly env?: Readonly<Record<string, string>> | undefined
+  /** The command that runs `nvml/helper.ts`, for programs that are compiled into one file. Defaults to the runtime that runs this. */
+  readonly helper?: readonly [string, ...ReadonlyArray<string>] | undefined
   /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
   readonly root?: string | undefined
 }
@@ -69,6 +71,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     libraries: options?.libraries ?? defaultLibraries,
     processes: options?.processes ?? false,
     env: options?.env ?? {},
+    command: options?.helper,
     deadline,
     openDeadline: Duration.fromInputUnsafe(options?.openDeadline ?? "10 seconds"),
     backoff: Duration.fromInputUnsafe(options?.backoff ?? "1 second"),
@@ -93,7 +96,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     return { source, passedOver: [], devices: selected } satisfies GpuReadings
   }).pipe(Effect.provideService(FileSystem.FileSystem, files))
 
-  const read = yield* Flight.shared(source, deadline, once)
+  const limit = () => client.opened() ? deadline : Duration.times(deadline, 2)
+  const read = yield* Flight.shared(source, limit, once)
   const probe = GpuProbe.of({
     source,
     read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),

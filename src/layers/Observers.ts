@@ -11,7 +11,7 @@ import { type RouterEvent, RouterEvents } from "../services/RouterEvents.ts"
 const backlog = 1024
 
 const start = <R>(observer: Observer<R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { subscribe } = yield* RouterEvents
     const pending = yield* Latch.make(false)
     // Whole arrays change hands: a linked queue's promoted links keep V8 from freeing what came after (see `edge/bag.ts`).
@@ -38,11 +38,11 @@ const start = <R>(observer: Observer<R>) =>
       return Effect.catchCause(shown, (cause) =>
         Effect.andThen(
           Effect.logWarning(`observer ${observer.name} failed`, cause),
-          Effect.suspend(() => show(events, next))
+          Effect.suspend(() => show(events, next)),
         ))
     }
     yield* Effect.forkScoped(
-      Effect.forever(Effect.andThen(pending.await, Effect.flatMap(take, (events) => show(events, 0))))
+      Effect.forever(Effect.andThen(pending.await, Effect.flatMap(take, (events) => show(events, 0)))),
     )
   })
 

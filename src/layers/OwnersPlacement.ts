@@ -11,7 +11,7 @@ const profile: Profile = {
   name: "owners",
   filters: [],
   scorers: [],
-  picker: { kind: "picker", name: "first", pick: () => 0 }
+  picker: { kind: "picker", name: "first", pick: () => 0 },
 }
 
 /** @category layers @since 0.1.0 */
@@ -30,6 +30,6 @@ export const layer: Layer.Layer<Placement> = Layer.succeed(Placement, {
         ? demand.excluded.includes(view.backend.id) ? "already-tried" : undefined
         : "has-model",
       scores: {},
-      total: 0
-    }))
+      total: 0,
+    })),
 })

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Clock, Context, Effect, Exit, Layer } from "effect"
+import { Cause, Clock, Effect, Exit, Layer } from "effect"
 import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
 import { type Commit, type Lease, Leases } from "../services/Leases.ts"
@@ -15,7 +15,7 @@ import { type Refusal, refuse } from "../services/Refusal.ts"
 import { type Attempt, type BackendAnswer, Relay } from "../services/Relay.ts"
 import type { ReplySink } from "../services/Reply.ts"
 import { Residency } from "../services/Residency.ts"
-import type { Demand, RoutedRequest } from "../services/RoutedRequest.ts"
+import type { Demand } from "../services/RoutedRequest.ts"
 import { Router, type Settled } from "../services/Router.ts"
 import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Random } from "effect"
+import { Effect, Layer, Random } from "effect"
 import type { BackendView, FleetView } from "../services/FleetView.ts"
 import { type Explanation, Placement, type Ranking } from "../services/Placement.ts"
 import type { Candidate, Profile } from "../services/Plugin.ts"
@@ -36,7 +36,7 @@ class Picked implements Ranking {
         const picked = left.length === 1 ? 0 : this.profile.picker.pick(left, this.demand, this.random)
         const [candidate] = left.splice(picked >= 0 && picked < left.length ? picked : 0, 1)
         return { done: false, value: candidate! }
-      }
+      },
     }
   }
 }
@@ -67,15 +67,15 @@ const make = (profile: Profile) =>
       explain: (demand, fleet) =>
         fleet.backends.map((view): Explanation => {
           const scores = Object.fromEntries(
-            profile.scorers.map(({ scorer }) => [scorer.name, clamp(scorer.score(view, demand, fleet))])
+            profile.scorers.map(({ scorer }) => [scorer.name, clamp(scorer.score(view, demand, fleet))]),
           )
           return {
             backend: view.backend.id,
             droppedBy: view.owns(demand.model) ? kept(view, demand) : "has-model",
             scores,
-            total: scoreOf(view, demand, fleet)
+            total: scoreOf(view, demand, fleet),
           }
-        })
+        }),
     })
   })
 

@@ -13,7 +13,7 @@ import type { Demand } from "../services/RoutedRequest.ts"
 const admit = <A, E, R>(
   demand: Demand,
   commit: () => Commit,
-  use: (lease: Lease) => Effect.Effect<A, E, R>
+  use: (lease: Lease) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | Refusal, R> =>
   Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
     const now = commit()
@@ -21,7 +21,7 @@ const admit = <A, E, R>(
     return Effect.fail(
       typeof now === "object"
         ? now
-        : refuse("QueueFull", `${demand.model.key} is busy and this router does not queue`, { retryAfter: 1 })
+        : refuse("QueueFull", `${demand.model.key} is busy and this router does not queue`, { retryAfter: 1 }),
     )
   })
 

@@ -22,8 +22,8 @@ export const layer: Layer.Layer<RouterEvents> = Layer.effect(
       subscribe: (listener) =>
         Effect.acquireRelease(
           Effect.sync(() => listeners.add(listener)),
-          () => Effect.sync(() => listeners.delete(listener))
-        )
+          () => Effect.sync(() => listeners.delete(listener)),
+        ),
     })
-  })
+  }),
 )

@@ -30,21 +30,24 @@ export const layer = (options?: {
   /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
   readonly root?: string | undefined
 }): Layer.Layer<GpuProbe, never, FileSystem.FileSystem> =>
-  Layer.effect(GpuProbe, Effect.gen(function* () {
-    const files = yield* FileSystem.FileSystem
-    const once = Effect.provideService(SystemMemory.read(options?.root ?? ""), FileSystem.FileSystem, files).pipe(
-      Effect.flatMap(Option.match({
-        onNone: () => Effect.fail(new GpuProbeError({ source, reason: noProc })),
-        onSome: (memory): Effect.Effect<GpuReadings> =>
-          Effect.succeed({
-            source,
-            passedOver: [],
-            devices: [{ ...Reading.unknown("system", "System memory", "system"), ...memory }],
-          }),
-      })),
-    )
-    const read = yield* Flight.shared(source, Duration.seconds(2), once)
-    return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
-  }))
+  Layer.effect(
+    GpuProbe,
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const once = Effect.provideService(SystemMemory.read(options?.root ?? ""), FileSystem.FileSystem, files).pipe(
+        Effect.flatMap(Option.match({
+          onNone: () => Effect.fail(new GpuProbeError({ source, reason: noProc })),
+          onSome: (memory): Effect.Effect<GpuReadings> =>
+            Effect.succeed({
+              source,
+              passedOver: [],
+              devices: [{ ...Reading.unknown("system", "System memory", "system"), ...memory }],
+            }),
+        })),
+      )
+      const read = yield* Flight.shared(source, Duration.seconds(2), once)
+      return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
+    }),
+  )
 
 const noProc = new NotSupported({ description: "no /proc/meminfo: this is not Linux, or /proc is not mounted" })

@@ -63,7 +63,7 @@ class Exchange implements ByteSink, Upstream {
     reply: ReplySink,
     expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
     clock: Clock.Clock,
-    done: (exchange: Exchange, attempt: Attempt) => void
+    done: (exchange: Exchange, attempt: Attempt) => void,
   ) {
     this.lease = lease
     this.reply = reply
@@ -108,7 +108,11 @@ class Exchange implements ByteSink, Upstream {
       const body = Terminator.concat(this.held)
       const outcome = outcomeOfStatus(this.status, body)
       if (isRetryable(this.status)) {
-        return this.finish({ _tag: "Retry", outcome, answer: { status: this.status, rawHeaders: this.rawHeaders, body } })
+        return this.finish({
+          _tag: "Retry",
+          outcome,
+          answer: { status: this.status, rawHeaders: this.rawHeaders, body },
+        })
       }
       this.pass()
       this.reply.end()
@@ -181,7 +185,11 @@ class Exchange implements ByteSink, Upstream {
       if (now - this.pausedAt < limits.stallMillis) return
       this.upstream?.abort()
       this.reply.fail(timeout(this.lease, "the client stopped reading"))
-      return this.finish({ _tag: "Answered", status: this.status, outcome: { kind: "ignored", cause: "client-stalled" } })
+      return this.finish({
+        _tag: "Answered",
+        status: this.status,
+        outcome: { kind: "ignored", cause: "client-stalled" },
+      })
     }
     const limit = !this.streams && this.firstByteAt === undefined
       ? limits.answerMillis
@@ -200,7 +208,7 @@ const timeout = (lease: Lease, description: string): TransportError =>
 /** Said before any work was done, or by something in front of the backend: safe to send elsewhere. */
 const isRetryable = (status: number): boolean => status === 429 || status === 502 || status === 503
 
-const make = Effect.fnUntraced(function*(limits: Limits) {
+const make = Effect.fnUntraced(function* (limits: Limits) {
   const transport = yield* Transport
   const clock = yield* Clock.Clock
   const active = new Bag<Exchange>()
@@ -227,7 +235,7 @@ const make = Effect.fnUntraced(function*(limits: Limits) {
           active.remove(exchange)
           exchange.abort()
         })
-      })
+      }),
   })
 })
 
@@ -249,6 +257,6 @@ export const layer = (options?: Options): Layer.Layer<Relay, never, Transport> =
       firstByteMillis: options?.firstByteMillis ?? 120_000,
       gapMillis: options?.gapMillis ?? 120_000,
       answerMillis: options?.answerMillis ?? 600_000,
-      stallMillis: options?.stallMillis ?? 60_000
-    })
+      stallMillis: options?.stallMillis ?? 60_000,
+    }),
   )

@@ -64,6 +64,6 @@ export const make = (options?: {
       if (total(now) < one) return "give-up"
       balance[index] = balance[index]! - one
       return "elsewhere"
-    }
+    },
   }
 }

@@ -14,5 +14,5 @@ import type { Filter } from "../services/Plugin.ts"
 export const make = (): Filter => ({
   kind: "filter",
   name: "healthy",
-  keep: (view) => view.member === "active" && view.health !== "unhealthy"
+  keep: (view) => view.member === "active" && view.health !== "unhealthy",
 })

@@ -14,5 +14,5 @@ import type { Scorer } from "../services/Plugin.ts"
 export const make = (): Scorer => ({
   kind: "scorer",
   name: "least-busy",
-  score: (view) => 1 / (1 + view.streams / view.backend.weight)
+  score: (view) => 1 / (1 + view.streams / view.backend.weight),
 })

@@ -25,5 +25,5 @@ export const make = (): Picker => ({
       ) best = i
     }
     return best
-  }
+  },
 })

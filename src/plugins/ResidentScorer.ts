@@ -17,5 +17,5 @@ export const make = (): Scorer => ({
   score: (view, demand) => {
     const state = view.residency(demand.model)
     return state === "resident" ? 1 : state === "loading" ? 0.5 : 0
-  }
+  },
 })

@@ -24,7 +24,7 @@ export const make = (): Profile => ({
   filters: [HealthyFilter.make()],
   scorers: [
     { scorer: ResidentScorer.make(), weight: 3 },
-    { scorer: LeastBusyScorer.make(), weight: 1 }
+    { scorer: LeastBusyScorer.make(), weight: 1 },
   ],
-  picker: MaxScorePicker.make()
+  picker: MaxScorePicker.make(),
 })

@@ -5,10 +5,10 @@
  *
  * ```ts
  * import { ByteSize, Effect, Option } from "effect"
- * import { GpuProbe } from "llamero/services/GpuProbe.ts"
+ * import { GpuProbe } from "llamero"
  *
  * const lines = Effect.gen(function* () {
- *   const probe = yield* GpuProbe
+ *   const probe = yield* GpuProbe.GpuProbe
  *   const { devices, source } = yield* probe.read
  *   return devices.map(({ free, name }) =>
  *     `${name}: ${Option.match(free, { onNone: () => "unknown", onSome: (bytes) => ByteSize.format(bytes) })} free (${source})`
@@ -189,7 +189,7 @@ export class GpuProbeError extends Schema.TaggedError<GpuProbeError>()("GpuProbe
  *
  * **Details**
  *
- * A read always ends, within about two seconds, whatever the driver does. Reads at the same time share one.
+ * A read always ends, whatever the driver does: within about two seconds, or five for a chain of probes. Reads at the same time share one.
  *
  * **Gotchas**
  *

@@ -75,6 +75,13 @@ export const ShowModel = Schema.Struct({
   parameters: Schema.optionalKey(Schema.String),
   details: Schema.optionalKey(Details),
   model_info: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))),
+  projector_info: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))),
+  /** Only in the long answer, which `show` asks for: without it arrays of more than five come back empty. */
+  tensors: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    type: Schema.String,
+    shape: Schema.Array(Schema.Number),
+  })))),
   capabilities: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
 })
 /** @category models @since 0.1.0 */

@@ -60,11 +60,11 @@ export type RouterEvent =
  * @since 0.1.0
  */
 export class RouterEvents extends Context.Service<RouterEvents, {
-  /** Synchronous, never blocks, never fails: the oldest unread record is overwritten when the ring is full. */
+  /** Synchronous, never blocks, never fails: a record that finds too many unread ones before it is lost, and counted. */
   readonly publish: (event: RouterEvent) => void
-  /** The last ones, newest first. */
+  /** The last ones, newest first; under load a layer may keep only some of them. */
   readonly recent: (limit: number) => ReadonlyArray<RouterEvent>
-  /** Records overwritten before they were read. */
+  /** Records lost before anyone read them. */
   readonly lost: () => number
   /** Calls `listener` for each record, off the path of requests, in order, until the scope closes. */
   readonly subscribe: (listener: (event: RouterEvent) => void) => Effect.Effect<void, never, Scope.Scope>

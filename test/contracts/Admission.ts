@@ -12,16 +12,23 @@ import { demandFor, modelOn } from "../support/demands.ts"
 const model = modelOn("m:latest", "mock")
 
 /** Admits, and holds the lease until `until` ends. */
-export const enter = (id: string, until: Effect.Effect<unknown> = Effect.void, options?: Parameters<typeof demandFor>[1]) =>
-  Effect.gen(function*() {
+export const enter = (
+  id: string,
+  until: Effect.Effect<unknown> = Effect.void,
+  options?: Parameters<typeof demandFor>[1],
+) =>
+  Effect.gen(function* () {
     const admission = yield* Admission
     const leases = yield* Leases
     const demand = demandFor(model, { id, ...options })
     return yield* admission.admit(demand, () => leases.commit([], demand), (lease) =>
-      Effect.andThen(until, Effect.sync(() => {
-        lease.release(success)
-        return id
-      })))
+      Effect.andThen(
+        until,
+        Effect.sync(() => {
+          lease.release(success)
+          return id
+        }),
+      ))
   })
 
 export const contract = (name: string, layer: Layer.Layer<Admission, never, Leases>) => {
@@ -29,7 +36,7 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
 
   describe(`Admission contract: ${name}`, () => {
     it.effect("lets through at once what has a lease, and gives it back once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.strictEqual(yield* enter("a"), "a")
         const slots = yield* MockLeases.MockSlots
         assert.strictEqual(slots.free(), 1)
@@ -37,7 +44,7 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
       }).pipe(Effect.provide(over(1))))
 
     it.effect("passes a refusal on", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const slots = yield* MockLeases.MockSlots
         slots.answer(refuse("NoBackend", "none"))
         const error = yield* Effect.flip(enter("a"))
@@ -46,7 +53,7 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
       }).pipe(Effect.provide(over(1))))
 
     it.effect("gives the lease back as ignored when the use fails, dies or is interrupted", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const slots = yield* MockLeases.MockSlots
         yield* Effect.exit(enter("dies", Effect.die("boom")))
         const fiber = yield* Effect.forkChild(enter("leaves", Effect.never), { startImmediately: true })
@@ -62,11 +69,11 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
         slots: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
         steps: Schema.Array(Schema.Tuple([
           Schema.Literals(["arrive", "leave", "finish", "pass-time", "more", "fewer", "loading", "refuse", "normal"]),
-          Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))
-        ]))
+          Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })),
+        ])),
       },
       ({ slots: initial, steps }) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const slots = yield* MockLeases.MockSlots
           const leases = yield* Leases
           const admission = yield* Admission
@@ -101,7 +108,7 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
           assert.strictEqual(new Set(slots.granted).size, slots.granted.length)
           assert.lengthOf(admission.queues(), 0)
         }).pipe(Effect.provide(over(initial))),
-      { arbitrary: { runs: 1000, seed: "admission" } }
+      { arbitrary: { runs: 1000, seed: "admission" } },
     )
   })
 }

@@ -15,7 +15,7 @@ export const contract = (name: string, layer: Layer.Layer<Leases, unknown>, mode
 
   describe(`Leases contract: ${name}`, () => {
     it.effect("grants as many as there is room for, then says wait", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const leases = yield* Leases
         assert.isTrue(isLease(yield* take("1")))
         assert.isTrue(isLease(yield* take("2")))
@@ -24,7 +24,7 @@ export const contract = (name: string, layer: Layer.Layer<Leases, unknown>, mode
       }).pipe(Effect.provide(layer)))
 
     it.effect("release is idempotent, frees one place, and tells those who wait", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const leases = yield* Leases
         let told = 0
         const stop = leases.onFree(() => told++)

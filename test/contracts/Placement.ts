@@ -11,10 +11,10 @@ export const contract = (name: string, layer: Layer.Layer<Placement>) =>
       "ranks each owner that was not tried at most once, and nothing else",
       {
         owners: Schema.Array(Schema.Literals(["a", "b", "c", "d"])),
-        tried: Schema.Array(Schema.Literals(["a", "b", "c", "d"]))
+        tried: Schema.Array(Schema.Literals(["a", "b", "c", "d"])),
       },
       ({ owners, tried }) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const placement = yield* Placement
           const fleet = fleetOf(["a", "b", "c", "d"])
           const demand = demandFor(modelOn("m:latest", ...owners), { excluded: tried })
@@ -28,6 +28,6 @@ export const contract = (name: string, layer: Layer.Layer<Placement>) =>
           const explained = placement.explain(demand, fleet).filter((one) => one.droppedBy === undefined)
           assert.sameMembers(explained.map((one) => one.backend), ids)
         }).pipe(Effect.provide(layer)),
-      { arbitrary: { runs: 200, seed: "placement" } }
+      { arbitrary: { runs: 200, seed: "placement" } },
     )
   })

@@ -8,7 +8,7 @@ import { RecordingReply } from "../support/sinks.ts"
 
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
 
-const routed = Effect.gen(function*() {
+const routed = Effect.gen(function* () {
   const router = yield* Router
   const reply = new RecordingReply()
   const fiber = yield* Effect.forkChild(router.route(request("/api/chat", chat), reply), { startImmediately: true })
@@ -23,7 +23,7 @@ export const contract = (name: string, layers: {
 }) =>
   describe(`Router contract: ${name}`, () => {
     it.effect("answers once, and settles with the status that the client saw", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { reply, settled } = yield* routed
         assert.strictEqual(reply.endings, 1)
         assert.strictEqual(settled.result, "answered")
@@ -32,7 +32,7 @@ export const contract = (name: string, layers: {
       }).pipe(Effect.provide(layers.answers)))
 
     it.effect("a refusal is a value of the reply, never a failure of the effect", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { reply, settled } = yield* routed
         assert.lengthOf(reply.refusals, 1)
         assert.strictEqual(settled.result, "refused")
@@ -42,7 +42,7 @@ export const contract = (name: string, layers: {
       }).pipe(Effect.provide(layers.refuses)))
 
     it.effect("refuses everything once it drains", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* (yield* Router).drain
         const { reply } = yield* routed
         assert.strictEqual(reply.refusals[0]!.reason, "Draining")

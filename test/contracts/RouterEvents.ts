@@ -11,12 +11,12 @@ export const settle = Effect.repeat(Effect.yieldNow, { times: 5 })
 export const contract = (name: string, layer: Layer.Layer<RouterEvents>) =>
   describe(`RouterEvents contract: ${name}`, () => {
     it.effect("tells every listener every event, in order, until its scope closes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* RouterEvents
         const heard: Array<string> = []
         const short: Array<string> = []
         yield* events.subscribe((one) => heard.push((one as { id: string }).id))
-        yield* Effect.scoped(Effect.gen(function*() {
+        yield* Effect.scoped(Effect.gen(function* () {
           yield* events.subscribe((one) => short.push((one as { id: string }).id))
           events.publish(event("1"))
           events.publish(event("2"))
@@ -30,7 +30,7 @@ export const contract = (name: string, layer: Layer.Layer<RouterEvents>) =>
       }).pipe(Effect.provide(layer)))
 
     it.effect("remembers the last ones, newest first", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const events = yield* RouterEvents
         for (const id of ["1", "2", "3"]) events.publish(event(id))
         assert.deepStrictEqual(events.recent(2).map((one) => (one as { id: string }).id), ["3", "2"])

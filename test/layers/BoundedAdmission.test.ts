@@ -15,11 +15,11 @@ describe("BoundedAdmission", () => {
     Effect.forkChild(Effect.flip(enter(id, Effect.void, options)), { startImmediately: true })
 
   it.effect("serves in order of arrival", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const fibers = yield* Effect.forEach(
         ["a", "b", "c"],
-        (id) => Effect.forkChild(enter(id), { startImmediately: true })
+        (id) => Effect.forkChild(enter(id), { startImmediately: true }),
       )
       slots.setFree(1)
       yield* Effect.forEach(fibers, Fiber.join)
@@ -27,7 +27,7 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0))))
 
   it.effect("does not let a newcomer overtake the queue", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const first = yield* Effect.forkChild(enter("first"), { startImmediately: true })
       // A slot that is free, but for the one who waits for it.
@@ -41,7 +41,7 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0))))
 
   it.effect("sheds what does not fit, with the seconds until a retry may succeed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const admission = yield* Admission
       yield* park("a")
       yield* park("b")
@@ -53,14 +53,14 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0, { queueCapacity: 2 }))))
 
   it.effect("sheds by bytes over all models", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* park("a", { bytes: 600 })
       const error = yield* Effect.flip(enter("b", Effect.void, { bytes: 600 }))
       assert.strictEqual(error.reason, "QueueFull")
     }).pipe(Effect.provide(over(0, { queueBytes: 1000 }))))
 
   it.effect("evicts at the deadline with 504, and never starts what it evicted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const fiber = yield* park("a")
       yield* TestClock.adjust(5100)
@@ -71,7 +71,7 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
 
   it.effect("a request's own deadline may be shorter, not longer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const short = yield* park("short", { queueMillis: 1000 })
       const long = yield* park("long", { queueMillis: 60_000 })
       yield* TestClock.adjust(1100)
@@ -82,7 +82,7 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
 
   it.effect("the deadline does not run while a load is under way", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       slots.answer("loading")
       const fiber = yield* Effect.forkChild(enter("a"), { startImmediately: true })
@@ -94,7 +94,7 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
 
   it.effect("a grant that meets an interruption goes to the next in line", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const hold = yield* Deferred.make<void>()
       const first = yield* Effect.forkChild(enter("first", Deferred.await(hold)), { startImmediately: true })
@@ -106,7 +106,7 @@ describe("BoundedAdmission", () => {
     }).pipe(Effect.provide(over(0))))
 
   it.effect("Retry-After follows how fast the queue drains", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       for (let i = 0; i < 4; i++) yield* Effect.forkChild(enter(`${i}`, Effect.sleep(3000)), { startImmediately: true })
       slots.setFree(1)

@@ -20,7 +20,7 @@ import { demandFor, modelOn } from "../support/demands.ts"
 
 const backends = [
   { url: "http://a:1", id: "a", parallelism: 2, streamsMax: 3 },
-  { url: "http://b:1", id: "b", parallelism: 2, streamsMax: 3 }
+  { url: "http://b:1", id: "b", parallelism: 2, streamsMax: 3 },
 ]
 const failure: Outcome = { kind: "failure", cause: "refused" }
 
@@ -32,14 +32,14 @@ const stack = (resident: ReadonlyArray<readonly [string, string]>) =>
     Layer.provideMerge(MockModelCatalog.layer([{ name: "m", owners: ["a", "b"] }, { name: "n", owners: ["a"] }])),
     Layer.provideMerge(LocalBreaker.layer()),
     Layer.provideMerge(CircuitBreaker.layerStoreMemory()),
-    Layer.provideMerge(StaticFleet.layer(backends))
+    Layer.provideMerge(StaticFleet.layer(backends)),
   )
 
 contract("mock", MockLeases.layer(2), modelOn("m:latest", "mock"))
 contract("memory", stack([["a", "n:latest"]]), modelOn("n:latest", "a"))
 
 const commit = (name: string, options?: Parameters<typeof demandFor>[1]) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const leases = yield* Leases
     const placement = yield* Placement
     const model = (yield* ModelCatalog).peek(name)!
@@ -49,7 +49,7 @@ const commit = (name: string, options?: Parameters<typeof demandFor>[1]) =>
 
 describe("MemoryLeases", () => {
   it.effect("bounds the streams of a backend over all its models", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const name of ["n", "n", "m"]) assert.isTrue(isLease(yield* commit(name)))
       // `a` is full with three, though each model has room for two.
       const spilled = yield* commit("m")
@@ -57,7 +57,7 @@ describe("MemoryLeases", () => {
     }).pipe(Effect.provide(stack([["a", "n:latest"], ["a", "m:latest"]]))))
 
   it.effect("starts one load where the model is nowhere, and holds no slot while it waits", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       const leases = yield* Leases
       assert.strictEqual(yield* commit("m"), "loading")
@@ -69,7 +69,7 @@ describe("MemoryLeases", () => {
     }).pipe(Effect.provide(stack([]))))
 
   it.effect("tells those who wait when a load ends, health changes or a breaker moves", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const leases = yield* Leases
       const loads = yield* MockResidency.MockLoads
       const health = yield* MockBackendHealth.MockHealth
@@ -84,7 +84,7 @@ describe("MemoryLeases", () => {
     }).pipe(Effect.provide(stack([]))))
 
   it.effect("loads on a second backend only when the wait has cost as much as the load would", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       yield* commit("m")
       yield* commit("m")
@@ -96,7 +96,7 @@ describe("MemoryLeases", () => {
     }).pipe(Effect.provide(stack([["a", "m:latest"]]))))
 
   it.effect("tries the next backend when a load fails, and says what Ollama said when none is left", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       yield* commit("m")
       loads.finish("a", "m:latest", "cudaMalloc failed: out of memory")
@@ -109,7 +109,7 @@ describe("MemoryLeases", () => {
     }).pipe(Effect.provide(stack([]))))
 
   it.effect("refuses with the breaker's own time when every owner is open, and waits while a trial runs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let i = 0; i < 5; i++) {
         const lease = yield* commit("n")
         assert(isLease(lease))
@@ -127,7 +127,7 @@ describe("MemoryLeases", () => {
     }).pipe(Effect.provide(stack([["a", "n:latest"]]))))
 
   it.effect("an unload needs no residency", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       assert.isTrue(isLease(yield* commit("m", { loads: false })))
       assert.lengthOf(loads.running(), 0)
@@ -138,12 +138,25 @@ describe("MemoryLeases", () => {
     "holds what it granted and nothing else, whatever the history",
     {
       steps: Schema.Array(Schema.Tuple([
-        Schema.Literals(["m", "n", "ok", "fail", "busy", "twice", "time", "loaded", "load-failed", "gone", "sick", "well"]),
-        Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 }))
-      ]))
+        Schema.Literals([
+          "m",
+          "n",
+          "ok",
+          "fail",
+          "busy",
+          "twice",
+          "time",
+          "loaded",
+          "load-failed",
+          "gone",
+          "sick",
+          "well",
+        ]),
+        Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 })),
+      ])),
     },
     ({ steps }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const leases = yield* Leases
         const breaker = yield* Breaker
         const loads = yield* MockResidency.MockLoads
@@ -182,7 +195,10 @@ describe("MemoryLeases", () => {
             assert.strictEqual(view.streams, here.length)
             assert.isAtMost(view.streams, 3)
             for (const model of (yield* ModelCatalog).models()) {
-              assert.strictEqual(view.streamsOf(model), here.filter((lease) => lease.demand.model.key === model.key).length)
+              assert.strictEqual(
+                view.streamsOf(model),
+                here.filter((lease) => lease.demand.model.key === model.key).length,
+              )
               assert.isAtMost(view.streamsOf(model), 2)
             }
           }
@@ -190,6 +206,6 @@ describe("MemoryLeases", () => {
         for (const lease of held) lease.release(success)
         assert.strictEqual(leases.count(), 0)
       }).pipe(Effect.provide(stack([["a", "m:latest"], ["a", "n:latest"]]))),
-    { arbitrary: { runs: 1000, seed: "leases" } }
+    { arbitrary: { runs: 1000, seed: "leases" } },
   )
 })

@@ -18,49 +18,49 @@ describe("ProfilePlacement with the standard profile", () => {
   const ranked = (...views: Parameters<typeof fleetOf>[0]) =>
     Effect.map(
       Placement,
-      (placement) => ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(views)))
+      (placement) => ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(views))),
     ).pipe(Effect.provide(ProfilePlacement.layer(StandardProfile.make())))
 
   it.effect("prefers a warm backend to an idle cold one, and loading to absent", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const order = yield* ranked(
         viewOf("a", { residency: () => "absent" }),
         viewOf("b", { residency: () => "loading", streams: 1 }),
-        viewOf("c", { residency: () => "resident", streams: 7 })
+        viewOf("c", { residency: () => "resident", streams: 7 }),
       )
       assert.deepStrictEqual(order, ["c", "b", "a"])
     }))
 
   it.effect("prefers the less busy of two warm ones, by weight", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const strong = backend({ url: "http://b:11434", id: "b", weight: 4 })
       const order = yield* ranked(viewOf("a", { streams: 1 }), viewOf("b", { streams: 2, backend: strong }))
       assert.deepStrictEqual(order, ["b", "a"])
     }))
 
   it.effect("takes equals in turn", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const order = yield* ranked(viewOf("a", { lastLeaseAt: 5 }), viewOf("b", { lastLeaseAt: 3 }), viewOf("c"))
       assert.deepStrictEqual(order, ["c", "b", "a"])
     }))
 
   it.effect("drops the unhealthy, the draining and the isolated, and says by which filter", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const placement = yield* Placement
       const fleet = fleetOf([
         viewOf("a", { health: "unhealthy" }),
         viewOf("b", { member: "draining" }),
-        viewOf("c", { member: "isolated" })
+        viewOf("c", { member: "isolated" }),
       ])
       assert.strictEqual(placement.rank(demandFor(model), fleet).size, 0)
       assert.deepStrictEqual(
         placement.explain(demandFor(model), fleet).map((one) => one.droppedBy),
-        ["healthy", "healthy", "healthy"]
+        ["healthy", "healthy", "healthy"],
       )
     }).pipe(Effect.provide(ProfilePlacement.layer(StandardProfile.make()))))
 
   it.effect("tries a backend that has not been probed yet", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       assert.deepStrictEqual(yield* ranked(viewOf("a", { health: "unknown" })), ["a"])
     }))
 })
@@ -71,30 +71,35 @@ describe("ProfilePlacement", () => {
   const model = modelOn("m:latest", "a", "b")
 
   it.effect("a scorer that answers NaN or beyond [0, 1] cannot outweigh the others", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const placement = yield* Placement
       const [first] = placement.rank(demandFor(model), fleetOf(["a", "b"]))
       assert.strictEqual(first!.view.backend.id, "b")
       assert.strictEqual(first!.score, 1)
     }).pipe(Effect.provide(ProfilePlacement.layer(profile({
       scorers: [
-        { scorer: scorer("wild", (view) => view.backend.id === "a" ? NaN : 1e9), weight: 1 }
-      ]
+        { scorer: scorer("wild", (view) => view.backend.id === "a" ? NaN : 1e9), weight: 1 },
+      ],
     })))))
 
   it.effect("random pickers repeat themselves under one seed", () => {
     const picker: Profile["picker"] = {
       kind: "picker",
       name: "random",
-      pick: (candidates, _, random) => Math.floor(random() * candidates.length)
+      pick: (candidates, _, random) => Math.floor(random() * candidates.length),
     }
-    const run = Effect.map(Placement, (placement) =>
-      Array.from({ length: 20 }, () =>
-        ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(["a", "b"]))).join())).pipe(
-        Effect.provide(ProfilePlacement.layer(profile({ picker }))),
-        Random.withSeed("s")
-      )
-    return Effect.gen(function*() {
+    const run = Effect.map(
+      Placement,
+      (placement) =>
+        Array.from(
+          { length: 20 },
+          () => ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(["a", "b"]))).join(),
+        ),
+    ).pipe(
+      Effect.provide(ProfilePlacement.layer(profile({ picker }))),
+      Random.withSeed("s"),
+    )
+    return Effect.gen(function* () {
       const first = yield* run
       assert.deepStrictEqual(yield* run, first)
       assert.strictEqual(new Set(first).size, 2)
@@ -102,11 +107,11 @@ describe("ProfilePlacement", () => {
   })
 
   it.effect("a picker that answers nonsense gets the first", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const placement = yield* Placement
       const order = ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(["a", "b"])))
       assert.deepStrictEqual(order, ["a", "b"])
     }).pipe(Effect.provide(ProfilePlacement.layer(profile({
-      picker: { kind: "picker", name: "wild", pick: () => 99 }
+      picker: { kind: "picker", name: "wild", pick: () => 99 },
     })))))
 })

@@ -8,7 +8,7 @@ contract("queueless", QueuelessAdmission.layer)
 
 describe("QueuelessAdmission", () => {
   it.effect("sheds what would have to wait", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* Effect.flip(enter("a"))
       assert.strictEqual(error.reason, "QueueFull")
       assert.strictEqual(error.retryAfter, 1)

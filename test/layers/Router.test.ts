@@ -5,7 +5,7 @@ import { over } from "../support/routers.ts"
 
 contract("mock", {
   answers: MockRouter.layer({ status: 200, headers: [], chunks: ["{", "}"] }),
-  refuses: MockRouter.layer(refuse("ModelNotFound", "no"))
+  refuses: MockRouter.layer(refuse("ModelNotFound", "no")),
 })
 
 contract("pipeline", { answers: over({ a: {} }), refuses: over({ a: { models: [] } }) })

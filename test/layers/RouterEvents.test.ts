@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import * as Observers from "../../src/layers/Observers.ts"
 import * as RingRouterEvents from "../../src/layers/RingRouterEvents.ts"
 import * as SynchronousRouterEvents from "../../src/layers/SynchronousRouterEvents.ts"
@@ -12,22 +13,46 @@ contract("synchronous", SynchronousRouterEvents.layer)
 const id = (one: unknown) => (one as { id: string }).id
 
 describe("RingRouterEvents", () => {
-  it.effect("overwrites the oldest when nobody reads in time, and counts them", () =>
-    Effect.gen(function*() {
+  it.effect("loses what finds too many waiting, and counts it", () =>
+    Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
       yield* events.subscribe((one) => heard.push(id(one)))
       for (let i = 0; i < 10; i++) events.publish(event(`${i}`))
       yield* settle
-      assert.deepStrictEqual(heard, ["6", "7", "8", "9"])
+      assert.deepStrictEqual(heard, ["0", "1", "2", "3"])
       assert.strictEqual(events.lost(), 6)
       events.publish(event("10"))
       yield* settle
       assert.deepStrictEqual(heard.at(-1), "10")
     }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
 
+  it.effect("remembers at most so many a second, and tells the listeners all", () =>
+    Effect.gen(function* () {
+      const events = yield* RouterEvents
+      let heard = 0
+      yield* events.subscribe(() => heard++)
+      for (let i = 0; i < 10; i++) events.publish(event(`${i}`))
+      yield* settle
+      assert.deepStrictEqual(events.recent(99).map(id), ["2", "1", "0"])
+      assert.strictEqual(heard, 10)
+      yield* TestClock.adjust("1 second")
+      events.publish(event("later"))
+      assert.deepStrictEqual(events.recent(2).map(id), ["later", "2"])
+    }).pipe(Effect.provide(RingRouterEvents.layer({ historyPerSecond: 3 }))))
+
+  it.effect("remembers in a ring", () =>
+    Effect.gen(function* () {
+      const events = yield* RouterEvents
+      for (let i = 0; i < 10; i++) {
+        events.publish(event(`${i}`))
+        yield* settle
+      }
+      assert.deepStrictEqual(events.recent(99).map(id), ["9", "8", "7", "6"])
+    }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
+
   it.effect("hears what a listener publishes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
       yield* events.subscribe((one) => {
@@ -51,11 +76,11 @@ describe("Observers", () => {
         observe: (one) => {
           heard.push(id(one))
           throw new Error("bad observer")
-        }
+        },
       },
-      { kind: "observer", name: "good", observe: (one) => Effect.sync(() => void good.push(id(one))) }
+      { kind: "observer", name: "good", observe: (one) => Effect.sync(() => void good.push(id(one))) },
     ])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const events = yield* RouterEvents
       events.publish(event("1"))
       events.publish(event("2"))

@@ -15,18 +15,20 @@ const call = { method: "POST", path: "/api/chat", headers: [], body: bytes("{}")
 
 /** Starts one exchange and hands out its ends. */
 const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: WatchedRelay.Options) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const calls: Array<PlayedCall> = []
     const released: Array<Outcome> = []
     const lease: Lease = {
       backend: a,
       demand: demandFor(modelOn("m:latest", "a")),
-      release: (outcome) => released.push(outcome)
+      release: (outcome) => released.push(outcome),
     }
     const reply = new RecordingReply()
     const context = yield* Layer.build(WatchedRelay.layer(options).pipe(Layer.provide(playedTransport(calls))))
     const relay = yield* Effect.provideContext(Relay, context)
-    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd }, reply), { startImmediately: true })
+    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd }, reply), {
+      startImmediately: true,
+    })
     return { upstream: calls[0]!, reply, fiber, released, relay }
   })
 
@@ -35,7 +37,7 @@ const last = `{"response":"","done":true,"done_reason":"stop"}\n`
 
 describe("WatchedRelay", () => {
   it.effect("passes head and chunks on unchanged and releases the lease at the end", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, relay, released, reply, upstream } = yield* start()
       upstream.answer(200, line, last).end()
       const attempt = yield* Fiber.join(fiber)
@@ -49,7 +51,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("holds the head back until the first byte", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, reply, upstream } = yield* start()
       upstream.answer(200)
       assert.isFalse(reply.committed)
@@ -61,7 +63,7 @@ describe("WatchedRelay", () => {
 
   for (const status of [429, 502, 503]) {
     it.effect(`holds a ${status} back whole, for another attempt or to be passed on`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { fiber, released, reply, upstream } = yield* start()
         upstream.answer(status, `{"error":`, `"busy"}`).end()
         const attempt = yield* Fiber.join(fiber)
@@ -73,7 +75,7 @@ describe("WatchedRelay", () => {
   }
 
   it.effect("passes other error answers on, and counts a 500 that blames the request for nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (
         const [status, body, kind] of [
           [404, `{"error":"model 'x' not found"}`, "ignored"],
@@ -81,7 +83,7 @@ describe("WatchedRelay", () => {
           [501, `{"error":"no embeddings"}`, "ignored"],
           [500, `{"error":"option \\"num_ctx\\" must be of type integer"}`, "ignored"],
           [500, `{"error":"invalid format: \\"xml\\""}`, "ignored"],
-          [500, `{"error":"llama-server process has terminated"}`, "failure"]
+          [500, `{"error":"llama-server process has terminated"}`, "failure"],
         ] as const
       ) {
         const { fiber, released, reply, upstream } = yield* start()
@@ -93,7 +95,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("a stream without its last record gets an error record and counts as failure", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line, line).end()
       yield* Fiber.join(fiber)
@@ -102,7 +104,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("the backend's own error record passes unchanged, and counts as failure", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line, `{"error":"an error was encountered while running the model"}\n`).end()
       yield* Fiber.join(fiber)
@@ -111,7 +113,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("a reset in the middle ends in an error record, and is never retried", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line).fail("Reset")
       assert.strictEqual((yield* Fiber.join(fiber))._tag, "Answered")
@@ -120,7 +122,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("no first byte in time: aborted, and may go elsewhere", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       yield* TestClock.adjust("121 seconds")
       const attempt = yield* Fiber.join(fiber)
@@ -131,7 +133,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("an answer that does not stream may take longer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, upstream } = yield* start("done-true", false)
       yield* TestClock.adjust("599 seconds")
       assert.isUndefined(fiber.pollUnsafe())
@@ -140,7 +142,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("a gap in the middle ends in an error record", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line)
       yield* TestClock.adjust("119 seconds")
@@ -153,7 +155,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("a client that does not read is cut, and the backend is not blamed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line)
       reply.upstream!.pause()
@@ -166,7 +168,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("a slow client's pauses do not count as the backend's silence", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, reply, upstream } = yield* start()
       upstream.answer(200, line)
       for (let i = 0; i < 5; i++) {
@@ -181,7 +183,7 @@ describe("WatchedRelay", () => {
     }))
 
   it.effect("interruption aborts the upstream and blames nobody", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, relay, released, upstream } = yield* start()
       upstream.answer(200, line)
       yield* Fiber.interrupt(fiber)
@@ -191,18 +193,22 @@ describe("WatchedRelay", () => {
     }))
 
   const terminated: ReadonlyArray<readonly [StreamEnd, string, string]> = [
-    ["done-true", `{"message":{"content":"{\\"done\\":true}"},"done":false}\n`, `{"done":true,"context":[1,2],"eval_count":2}\n`],
+    [
+      "done-true",
+      `{"message":{"content":"{\\"done\\":true}"},"done":false}\n`,
+      `{"done":true,"context":[1,2],"eval_count":2}\n`,
+    ],
     ["done-marker", `data: {"choices":[{"delta":{"content":"data: [DONE]"}}]}\n\n`, "data: [DONE]\n\n"],
     [
       "message-stop",
       `event: content_block_delta\ndata: {"delta":{"text":"\\"type\\":\\"message_stop\\""}}\n\n`,
-      `event: message_stop\ndata: {"type":"message_stop"}\n\n`
+      `event: message_stop\ndata: {"type":"message_stop"}\n\n`,
     ],
     [
       "response-completed",
       `event: response.output_text.delta\ndata: {"delta":"x","type":"response.output_text.delta"}\n\n`,
-      `event: response.completed\ndata: {"response":{"output":[]},"sequence_number":9,"type":"response.completed"}\n\n`
-    ]
+      `event: response.completed\ndata: {"response":{"output":[]},"sequence_number":9,"type":"response.completed"}\n\n`,
+    ],
   ]
   for (const [streamEnd, record, terminator] of terminated) {
     // Invariant 7: bytes through unchanged however they are cut, and no whole answer without a terminator.
@@ -211,10 +217,10 @@ describe("WatchedRelay", () => {
       {
         records: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 })),
         cuts: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 }))),
-        whole: Schema.Boolean
+        whole: Schema.Boolean,
       },
       ({ cuts, records, whole }) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const sent = record.repeat(records) + (whole ? terminator : "")
           if (sent === "") return
           const { fiber, released, reply, upstream } = yield* start(streamEnd)
@@ -228,12 +234,12 @@ describe("WatchedRelay", () => {
           assert.strictEqual(reply.ended, whole ? 1 : 0)
           assert.strictEqual(released[0]!.kind, whole ? "success" : "failure")
         }),
-      { arbitrary: { runs: 300, seed: streamEnd } }
+      { arbitrary: { runs: 300, seed: streamEnd } },
     )
   }
 
   it.effect("a last record of a megabyte is recognised", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { fiber, released, upstream } = yield* start()
       upstream.answer(200, line)
       const long = `{"done":true,"context":[${"1,".repeat(500_000)}1],"eval_count":2}\n`

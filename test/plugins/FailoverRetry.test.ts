@@ -7,7 +7,7 @@ const failed = (attempts: number): FailedAttempt => ({
   demand: demandFor(modelOn("m:latest", "a")),
   backend: "a",
   outcome: { kind: "failure", cause: "refused" },
-  attempts
+  attempts,
 })
 
 const granted = (policy: ReturnType<typeof FailoverRetry.make>, tries: number, now: number) =>

@@ -9,11 +9,11 @@ describe("histories", () => {
     "every request has one right answer, nothing leaks, and the same history gives the same trace",
     { steps: Schema.Array(Step) },
     ({ steps }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const first = yield* play(steps).pipe(Effect.provide(TestClock.layer()))
         const second = yield* play(steps).pipe(Effect.provide(TestClock.layer()))
         assert.deepStrictEqual(second, first)
       }),
-    { arbitrary: { runs: 1000, seed: "histories" }, timeout: 240_000 }
+    { arbitrary: { runs: 1000, seed: "histories" }, timeout: 240_000 },
   )
 })

@@ -8,6 +8,7 @@ import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
+import * as SynchronousRouterEvents from "../../src/layers/SynchronousRouterEvents.ts"
 import { Admission } from "../../src/services/Admission.ts"
 import { Breaker } from "../../src/services/Breaker.ts"
 import { Router, type Settled } from "../../src/services/Router.ts"
@@ -27,7 +28,7 @@ export const Step = Schema.Union([
   Schema.Struct({ do: Schema.Literal("wait"), millis: Schema.Literals([0, 20, 100, 1000, 7000, 40_000]) }),
   Schema.Struct({ do: Schema.Literal("fault"), server: small(2), kind: small(9), times: small(3) }),
   Schema.Struct({ do: Schema.Literal("down"), server: small(2) }),
-  Schema.Struct({ do: Schema.Literal("up"), server: small(2) })
+  Schema.Struct({ do: Schema.Literal("up"), server: small(2) }),
 ])
 export type Step = typeof Step.Type
 
@@ -35,9 +36,14 @@ const calls: ReadonlyArray<readonly [string, object]> = [
   ["/api/chat", { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }],
   ["/api/generate", { model: "tiny-b", prompt: "x", options: { num_predict: 5 } }],
   ["/api/generate", { model: "tiny-eos", prompt: "x", stream: false }],
-  ["/v1/chat/completions", { model: "tiny-eos", stream: true, max_tokens: 9, messages: [{ role: "user", content: "a" }] }],
+  ["/v1/chat/completions", {
+    model: "tiny-eos",
+    stream: true,
+    max_tokens: 9,
+    messages: [{ role: "user", content: "a" }],
+  }],
   ["/v1/messages", { model: "tiny-eos", stream: true, max_tokens: 4, messages: [{ role: "user", content: "a" }] }],
-  ["/api/embed", { model: "tiny-embed", input: "x" }]
+  ["/api/embed", { model: "tiny-embed", input: "x" }],
 ]
 
 const faults = [
@@ -50,7 +56,7 @@ const faults = [
   Fault.internal,
   Fault.busy,
   Fault.tooMany,
-  Fault.garbage
+  Fault.garbage,
 ]
 
 /** What one attempt of one request delivered. */
@@ -82,23 +88,31 @@ const tapped = (seen: Map<string, Array<Delivered>>) =>
             to.data(chunk)
           },
           end: () => to.end(),
-          fail: (error) => to.fail(error)
+          fail: (error) => to.fail(error),
         }
         inner.send(backend, call, sink)
-      }
-    }))
+      },
+    })),
   )
 
 const ids = ["a", "b", "c"]
-const server: SimulatedFleet.ServerOptions = { decodeRate: 100, loadTime: "2 seconds", overhead: "5 millis", parallelism: 2 }
+const server: SimulatedFleet.ServerOptions = {
+  decodeRate: 100,
+  loadTime: "2 seconds",
+  overhead: "5 millis",
+  parallelism: 2,
+}
 const queueCapacity = 6
 
 const stack = (seen: Map<string, Array<Delivered>>) =>
-  Standard.layer({ admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }) }).pipe(
+  Standard.layer({
+    events: SynchronousRouterEvents.layer,
+    admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }),
+  }).pipe(
     Layer.provideMerge(tapped(seen)),
     Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ url: url(id), id, parallelism: 2 })))),
-    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), server]))))
+    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), server])))),
   )
 
 interface Asked {
@@ -112,7 +126,7 @@ interface Asked {
 export const play = (steps: ReadonlyArray<Step>) => {
   const seen = new Map<string, Array<Delivered>>()
   const asked: Array<Asked> = []
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     const admission = yield* Admission
     const breaker = yield* Breaker
     const events = yield* RouterEvents
@@ -130,7 +144,7 @@ export const play = (steps: ReadonlyArray<Step>) => {
         const reply = new RecordingReply()
         const id = `h${asked.length}`
         const fiber = yield* Effect.forkChild(router.route({ ...request(path, body, now), id }, reply), {
-          startImmediately: true
+          startImmediately: true,
         })
         asked.push({ id, reply, fiber, left: false })
       } else if (step.do === "leave") {
@@ -168,7 +182,7 @@ export const play = (steps: ReadonlyArray<Step>) => {
     return {
       transitions,
       events: events.recent(10_000).map((event) => JSON.stringify(event)),
-      replies: asked.map(({ reply }) => `${reply.status} ${reply.text} ${JSON.stringify(reply.refusals)}`)
+      replies: asked.map(({ reply }) => `${reply.status} ${reply.text} ${JSON.stringify(reply.refusals)}`),
     }
   }).pipe(Effect.provide(stack(seen)), Random.withSeed("history"))
 }
@@ -183,7 +197,10 @@ const check = (asked: ReadonlyArray<Asked>, seen: Map<string, Array<Delivered>>)
     assert.isAtMost(attempts.length, 3)
     // Invariant 5: no second attempt once a byte was passed on.
     for (const earlier of attempts.slice(0, -1)) {
-      assert.isTrue(earlier.status === 0 || earlier.status >= 400 || earlier.chunks.length === 0, `${id} was sent twice`)
+      assert.isTrue(
+        earlier.status === 0 || earlier.status >= 400 || earlier.chunks.length === 0,
+        `${id} was sent twice`,
+      )
     }
     // Invariant 7: what the client got is what the last backend sent.
     const sent = text(attempts.at(-1)?.chunks ?? [])

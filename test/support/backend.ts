@@ -5,7 +5,7 @@ import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.t
 
 const [port, options] = process.argv.slice(2)
 
-Effect.runFork(Effect.scoped(Effect.gen(function*() {
+Effect.runFork(Effect.scoped(Effect.gen(function* () {
   const { url } = yield* SimulatedOllamaServer.make({ ...JSON.parse(options ?? "{}"), port: Number(port ?? 0) })
   console.log(`listening on ${url}`)
   yield* Effect.never

@@ -6,7 +6,7 @@ export const modelOn = (key: string, ...backends: ReadonlyArray<string>): Model 
   key,
   owners: new Map(backends.map((id) => [id, { digest: "d".repeat(64), size: 1_000_000 }])),
   capabilities: ["completion"],
-  remote: false
+  remote: false,
 })
 
 export const demandFor = (model: Model, options?: Partial<Demand>): Demand => ({
@@ -22,5 +22,5 @@ export const demandFor = (model: Model, options?: Partial<Demand>): Demand => ({
   queueMillis: undefined,
   excluded: [],
   loads: true,
-  ...options
+  ...options,
 })

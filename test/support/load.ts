@@ -41,7 +41,7 @@ export const loops = async (
   clients: number,
   max: number,
   stop: () => boolean,
-  one: () => Promise<Ended>
+  one: () => Promise<Ended>,
 ): Promise<ReadonlyArray<Ended>> => {
   const ended: Array<Ended> = []
   let started = 0

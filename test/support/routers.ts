@@ -21,13 +21,13 @@ export const url = (id: string): string => `http://${id}:11434`
 export const over = <const S extends Standard.Swaps = Record<never, never>>(
   servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>,
   swaps?: S,
-  backend?: Partial<Exclude<BackendInput, string>>
+  backend?: Partial<Exclude<BackendInput, string>>,
 ) => {
   const ids = Object.keys(servers)
   return Standard.layer(swaps).pipe(
     Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ ...backend, url: url(id), id })))),
-    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), servers[id]!]))))
+    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), servers[id]!])))),
   )
 }
 
@@ -47,13 +47,13 @@ export const request = (path: string, body: object | string, now = 0): RoutedReq
     envelope,
     tenant: "default",
     priority: "default",
-    receivedAt: now
+    receivedAt: now,
   }
 }
 
 /** Routes one call, and gives back what the client saw. */
 export const ask = (path: string, body: object | string, reply = new RecordingReply()) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const router = yield* Router
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
     const settled: Settled = yield* router.route(request(path, body, now), reply)
@@ -61,12 +61,12 @@ export const ask = (path: string, body: object | string, reply = new RecordingRe
   })
 
 /** Invariant 2: an idle router holds nothing. */
-export const idle = Effect.gen(function*() {
+export const idle = Effect.gen(function* () {
   const held = {
     active: (yield* Router).active(),
     leases: (yield* Leases).count(),
     exchanges: (yield* Relay).active(),
-    queues: (yield* Admission).queues().length
+    queues: (yield* Admission).queues().length,
   }
   return held
 })

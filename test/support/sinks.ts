@@ -6,7 +6,8 @@ import type { ReplySink } from "../../src/services/Reply.ts"
 import { type ByteSink, type Call, Transport, TransportError, type Upstream } from "../../src/services/Transport.ts"
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
-export const text = (chunks: ReadonlyArray<Uint8Array>): string => chunks.map((chunk) => new TextDecoder().decode(chunk)).join("")
+export const text = (chunks: ReadonlyArray<Uint8Array>): string =>
+  chunks.map((chunk) => new TextDecoder().decode(chunk)).join("")
 
 /** Keeps everything, and fails the test when the order of calls is not the contract's. */
 export class RecordingReply implements ReplySink {
@@ -106,5 +107,5 @@ export const playedTransport = (calls: Array<PlayedCall>): Layer.Layer<Transport
       const played = new PlayedCall(backend, call, to)
       calls.push(played)
       to.open(played)
-    }
+    },
   })

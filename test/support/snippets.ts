@@ -8,9 +8,12 @@ const root = join(import.meta.dirname, "../..")
 // Inside the package, so that `import … from "llamero"` is the package itself.
 const folder = join(root, ".snippets")
 
-const documents = ["README.md", ...readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
-  file.startsWith("docs/") && file.endsWith(".md")
-)]
+const documents = [
+  "README.md",
+  ...readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.startsWith("docs/") && file.endsWith(".md")
+  ),
+]
 
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder)
@@ -19,11 +22,17 @@ for (const document of documents) {
   const text = readFileSync(join(root, document), "utf8")
   for (const match of text.matchAll(/^```ts\n([\s\S]*?)^```/gm)) {
     const line = text.slice(0, match.index).split("\n").length
-    writeFileSync(join(folder, `${document.replaceAll(/[^a-zA-Z0-9]/g, "-")}-line-${line}.ts`), `${match[1]}\nexport {}\n`)
+    writeFileSync(
+      join(folder, `${document.replaceAll(/[^a-zA-Z0-9]/g, "-")}-line-${line}.ts`),
+      `${match[1]}\nexport {}\n`,
+    )
     count++
   }
 }
-writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"], exclude: [] }))
+writeFileSync(
+  join(folder, "tsconfig.json"),
+  JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"], exclude: [] }),
+)
 try {
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", join(folder, "tsconfig.json")], { stdio: "inherit" })
 } catch {

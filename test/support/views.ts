@@ -15,7 +15,7 @@ export const viewOf = (id: string, options?: Partial<BackendView>): BackendView 
   loadMillis: () => 2000,
   firstByteMillis: undefined,
   lastLeaseAt: 0,
-  ...options
+  ...options,
 })
 
 export const fleetOf = (backends: ReadonlyArray<string | BackendView>): FleetView => {
@@ -23,6 +23,6 @@ export const fleetOf = (backends: ReadonlyArray<string | BackendView>): FleetVie
   return {
     backends: views,
     owners: (model) => views.filter((view) => view.owns(model)),
-    find: (id) => views.find((view) => view.backend.id === id)
+    find: (id) => views.find((view) => view.backend.id === id),
   }
 }

@@ -67,10 +67,16 @@ export const ps = (body: unknown): Result.Result<ReadonlyArray<PsModel>, string>
 export const show = (body: unknown): Result.Result<ShowModel, string> => {
   if (!Predicate.isObject(body)) return Result.fail("the answer is not a JSON object")
   const filled = without(body as Record<string, unknown>, [])
-  return Option.match(Option.orElse(decodeShow(filled), () => decodeShow(without(filled, ["details", "model_info"]))), {
-    onNone: () => Result.fail("not a description of a model"),
-    onSome: Result.succeed,
-  })
+  return Option.match(
+    Option.orElse(
+      decodeShow(filled),
+      () => decodeShow(without(filled, ["details", "model_info", "projector_info", "tensors"])),
+    ),
+    {
+      onNone: () => Result.fail("not a description of a model"),
+      onSome: Result.succeed,
+    },
+  )
 }
 
 /** `/api/version`. @category decoding @since 0.1.0 */

@@ -11,7 +11,10 @@ import * as Struct from "./structs.ts"
 export type Handle = bigint
 
 /** What a call gave, or its code. @category models @since 0.1.0 */
-export type Got<A> = { readonly rc: 0; readonly value: A } | { readonly rc: Exclude<number, 0>; readonly value?: undefined }
+export type Got<A> = { readonly rc: 0; readonly value: A } | {
+  readonly rc: Exclude<number, 0>
+  readonly value?: undefined
+}
 
 const { rc } = Struct
 
@@ -65,7 +68,11 @@ export const handle = (library: Library, index: number): Got<Handle> =>
   into(library, "nvmlDeviceGetHandleByIndex_v2", [index], 8, u64)
 
 /** @category calls @since 0.1.0 */
-export const text = (library: Library, name: "nvmlDeviceGetName" | "nvmlDeviceGetUUID", device: Handle): Got<string> => {
+export const text = (
+  library: Library,
+  name: "nvmlDeviceGetName" | "nvmlDeviceGetUUID",
+  device: Handle,
+): Got<string> => {
   const out = buffer(Struct.textSize)
   const code = library[name]?.(device, out.bytes, Struct.textSize) ?? rc.functionNotFound
   if (code !== rc.ok) return { rc: code }
@@ -88,14 +95,21 @@ export interface Memory {
  * @since 0.1.0
  */
 export const memory = (library: Library, device: Handle): Got<Memory> => {
-  const read = (at: { readonly total: number; readonly free: number; readonly used: number }) => (out: Buffer): Memory => ({
-    total: bytes(out.u64(at.total)),
-    free: bytes(out.u64(at.free)),
-    used: bytes(out.u64(at.used)),
-  })
+  const read =
+    (at: { readonly total: number; readonly free: number; readonly used: number }) => (out: Buffer): Memory => ({
+      total: bytes(out.u64(at.total)),
+      free: bytes(out.u64(at.free)),
+      used: bytes(out.u64(at.used)),
+    })
   const { memoryV1, memoryV2 } = Struct
-  const second = into(library, "nvmlDeviceGetMemoryInfo_v2", [device], memoryV2.size, read(memoryV2), (out) =>
-    out.setU32(memoryV2.version, memoryV2.v))
+  const second = into(
+    library,
+    "nvmlDeviceGetMemoryInfo_v2",
+    [device],
+    memoryV2.size,
+    read(memoryV2),
+    (out) => out.setU32(memoryV2.version, memoryV2.v),
+  )
   const old = [rc.functionNotFound, rc.versionMismatch, rc.notSupported, rc.unknown] as ReadonlyArray<number>
   return old.includes(second.rc)
     ? into(library, "nvmlDeviceGetMemoryInfo", [device], memoryV1.size, read(memoryV1))

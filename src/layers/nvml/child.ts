@@ -45,9 +45,20 @@ const args = "Deno" in globalThis
 /** A library may print something of its own. */
 const parse = Option.liftThrowable((line: string): Line => JSON.parse(line))
 
-/** Starts the helper with the runtime that runs this. @category constructors @since 0.1.0 */
-export const start = (env: Readonly<Record<string, string>>): Child => {
-  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: "pipe", windowsHide: true })
+/** Set in the helper's environment. A program that was compiled into one file is its own runtime: it would run itself as the helper, which would do the same. */
+const mark = "LLAMERO_NVML_HELPER"
+
+/** Whether this process was started as a helper. @category guards @since 0.1.0 */
+export const isHelper = (): boolean => process.env[mark] !== undefined
+
+/** Starts the helper: by `command`, or with the runtime that runs this. @category constructors @since 0.1.0 */
+export const start = (env: Readonly<Record<string, string>>, command: ReadonlyArray<string> | undefined): Child => {
+  const [runtime = process.execPath, ...words] = command ?? [process.execPath, ...args]
+  const child = spawn(runtime, words, {
+    env: { ...process.env, ...env, [mark]: "1" },
+    stdio: "pipe",
+    windowsHide: true,
+  })
   let listener: Listener | undefined
   let why: string | undefined
   let opened = false

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Option, Schema, type Scope } from "effect"
-import { Failed, GpuProbeError, GpuProbeReason, Timeout } from "../../services/GpuProbe.ts"
+import { Failed, GpuProbeError, GpuProbeReason, NotSupported, Timeout } from "../../services/GpuProbe.ts"
 import * as Flight from "../probes/flight.ts"
 import * as Child from "./child.ts"
 import type { Answer, Ask, Failure } from "./protocol.ts"
@@ -15,6 +15,7 @@ export interface Options {
   readonly libraries: ReadonlyArray<string>
   readonly processes: boolean
   readonly env: Readonly<Record<string, string>>
+  readonly command: ReadonlyArray<string> | undefined
   /** For one read by a helper that has the library open. */
   readonly deadline: Duration.Duration
   /** For loading and initialising. */
@@ -30,10 +31,15 @@ export interface Client {
   readonly ask: Effect.Effect<Answer, GpuProbeError>
   /** The helper that is running now. */
   readonly pid: Effect.Effect<Option.Option<number>>
+  /** Whether it has the library open. */
+  readonly opened: () => boolean
 }
 
 /** What the child must be told to go away for. */
-type Verdict = { readonly keep: true; readonly answer: Answer } | { readonly keep: false; readonly error: GpuProbeError }
+type Verdict = { readonly keep: true; readonly answer: Answer } | {
+  readonly keep: false
+  readonly error: GpuProbeError
+}
 
 const decodeReason = Schema.decodeUnknownOption(GpuProbeReason)
 
@@ -98,12 +104,13 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   }
 
   const ask = Effect.suspend(() => {
+    if (Child.isHelper()) return Effect.fail(fail(ownRuntime))
     if (child?.gone() === true) child = undefined
     if (child === undefined) {
       if (last !== undefined && clock.currentTimeMillisUnsafe() < notBefore) return Effect.fail(last)
       if (unreaped !== undefined && !unreaped.gone()) return Effect.fail(fail(stuck(unreaped)))
       unreaped = undefined
-      child = Child.start(options.env)
+      child = Child.start(options.env, options.command)
     }
     return Effect.raceFirst(exchange(child), watchdog(child)).pipe(
       Effect.matchEffect({
@@ -112,7 +119,15 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       }),
     )
   })
-  return { ask, pid: Effect.sync(() => Option.fromUndefinedOr(child?.gone() === false ? child.pid : undefined)) }
+  return {
+    ask,
+    pid: Effect.sync(() => Option.fromUndefinedOr(child?.gone() === false ? child.pid : undefined)),
+    opened: () => child?.gone() === false && child.opened(),
+  }
+})
+
+const ownRuntime = new NotSupported({
+  description: "this program is its own runtime and cannot run the helper: say what can, with the option `helper`",
 })
 
 const stuck = ({ pid }: Child.Child): Timeout =>

@@ -99,7 +99,10 @@ const withKoffi = async (path: string): Promise<Library> => {
 
 /** The part of Deno's interface that is used; the Node build knows no `Deno`. */
 interface Deno {
-  dlopen(path: string, symbols: Record<string, { parameters: ReadonlyArray<Parameter>; result: "i32"; optional: true }>): {
+  dlopen(
+    path: string,
+    symbols: Record<string, { parameters: ReadonlyArray<Parameter>; result: "i32"; optional: true }>,
+  ): {
     readonly symbols: Record<string, ((...args: ReadonlyArray<Argument>) => number) | null>
   }
 }
@@ -121,7 +124,9 @@ const classify = (path: string, error: unknown): Failure => {
   if (/cannot find (package|module)/i.test(said) && /koffi/.test(said)) {
     return failure("LibraryMissing", "koffi, through which Node calls libraries, is not installed: npm install koffi")
   }
-  if (name === "NotCapable" || /permission denied|requires ffi access/i.test(said)) return failure("PermissionDenied", said)
+  if (name === "NotCapable" || /permission denied|requires ffi access/i.test(said)) {
+    return failure("PermissionDenied", said)
+  }
   if (/no such file|image not found|could not be found/i.test(said)) {
     return failure("LibraryMissing", `${path}: there is no such library, or one that it needs is missing`)
   }

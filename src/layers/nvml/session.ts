@@ -39,6 +39,8 @@ interface State {
   readonly library: Library
   readonly events: Calls.Handle | undefined
   readonly gpus: Map<number, Gpu>
+  /** What a place was called while it could be asked: one that is lost cannot. */
+  readonly called: Map<number, Pick<Gpu, "uuid" | "name">>
   readonly since: number
   /** Some device or the events failed in a way that only a new initialisation mends. */
   ailing: boolean
@@ -62,17 +64,17 @@ export const open = (library: Library): Session | Failure => {
     read: (options) => {
       if (typeof state !== "number" && state.ailing && performance.now() - state.since > reinitMillis) {
         stop(state)
-        state = start(library)
+        state = start(library, state.called)
       }
       return typeof state === "number" ? failed("nvmlInit", state) : readAll(state, options)
     },
   }
 }
 
-const start = (library: Library): State | number => {
+const start = (library: Library, called: State["called"] = new Map()): State | number => {
   const code = Calls.init(library)
   if (code !== rc.ok && code !== rc.noGpus) return code
-  return { library, events: Calls.eventSet(library), gpus: new Map(), since: performance.now(), ailing: false }
+  return { library, events: Calls.eventSet(library), gpus: new Map(), called, since: performance.now(), ailing: false }
 }
 
 const stop = ({ events, library }: State): void => {
@@ -90,6 +92,8 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   const count = Calls.count(state.library)
   if (count.rc === rc.noGpus) return { devices: [], xids: [] }
   if (count.value === undefined) return failed("nvmlDeviceGetCount", count.rc)
+  // Places move when their number changes.
+  if (state.called.size !== count.value) state.called.clear()
   for (const index of state.gpus.keys()) if (index >= count.value) state.gpus.delete(index)
 
   const listed: Array<Listed> = []
@@ -105,12 +109,17 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
 }
 
 /** What one GPU is listed as: itself, or its instances; or the code with which it may not be opened. */
-const readGpu = (state: State, index: number, options: { readonly processes: boolean }): ReadonlyArray<Listed> | number => {
+const readGpu = (
+  state: State,
+  index: number,
+  options: { readonly processes: boolean },
+): ReadonlyArray<Listed> | number => {
   const gpu = state.gpus.get(index) ?? openGpu(state, index)
   if (typeof gpu === "number") {
     if (gpu === rc.noPermission || gpu === rc.blocked) return gpu
     state.ailing = true
-    return [{ device: broken(`nvml-${index}`, `GPU ${index}`, gpu), gpu: undefined, instance: undefined }]
+    const { name, uuid } = state.called.get(index) ?? { name: `GPU ${index}`, uuid: `nvml-${index}` }
+    return [{ device: broken(uuid, name, gpu), gpu: undefined, instance: undefined }]
   }
   const { library } = state
   const instances = Calls.instances(library, gpu.handle)
@@ -140,6 +149,7 @@ const openGpu = (state: State, index: number): Gpu | number => {
     library.nvmlDeviceRegisterEvents?.(handle.value, Struct.eventXid, events) === rc.ok
   const gpu = { handle: handle.value, uuid: uuid.value, name, watched }
   gpus.set(index, gpu)
+  state.called.set(index, gpu)
   return gpu
 }
 

@@ -16,7 +16,7 @@ const looks = 10
  *
  * @internal
  */
-export const make = Effect.fnUntraced(function*(millis: number) {
+export const make = Effect.fnUntraced(function* (millis: number) {
   const clock = yield* Clock.Clock
   const underWay = new Bag<Run>()
   const beat = (run: Run, now: number): void => {

@@ -15,7 +15,7 @@ import { GpuProbeError, Timeout } from "../../services/GpuProbe.ts"
  */
 export const shared = Effect.fnUntraced(function* <A>(
   source: string,
-  deadline: Duration.Duration,
+  deadline: Duration.Duration | (() => Duration.Duration),
   read: Effect.Effect<A, GpuProbeError>,
 ): Effect.fn.Return<Effect.Effect<A, GpuProbeError>, never, Scope.Scope> {
   const scope = yield* Effect.scope
@@ -31,9 +31,10 @@ export const shared = Effect.fnUntraced(function* <A>(
     })
     return Effect.andThen(Effect.forkIn(run, scope, { startImmediately: true }), Deferred.await(mine))
   })
-  return Effect.timeoutOrElse(join, {
-    duration: deadline,
-    orElse: () => Effect.fail(new GpuProbeError({ source, reason: timeout(deadline) })),
+  return Effect.suspend(() => {
+    const duration = typeof deadline === "function" ? deadline() : deadline
+    const orElse = () => Effect.fail(new GpuProbeError({ source, reason: timeout(duration) }))
+    return Effect.timeoutOrElse(join, { duration, orElse })
   })
 })
 

@@ -73,4 +73,5 @@ export const memory = (
 export const lesser = (
   a: Option.Option<ByteSize.ByteSize>,
   b: Option.Option<ByteSize.ByteSize>,
-): Option.Option<ByteSize.ByteSize> => Option.isSome(a) && Option.isSome(b) ? Option.some(ByteSize.min(a.value, b.value)) : Option.none()
+): Option.Option<ByteSize.ByteSize> =>
+  Option.isSome(a) && Option.isSome(b) ? Option.some(ByteSize.min(a.value, b.value)) : Option.none()

@@ -22,7 +22,11 @@ interface Hierarchy {
 }
 
 const v2: Hierarchy = { limit: "memory.max", usage: "memory.current", inactive: "inactive_file" }
-const v1: Hierarchy = { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", inactive: "total_inactive_file" }
+const v1: Hierarchy = {
+  limit: "memory.limit_in_bytes",
+  usage: "memory.usage_in_bytes",
+  inactive: "total_inactive_file",
+}
 
 /** The `key value` and `key: value kB` lines of the kernel's files, in bytes. */
 const field = (text: string, key: string): number | undefined => {

@@ -31,7 +31,7 @@ const causes = {
   ConnectTimeout: "connect-timeout",
   Reset: "reset",
   Protocol: "protocol",
-  Timeout: "first-byte-timeout"
+  Timeout: "first-byte-timeout",
 } as const
 
 /** @category constructors @since 0.1.0 */
@@ -41,6 +41,5 @@ export const outcomeOfFailure = (error: TransportError, hadBytes: boolean): Outc
     ? "gap-timeout"
     : error.reason === "Reset" && hadBytes
     ? "reset-midway"
-    : causes[error.reason]
+    : causes[error.reason],
 })
-

@@ -31,12 +31,12 @@ const marks: Readonly<Record<Exclude<StreamEnd, "none">, Marks>> = {
   "done-marker": { whole: (line) => line === "data: [DONE]", error: [`data: {"error"`] },
   "message-stop": {
     whole: (line) => line.includes(`"type":"message_stop"`),
-    error: [`data: {"type":"error"`]
+    error: [`data: {"type":"error"`],
   },
   "response-completed": {
     whole: (line) => line.includes(`"type":"response.completed"`) || line.includes(`"type":"response.incomplete"`),
-    error: [`data: {"type":"error"`, `data: {"error"`]
-  }
+    error: [`data: {"type":"error"`, `data: {"error"`],
+  },
 }
 
 const newline = 10

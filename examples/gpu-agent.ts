@@ -1,0 +1,32 @@
+/**
+ * Runs beside an Ollama on another machine, and shows its GPUs to the router: `LLAMERO_AGENT_TOKEN=… node examples/gpu-agent.ts`.
+ * `HttpGpuProbe.layer({ url, token })` reads it. `LLAMERO_AGENT_HOST` and `LLAMERO_AGENT_PORT` say where it listens; 0.0.0.0:11436 unless told.
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { createServer } from "node:http"
+import * as GpuAgentRoutes from "../src/layers/GpuAgentRoutes.ts"
+import { localProbe } from "./support/gpus.ts"
+import { runMain } from "./support/main.ts"
+
+const settings = Config.all({
+  token: Config.Redacted("LLAMERO_AGENT_TOKEN").pipe(Config.withDefault(Redacted.make(""))),
+  host: Config.String("LLAMERO_AGENT_HOST").pipe(Config.withDefault("0.0.0.0")),
+  port: Config.Int("LLAMERO_AGENT_PORT").pipe(Config.withDefault(11436)),
+})
+
+const main = Effect.gen(function* () {
+  const { host, port, token } = yield* settings
+  if (Redacted.value(token) === "") {
+    return yield* Effect.fail({ message: "set LLAMERO_AGENT_TOKEN; nothing is shown without one" })
+  }
+  const agent = HttpRouter.serve(GpuAgentRoutes.layer({ token }), { disableLogger: true }).pipe(
+    HttpServer.withLogAddress,
+    Layer.provide(localProbe),
+    Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
+  )
+  return yield* Layer.launch(agent)
+}).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv()))
+
+runMain(main, (error) => error.message)

@@ -1,0 +1,94 @@
+/** The examples about GPU memory, run as programs on both runtimes. */
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, Effect, Layer, Option, Redacted } from "effect"
+import { FetchHttpClient } from "effect/http"
+import process from "node:process"
+import { afterAll } from "vitest"
+import * as HttpGpuProbe from "../../src/layers/HttpGpuProbe.ts"
+import { GpuProbe } from "../../src/services/GpuProbe.ts"
+import * as FakeNvml from "../support/fakeNvml.ts"
+import { prints, run, runtimes, start } from "../support/processes.ts"
+
+const fake = FakeNvml.build()
+if (fake === undefined) console.log(`the examples show only what this machine has: ${FakeNvml.absent}`)
+else afterAll(() => FakeNvml.remove(fake))
+
+const scripted = (state: FakeNvml.State): Record<string, string> =>
+  fake === undefined ? {} : { LLAMERO_NVML_LIBRARY: fake.library, FAKE_NVML_STATE: FakeNvml.script(fake, state).path }
+
+const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
+
+for (const runtime of ["node", "deno"] as const) {
+  describe(`on ${runtime}`, () => {
+    it.live("04-vram shows the system's memory where nothing else can be read, and why", () =>
+      Effect.gen(function* () {
+        const command = [...runtimes[runtime], "examples/04-vram.ts"]
+        const { printed, status } = yield* run(command, {
+          LLAMERO_NVML_LIBRARY: "/nowhere/libnvidia-ml.so.1",
+          PATH: "",
+        })
+        assert.strictEqual(status, 0, printed)
+        assert.match(printed, /System memory +system +█*░+ +[\d.]+ GiB +[\d.]+ GiB/)
+        assert.include(printed, "read by system-memory")
+        assert.include(printed, "not by nvml: LibraryMissing: /nowhere/libnvidia-ml.so.1")
+        assert.include(printed, "not by nvidia-smi: LibraryMissing")
+      }))
+
+    it.live.skipIf(fake === undefined)("04-vram shows the cards that NVML shows", () =>
+      Effect.gen(function* () {
+        const state = FakeNvml.cards(2, { "1.free": 0, "event.0": "1 79 -1" })
+        const { printed, status } = yield* run([...runtimes[runtime], "examples/04-vram.ts"], scripted(state))
+        assert.strictEqual(status, 0, printed)
+        assert.match(printed, /Fake-0 +gpu +█{5}░{25} +20 GiB +24 GiB +37 % +61 °C +123 W +healthy/)
+        assert.match(printed, /Fake-1 +gpu +█{30} +0 .*Xid 79/)
+        assert.include(printed, "read by nvml")
+      }))
+
+    it.live.skipIf(fake === undefined)(
+      "04-vram --watch goes on, and stops when it is told to",
+      () =>
+        Effect.scoped(Effect.gen(function* () {
+          const running = yield* start(
+            [...runtimes[runtime], "examples/04-vram.ts", "--watch"],
+            scripted(FakeNvml.cards(1)),
+          )
+          yield* prints(running, /read by nvml[^]*read by nvml/)
+          // Not `child.kill`: Deno then reports the signal, however the child ended.
+          process.kill(running.child.pid!, "SIGTERM")
+          assert.strictEqual(yield* running.ended, 0)
+        })),
+    )
+
+    it.live("gpu-agent refuses to start without a token", () =>
+      Effect.gen(function* () {
+        const { printed, status } = yield* run([...runtimes[runtime], "examples/gpu-agent.ts"], {})
+        assert.strictEqual(status, 1)
+        assert.include(printed, "LLAMERO_AGENT_TOKEN")
+      }))
+
+    it.live.skipIf(fake === undefined)(
+      "gpu-agent shows this machine's cards to who has the token",
+      () =>
+        Effect.scoped(Effect.gen(function* () {
+          const env = { LLAMERO_AGENT_TOKEN: "s3cret", LLAMERO_AGENT_HOST: "127.0.0.1", LLAMERO_AGENT_PORT: "0" }
+          const running = yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {
+            ...env,
+            ...scripted(FakeNvml.cards(2)),
+          })
+          const [, url = ""] = yield* prints(running, /(http:\/\/\S+:\d+)/)
+          const remote = (token: string) =>
+            HttpGpuProbe.layer({ url, token: Redacted.make(token) }).pipe(Layer.provide(FetchHttpClient.layer))
+          const { devices, source } = yield* Effect.provide(read, remote("s3cret"))
+          assert.match(source, /^agent 127\.0\.0\.1:\d+, nvml$/)
+          assert.deepStrictEqual(
+            devices.map(({ free }) => free),
+            [ByteSize.gibibytes(20), ByteSize.gibibytes(20)].map(Option.some),
+          )
+          assert.strictEqual(
+            (yield* Effect.flip(Effect.provide(read, remote("guess")))).reason._tag,
+            "PermissionDenied",
+          )
+        })),
+    )
+  })
+}
