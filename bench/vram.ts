@@ -6,7 +6,18 @@ import { direct, type Figures, throughLlamero } from "../test/simulation/vramTra
 const seeds = Array.from({ length: Number(process.argv[2] ?? 8) }, (_, index) => `vram-${index + 1}`)
 const percent = (part: number): string => `${(100 * part).toFixed(1)} %`
 const row = (seed: string, how: string, { cold, failed, loads, overcommits, requests, spills, use }: Figures): string =>
-  [seed.padEnd(8), how.padEnd(8), requests, cold, percent(cold / requests), loads, spills, overcommits, failed, percent(use)]
+  [
+    seed.padEnd(8),
+    how.padEnd(8),
+    requests,
+    cold,
+    percent(cold / requests),
+    loads,
+    spills,
+    overcommits,
+    failed,
+    percent(use),
+  ]
     .map((cell) => String(cell).padStart(8)).join(" ")
 
 await Effect.runPromise(Effect.gen(function* () {
@@ -20,5 +31,9 @@ await Effect.runPromise(Effect.gen(function* () {
   }
   const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length
   const of = (ratio: number) => ratio.toFixed(2)
-  console.log(`cold starts through llamero / directly: mean ${of(mean)}, from ${of(Math.min(...ratios))} to ${of(Math.max(...ratios))}`)
+  console.log(
+    `cold starts through llamero / directly: mean ${of(mean)}, from ${of(Math.min(...ratios))} to ${
+      of(Math.max(...ratios))
+    }`,
+  )
 }))

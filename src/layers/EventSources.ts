@@ -16,7 +16,7 @@ import { RouterEvents } from "../services/RouterEvents.ts"
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never, never, BackendHealth | Breaker | Residency | RouterEvents> = Layer.effectDiscard(
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { publish } = yield* RouterEvents
     const clock = yield* Clock.Clock
     const residency = yield* Residency
@@ -27,8 +27,8 @@ export const layer: Layer.Layer<never, never, BackendHealth | Breaker | Residenc
       residency.onChange((load) => {
         if (load !== undefined) publish({ _tag: "LoadEnded", at: now(), load })
       }),
-      residency.onSpill((spill) => publish({ _tag: "ModelSpilled", at: now(), spill }))
+      residency.onSpill((spill) => publish({ _tag: "ModelSpilled", at: now(), spill })),
     ]
     yield* Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
-  })
+  }),
 )

@@ -127,14 +127,14 @@ class HeldLease implements Lease {
   }
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const fleet = yield* Fleet
   const sources: Sources = {
     health: yield* BackendHealth,
     breaker: yield* Breaker,
     residency: yield* Residency,
     catalog: yield* ModelCatalog,
-    clock: yield* Clock.Clock
+    clock: yield* Clock.Clock,
   }
   const { breaker, catalog, clock, health, residency } = sources
   const known = new Map<string, Slots>()
@@ -167,11 +167,13 @@ const make = Effect.gen(function*() {
     const users = new Map<string, number>()
     for (const { backend } of all) for (const uuid of backend.devices) users.set(uuid, (users.get(uuid) ?? 0) + 1)
     for (const slots of all) {
-      slots.devices = slots.backend.devices.filter((uuid) => users.get(uuid)! > 1 && !uuid.startsWith("system")).map((uuid) => {
-        const counted = devices.get(uuid) ?? new DeviceStreams()
-        devices.set(uuid, counted)
-        return counted
-      })
+      slots.devices = slots.backend.devices.filter((uuid) => users.get(uuid)! > 1 && !uuid.startsWith("system")).map(
+        (uuid) => {
+          const counted = devices.get(uuid) ?? new DeviceStreams()
+          devices.set(uuid, counted)
+          return counted
+        },
+      )
     }
   }
 
@@ -194,7 +196,7 @@ const make = Effect.gen(function*() {
       }
       return found
     },
-    find: (id) => current().find((slots) => slots.backend.id === id)
+    find: (id) => current().find((slots) => slots.backend.id === id),
   }
 
   const listeners = new Set<() => void>()
@@ -310,19 +312,21 @@ const make = Effect.gen(function*() {
     onFree: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
-    }
+    },
   })
 })
 
 const unavailable = (message: string, retryMillis: number | undefined): Refusal =>
   refuse("NoBackend", message, {
-    retryAfter: retryMillis === undefined ? 5 : Math.max(1, Math.ceil(retryMillis / 1000))
+    retryAfter: retryMillis === undefined ? 5 : Math.max(1, Math.ceil(retryMillis / 1000)),
   })
 
 const noContext = ({ model, numCtx }: Demand): Refusal =>
   refuse(
     "BadRequest",
-    `num_ctx ${numCtx ?? "automatic"} is not available for ${model.key} now: every backend holds it with another context; leave num_ctx out or ask for less`,
+    `num_ctx ${
+      numCtx ?? "automatic"
+    } is not available for ${model.key} now: every backend holds it with another context; leave num_ctx out or ask for less`,
   )
 
 /** Ollama's own words about a load that failed are what its user needs; why a backend could not be reached is not the client's business. */

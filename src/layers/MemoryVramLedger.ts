@@ -79,7 +79,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const uuids = backend.devices.length > 0 ? backend.devices : label === undefined ? [] : [`memory of ${backend.id}`]
     return uuids.map((uuid) => {
       const book = bookOf(uuid)
-      const declared = label === undefined ? undefined : Option.getOrUndefined(ByteSize.fromInput(label as ByteSize.Input))
+      const declared = label === undefined
+        ? undefined
+        : Option.getOrUndefined(ByteSize.fromInput(label as ByteSize.Input))
       if (declared !== undefined) book.declared ??= ByteSize.toNumberUnsafe(declared)
       return book
     })
@@ -92,10 +94,17 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   const context = (backend: Backend, model: Model): number | undefined =>
     contexts.get(`${backend.id} ${model.key}`) ??
-      automaticContext(backend, devicesOf(backend), footprints.geometry(model, backend)?.contextTrained ?? model.contextTrained)
+      automaticContext(
+        backend,
+        devicesOf(backend),
+        footprints.geometry(model, backend)?.contextTrained ?? model.contextTrained,
+      )
 
   const charge = (backend: Backend, model: Model, numCtx: number | undefined, devices: number): number | undefined => {
-    const tokens = sane(numCtx ?? context(backend, model), footprints.geometry(model, backend)?.contextTrained ?? model.contextTrained)
+    const tokens = sane(
+      numCtx ?? context(backend, model),
+      footprints.geometry(model, backend)?.contextTrained ?? model.contextTrained,
+    )
     const split = backend.labels["device"] === "cpu" ? {} : { devices }
     const known = tokens === undefined
       ? undefined
@@ -105,7 +114,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   const fits = (backend: Backend, model: Model, numCtx: number | undefined): Fit => {
     const devices = devicesOf(backend)
-    return fit(devices, (count) => charge(backend, model, numCtx, count) ?? Math.max(...devices.map((d) => d.limit ?? 0)))
+    return fit(
+      devices,
+      (count) => charge(backend, model, numCtx, count) ?? Math.max(...devices.map((d) => d.limit ?? 0)),
+    )
   }
 
   const allocate = (backend: string, model: string, numCtx: number | undefined, fitting: Fit & { _tag: "Fits" }) => {
@@ -262,7 +274,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       if (backend === undefined || observed.sizeVram === 0) return
       const tokens = sane(observed.contextLength, undefined)
       if (observed.automatic && tokens !== undefined) contexts.set(`${backend.id} ${allocation.model}`, tokens)
-      if (model === undefined || tokens === undefined) return allocation.resize(Math.max(allocation.bytes, observed.sizeVram))
+      if (model === undefined || tokens === undefined) {
+        return allocation.resize(Math.max(allocation.bytes, observed.sizeVram))
+      }
       const shape = shapeOn(backend, {
         context: tokens,
         ...(backend.labels["device"] === "cpu" ? {} : { devices: allocation.parts.length }),
@@ -274,7 +288,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     devices: () =>
       Array.from(books.values(), (book): DeviceStatus => ({
         device: book.uuid,
-        backends: fleet.members().filter(({ backend }) => devicesOf(backend).includes(book)).map(({ backend }) => backend.id),
+        backends: fleet.members().filter(({ backend }) => devicesOf(backend).includes(book)).map(({ backend }) =>
+          backend.id
+        ),
         declared: book.declared,
         total: book.total,
         free: book.free,

@@ -40,7 +40,7 @@ export interface Options<R = never> {
 const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
 
 const make = <R>(options: Options<R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const admission = yield* Admission
     const catalog = yield* ModelCatalog
     const clock = yield* Clock.Clock
@@ -65,7 +65,7 @@ const make = <R>(options: Options<R>) =>
         if (Effect.isEffect(verdict)) {
           return Effect.flatMap(
             Effect.provideContext(verdict, context),
-            (later) => pass(run, later) ?? guarded(run, i + 1) ?? Effect.void
+            (later) => pass(run, later) ?? guarded(run, i + 1) ?? Effect.void,
           )
         }
         const refused = pass(run, verdict)
@@ -90,13 +90,15 @@ const make = <R>(options: Options<R>) =>
         excluded: [],
         tier: undefined,
         keepsNothing: keepsNothing(run.request),
-        loads: !unloads(run.request)
+        loads: !unloads(run.request),
       }
     }
 
     const attempt = (run: Run, call: Call, demand: Demand, reply: ReplySink): Effect.Effect<Settled, Refusal> => {
       const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
-      const asked = demand.loads && !demand.model.remote && !clients.passThrough ? run.request.envelope.numCtx : undefined
+      const asked = demand.loads && !demand.model.remote && !clients.passThrough
+        ? run.request.envelope.numCtx
+        : undefined
       const commit = (): Commit => {
         const placed = asked === undefined ? demand : tiered(demand, asked, residency, clients)
         if ("_tag" in placed) return placed
@@ -114,7 +116,7 @@ const make = <R>(options: Options<R>) =>
             run.backend = lease.backend.id
             run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
             return relay.run(lease, passedOn(run, call, lease, reply), expect, reply)
-          }
+          },
         ),
         (ended) => {
           run.outcome = ended.outcome
@@ -124,10 +126,10 @@ const make = <R>(options: Options<R>) =>
             at: clock.currentTimeMillisUnsafe(),
             id: demand.id,
             backend: run.backend!,
-            cause: ended.outcome.cause
+            cause: ended.outcome.cause,
           })
           return again(run, call, demand, reply, ended)
-        }
+        },
       )
     }
 
@@ -156,7 +158,7 @@ const make = <R>(options: Options<R>) =>
       call: Call,
       demand: Demand,
       reply: ReplySink,
-      ended: Attempt & { readonly _tag: "Retry" }
+      ended: Attempt & { readonly _tag: "Retry" },
     ): Effect.Effect<Settled, Refusal> => {
       const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, run.backend!] }
       const failed = { demand, backend: run.backend!, outcome: ended.outcome, attempts: run.attempts }
@@ -184,12 +186,14 @@ const make = <R>(options: Options<R>) =>
 
     const placed = (run: Run): Effect.Effect<Settled, Refusal> => {
       const name = run.request.envelope.model
-      if (name === "" && run.request.endpoint.kind === "chat") return Effect.fail(refuse("BadRequest", "model is required"))
+      if (name === "" && run.request.endpoint.kind === "chat") {
+        return Effect.fail(refuse("BadRequest", "model is required"))
+      }
       const model = catalog.peek(name)
       if (model !== undefined) return led(run, model)
       return Effect.flatMap(
         Effect.mapError(catalog.find(name), (error) => notFound(error, name)),
-        (found) => led(run, found)
+        (found) => led(run, found),
       )
     }
 
@@ -203,7 +207,7 @@ const make = <R>(options: Options<R>) =>
         undefined,
         demandOf(run, model),
         run.reply,
-        (demand, reply) => attempt(run, call, demand, reply)
+        (demand, reply) => attempt(run, call, demand, reply),
       )
     }
 
@@ -227,7 +231,7 @@ const make = <R>(options: Options<R>) =>
         bytesIn: run.request.body.length,
         bytesOut: run.reply.bytes,
         rewrote: run.rewrote,
-        cold: run.cold
+        cold: run.cold,
       })
     }
 
@@ -249,9 +253,9 @@ const make = <R>(options: Options<R>) =>
           return Effect.onExit(
             // Suspended once more, so that a plugin that throws is caught as one that dies.
             Effect.catchCause(Effect.suspend(() => draining ? closing : routed(run)), (cause) => recovered(run, cause)),
-            (exit) => Effect.sync(() => settle(run, exit))
+            (exit) => Effect.sync(() => settle(run, exit)),
           )
-        })
+        }),
     })
 
     function recovered(run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> {
@@ -261,7 +265,7 @@ const make = <R>(options: Options<R>) =>
       // Our own fault: the operator gets the cause, the client gets none of it.
       return Effect.andThen(
         Effect.logError(`request ${run.request.id} failed`, cause),
-        Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router")))
+        Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router"))),
       )
     }
   })

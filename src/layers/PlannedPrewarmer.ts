@@ -67,7 +67,9 @@ const make = <R>(options: Options<R>) =>
       if (residency.list(backend.id).some(({ state }) => state === "loading")) return "another load is under way"
       const needs = ledger.needs(backend, model)
       const room = ledger.room(backend)
-      return target.evicts === true || needs === undefined || room === undefined || needs <= room ? "" : "no free memory"
+      return target.evicts === true || needs === undefined || room === undefined || needs <= room
+        ? ""
+        : "no free memory"
     }
 
     const warm = (plan: string, model: Model, target: PrewarmTarget, backend: Backend): PrewarmStatus => {
@@ -118,13 +120,18 @@ const make = <R>(options: Options<R>) =>
     const settle = (wanted: ReadonlyMap<string, Given>): void => {
       for (const [id, one] of wanted) {
         if (given.has(id)) continue
-        given.set(id, { ...one, pin: one.target.pinned === true ? residency.pin(one.backend.id, one.model) : undefined })
+        given.set(id, {
+          ...one,
+          pin: one.target.pinned === true ? residency.pin(one.backend.id, one.model) : undefined,
+        })
       }
       for (const [id, one] of given) {
         if (wanted.has(id)) continue
         one.pin?.release()
         given.delete(id)
-        const elsewhere = Array.from(given.values()).some((other) => other.model === one.model && other.backend.id === one.backend.id)
+        const elsewhere = Array.from(given.values()).some((other) =>
+          other.model === one.model && other.backend.id === one.backend.id
+        )
         if (one.target.released === true && !elsewhere) residency.unload(one.backend, one.model)
       }
     }

@@ -159,7 +159,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
         loads.finish(load, loads.error(load.model.key, "no free memory", now()))
         run(Effect.sync(() => listeners.notify(undefined)))
       },
-      fail: (load, description) => ended(made, load, now() - load.since, loads.error(load.model.key, description, now(), 500)),
+      fail: (load, description) =>
+        ended(made, load, now() - load.since, loads.error(load.model.key, description, now(), 500)),
     })
     const made: Held = { models, loads, read: false }
     held = made
@@ -186,7 +187,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     if (!held.read) return true
     const entry = held.models.find(model)
     if (entry === undefined) return false
-    if (!entry.draining && held.models.idle(entry)) drain(held, entry)
+    if (!entry.draining && held.models.idle(entry) && !pinned(held.models.backend, entry.key)) drain(held, entry)
     return true
   }
 
@@ -239,6 +240,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const leave = Effect.fnUntraced(function* (held: Held, entry: Entry) {
     yield* Effect.yieldNow
     if (!entry.draining || !held.models.idle(entry)) return
+    // Pinned while its last requests were on their way out: it stays.
+    if (pinned(held.models.backend, entry.key)) return undrain(held, entry)
     const { backend } = held.loads
     const model = catalog.peek(entry.key)
     const embedder = model !== undefined && isEmbedder(model)
@@ -491,7 +494,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       const shown = entry?.tier === undefined ? entry?.row?.context_length : undefined
       const member = fleet.members().find((each) => each.backend.id === backend)
       // What others have loaded may have any context: what the backend chose before is a better guess of what it would choose.
-      return (entry?.ours === true ? shown : undefined) ?? held?.models.contexts.get(entry?.key ?? model.key) ?? shown ??
+      return (entry?.ours === true ? shown : undefined) ?? held?.models.contexts.get(entry?.key ?? model.key) ??
+        shown ??
         (member === undefined ? undefined : ledger.context(member.backend, model))
     },
     keepAlive: (backend) => {

@@ -101,7 +101,7 @@ type Lacks<S> = {
  * @since 0.1.0
  */
 export const layer = <const S extends Swaps = Record<never, never>>(
-  swaps?: S
+  swaps?: S,
 ): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>> => {
   const put: Swaps = swaps ?? {}
   const stack = Observers.layer(put.observers ?? []).pipe(
@@ -134,7 +134,7 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     // Holds back from what keeps failing; its transitions are kept in this process.
     Layer.provideMerge(put.breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))),
     // One record for each decision; at the bottom, since anyone may write one.
-    Layer.provideMerge(put.events ?? RingRouterEvents.layer())
+    Layer.provideMerge(put.events ?? RingRouterEvents.layer()),
   )
   // Each line above is typed; only that a swap's own errors and needs are what `S` says is beyond the compiler.
   return stack as Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>>

@@ -36,7 +36,12 @@ export const make = (options: Options): Plan => {
   const from = Cron.parseUnsafe(options.from, zone)
   const until = Cron.parseUnsafe(options.until, zone)
   const before = Duration.toMillis(Duration.fromInputUnsafe(options.before ?? "5 minutes"))
-  const targets = options.models.map((model) => ({ model, pinned: true, released: true, evicts: options.evicts ?? false }))
+  const targets = options.models.map((model) => ({
+    model,
+    pinned: true,
+    released: true,
+    evicts: options.evicts ?? false,
+  }))
   // `prev` looks strictly before: a second later, what is due now has begun.
   const last = (cron: Cron.Cron, at: number): number => Cron.prev(cron, at + 1000).getTime()
   /** Each window ends with the first `until` after its `from`, so one that has not begun yet may already be loaded for. */

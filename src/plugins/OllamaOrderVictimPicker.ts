@@ -18,7 +18,11 @@ export const make = (): VictimPicker => ({
     const order = victims.map((victim, index) => ({ victim, index })).toSorted((a, b) => {
       const keep = (a.victim.keepAliveMillis ?? 0) - (b.victim.keepAliveMillis ?? 0)
       // NaN when both are for ever.
-      return keep < 0 || keep > 0 ? keep : (a.victim.blob ?? a.victim.model) < (b.victim.blob ?? b.victim.model) ? -1 : 1
+      return keep < 0 || keep > 0
+        ? keep
+        : (a.victim.blob ?? a.victim.model) < (b.victim.blob ?? b.victim.model)
+        ? -1
+        : 1
     })
     const taken: Array<number> = []
     let bytes = 0

@@ -15,21 +15,27 @@ const name = Model.llama31.name
 const server = (id: string) => Effect.map(SimulatedFleet.SimulatedFleet, ({ get }) => get(url(id)))
 
 const finish = <A, E, R>(effect: Effect.Effect<A, E, R>, millis = 20_000) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
     yield* elapse(millis)
     return yield* Fiber.join(fiber)
   })
 
 const generate = (more: object, options: object = {}, reply = new RecordingReply()) =>
-  ask("/api/generate", { model: name, prompt: "hi", stream: false, ...more, options: { num_predict: 2, ...options } }, reply)
+  ask(
+    "/api/generate",
+    { model: name, prompt: "hi", stream: false, ...more, options: { num_predict: 2, ...options } },
+    reply,
+  )
 
 const contexts = [1024, 2048, 512, 4096]
-const swaps = (clientOptions: PipelineRouter.Options["clientOptions"]) => ({ router: PipelineRouter.layer({ clientOptions }) })
+const swaps = (clientOptions: PipelineRouter.Options["clientOptions"]) => ({
+  router: PipelineRouter.layer({ clientOptions }),
+})
 
 describe("num_ctx", () => {
   it.effect("clients that alternate cost one reload each directly", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let i = 0; i < 20; i++) {
         yield* direct(name, 2, {}, { num_ctx: contexts[i % 4]! })
         yield* elapse("20 seconds")
@@ -40,7 +46,7 @@ describe("num_ctx", () => {
 
   for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
     it.effect(`and none through llamero, memory ${kind}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* elapse("2 seconds")
         for (let i = 0; i < 20; i++) {
           const { reply, settled } = yield* finish(generate({}, { num_ctx: contexts[i % 4]! }))
@@ -57,7 +63,7 @@ describe("num_ctx", () => {
   }
 
   it.effect("more than the automatic context is refused where there is no tier for it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { settled } = yield* finish(generate({}, { num_ctx: 16_384 }))
       assert.strictEqual(settled.status, 400)
@@ -66,7 +72,7 @@ describe("num_ctx", () => {
     }).pipe(Effect.provide(overManaged({ a: a100 }))))
 
   it.effect("where the automatic context is not known before the load, the load tells", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { settled } = yield* finish(generate({}, { num_ctx: 16_384 }))
       assert.strictEqual(settled.status, 400)
@@ -74,7 +80,7 @@ describe("num_ctx", () => {
     }).pipe(Effect.provide(over({ a: a100 }))))
 
   it.effect("or goes to a tier on another backend, where /v1 does not follow", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       yield* finish(generate({}))
       const { reply, settled } = yield* finish(generate({}, { num_ctx: 12_000 }))
@@ -94,7 +100,7 @@ describe("num_ctx", () => {
     }).pipe(Effect.provide(overManaged({ a: a100, b: a100 }, swaps({ contextTiers: [32_768, 16_384] })))))
 
   it.effect("as the client sent it where the deployer wants that", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       for (let i = 0; i < 3; i++) yield* finish(generate({}, { num_ctx: contexts[i]! }))
       assert.deepInclude((yield* server("a")).counts, { reloads: 3 })
@@ -103,7 +109,7 @@ describe("num_ctx", () => {
 
 describe("keep_alive", () => {
   it.effect("0 cannot evict what others use, in a request or alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       yield* finish(generate({}))
       const { reply } = yield* finish(generate({ keep_alive: 0 }))
@@ -113,7 +119,7 @@ describe("keep_alive", () => {
     }).pipe(Effect.provide(over({ a: a100 }))))
 
   it.effect("0 evicts what nobody else uses", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { reply } = yield* finish(generate({ keep_alive: 0 }))
       assert.deepStrictEqual(reply.annotations, [])
@@ -121,7 +127,7 @@ describe("keep_alive", () => {
     }).pipe(Effect.provide(over({ a: a100 }))))
 
   it.effect("is the router's where memory is managed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { reply } = yield* finish(generate({ keep_alive: "1m" }))
       assert.include(reply.annotations.join(), "keep_alive")
@@ -134,7 +140,7 @@ describe("keep_alive", () => {
 describe("a client that leaves 50 ms into a cold load", () => {
   for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
     it.effect(`does not end it, memory ${kind}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* elapse("2 seconds")
         const first = yield* Effect.forkChild(generate({}), { startImmediately: true })
         yield* elapse("50 millis", "10 millis")

@@ -20,7 +20,7 @@ const gib = 1024 ** 3
 const inputs = [
   { url: "http://a", id: "a", devices: ["g0", "g1"] },
   { url: "http://b", id: "b", devices: ["g1"] },
-  { url: "http://c", id: "c", labels: { memory: "12 GiB" } }
+  { url: "http://c", id: "c", labels: { memory: "12 GiB" } },
 ]
 const [a, b, c] = [backend(inputs[0]!), backend(inputs[1]!), backend(inputs[2]!)]
 const one = (name: string) => model({ name, owners: ["a", "b", "c"] })
@@ -32,8 +32,8 @@ const stack = (sizes: Readonly<Record<string, number>>) =>
     Layer.provideMerge(Layer.mergeAll(
       MockGpuProbe.layer(both),
       Footprints.table(Object.fromEntries(Object.entries(sizes).map(([name, size]) => [`${name}:latest`, size * gib]))),
-      Layer.orDie(StaticFleet.layer(inputs))
-    ))
+      Layer.orDie(StaticFleet.layer(inputs)),
+    )),
   )
 
 VramLedgerContract.suite(
@@ -41,8 +41,10 @@ VramLedgerContract.suite(
   MemoryVramLedger.layer().pipe(Layer.provide(Layer.mergeAll(
     MockGpuProbe.layer([device("ga", 24, 24), device("gb", 24, 24)]),
     Footprints.table({ "m:latest": gib, "n:latest": gib }),
-    Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a", devices: ["ga"] }, { url: "http://b", id: "b", devices: ["gb"] }]))
-  )))
+    Layer.orDie(
+      StaticFleet.layer([{ url: "http://a", id: "a", devices: ["ga"] }, { url: "http://b", id: "b", devices: ["gb"] }]),
+    ),
+  ))),
 )
 
 const isRoom = (made: Allocation | NoRoom): made is Allocation => !("_tag" in made)
@@ -55,7 +57,7 @@ const loaded = (made: Allocation | NoRoom): Allocation => {
 
 describe("MemoryVramLedger", () => {
   it.effect("takes the tightest device that suffices, several only where no single one would do, or what is declared", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ledger = yield* VramLedger
       assert.deepStrictEqual(loaded(ledger.reserve(a, one("m"))).shares(), [{ device: "g1", bytes: 6 * gib }])
       assert.deepStrictEqual(loaded(ledger.reserve(a, one("p"))).shares(), [{ device: "g0", bytes: 13 * gib }])
@@ -73,7 +75,7 @@ describe("MemoryVramLedger", () => {
     }).pipe(Effect.provide(stack({ m: 6, p: 13, q: 30 }))))
 
   it.effect("what others take stops new loads and is visible, a failed reading raises nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
       const status = () => ledger.devices().find(({ device }) => device === "g1")!
@@ -94,7 +96,7 @@ describe("MemoryVramLedger", () => {
     }).pipe(Effect.provide(stack({ m: 6, n: 2 }))))
 
   it.effect("memory on its way back is held until it is there, or for 5 seconds", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
       const held = () => ledger.devices().find(({ device }) => device === "g1")!.held
@@ -116,12 +118,17 @@ describe("MemoryVramLedger", () => {
 
 const { a100, Model } = SimulatedFleet
 const large = (name: string) => Model.model({ name, size: 20 * gib, blocks: 32, overhead: 0, tokenizer: "chars4" })
-const server: SimulatedFleet.ServerOptions = { ...a100, gpus: ["40 GiB"], models: [large("x"), large("y")], decodeRate: 10 }
+const server: SimulatedFleet.ServerOptions = {
+  ...a100,
+  gpus: ["40 GiB"],
+  models: [large("x"), large("y")],
+  decodeRate: 10,
+}
 const simulated = Effect.map(SimulatedFleet.SimulatedFleet, ({ get }) => get(url("a")))
 
 describe("residency over it", () => {
   it.effect("a busy model is drained for one that waits, and unloaded only when its last answer is out", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       const long = { model: "x", prompt: "hi", stream: false, options: { num_predict: 300 } }
       const first = yield* Effect.forkChild(ask("/api/generate", { ...long, options: { num_predict: 300 } }))
@@ -137,13 +144,18 @@ describe("residency over it", () => {
       yield* elapse("60 seconds")
       assert.isDefined(second.pollUnsafe())
       assert.deepStrictEqual((yield* simulated).resident.map(({ name }) => name), ["y:latest"])
-    }).pipe(Effect.provide(overManaged({ a: { ...server, models: [
-      Model.model({ ...large("x"), answer: 300 }),
-      Model.model({ ...large("y"), answer: 300 })
-    ] } }))))
+    }).pipe(Effect.provide(overManaged({
+      a: {
+        ...server,
+        models: [
+          Model.model({ ...large("x"), answer: 300 }),
+          Model.model({ ...large("y"), answer: 300 }),
+        ],
+      },
+    }))))
 
   it.effect("adopts what was loaded behind its back, notices what was unloaded, reports spills", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* elapse("2 seconds")
       const ledger = yield* VramLedger
       const residency = yield* Residency
@@ -156,7 +168,7 @@ describe("residency over it", () => {
           head: () => {},
           data: () => {},
           end: () => {},
-          fail: () => {}
+          fail: () => {},
         })
       }
       send({ model: "x" })

@@ -15,7 +15,11 @@ const cold = (needs: number | undefined, room: number) =>
 describe("plugins of placement", () => {
   it("FitsFilter keeps what fits into the empty devices, and what nobody knows", () => {
     const { keep } = FitsFilter.make()
-    assert.deepStrictEqual([cold(100, 0), cold(101, 0), cold(undefined, 0)].map((view) => keep(view, demand)), [true, false, true])
+    assert.deepStrictEqual([cold(100, 0), cold(101, 0), cold(undefined, 0)].map((view) => keep(view, demand)), [
+      true,
+      false,
+      true,
+    ])
     assert.isTrue(keep(viewOf("a", { memory: () => ({ needs: 101, room: 0, limit: 100 }) }), demand), "resident")
     assert.isTrue(keep(viewOf("a", { residency: () => "absent" }), demand), "not managed")
   })
@@ -35,7 +39,11 @@ describe("plugins of placement", () => {
     const scores = [viewOf("a"), cold(10, 90), cold(10, 5), viewOf("a", { residency: () => "absent" })]
     assert.deepStrictEqual(scores.map((view) => Math.max(0, free.score(view, demand, fleet))), [1, 0.8, 0, 0])
     const time = LoadTimeScorer.make()
-    const load = (residency: "absent" | "loading", millis: number) => viewOf("a", { residency: () => residency, loadMillis: () => millis })
-    assert.deepStrictEqual([load("absent", 5000), load("loading", 5000), viewOf("a")].map((view) => time.score(view, demand, fleet)), [0.5, 0.75, 1])
+    const load = (residency: "absent" | "loading", millis: number) =>
+      viewOf("a", { residency: () => residency, loadMillis: () => millis })
+    assert.deepStrictEqual(
+      [load("absent", 5000), load("loading", 5000), viewOf("a")].map((view) => time.score(view, demand, fleet)),
+      [0.5, 0.75, 1],
+    )
   })
 })

@@ -17,18 +17,43 @@ const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 
 
 export const Step = Schema.Struct({
   do: Schema.Literals([
-    "ask", "ask", "ask", "ask", "ask", "hold", "hold", "hold", "hold", "drop", "pin", "pin", "unpin", "unload", "forget", "probe", "foreign", "fail",
-    "ps", "crash", "intrude", "lag", "wait", "wait", "wait", "leave", "restart"
+    "ask",
+    "ask",
+    "ask",
+    "ask",
+    "ask",
+    "hold",
+    "hold",
+    "hold",
+    "hold",
+    "drop",
+    "pin",
+    "pin",
+    "unpin",
+    "unload",
+    "forget",
+    "probe",
+    "foreign",
+    "fail",
+    "ps",
+    "crash",
+    "intrude",
+    "lag",
+    "wait",
+    "wait",
+    "wait",
+    "leave",
+    "restart",
   ]),
   on: small(1),
   model: small(3),
-  n: small(20)
+  n: small(20),
 })
 export type Step = typeof Step.Type
 export const History = Schema.Array(Step).check(Schema.isMinLength(12), Schema.isMaxLength(60))
 
 const names = Object.keys(sizes)
-const probes = ["good", "good", "fails", "hangs", "none", "missing"] as const
+const probes = ["good", "slow", "fails", "slow", "hangs", "none", "missing"] as const
 
 const stack = (world: World) =>
   PollingResidency.layer({ victims: CostAwareVictimPicker.make() }).pipe(
@@ -39,17 +64,17 @@ const stack = (world: World) =>
       world.probeLayer,
       catalog,
       Footprints.table(Object.fromEntries(names.map((name) => [name, sizes[name]! * gib]))),
-      Layer.orDie(StaticFleet.layer(backends))
-    ))
+      Layer.orDie(StaticFleet.layer(backends)),
+    )),
   )
 
 /** Until the next restart of the router. */
 const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
-  const hangs = world.probe === "hangs"
+  const waits = world.probe === "hangs" || world.probe === "slow" ? world.probe : undefined
   // The first reading comes before the router is there, and nobody would move the clock on.
-  if (hangs) world.probe = "fails"
-  return Effect.gen(function*() {
-    if (hangs) world.probe = "hangs"
+  if (waits !== undefined) world.probe = "fails"
+  return Effect.gen(function* () {
+    if (waits !== undefined) world.probe = waits
     const residency = yield* Residency
     const { peek } = yield* ModelCatalog
     const holds: Array<{ readonly id: string; readonly pin: Pin }> = []
@@ -125,7 +150,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
           world.lagMillis = step.n * 200
           break
         case "wait":
-          yield* TestClock.adjust(step.n * 900)
+          for (let i = 0; i < step.n; i += 2) yield* TestClock.adjust(1800)
       }
     }
     while (holds.length > 0) take(holds, world.held, 0)
@@ -139,7 +164,9 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
     // Nothing is left over, and the books agree with what is there.
     const ledger = yield* VramLedger
     for (const one of ledger.allocations()) {
-      if (one.state() === "resident") assert.isDefined(world.find(one.backend, one.model), `${one.backend} ${one.model}`)
+      if (one.state() === "resident") {
+        assert.isDefined(world.find(one.backend, one.model), `${one.backend} ${one.model}`)
+      }
     }
     for (const { backend, loading, model } of world.runners) {
       if (!loading) assert.strictEqual(residency.state(backend, peek(model)!), "resident")
@@ -148,7 +175,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
 }
 
 export const play = (steps: ReadonlyArray<Step>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const world = new World()
     // Others are there from the beginning, as the first reading shows.
     world.devices.get("g0")!.foreign = (steps[0]?.n ?? 0) % 12 * gib

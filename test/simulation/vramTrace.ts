@@ -22,8 +22,16 @@ const shape = { overhead: 560 * mebibyte, tokenizer: "chars4", heads: 40, kvHead
 /** Sizes as published for the Q4_K_M files, rounded. */
 const others = [
   Model.model({ ...shape, name: "qwen2.5:32b", size: 19.9e9, blocks: 64, embeddingLength: 5120 }),
-  Model.model({ ...shape, name: "gemma2:27b", size: 16.6e9, blocks: 46, heads: 32, kvHeads: 16, embeddingLength: 4096 }),
-  Model.model({ ...shape, name: "gemma2:9b", size: 5.8e9, blocks: 42, embeddingLength: 5120 })
+  Model.model({
+    ...shape,
+    name: "gemma2:27b",
+    size: 16.6e9,
+    blocks: 46,
+    heads: 32,
+    kvHeads: 16,
+    embeddingLength: 4096,
+  }),
+  Model.model({ ...shape, name: "gemma2:9b", size: 5.8e9, blocks: 42, embeddingLength: 5120 }),
 ]
 const embedder = Model.embedder.name
 /** Popularity is made up: no public trace has model names. */
@@ -33,7 +41,7 @@ const popularity: ReadonlyArray<readonly [string, number]> = [
   [embedder, 0.12],
   ["qwen2.5:32b", 0.2],
   ["gemma2:27b", 0.12],
-  ["gemma2:9b", 0.1]
+  ["gemma2:9b", 0.1],
 ]
 
 export const server: SimulatedFleet.ServerOptions = {
@@ -41,7 +49,7 @@ export const server: SimulatedFleet.ServerOptions = {
   models: [Model.llama31, Model.mistral, Model.embedder, ...others],
   // The same for both: its default of 3 would make the comparison easy.
   maxLoaded: 16,
-  callsMax: 0
+  callsMax: 0,
 }
 
 export interface Arrival {
@@ -52,7 +60,7 @@ export interface Arrival {
 const hours = 2
 /** Sessions: somebody who came stays with a model for a few requests. */
 export const arrivals = (seed: string): Effect.Effect<ReadonlyArray<Arrival>> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const made: Array<Arrival> = []
     const end = hours * 3_600_000
     let at = 60_000
@@ -93,8 +101,12 @@ export interface Figures {
 const windowMillis = 600_000
 
 /** Plays a trace in steps of a quarter of a second, and looks at the server in each. */
-const play = <E, R>(trace: ReadonlyArray<Arrival>, send: (model: string, failed: () => void) => Effect.Effect<void, E, R>, overcommitted: () => boolean) =>
-  Effect.gen(function*() {
+const play = <E, R>(
+  trace: ReadonlyArray<Arrival>,
+  send: (model: string, failed: () => void) => Effect.Effect<void, E, R>,
+  overcommitted: () => boolean,
+) =>
+  Effect.gen(function* () {
     const simulated = (yield* SimulatedFleet.SimulatedFleet).get(url("a"))
     const lastAt = new Map<string, number>()
     const sizeOf = new Map<string, number>()
@@ -119,25 +131,33 @@ const play = <E, R>(trace: ReadonlyArray<Arrival>, send: (model: string, failed:
       if (overcommitted()) figures.overcommits++
       if (++step % 4 !== 0) continue
       for (const { name, size } of simulated.resident) sizeOf.set(name, size)
-      const wanted = Array.from(lastAt).reduce((sum, [name, at]) => now - at < windowMillis ? sum + (sizeOf.get(name) ?? 0) : sum, 0)
+      const wanted = Array.from(lastAt).reduce(
+        (sum, [name, at]) => now - at < windowMillis ? sum + (sizeOf.get(name) ?? 0) : sum,
+        0,
+      )
       if (simulated.resident.some(({ size, vram }) => vram < size)) figures.spills++
       const [gpu] = simulated.gpus
       if (gpu === undefined || wanted <= gpu.total - 2 * 1024 ** 3) continue
       pressed++
       use += gpu.used / gpu.total
     }
-    return { ...figures, loads: simulated.counts.loads, use: pressed === 0 ? 0 : use / pressed, pressed: pressed / (end / 1000) }
+    return {
+      ...figures,
+      loads: simulated.counts.loads,
+      use: pressed === 0 ? 0 : use / pressed,
+      pressed: pressed / (end / 1000),
+    }
   })
 
 /** Through llamero, with the embedder pinned by a plan. */
 export const throughLlamero = (seed: string, swaps: Standard.Swaps = {}): Effect.Effect<Figures> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const trace = yield* arrivals(seed)
-    return yield* Effect.gen(function*() {
+    return yield* Effect.gen(function* () {
       const router = yield* Router
       const ledger = yield* VramLedger
       const send = (model: string, failed: () => void) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const [path, body] = call(model)
           const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
           const { status } = yield* router.route(request(path, body, now), new RecordingReply())
@@ -147,19 +167,22 @@ export const throughLlamero = (seed: string, swaps: Standard.Swaps = {}): Effect
         ledger.devices().some(({ held, total }) => total !== undefined && held > total - 2 * 1024 ** 3 + 1)
       return yield* play(trace, send, overcommitted)
     }).pipe(
-      Effect.provide(overManaged({ a: server }, {
-        ...swaps,
-        admission: BoundedAdmission.layer({ queueMillis: 120_000 }),
-        prewarmer: PlannedPrewarmer.layer({ plans: [PinnedPlan.make([embedder])] })
-      }), { local: true })
+      Effect.provide(
+        overManaged({ a: server }, {
+          ...swaps,
+          admission: BoundedAdmission.layer({ queueMillis: 120_000 }),
+          prewarmer: PlannedPrewarmer.layer({ plans: [PinnedPlan.make([embedder])] }),
+        }),
+        { local: true },
+      ),
     )
   }).pipe(Effect.scoped, Random.withSeed(seed), Effect.provide(TestClock.layer()), Effect.orDie)
 
 /** The same trace, sent to the server itself. */
 export const direct = (seed: string): Effect.Effect<Figures> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const trace = yield* arrivals(seed)
-    return yield* Effect.gen(function*() {
+    return yield* Effect.gen(function* () {
       const transport = yield* Transport
       const to = backend(url("a"))
       const send = (model: string, failed: () => void) =>
@@ -176,11 +199,13 @@ export const direct = (seed: string): Effect.Effect<Figures> =>
             fail: () => {
               failed()
               resume(Effect.void)
-            }
+            },
           })
         })
       return yield* play(trace, send, () => false)
     }).pipe(
-      Effect.provide(SimulatedTransport.layer.pipe(Layer.provideMerge(SimulatedFleet.layer({ [url("a")]: server }))), { local: true })
+      Effect.provide(SimulatedTransport.layer.pipe(Layer.provideMerge(SimulatedFleet.layer({ [url("a")]: server }))), {
+        local: true,
+      }),
     )
   }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))

@@ -12,10 +12,10 @@ export const reserve = 2 * gib
 export const sizes: Readonly<Record<string, number>> = { "m:latest": 6, "n:latest": 9, "p:latest": 13, "q:latest": 30 }
 export const backends = [
   { url: "http://a", id: "a", devices: ["g0", "g1"] },
-  { url: "http://b", id: "b", devices: ["g1"] }
+  { url: "http://b", id: "b", devices: ["g1"] },
 ]
 export const catalog = MockModelCatalog.layer(
-  Object.keys(sizes).map((name) => ({ name, owners: ["a", "b"], size: 1e9 }))
+  Object.keys(sizes).map((name) => ({ name, owners: ["a", "b"], size: 1e9 })),
 )
 
 interface Runner {
@@ -36,14 +36,14 @@ interface Device {
 export class World {
   readonly devices = new Map<string, Device>([
     ["g0", { total: 24 * gib, foreign: 0, dirty: false, lastFree: undefined }],
-    ["g1", { total: 16 * gib, foreign: 0, dirty: false, lastFree: undefined }]
+    ["g1", { total: 16 * gib, foreign: 0, dirty: false, lastFree: undefined }],
   ])
   readonly runners = new Set<Runner>()
   /** On its way back. */
   readonly lagging = new Set<Runner>()
   readonly held = new Map<string, number>()
   readonly pinned = new Map<string, number>()
-  probe: "good" | "fails" | "hangs" | "none" | "missing" = "good"
+  probe: "good" | "fails" | "hangs" | "none" | "missing" | "slow" = "good"
   loadFails = false
   psFails = false
   lagMillis = 300
@@ -78,7 +78,9 @@ export class World {
   drop(runner: Runner): Effect.Effect<void> {
     if (!this.runners.delete(runner)) return Effect.void
     this.lagging.add(runner)
-    return Effect.asVoid(Effect.forkDetach(Effect.andThen(Effect.sleep(this.lagMillis), Effect.sync(() => this.lagging.delete(runner)))))
+    return Effect.asVoid(
+      Effect.forkDetach(Effect.andThen(Effect.sleep(this.lagMillis), Effect.sync(() => this.lagging.delete(runner)))),
+    )
   }
 
   crash(backend: string): void {
@@ -110,24 +112,36 @@ export class World {
       const devices = Array.from(this.devices).flatMap(([uuid, device]) => {
         if (this.probe === "missing" && uuid === "g1") return []
         const free = Math.max(0, device.total - this.used(uuid))
-        if (this.probe === "none") return [{ ...Reading.unknown(uuid, uuid, "gpu"), total: Option.some(ByteSize.bytes(device.total)) }]
+        if (this.probe === "none") {
+          return [{ ...Reading.unknown(uuid, uuid, "gpu"), total: Option.some(ByteSize.bytes(device.total)) }]
+        }
         device.lastFree = free
-        device.dirty = false
+        if (this.probe === "good") device.dirty = false
         return [{
           ...Reading.unknown(uuid, uuid, "gpu"),
           total: Option.some(ByteSize.bytes(device.total)),
-          free: Option.some(ByteSize.bytes(Math.floor(free)))
+          free: Option.some(ByteSize.bytes(Math.floor(free))),
         }]
       })
-      return Effect.succeed({ source: "world", passedOver: [], devices })
-    })
+      const answer = { source: "world", passedOver: [], devices }
+      // It looks first, and what happens until it answers it has not seen.
+      if (this.probe !== "slow") return Effect.succeed(answer)
+      const unseen = new Map(Array.from(this.devices, ([uuid, { foreign }]) => [uuid, foreign]))
+      return Effect.delay(
+        Effect.sync(() => {
+          for (const [uuid, device] of this.devices) if (unseen.get(uuid) === device.foreign) device.dirty = false
+          return answer
+        }),
+        1600,
+      )
+    }),
   })
 
   private readonly rejected = (backend: string, call: string) =>
     new OllamaApiError({ backend, call, reason: new Rejected({ status: 500, description: "no" }) })
 
   private readonly load = (backend: string, model: string) =>
-    Effect.gen({ self: this }, function*() {
+    Effect.gen({ self: this }, function* () {
       this.loads++
       // Invariant 8: one load of a model on a backend, one on a backend, and on each device.
       const allocation = this.ledger!.allocations().find((one) =>
@@ -155,7 +169,7 @@ export class World {
     })
 
   private readonly unload = (backend: string, model: string) =>
-    Effect.gen({ self: this }, function*() {
+    Effect.gen({ self: this }, function* () {
       this.unloads++
       // Invariant 3: never what is busy, pinned or loading.
       this.expect((this.held.get(`${backend} ${model}`) ?? 0) === 0, "unloaded while busy")
@@ -173,16 +187,28 @@ export class World {
         tags: () => Effect.succeed([]),
         show: () => Effect.succeed({}),
         ps: ({ id }) =>
-          this.psFails ? Effect.fail(this.rejected(id, "ps")) : Effect.sync(() =>
-            Array.from(this.runners).filter(({ backend, loading }) => backend === id && !loading).map(({ model, shares }) => {
-              const size = Math.floor(shares.reduce((sum, { bytes }) => sum + bytes, 0))
-              const expires = new Date(clock.currentTimeMillisUnsafe() + 10 ** 9).toISOString()
-              return { name: model, model, size, size_vram: size, digest: model, expires_at: expires, context_length: 4096 }
-            })
-          ),
+          this.psFails
+            ? Effect.fail(this.rejected(id, "ps"))
+            : Effect.sync(() =>
+              Array.from(this.runners).filter(({ backend, loading }) => backend === id && !loading).map(
+                ({ model, shares }) => {
+                  const size = Math.floor(shares.reduce((sum, { bytes }) => sum + bytes, 0))
+                  const expires = new Date(clock.currentTimeMillisUnsafe() + 10 ** 9).toISOString()
+                  return {
+                    name: model,
+                    model,
+                    size,
+                    size_vram: size,
+                    digest: model,
+                    expires_at: expires,
+                    context_length: 4096,
+                  }
+                },
+              )
+            ),
         load: ({ id }, model) => this.load(id, model),
-        unload: ({ id }, model) => this.unload(id, model)
-      }))
+        unload: ({ id }, model) => this.unload(id, model),
+      })),
   )
 
   /** Invariant 1, computed by the world's own books, whenever the ledger promises something. */
@@ -190,8 +216,10 @@ export class World {
     this.commits++
     for (const { bytes, device } of made.shares()) {
       const known = this.devices.get(device)!
-      const sum = ledger.allocations().reduce((all, one) =>
-        all + one.shares().reduce((part, share) => part + (share.device === device ? share.bytes : 0), 0), 0)
+      const sum = ledger.allocations().reduce(
+        (all, one) => all + one.shares().reduce((part, share) => part + (share.device === device ? share.bytes : 0), 0),
+        0,
+      )
       this.expect(sum <= known.total - reserve + 1, `allocations on ${device}`)
       const capacity = ledger.devices().find((one) => one.device === device)!.capacity
       this.expect(sum <= capacity! + 1, `allocations on ${device} against its capacity`)
@@ -212,8 +240,8 @@ export class World {
           const made = ledger.reserve(backend, model, numCtx)
           if (!("_tag" in made) && ledger.managed(backend)) this.checked(ledger, made)
           return made
-        }
+        },
       }
-    })
+    }),
   )
 }

@@ -15,7 +15,7 @@ import { url } from "./routers.ts"
 export const overManaged = <const S extends Standard.Swaps = Record<never, never>>(
   servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>,
   swaps?: S,
-  backend?: Partial<Exclude<BackendInput, string>>
+  backend?: Partial<Exclude<BackendInput, string>>,
 ) => {
   const fleet: ReadonlyArray<BackendInput> = Object.entries(servers).map(([id, options]) => ({
     parallelism: options.parallelism ?? 1,
@@ -25,12 +25,18 @@ export const overManaged = <const S extends Standard.Swaps = Record<never, never
     devices: (options.gpus ?? []).map((_, index) => SimulatedGpuProbe.uuid(url(id), index)),
     labels: {
       ...(options.contextLength === undefined ? {} : { "context-length": String(options.contextLength) }),
-      ...backend?.labels
-    }
+      ...backend?.labels,
+    },
   }))
-  return Standard.layer({ ledger: MemoryVramLedger.layer(), ...swaps } as S & { ledger: ReturnType<typeof MemoryVramLedger.layer> }).pipe(
-    Layer.provideMerge(Layer.mergeAll(SimulatedGpuProbe.layer, Footprints.simulated, SimulatedTransport.layer, SimulatedOllamaApi.layer)),
+  return Standard.layer(
+    { ledger: MemoryVramLedger.layer(), ...swaps } as S & { ledger: ReturnType<typeof MemoryVramLedger.layer> },
+  ).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(SimulatedGpuProbe.layer, Footprints.simulated, SimulatedTransport.layer, SimulatedOllamaApi.layer),
+    ),
     Layer.provideMerge(StaticFleet.layer(fleet)),
-    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(Object.entries(servers).map(([id, one]) => [url(id), one]))))
+    Layer.provideMerge(
+      SimulatedFleet.layer(Object.fromEntries(Object.entries(servers).map(([id, one]) => [url(id), one]))),
+    ),
   )
 }

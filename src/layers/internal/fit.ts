@@ -48,7 +48,9 @@ export const fit = (devices: ReadonlyArray<DeviceBook>, need: (devices: number) 
   const never = alone.length === 0 && limits < all
   const most = devices.reduce((max, { limit }) => Math.max(max, limit ?? 0), 0)
   return noRoom(
-    never ? `it needs ${gib(one)} and the most there ever is are ${gib(most)}` : `it needs ${gib(one)} and there is less`,
+    never
+      ? `it needs ${gib(one)} and the most there ever is are ${gib(most)}`
+      : `it needs ${gib(one)} and there is less`,
     freeing.toSorted((a, b) => a.bytes - b.bytes),
     never,
   )

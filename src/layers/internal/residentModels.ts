@@ -125,7 +125,12 @@ export class ResidentModels {
   }
 
   /** The router used the model, or has loaded it. Whether it was not there before. */
-  assume(model: Model, seq: number, now: number, loaded?: { allocation: Allocation; tier: number | undefined }): boolean {
+  assume(
+    model: Model,
+    seq: number,
+    now: number,
+    loaded?: { allocation: Allocation; tier: number | undefined },
+  ): boolean {
     let entry = this.find(model)
     const wasAlive = entry !== undefined && this.alive(entry, now)
     if (entry === undefined) entry = this.create(model.key, seq, now)

@@ -60,7 +60,12 @@ const number = (tokens: number): string => String(tokens)
  *
  * @internal
  */
-export const tiered = (demand: Demand, asked: number, residency: Residency["Service"], policy: Policy): Demand | Refusal => {
+export const tiered = (
+  demand: Demand,
+  asked: number,
+  residency: Residency["Service"],
+  policy: Policy,
+): Demand | Refusal => {
   const { model } = demand
   // Ollama itself never loads more than the model was trained with.
   const tokens = Math.max(1, Math.min(asked, model.contextTrained ?? Infinity))
@@ -68,7 +73,9 @@ export const tiered = (demand: Demand, asked: number, residency: Residency["Serv
   for (const id of model.owners.keys()) {
     const context = residency.context(id, model)
     if (context === undefined || context >= tokens) {
-      return demand.numCtx === tokens && demand.tier === undefined ? demand : { ...demand, numCtx: tokens, tier: undefined }
+      return demand.numCtx === tokens && demand.tier === undefined
+        ? demand
+        : { ...demand, numCtx: tokens, tier: undefined }
     }
     most = Math.max(most ?? 0, context)
   }
@@ -83,11 +90,18 @@ export const tooLong = (model: Model, tokens: number, most: number | undefined):
   refuse(
     "BadRequest",
     `num_ctx ${number(tokens)} is not available for ${model.key} here` +
-      (most === undefined ? "" : `: the largest context is ${number(most)} tokens`) + "; leave num_ctx out or ask for less",
+      (most === undefined ? "" : `: the largest context is ${number(most)} tokens`) +
+      "; leave num_ctx out or ask for less",
   )
 
 /** Whether somebody who wants to keep the model uses it, or has lately. */
-const shared = (view: BackendView, model: Model, residency: Residency["Service"], policy: Policy, now: number): boolean => {
+const shared = (
+  view: BackendView,
+  model: Model,
+  residency: Residency["Service"],
+  policy: Policy,
+  now: number,
+): boolean => {
   if (view.streamsOf(model) > 1) return true
   const usedAt = residency.usedAt(view.backend.id, model)
   return usedAt !== undefined && now - usedAt < policy.sharedMillis

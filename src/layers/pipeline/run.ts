@@ -44,7 +44,7 @@ export class Run {
       outcome: this.outcome,
       backend: this.backend,
       attempts: this.attempts,
-      queuedMillis: this.queuedMillis
+      queuedMillis: this.queuedMillis,
     }
   }
 }
