@@ -64,4 +64,16 @@ describe("imports", () => {
     )
     for (const file of nodeOnly) assert.match(file, /^layers\/Node/)
   })
+
+  it("the barrel runs anywhere: nothing it reaches needs Node", () => {
+    const reached = new Set<string>()
+    const visit = (file: string): void => {
+      if (reached.has(file)) return
+      reached.add(file)
+      for (const specifier of imports(file)) if (specifier.startsWith(".")) visit(target(file, specifier))
+    }
+    visit("index.ts")
+    const outside = new Set([...reached].flatMap(imports).filter((specifier) => !specifier.startsWith(".")))
+    assert.sameMembers([...outside].filter((one) => !/^effect(\/|$)/.test(one)), ["node:crypto", "node:zlib"])
+  })
 })
