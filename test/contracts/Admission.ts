@@ -108,7 +108,7 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
           assert.strictEqual(new Set(slots.granted).size, slots.granted.length)
           assert.lengthOf(admission.queues(), 0)
         }).pipe(Effect.provide(over(initial))),
-      { arbitrary: { runs: 1000, seed: "admission" } },
+      { arbitrary: { runs: 1000, size: 80, seed: "admission" } },
     )
   })
 }

@@ -206,6 +206,6 @@ describe("MemoryLeases", () => {
         for (const lease of held) lease.release(success)
         assert.strictEqual(leases.count(), 0)
       }).pipe(Effect.provide(stack([["a", "m:latest"], ["a", "n:latest"]]))),
-    { arbitrary: { runs: 1000, seed: "leases" } },
+    { arbitrary: { runs: 1000, size: 80, seed: "leases" } },
   )
 })

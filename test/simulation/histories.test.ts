@@ -14,6 +14,6 @@ describe("histories", () => {
         const second = yield* play(steps).pipe(Effect.provide(TestClock.layer()))
         assert.deepStrictEqual(second, first)
       }),
-    { arbitrary: { runs: 1000, seed: "histories" }, timeout: 240_000 },
+    { arbitrary: { runs: 1000, size: 100, seed: "histories" }, timeout: 240_000 },
   )
 })

@@ -128,7 +128,7 @@ describe("envelope", () => {
           assert.deepStrictEqual(JSON.parse(text(bytes(body).subarray(start, end))), value["model"])
         }
       }),
-    { arbitrary: { runs: 1000, seed: "envelope" } },
+    { arbitrary: { runs: 1000, size: 20, seed: "envelope" } },
   )
 
   it.effect.prop(

@@ -85,7 +85,7 @@ describe("reply", () => {
         ) JSON.parse(line)
         assert.strictEqual(reply.bytes, bytes(records.join("")).length)
       }),
-    { arbitrary: { runs: 1000, seed: "reply" } },
+    { arbitrary: { runs: 1000, size: 30, seed: "reply" } },
   )
 
   it("holds the head until there is something to send with it", () => {
