@@ -49,6 +49,7 @@ export class World {
   lagMillis = 300
   /** Found where a failed assertion would only end a fiber. */
   readonly violations: Array<string> = []
+  intrusions = 0
   commits = 0
   unloads = 0
   loads = 0
@@ -94,6 +95,7 @@ export class World {
     const bytes = sizes[model]! * gib
     if (this.used(device) + bytes > this.devices.get(device)!.total) return
     this.devices.get(device)!.dirty = true
+    this.intrusions++
     this.runners.add({ backend, model, shares: [{ device, bytes }], loading: false })
   }
 
@@ -126,10 +128,12 @@ export class World {
       const answer = { source: "world", passedOver: [], devices }
       // It looks first, and what happens until it answers it has not seen.
       if (this.probe !== "slow") return Effect.succeed(answer)
-      const unseen = new Map(Array.from(this.devices, ([uuid, { foreign }]) => [uuid, foreign]))
+      const unseen = new Map(Array.from(this.devices, ([uuid, { foreign }]) => [uuid, `${foreign} ${this.intrusions}`]))
       return Effect.delay(
         Effect.sync(() => {
-          for (const [uuid, device] of this.devices) if (unseen.get(uuid) === device.foreign) device.dirty = false
+          for (const [uuid, device] of this.devices) {
+            if (unseen.get(uuid) === `${device.foreign} ${this.intrusions}`) device.dirty = false
+          }
           return answer
         }),
         1600,
