@@ -11,6 +11,7 @@ import * as Standard from "../../src/layers/Standard.ts"
 import * as StartPrewarmer from "../../src/layers/StartPrewarmer.ts"
 import * as WatchedRelay from "../../src/layers/WatchedRelay.ts"
 import * as AccessLogObserver from "../../src/plugins/AccessLogObserver.ts"
+import * as CostAwareVictimPicker from "../../src/plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
@@ -33,7 +34,7 @@ export const stack = (settings: Settings) =>
       openDurationMax: settings.breakerOpenMaxMillis,
     }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory())),
     health: PollingBackendHealth.layer({ interval: settings.healthMillis, timeout: settings.healthTimeoutMillis }),
-    residency: PollingResidency.layer({ loadTimeout: settings.loadMillis }),
+    residency: PollingResidency.layer({ loadTimeout: settings.loadMillis, victims: CostAwareVictimPicker.make() }),
     prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),
     // Where single requests are not wanted in the log, the ones that failed still are.
     observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })],

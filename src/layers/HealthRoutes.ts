@@ -9,6 +9,7 @@ import { BackendHealth } from "../services/BackendHealth.ts"
 import { Breaker } from "../services/Breaker.ts"
 import { Fleet, type Member } from "../services/Fleet.ts"
 import { Prewarmer } from "../services/Prewarmer.ts"
+import { Residency } from "../services/Residency.ts"
 import { Router } from "../services/Router.ts"
 import * as Respond from "./routes/respond.ts"
 
@@ -31,12 +32,13 @@ const answer = (ok: boolean, body: unknown): HttpServerResponse.HttpServerRespon
 export const layer: Layer.Layer<
   never,
   never,
-  HttpRouter.HttpRouter | BackendHealth | Breaker | Fleet | Prewarmer | Router
+  HttpRouter.HttpRouter | BackendHealth | Breaker | Fleet | Prewarmer | Residency | Router
 > = HttpRouter.use(Effect.fnUntraced(function* (http) {
   const breaker = yield* Breaker
   const fleet = yield* Fleet
   const health = yield* BackendHealth
   const prewarmer = yield* Prewarmer
+  const residency = yield* Residency
   const router = yield* Router
 
   const healthy = ({ backend, state }: Member): boolean =>
@@ -48,7 +50,8 @@ export const layer: Layer.Layer<
       id: backend.id,
       member: state,
       health: status.state,
-      reason: status.reason,
+      reason: [status.reason, ...residency.spills(backend.id).map(({ model }) => `${model} spilled to the CPU`)]
+        .filter((reason) => reason !== "").join("; "),
       since: new Date(status.since).toISOString(),
       version: status.version ?? null,
       breaker: breaker.state(backend.id),

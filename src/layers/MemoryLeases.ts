@@ -13,7 +13,7 @@ import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
 import type { Outcome } from "../services/Outcome.ts"
 import type { Candidate } from "../services/Plugin.ts"
 import type { Demand } from "../services/RoutedRequest.ts"
-import { type LoadError, Residency } from "../services/Residency.ts"
+import { type LoadError, type Pin, Residency } from "../services/Residency.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 
 interface Sources {
@@ -27,6 +27,12 @@ interface Sources {
 /** How much the latest first byte counts in the moving average. */
 const smoothing = 0.2
 
+/** Streams on one device, over all backends that use it. */
+class DeviceStreams {
+  streams = 0
+}
+const none: ReadonlyArray<DeviceStreams> = []
+
 /** One backend's counters; every other property asks the service that owns it, at the moment it is read. */
 class Slots implements BackendView {
   member: Member["state"]
@@ -34,6 +40,8 @@ class Slots implements BackendView {
   streams = 0
   lastLeaseAt = 0
   firstByteMillis: number | undefined = undefined
+  /** Of the devices that other backends use, too. */
+  devices: ReadonlyArray<DeviceStreams> = none
   /** Counters stay when they fall to zero: a `Map` that gains and loses an entry for each request keeps V8 from freeing what came after (see `edge/bag.ts`). */
   private readonly perModel = new Map<string, { streams: number }>()
   readonly sources: Sources
@@ -63,11 +71,16 @@ class Slots implements BackendView {
   owns(model: Model): boolean {
     return model.owners.has(this.backend.id)
   }
+  memory(model: Model) {
+    return this.sources.residency.memory(this.backend.id, model)
+  }
   loadMillis(model: Model): number {
     return this.sources.residency.loadMillis(this.backend.id, model)
   }
   full(model: Model): boolean {
-    return this.streams >= this.backend.streamsMax || this.streamsOf(model) >= this.backend.parallelism
+    if (this.streams >= this.backend.streamsMax || this.streamsOf(model) >= this.backend.parallelism) return true
+    for (const { streams } of this.devices) if (streams >= this.backend.streamsMax) return true
+    return false
   }
 }
 
@@ -76,20 +89,27 @@ class HeldLease implements Lease {
   readonly demand: Demand
   readonly slots: Slots
   readonly permit: Permit
+  readonly pin: Pin | undefined
+  /** As they were when it began: a backend may be given others meanwhile. */
+  readonly devices: ReadonlyArray<DeviceStreams>
   readonly freed: () => void
   released = false
-  constructor(slots: Slots, demand: Demand, permit: Permit, freed: () => void) {
+  constructor(slots: Slots, demand: Demand, permit: Permit, pin: Pin | undefined, freed: () => void) {
     this.backend = slots.backend
     this.demand = demand
     this.slots = slots
     this.permit = permit
+    this.pin = pin
+    this.devices = slots.devices
     this.freed = freed
   }
   readonly release = (outcome: Outcome): void => {
     if (this.released) return
     this.released = true
-    const { demand: { model }, slots } = this
+    const { demand, slots } = this
+    const { model } = demand
     slots.count(model, -1)
+    for (const device of this.devices) device.streams--
     if (outcome.kind === "success" && outcome.firstByteMillis !== undefined) {
       const before = slots.firstByteMillis
       slots.firstByteMillis = before === undefined
@@ -99,19 +119,22 @@ class HeldLease implements Lease {
     const { health, residency } = slots.sources
     this.permit.record(outcome)
     health.record(slots.backend.id, outcome)
-    if (outcome.kind === "success" && !model.remote) residency.touch(slots.backend.id, model)
+    if (outcome.kind === "success" && !model.remote && demand.keepsNothing !== true) {
+      residency.touch(slots.backend.id, model)
+    }
+    this.pin?.release()
     this.freed()
   }
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const fleet = yield* Fleet
   const sources: Sources = {
     health: yield* BackendHealth,
     breaker: yield* Breaker,
     residency: yield* Residency,
     catalog: yield* ModelCatalog,
-    clock: yield* Clock.Clock
+    clock: yield* Clock.Clock,
   }
   const { breaker, catalog, clock, health, residency } = sources
   const known = new Map<string, Slots>()
@@ -132,9 +155,26 @@ const make = Effect.gen(function*() {
         known.set(member.backend.id, slots)
         return slots
       })
+      share(backends)
       for (const [id, slots] of known) if (!backends.includes(slots) && slots.streams === 0) known.delete(id)
     }
     return backends
+  }
+
+  const devices = new Map<string, DeviceStreams>()
+  /** A device that one backend has for itself is bounded with the backend. */
+  const share = (all: ReadonlyArray<Slots>): void => {
+    const users = new Map<string, number>()
+    for (const { backend } of all) for (const uuid of backend.devices) users.set(uuid, (users.get(uuid) ?? 0) + 1)
+    for (const slots of all) {
+      slots.devices = slots.backend.devices.filter((uuid) => users.get(uuid)! > 1 && !uuid.startsWith("system")).map(
+        (uuid) => {
+          const counted = devices.get(uuid) ?? new DeviceStreams()
+          devices.set(uuid, counted)
+          return counted
+        },
+      )
+    }
   }
 
   const owners = new Map<string, ReadonlyArray<Slots>>()
@@ -156,7 +196,7 @@ const make = Effect.gen(function*() {
       }
       return found
     },
-    find: (id) => current().find((slots) => slots.backend.id === id)
+    find: (id) => current().find((slots) => slots.backend.id === id),
   }
 
   const listeners = new Set<() => void>()
@@ -176,12 +216,25 @@ const make = Effect.gen(function*() {
     const permit = breaker.acquire(slots.backend.id, demand.model.key)
     if (permit === undefined) return undefined
     slots.count(demand.model, 1)
+    for (const device of slots.devices) device.streams++
     slots.lastLeaseAt = clock.currentTimeMillisUnsafe()
-    // In use from now on: a keep-alive that ends in the middle of a generation does not make the model look absent.
-    if (!demand.model.remote && demand.loads) residency.touch(slots.backend.id, demand.model)
+    // In use from now on: a keep-alive that ends in the middle of a generation does not make the model look absent, and nobody unloads it.
+    const pin = !demand.model.remote && demand.loads ? residency.hold(slots.backend.id, demand.model) : undefined
     held++
-    return new HeldLease(slots, demand, permit, released)
+    return new HeldLease(slots, demand, permit, pin, released)
   }
+
+  /** The automatic context there is known to be shorter than what is asked for. */
+  const tooShort = (slots: Slots, { model, numCtx, tier }: Demand): boolean => {
+    if (numCtx === undefined || tier !== undefined) return false
+    const context = residency.context(slots.backend.id, model)
+    return context !== undefined && context < numCtx
+  }
+
+  /** An explicit context never takes the place of the only automatic one, which everybody can use. */
+  const replaceable = (slots: Slots, { model, tier }: Demand, mismatches: number): boolean =>
+    slots.streamsOf(model) === 0 &&
+    (tier === undefined || mismatches > 1 || residency.tier(slots.backend.id, model) !== undefined)
 
   const commit = (ranked: Iterable<Candidate>, demand: Demand): Commit => {
     const { model } = demand
@@ -191,6 +244,8 @@ const make = Effect.gen(function*() {
     let broken: number | undefined
     let failed: LoadError | undefined
     let cold: Slots | undefined
+    let mismatched: Slots | undefined
+    let mismatches = 0
     for (const { view } of ranked) {
       const slots = view as Slots
       considered = true
@@ -198,7 +253,14 @@ const make = Effect.gen(function*() {
       if (state === "loading") {
         loading = true
       } else if (state === "resident") {
-        if (slots.full(model)) {
+        const serves = model.remote || !demand.loads || residency.serves(slots.backend.id, model, demand.numCtx)
+        if (serves === false) {
+          mismatched ??= slots
+          mismatches++
+          continue
+        }
+        // Its context is not known before the next reading.
+        if (serves === undefined || slots.full(model)) {
           busy = true
           continue
         }
@@ -212,6 +274,10 @@ const make = Effect.gen(function*() {
         broken = Math.min(broken ?? Infinity, breaker.retryMillis(slots.backend.id, model.key))
       } else {
         const failure = residency.failure(slots.backend.id, model)
+        if (tooShort(slots, demand)) {
+          mismatches++
+          continue
+        }
         if (failure !== undefined) failed ??= failure
         else cold ??= slots
       }
@@ -221,14 +287,19 @@ const make = Effect.gen(function*() {
       const waited = clock.currentTimeMillisUnsafe() - demand.since
       const worth = !loading && (!busy || (cold.streams === 0 && waited >= cold.loadMillis(model)))
       if (worth) {
-        residency.request(cold.backend, model, { numCtx: demand.numCtx })
+        residency.request(cold.backend, model, { numCtx: demand.tier, contextMin: demand.numCtx })
         loading = true
       }
+    } else if (mismatched !== undefined && !busy && !loading && replaceable(mismatched, demand, mismatches)) {
+      // Loaded with another context everywhere: one of them has to change.
+      residency.request(mismatched.backend, model, { numCtx: demand.tier, contextMin: demand.numCtx })
+      loading = mismatched.residency(model) === "loading"
     }
     if (busy) return "wait"
     if (loading) return "loading"
     if (broken !== undefined) return unavailable(`${model.key} is failing on every backend that has it`, broken)
     if (failed !== undefined) return loadFailed(failed)
+    if (mismatches > 0) return noContext(demand)
     return considered
       ? unavailable(`no backend can serve ${model.key} now`, undefined)
       : unavailable(`no healthy backend has ${model.key}`, undefined)
@@ -241,14 +312,22 @@ const make = Effect.gen(function*() {
     onFree: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
-    }
+    },
   })
 })
 
 const unavailable = (message: string, retryMillis: number | undefined): Refusal =>
   refuse("NoBackend", message, {
-    retryAfter: retryMillis === undefined ? 5 : Math.max(1, Math.ceil(retryMillis / 1000))
+    retryAfter: retryMillis === undefined ? 5 : Math.max(1, Math.ceil(retryMillis / 1000)),
   })
+
+const noContext = ({ model, numCtx }: Demand): Refusal =>
+  refuse(
+    "BadRequest",
+    `num_ctx ${
+      numCtx ?? "automatic"
+    } is not available for ${model.key} now: every backend holds it with another context; leave num_ctx out or ask for less`,
+  )
 
 /** Ollama's own words about a load that failed are what its user needs; why a backend could not be reached is not the client's business. */
 const loadFailed = (error: LoadError): Refusal =>

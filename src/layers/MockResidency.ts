@@ -24,6 +24,7 @@ export class MockLoads extends Context.Service<MockLoads, {
   /** Ends a load: well, or badly with what Ollama said. Does nothing where none is running. */
   readonly finish: (backend: string, model: string, failure?: string) => void
   readonly touches: () => ReadonlyArray<{ readonly backend: string; readonly model: string }>
+  readonly unloads: () => ReadonlyArray<{ readonly backend: string; readonly model: string }>
 }>()("llamero/layers/MockResidency/MockLoads") {}
 
 interface Pair {
@@ -36,13 +37,20 @@ interface Running extends Pair {
   readonly end: Deferred.Deferred<void, LoadError>
 }
 
-const make = (options: { readonly loadMillis: number; readonly resident: ReadonlyArray<readonly [string, string]> }) =>
+interface Made {
+  readonly loadMillis: number
+  readonly resident: ReadonlyArray<readonly [string, string]>
+  readonly context: number | undefined
+}
+
+const make = (options: Made) =>
   Effect.map(Clock.Clock, (clock) => {
     const states = new Map<string, Pair & { readonly state: Exclude<ResidencyState, "absent"> }>()
     const running = new Map<string, Running>()
     const failures = new Map<string, LoadError>()
     const requests: Array<Pair> = []
     const touches: Array<Pair> = []
+    const unloads: Array<Pair> = []
     const listeners = Listeners.make<LoadEnd | undefined>()
     const idOf = (backend: string, model: string): string => `${backend} ${model}`
 
@@ -114,6 +122,27 @@ const make = (options: { readonly loadMillis: number; readonly resident: Readonl
           const failure = failures.get(idOf(backend.id, model.key))
           return failure === undefined ? Effect.void : Effect.fail(failure)
         }),
+      unload: (backend, model) => {
+        if (states.get(idOf(backend.id, model.key))?.state !== "resident") return false
+        unloads.push({ backend: backend.id, model: model.key })
+        set(backend.id, model.key, "absent")
+        return true
+      },
+      hold: (backend, model) => {
+        touches.push({ backend, model: model.key })
+        if (!running.has(idOf(backend, model.key))) set(backend, model.key, "resident")
+        return { release: () => {} }
+      },
+      pin: () => ({ release: () => {} }),
+      serves: (_backend, _model, numCtx) =>
+        numCtx === undefined || options.context === undefined ? true : options.context >= numCtx,
+      tier: () => undefined,
+      context: () => options.context,
+      keepAlive: () => undefined,
+      usedAt: () => undefined,
+      memory: () => undefined,
+      spills: () => [],
+      onSpill: () => () => {},
       failure: (backend, model) => failures.get(idOf(backend, model.key)),
       loadMillis: () => options.loadMillis,
       touch: (backend, model) => {
@@ -136,6 +165,7 @@ const make = (options: { readonly loadMillis: number; readonly resident: Readonl
       running: () => Array.from(running.values(), ({ backend, model }) => ({ backend, model })),
       finish,
       touches: () => touches.slice(),
+      unloads: () => unloads.slice(),
     })
     return Context.make(Residency, residency).pipe(Context.add(MockLoads, handle))
   })
@@ -151,5 +181,11 @@ export const layer = (options?: {
   readonly loadMillis?: number | undefined
   /** Pairs of backend id and canonical key that are resident at first. */
   readonly resident?: ReadonlyArray<readonly [backend: string, model: string]> | undefined
+  /** The automatic context of every model. Defaults to not known. */
+  readonly context?: number | undefined
 }): Layer.Layer<Residency | MockLoads> =>
-  Layer.effectContext(make({ loadMillis: options?.loadMillis ?? 1000, resident: options?.resident ?? [] }))
+  Layer.effectContext(make({
+    loadMillis: options?.loadMillis ?? 1000,
+    resident: options?.resident ?? [],
+    context: options?.context,
+  }))

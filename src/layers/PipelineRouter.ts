@@ -6,7 +6,7 @@
 import { Cause, Clock, Effect, Exit, Layer } from "effect"
 import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
-import { type Commit, Leases } from "../services/Leases.ts"
+import { type Commit, type Lease, Leases } from "../services/Leases.ts"
 import { type Model, ModelCatalog, type ModelCatalogError } from "../services/ModelCatalog.ts"
 import type { Outcome } from "../services/Outcome.ts"
 import { Placement } from "../services/Placement.ts"
@@ -21,6 +21,7 @@ import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"
 import type { Call, Upstream } from "../services/Transport.ts"
 import { forwardHeaders } from "./edge/headers.ts"
+import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
 import { keepsNothing, Run, streams, unloads } from "./pipeline/run.ts"
 
@@ -32,12 +33,14 @@ export interface Options<R = never> {
   readonly retry?: RetryPolicy | undefined
   /** Silence after which a streamed answer gets a sign of life, in milliseconds. Defaults to `15000` (the brief). */
   readonly heartbeatMillis?: number | undefined
+  /** What becomes of `num_ctx` and `keep_alive`. */
+  readonly clientOptions?: ClientOptions | undefined
 }
 
 const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
 
 const make = <R>(options: Options<R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const admission = yield* Admission
     const catalog = yield* ModelCatalog
     const clock = yield* Clock.Clock
@@ -51,6 +54,7 @@ const make = <R>(options: Options<R>) =>
     const tokens = yield* TokenEstimator
     const guards = options.guards ?? []
     const retry = options.retry ?? noRetry
+    const clients = policy(options.clientOptions)
     const underWay = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     let draining = false
 
@@ -61,7 +65,7 @@ const make = <R>(options: Options<R>) =>
         if (Effect.isEffect(verdict)) {
           return Effect.flatMap(
             Effect.provideContext(verdict, context),
-            (later) => pass(run, later) ?? guarded(run, i + 1) ?? Effect.void
+            (later) => pass(run, later) ?? guarded(run, i + 1) ?? Effect.void,
           )
         }
         const refused = pass(run, verdict)
@@ -76,7 +80,7 @@ const make = <R>(options: Options<R>) =>
         id: request.id,
         kind: endpoint.kind,
         model,
-        numCtx: envelope.numCtx,
+        numCtx: clients.passThrough ? undefined : envelope.numCtx,
         promptTokens: tokens.estimate(model.key, envelope.promptBytes),
         bytes: request.body.length,
         tenant: request.tenant,
@@ -84,15 +88,23 @@ const make = <R>(options: Options<R>) =>
         since: request.receivedAt,
         queueMillis: request.queueMillis,
         excluded: [],
-        loads: !unloads(run.request)
+        tier: undefined,
+        keepsNothing: keepsNothing(run.request),
+        loads: !unloads(run.request),
       }
     }
 
     const attempt = (run: Run, call: Call, demand: Demand, reply: ReplySink): Effect.Effect<Settled, Refusal> => {
       const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
+      const asked = demand.loads && !demand.model.remote && !clients.passThrough
+        ? run.request.envelope.numCtx
+        : undefined
       const commit = (): Commit => {
-        const committed = leases.commit(placement.rank(demand, leases.view), demand)
+        const placed = asked === undefined ? demand : tiered(demand, asked, residency, clients)
+        if ("_tag" in placed) return placed
+        const committed = leases.commit(placement.rank(placed, leases.view), placed)
         run.working = committed !== "wait"
+        if (committed === "loading") run.cold = true
         return committed
       }
       return Effect.flatMap(
@@ -103,8 +115,8 @@ const make = <R>(options: Options<R>) =>
             run.attempts++
             run.backend = lease.backend.id
             run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
-            return relay.run(lease, call, expect, reply)
-          }
+            return relay.run(lease, passedOn(run, call, lease, reply), expect, reply)
+          },
         ),
         (ended) => {
           run.outcome = ended.outcome
@@ -114,16 +126,29 @@ const make = <R>(options: Options<R>) =>
             at: clock.currentTimeMillisUnsafe(),
             id: demand.id,
             backend: run.backend!,
-            cause: ended.outcome.cause
+            cause: ended.outcome.cause,
           })
           return again(run, call, demand, reply, ended)
-        }
+        },
       )
+    }
+
+    /** The call with the client's options as the policy has them for this backend. */
+    const passedOn = (run: Run, call: Call, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
+      const view = leases.view.find(backend.id)
+      if (view === undefined) return call
+      const changed = rewritten(run.request, model, view, residency, clients, clock.currentTimeMillisUnsafe())
+      if (changed === undefined) return call
+      // Once: a second attempt may rewrite the same again.
+      if (run.rewrote === undefined) reply.annotate(["x-llamero-rewrote", changed.names.join()])
+      run.rewrote ??= changed.names
+      return { ...call, body: changed.body }
     }
 
     const answered = (run: Run, demand: Demand, ended: Attempt & { readonly _tag: "Answered" }): Settled => {
       // What the call did to the backend's memory is known now, not only at the next reading.
-      if (ended.outcome.kind === "success" && keepsNothing(run.request)) residency.forget(run.backend!, demand.model)
+      const removed = keepsNothing(run.request) && run.rewrote?.includes("keep_alive") !== true
+      if (ended.outcome.kind === "success" && removed) residency.forget(run.backend!, demand.model)
       if (ended.status === 404) residency.forget(run.backend!, demand.model)
       return run.end("answered", ended.status, undefined)
     }
@@ -133,7 +158,7 @@ const make = <R>(options: Options<R>) =>
       call: Call,
       demand: Demand,
       reply: ReplySink,
-      ended: Attempt & { readonly _tag: "Retry" }
+      ended: Attempt & { readonly _tag: "Retry" },
     ): Effect.Effect<Settled, Refusal> => {
       const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, run.backend!] }
       const failed = { demand, backend: run.backend!, outcome: ended.outcome, attempts: run.attempts }
@@ -161,12 +186,14 @@ const make = <R>(options: Options<R>) =>
 
     const placed = (run: Run): Effect.Effect<Settled, Refusal> => {
       const name = run.request.envelope.model
-      if (name === "" && run.request.endpoint.kind === "chat") return Effect.fail(refuse("BadRequest", "model is required"))
+      if (name === "" && run.request.endpoint.kind === "chat") {
+        return Effect.fail(refuse("BadRequest", "model is required"))
+      }
       const model = catalog.peek(name)
       if (model !== undefined) return led(run, model)
       return Effect.flatMap(
         Effect.mapError(catalog.find(name), (error) => notFound(error, name)),
-        (found) => led(run, found)
+        (found) => led(run, found),
       )
     }
 
@@ -180,7 +207,7 @@ const make = <R>(options: Options<R>) =>
         undefined,
         demandOf(run, model),
         run.reply,
-        (demand, reply) => attempt(run, call, demand, reply)
+        (demand, reply) => attempt(run, call, demand, reply),
       )
     }
 
@@ -202,7 +229,9 @@ const make = <R>(options: Options<R>) =>
         settled,
         totalMillis: now - run.request.receivedAt,
         bytesIn: run.request.body.length,
-        bytesOut: run.reply.bytes
+        bytesOut: run.reply.bytes,
+        rewrote: run.rewrote,
+        cold: run.cold,
       })
     }
 
@@ -224,9 +253,9 @@ const make = <R>(options: Options<R>) =>
           return Effect.onExit(
             // Suspended once more, so that a plugin that throws is caught as one that dies.
             Effect.catchCause(Effect.suspend(() => draining ? closing : routed(run)), (cause) => recovered(run, cause)),
-            (exit) => Effect.sync(() => settle(run, exit))
+            (exit) => Effect.sync(() => settle(run, exit)),
           )
-        })
+        }),
     })
 
     function recovered(run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> {
@@ -236,7 +265,7 @@ const make = <R>(options: Options<R>) =>
       // Our own fault: the operator gets the cause, the client gets none of it.
       return Effect.andThen(
         Effect.logError(`request ${run.request.id} failed`, cause),
-        Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router")))
+        Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router"))),
       )
     }
   })

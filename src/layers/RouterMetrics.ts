@@ -40,6 +40,9 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
   const retries = series(counter("llamero_retries_total", "Attempts after the first"), context)
   const loads = series(counter("llamero_loads_total", "Loads of models that ended"), context)
   const loading = series(seconds("llamero_load_duration_seconds", "Duration of loads that succeeded"), context)
+  const spills = series(counter("llamero_spills_total", "Models found with layers in system memory"), context)
+  const cold = series(counter("llamero_cold_starts_total", "Requests that waited for a load of their model"), context)
+  const rewrites = series(counter("llamero_rewrites_total", "Options of clients that were not passed on"), context)
   const breaker = series(counter("llamero_breaker_transitions_total", "Transitions of breakers"), context)
   const health = series(counter("llamero_health_transitions_total", "Changes of backends' health"), context)
 
@@ -63,6 +66,8 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
     requests(1, { route, model, result, status: `${Math.floor(status / 100)}xx` })
     duration(event.totalMillis / 1000, { route, model })
     if (attempts > 0) wait(queuedMillis / 1000, { model })
+    if (event.cold === true) cold(1, { model })
+    for (const field of event.rewrote ?? []) rewrites(1, { field })
     if (attempts > 1) retries(attempts - 1, { model })
     if (outcome?.firstByteMillis !== undefined && event.settled.backend !== undefined) {
       firstByte(outcome.firstByteMillis / 1000, { model, backend: event.settled.backend })
@@ -85,10 +90,13 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
         return breaker(1, { backend: key.backend, model: key.model ?? "", to })
       }
       case "LoadEnded": {
-        const { backend, error, millis, model } = event.load
-        loads(1, { backend, model, result: error === undefined ? "success" : "failure" })
-        if (error === undefined) loading(millis / 1000, { backend, model })
+        const { backend, error, millis, model, spilled } = event.load
+        loads(1, { backend, model, result: error !== undefined ? "failure" : spilled === true ? "spill" : "success" })
+        if (error === undefined && spilled !== true) loading(millis / 1000, { backend, model })
+        return
       }
+      case "ModelSpilled":
+        return spills(1, { backend: event.spill.backend, model: event.spill.model })
     }
   }
 }

@@ -5,6 +5,7 @@
  */
 import { Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
+import * as CostAwareVictimPicker from "../plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../plugins/FailoverRetry.ts"
 import * as StandardProfile from "../plugins/StandardProfile.ts"
 import type { Admission } from "../services/Admission.ts"
@@ -100,7 +101,7 @@ type Lacks<S> = {
  * @since 0.1.0
  */
 export const layer = <const S extends Swaps = Record<never, never>>(
-  swaps?: S
+  swaps?: S,
 ): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>> => {
   const put: Swaps = swaps ?? {}
   const stack = Observers.layer(put.observers ?? []).pipe(
@@ -123,7 +124,7 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     // Slots and pins, and the live view; above all that the view shows.
     Layer.provideMerge(put.leases ?? MemoryLeases.layer),
     // What is in memory, and loads; above the ledger, which must allow a load first.
-    Layer.provideMerge(put.residency ?? PollingResidency.layer()),
+    Layer.provideMerge(put.residency ?? PollingResidency.layer({ victims: CostAwareVictimPicker.make() })),
     // Does not know the GPUs' memory: loads are serial and Ollama decides what fits.
     Layer.provideMerge(put.ledger ?? UnmanagedVramLedger.layer),
     // Which models there are, under one name each; above health, which says whom to ask again.
@@ -133,7 +134,7 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     // Holds back from what keeps failing; its transitions are kept in this process.
     Layer.provideMerge(put.breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))),
     // One record for each decision; at the bottom, since anyone may write one.
-    Layer.provideMerge(put.events ?? RingRouterEvents.layer())
+    Layer.provideMerge(put.events ?? RingRouterEvents.layer()),
   )
   // Each line above is typed; only that a swap's own errors and needs are what `S` says is beyond the compiler.
   return stack as Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>>

@@ -3,10 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Layer } from "effect"
-import { type Allocation, type AllocationState, type NoRoom, VramLedger } from "../services/VramLedger.ts"
-
-const isLoading = (state: AllocationState): boolean => state === "reserved" || state === "loading"
+import { Effect, Layer } from "effect"
+import { VramLedger } from "../services/VramLedger.ts"
+import { PlainAllocations } from "./internal/plainAllocations.ts"
 
 /**
  * Keeps account of allocations and refuses only a second load on a backend where one has not ended.
@@ -20,29 +19,20 @@ const isLoading = (state: AllocationState): boolean => state === "reserved" || s
  * @since 0.1.0
  */
 export const layer: Layer.Layer<VramLedger> = Layer.sync(VramLedger, () => {
-  const held = new Set<Allocation>()
+  const plain = new PlainAllocations()
   return VramLedger.of({
-    managed: false,
-    allocations: () => Array.from(held),
-    reserve: (backend, model): Allocation | NoRoom => {
-      for (const other of held) {
-        if (other.backend === backend.id && isLoading(other.state())) {
-          return { _tag: "NoRoom", reason: `${other.model} is loading on ${backend.id}` }
-        }
-      }
-      let state: AllocationState = "reserved"
-      const allocation: Allocation = {
-        backend: backend.id,
-        model,
-        state: () => state,
-        move: (to) => {
-          if (state === "gone") return
-          state = to
-          if (to === "gone") held.delete(allocation)
-        },
-      }
-      held.add(allocation)
-      return allocation
-    },
+    managed: () => false,
+    prepare: () => undefined,
+    needs: () => undefined,
+    room: () => undefined,
+    limit: () => undefined,
+    context: ({ labels }) => Number(labels["context-length"]) || undefined,
+    reserve: (backend, model) => plain.reserve(backend, model.key),
+    adopt: (backend, model) => plain.adopt(backend, model),
+    observe: () => {},
+    allocations: () => Array.from(plain.held),
+    devices: () => [],
+    refresh: Effect.void,
+    onChange: plain.changed.add,
   })
 })

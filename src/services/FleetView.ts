@@ -9,6 +9,16 @@ import type { Backend, MemberState } from "./Fleet.ts"
 import type { Model } from "./ModelCatalog.ts"
 import type { ResidencyState } from "./Residency.ts"
 
+/** Bytes; `undefined` is "not known". @category models @since 0.1.0 */
+export interface MemoryView {
+  /** What a load of the model would be charged. */
+  readonly needs: number | undefined
+  /** Free for new loads. */
+  readonly room: number
+  /** What models may take with nothing else loaded. */
+  readonly limit: number
+}
+
 /**
  * One backend, live.
  *
@@ -29,6 +39,8 @@ export interface BackendView {
   readonly owns: (model: Model) => boolean
   /** Milliseconds a load of the model is expected to take here. */
   readonly loadMillis: (model: Model) => number
+  /** The memory there, and what the model would take of it; `undefined` where it is not managed. */
+  readonly memory: (model: Model) => MemoryView | undefined
   /** Moving average of the time to first byte in milliseconds; `undefined` before the first success. */
   readonly firstByteMillis: number | undefined
   /** Milliseconds since the epoch of the last lease; `0` before the first. */

@@ -28,6 +28,8 @@ export interface Model {
   readonly capabilities: ReadonlyArray<Capability>
   /** Proxied by Ollama to ollama.com: uses no local GPU, is never loaded and charged no memory. */
   readonly remote: boolean
+  /** The longest context that it is ever loaded with, where a backend says so; of several owners the most. */
+  readonly contextTrained?: number | undefined
 }
 
 /** Says it is an embedder, so is loaded by an empty embed call. @category models @since 0.1.0 */

@@ -112,6 +112,18 @@ export interface PrewarmTarget {
   readonly model: string
   /** On which backends; on the best one when absent. */
   readonly backends?: ReadonlyArray<string> | undefined
+  /** On how many, where `backends` does not say. Defaults to `1`. */
+  readonly replicas?: number | undefined
+  /** Whether idle models may be unloaded for it. Defaults to `false`: into free memory only. */
+  readonly evicts?: boolean | undefined
+  /** Whether it is never unloaded to make room while the plan wants it. Defaults to `false`. */
+  readonly pinned?: boolean | undefined
+  /** Loaded once; what becomes of it later is for others to say. Defaults to `false`. */
+  readonly once?: boolean | undefined
+  /** Unloaded, when idle, as soon as the plan no longer wants it. Defaults to `false`. */
+  readonly released?: boolean | undefined
+  /** Whether readiness waits for it. Defaults to `false`. */
+  readonly gates?: boolean | undefined
 }
 
 /** Says what should be in memory. @category models @since 0.1.0 */
@@ -125,14 +137,30 @@ export interface Plan<R = never> {
 export interface Victim {
   readonly backend: string
   readonly model: string
+  /** That would come back where memory is wanted. */
   readonly bytes: number
+  /** Measured where it was loaded before, else estimated. */
   readonly loadMillis: number
+  /** Milliseconds by the router's clock, as `now`. */
   readonly lastUsedAt: number
+  readonly loadedAt: number
+  /** Uses per millisecond, of late. */
+  readonly rate: number
+  /** Milliseconds Ollama would keep it; `Infinity` for ever, `undefined` when not known. */
+  readonly keepAliveMillis: number | undefined
+  /** Digest of its weights, where known. */
+  readonly blob: string | undefined
 }
 
-/** Picks what to unload: indices into `idle`, which holds only idle, unpinned models. @category models @since 0.1.0 */
+/**
+ * Picks what to unload: indices into `victims`, none when they would not free enough. Never among them: what is pinned or loading. What is busy is only
+ * when a load has waited too long for something idle; a busy victim gets no new requests, and is unloaded when it has become idle.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface VictimPicker {
   readonly kind: "victim-picker"
   readonly name: string
-  readonly pick: (idle: ReadonlyArray<Victim>, bytesWanted: number, now: number) => ReadonlyArray<number>
+  readonly pick: (victims: ReadonlyArray<Victim>, bytesWanted: number, now: number) => ReadonlyArray<number>
 }

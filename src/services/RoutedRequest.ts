@@ -108,8 +108,12 @@ export interface Demand {
   readonly id: string
   readonly kind: RequestKind
   readonly model: Model
-  /** The context the client asked for, in tokens. */
+  /** The context the client asked for, in tokens, and no more than the model was trained with. */
   readonly numCtx: number | undefined
+  /** The explicit context that the model is to be loaded with for it; the automatic one when absent. */
+  readonly tier?: number | undefined
+  /** It wants the model removed from memory afterwards, so it is no sign that anybody needs it there. */
+  readonly keepsNothing?: boolean | undefined
   readonly promptTokens: number
   /** Held in memory while it waits. */
   readonly bytes: number

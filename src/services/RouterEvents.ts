@@ -6,7 +6,7 @@
 import { Context, type Effect, type Scope } from "effect"
 import type { HealthChange } from "./BackendHealth.ts"
 import type { BreakerTransition } from "./Breaker.ts"
-import type { LoadEnd } from "./Residency.ts"
+import type { LoadEnd, Spill } from "./Residency.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
 
@@ -32,6 +32,10 @@ export interface RequestSettled {
   readonly totalMillis: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Fields of the client's body that were not passed on as they were: `num_ctx`, `keep_alive`. */
+  readonly rewrote?: ReadonlyArray<string> | undefined
+  /** Whether it had to wait for a load of its model. */
+  readonly cold?: boolean | undefined
 }
 
 /** @category models @since 0.1.0 */
@@ -47,6 +51,7 @@ export type RouterEvent =
   | { readonly _tag: "HealthChanged"; readonly at: number; readonly change: HealthChange }
   | { readonly _tag: "BreakerMoved"; readonly at: number; readonly transition: BreakerTransition }
   | { readonly _tag: "LoadEnded"; readonly at: number; readonly load: LoadEnd }
+  | { readonly _tag: "ModelSpilled"; readonly at: number; readonly spill: Spill }
 
 /**
  * The ring of events.

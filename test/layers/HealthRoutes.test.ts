@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import * as MockResidency from "../../src/layers/MockResidency.ts"
 import * as HealthRoutes from "../../src/layers/HealthRoutes.ts"
 import * as MockBackendHealth from "../../src/layers/MockBackendHealth.ts"
 import * as MockRouter from "../../src/layers/MockRouter.ts"
@@ -20,7 +21,9 @@ const setUp = Effect.gen(function* () {
     partly(Breaker, { state: () => "closed" }),
     Layer.succeed(Prewarmer, { ready: () => plans.every(({ state }) => state === "resident"), status: () => plans }),
   ))
-  const ask = yield* serve(HealthRoutes.layer.pipe(Layer.provide(Layer.succeedContext(services))))
+  const ask = yield* serve(
+    HealthRoutes.layer.pipe(Layer.provide(MockResidency.layer()), Layer.provide(Layer.succeedContext(services))),
+  )
   return { ask, services, plans, health: Context.get(services, MockBackendHealth.MockHealth) }
 })
 

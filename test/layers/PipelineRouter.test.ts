@@ -20,7 +20,7 @@ const server = (id: string) => Effect.map(SimulatedFleet.SimulatedFleet, (fleet)
 const ready = TestClock.adjust("1 second")
 /** Runs a call to its end, with time passing. */
 const finish = <A, E, R>(effect: Effect.Effect<A, E, R>, time: Parameters<typeof TestClock.adjust>[0] = "10 seconds") =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
     yield* TestClock.adjust(time)
     return yield* Fiber.join(fiber)
@@ -30,7 +30,7 @@ const inference = (id: string) =>
 
 describe("PipelineRouter over the standard stack and a simulated fleet", () => {
   it.effect("routes a streamed chat: loads the model first, passes the bytes on, settles once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       const { reply, settled } = yield* finish(ask("/api/chat", chat))
       assert.strictEqual(settled.result, "answered")
@@ -44,7 +44,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: {} }))))
 
   it.effect("spreads over three backends, once they are warm", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       const residency = yield* Residency
       for (const id of ["a", "b", "c"]) {
@@ -53,7 +53,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       }
       const fibers = yield* Effect.forEach(
         Array.from({ length: 12 }),
-        () => Effect.forkChild(ask("/api/chat", chat), { startImmediately: true })
+        () => Effect.forkChild(ask("/api/chat", chat), { startImmediately: true }),
       )
       yield* TestClock.adjust("2 minutes")
       yield* Effect.forEach(fibers, Fiber.join)
@@ -61,7 +61,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: { decodeRate: 10 }, b: { decodeRate: 10 }, c: { decodeRate: 10 } }))))
 
   it.effect("a model nobody has is 404, and no backend is asked", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       const { reply, settled } = yield* finish(ask("/api/chat", { ...chat, model: "nope" }))
       assert.strictEqual(settled.status, 404)
@@ -70,7 +70,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: {} }))))
 
   it.effect("a chat without a model is 400, as Ollama says it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       const { reply } = yield* ask("/api/chat", {})
       assert.strictEqual(reply.refusals[0]!.status, 400)
@@ -82,11 +82,11 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       ["refused", Fault.refuse],
       ["reset before the head", Fault.reset()],
       ["429", Fault.tooMany],
-      ["503 busy", Fault.busy]
+      ["503 busy", Fault.busy],
     ] as const
   ) {
     it.effect(`${name}: goes to the other backend, and the client sees one whole answer`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* ready
         yield* finish(ask("/api/chat", chat))
         const warm = (yield* inference("a")) > 0 ? "a" : "b"
@@ -101,7 +101,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
   }
 
   it.effect("a 500 is passed on as it is, and not tried elsewhere", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
       for (const id of ["a", "b"]) (yield* server(id)).faults.set(Fault.internal, { path: "/api/chat" })
@@ -111,7 +111,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: {}, b: {} }))))
 
   it.effect("with nowhere else to go, Ollama's own busy answer is passed on with a Retry-After", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
       ;(yield* server("a")).faults.set(Fault.busy, { path: "/api/chat" })
@@ -122,7 +122,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: {} }))))
 
   it.effect("with nowhere else to go, a refused connection is 502", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
       ;(yield* server("a")).faults.set(Fault.refuse, { path: "/api/chat" })
@@ -132,10 +132,12 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: {} }))))
 
   it.effect("a client that leaves in the middle stops the generation, and leaves nothing behind", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
-      const fiber = yield* Effect.forkChild(ask("/api/chat", { ...chat, model: "tiny-loop" }), { startImmediately: true })
+      const fiber = yield* Effect.forkChild(ask("/api/chat", { ...chat, model: "tiny-loop" }), {
+        startImmediately: true,
+      })
       yield* TestClock.adjust("3 seconds")
       yield* Fiber.interrupt(fiber)
       yield* TestClock.adjust("1 second")
@@ -147,7 +149,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: { decodeRate: 50 } }))))
 
   it.effect("a client that leaves during a load does not kill it: the next one gets the model at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       const fiber = yield* Effect.forkChild(ask("/api/chat", chat), { startImmediately: true })
       yield* TestClock.adjust("1 second")
@@ -160,16 +162,18 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: { loadTime: "4 seconds" } }))))
 
   it.effect("a load that fails is told in Ollama's words", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
-      ;(yield* server("a")).faults.set(Fault.failure(500, "cudaMalloc failed: out of memory"), { path: "/api/generate" })
+      ;(yield* server("a")).faults.set(Fault.failure(500, "cudaMalloc failed: out of memory"), {
+        path: "/api/generate",
+      })
       const { reply } = yield* finish(ask("/api/chat", chat))
       assert.strictEqual(reply.refusals[0]!.status, 500)
       assert.include(reply.refusals[0]!.message, "out of memory")
     }).pipe(Effect.provide(over({ a: {} }))))
 
   it.effect("an unload is passed on, loads nothing, and is known at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
       const residency = yield* Residency
@@ -177,17 +181,17 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       const { reply } = yield* finish(ask("/api/generate", { model: "tiny-eos", keep_alive: 0 }), 0)
       assert.include(reply.text, `"done_reason":"unload"`)
       assert.lengthOf(residency.list("a"), 0)
-    }).pipe(Effect.provide(over({ a: {} }))))
+    }).pipe(Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ clientOptions: { sharedMillis: 0 } }) }))))
 
   it.effect("a stream that waits for a load gets signs of life, one that only queues gets none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       const loading = new RecordingReply()
       const queued = new RecordingReply()
       const whole = new RecordingReply()
       const ends = yield* Effect.forEach(
         [ask("/api/chat", chat, loading), ask("/api/chat", { ...chat, stream: false }, whole)],
-        (one) => Effect.forkChild(one, { startImmediately: true })
+        (one) => Effect.forkChild(one, { startImmediately: true }),
       )
       yield* TestClock.adjust("39 seconds")
       assert.strictEqual(loading.heartbeats, 2)
@@ -198,10 +202,16 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(queued.heartbeats, 0)
       yield* Effect.forEach([...ends, waits], Fiber.join)
       assert.include(loading.text, `"done":true`)
-    }).pipe(Effect.provide(over({ a: { loadTime: "40 seconds", decodeRate: 5 } }, { admission: BoundedAdmission.layer({ queueMillis: 120_000 }) }))))
+    }).pipe(
+      Effect.provide(
+        over({ a: { loadTime: "40 seconds", decodeRate: 5 } }, {
+          admission: BoundedAdmission.layer({ queueMillis: 120_000 }),
+        }),
+      ),
+    ))
 
   it.effect("while it drains, new requests are refused and running ones finish", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
       const running = yield* Effect.forkChild(ask("/api/chat", chat), { startImmediately: true })
@@ -213,7 +223,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
     }).pipe(Effect.provide(over({ a: { decodeRate: 10 } }))))
 
   it.effect("no backend answers: 503 with Retry-After, at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* ready
       ;(yield* server("a")).down()
       yield* TestClock.adjust("20 seconds")
@@ -238,23 +248,23 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       }))
     const refusing = guard("refusing", (request) => {
       seen.push("refusing")
-      return request.envelope.model === "tiny-b"
-        ? refuse("Forbidden", "not this one")
-        : { _tag: "Pass", request }
+      return request.envelope.model === "tiny-b" ? refuse("Forbidden", "not this one") : { _tag: "Pass", request }
     })
 
     it.effect("run in their order, sync or not; one that refuses ends it; all that passed hear the outcome", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* ready
         const refused = yield* ask("/api/chat", { ...chat, model: "tiny-b" })
         assert.strictEqual(refused.reply.refusals[0]!.status, 403)
         assert.deepStrictEqual(seen, ["passing", "later", "refusing"])
         yield* finish(ask("/api/chat", chat))
         assert.deepStrictEqual(outcomes, ["Forbidden", "ok"])
-      }).pipe(Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ guards: [passing, later, refusing] }) }))))
+      }).pipe(
+        Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ guards: [passing, later, refusing] }) })),
+      ))
 
     it.effect("one that dies is our fault: 500 without a word of it, and nothing leaks", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* ready
         const { reply } = yield* ask("/api/chat", chat)
         assert.strictEqual(reply.refusals[0]!.status, 500)
@@ -262,10 +272,12 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         assert.deepStrictEqual(yield* idle, nothing)
       }).pipe(
         Effect.provide(Layer.mergeAll(over({ a: {} }, {
-          router: PipelineRouter.layer({ guards: [guard("dies", () => {
-            throw new Error("boom")
-          })] })
-        })))
+          router: PipelineRouter.layer({
+            guards: [guard("dies", () => {
+              throw new Error("boom")
+            })],
+          }),
+        }))),
       ))
   })
 })

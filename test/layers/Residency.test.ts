@@ -191,7 +191,7 @@ describe("PollingResidency", () => {
       fake.loadMillis = 3_600_000
       const first = yield* Effect.forkChild(Effect.flip(residency.load(a, m)), { startImmediately: true })
       const ledger = yield* VramLedger
-      const other = ledger.reserve(b, "something else")
+      const other = ledger.reserve(b, MockModelCatalog.model("something else"))
       const second = yield* Effect.forkChild(Effect.flip(residency.load(b, n)), { startImmediately: true })
       yield* elapse("306 seconds", "1 second")
       assert.match((yield* Fiber.join(first)).description, /not loaded within 5m/)

@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
+import { backend } from "../../src/services/Fleet.ts"
 import { VramLedger } from "../../src/services/VramLedger.ts"
 import * as VramLedgerContract from "../contracts/VramLedger.ts"
 
@@ -8,5 +9,5 @@ VramLedgerContract.suite("UnmanagedVramLedger", UnmanagedVramLedger.layer)
 
 it.effect("UnmanagedVramLedger says that it does not know capacity", () =>
   Effect.gen(function* () {
-    assert.isFalse((yield* VramLedger).managed)
+    assert.isFalse((yield* VramLedger).managed(backend("http://a")))
   }).pipe(Effect.provide(UnmanagedVramLedger.layer)))

@@ -11,6 +11,7 @@ export const viewOf = (id: string, options?: Partial<BackendView>): BackendView 
   residency: () => "resident",
   breaker: () => "closed",
   owns: (model) => model.owners.has(id),
+  memory: () => undefined,
   loadMillis: () => 2000,
   firstByteMillis: undefined,
   lastLeaseAt: 0,

@@ -35,9 +35,11 @@ interface Merging {
   readonly owners: Map<string, { readonly digest: string; readonly size: number }>
   readonly capabilities: Set<string>
   remote: boolean
+  contextTrained: number | undefined
 }
 
 const same = (a: Model, b: Model): boolean => {
+  if (a.contextTrained !== b.contextTrained) return false
   if (a.remote !== b.remote || a.owners.size !== b.owners.size || a.capabilities.join() !== b.capabilities.join()) {
     return false
   }
@@ -80,7 +82,7 @@ export class FleetModels {
         const key = ModelName.canonical(row.model)
         let into = merging.get(key)
         if (into === undefined) {
-          into = { owners: new Map(), capabilities: new Set(), remote: true }
+          into = { owners: new Map(), capabilities: new Set(), remote: true, contextTrained: undefined }
           merging.set(key, into)
         }
         into.owners.set(backend, { digest: row.digest, size: row.size })
@@ -88,12 +90,14 @@ export class FleetModels {
           into.capabilities.add(each)
         }
         if (!isRemote(row)) into.remote = false
+        const trained = row.details?.context_length
+        if (trained !== undefined && trained > 0) into.contextTrained = Math.max(into.contextTrained ?? 0, trained)
       }
     }
     const byKey = new Map<string, Model>()
     let changed = merging.size !== this.byKey.size
-    for (const [key, { capabilities, owners, remote }] of merging) {
-      const made: Model = { key, owners, capabilities: Array.from(capabilities).sort(), remote }
+    for (const [key, { capabilities, contextTrained, owners, remote }] of merging) {
+      const made: Model = { key, owners, capabilities: Array.from(capabilities).sort(), remote, contextTrained }
       const before = this.byKey.get(key)
       const kept = before !== undefined && same(before, made)
       if (!kept) changed = true

@@ -6,16 +6,29 @@
 import { Deferred, Effect } from "effect"
 import type { Backend } from "../../services/Fleet.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
-import { LoadError } from "../../services/Residency.ts"
-import type { Allocation, VramLedger } from "../../services/VramLedger.ts"
+import { LoadError, type LoadRequest } from "../../services/Residency.ts"
+import type { Allocation, NoRoom, VramLedger } from "../../services/VramLedger.ts"
 
 /** A load that is queued or running. @category models @since 0.1.0 */
 export interface Load {
   readonly model: Model
   readonly numCtx: number | undefined
+  readonly contextMin: number | undefined
   readonly since: number
   readonly end: Deferred.Deferred<void, LoadError>
+  /** Whether others may be unloaded for it. Those for which none may wait behind all for which some may. */
+  evicts: boolean
+  /** Whether it is known what it needs. */
+  ready: boolean
 }
+
+/**
+ * What a load does that finds no room: it keeps its place and lets others pass, it keeps them back, it is dropped as if it had never been asked for, or it has failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Turn = "pass" | "hold" | "drop" | { readonly failed: string }
 
 interface Failure {
   readonly error: LoadError
@@ -41,6 +54,14 @@ export class Loads {
   readonly ledger: VramLedger["Service"]
   readonly limitMillis: number
   readonly start: (load: Load, allocation: Allocation) => void
+  /** Asked first: something may have to leave before the load can even be weighed. */
+  readonly blocked: (load: Load) => boolean
+  /** Whether somebody else has loaded it meanwhile. */
+  readonly there: (load: Load) => boolean
+  readonly over: (load: Load) => void
+  readonly noRoom: (load: Load, why: NoRoom) => Turn
+  readonly fail: (load: Load, description: string) => void
+  readonly drop: (load: Load) => void
   readonly queue: Array<Load> = []
   running: Load | undefined
   private idleSince = 0
@@ -51,12 +72,18 @@ export class Loads {
     backend: Backend,
     ledger: VramLedger["Service"],
     limitMillis: number,
-    start: (load: Load, allocation: Allocation) => void,
+    owner: Pick<Loads, "start" | "blocked" | "there" | "over" | "noRoom" | "fail" | "drop">,
   ) {
     this.backend = backend
     this.ledger = ledger
     this.limitMillis = limitMillis
-    this.start = start
+    this.start = owner.start
+    this.blocked = owner.blocked
+    this.there = owner.there
+    this.over = owner.over
+    this.noRoom = owner.noRoom
+    this.fail = owner.fail
+    this.drop = owner.drop
   }
 
   find(key: string): Load | undefined {
@@ -65,23 +92,57 @@ export class Loads {
     return undefined
   }
 
-  enqueue(model: Model, numCtx: number | undefined, now: number): Load {
-    const load: Load = { model, numCtx, since: now, end: Deferred.makeUnsafe() }
-    this.queue.push(load)
+  enqueue(model: Model, { contextMin, evicts, numCtx }: LoadRequest, now: number): Load {
+    const load: Load = {
+      model,
+      numCtx,
+      contextMin,
+      since: now,
+      end: Deferred.makeUnsafe(),
+      evicts: evicts ?? true,
+      ready: true,
+    }
+    this.place(load)
     return load
+  }
+
+  /** Somebody real waits for it now. */
+  promote(load: Load): void {
+    if (load.evicts || load === this.running) return
+    load.evicts = true
+    this.queue.splice(this.queue.indexOf(load), 1)
+    this.place(load)
+  }
+
+  private place(load: Load): void {
+    const behind = load.evicts ? this.queue.findIndex(({ evicts }) => !evicts) : -1
+    if (behind < 0) this.queue.push(load)
+    else this.queue.splice(behind, 0, load)
   }
 
   /** Starts the first load that the ledger has room for, unless one is running. */
   pump(): void {
     if (this.running !== undefined) return
-    for (let i = 0; i < this.queue.length; i++) {
-      const load = this.queue[i]!
-      const reserved = this.ledger.reserve(this.backend, load.model.key)
-      if ("_tag" in reserved) continue
-      this.queue.splice(i, 1)
-      this.running = load
-      reserved.move("loading")
-      return this.start(load, reserved)
+    for (const load of this.queue.slice()) {
+      if (this.there(load)) {
+        this.queue.splice(this.queue.indexOf(load), 1)
+        this.over(load)
+        continue
+      }
+      if (!load.ready || this.blocked(load)) continue
+      const reserved = this.ledger.reserve(this.backend, load.model, load.numCtx)
+      if (!("_tag" in reserved)) {
+        this.queue.splice(this.queue.indexOf(load), 1)
+        this.running = load
+        reserved.move("loading")
+        return this.start(load, reserved)
+      }
+      const turn = this.noRoom(load, reserved)
+      if (turn === "hold") return
+      if (turn === "pass") continue
+      this.queue.splice(this.queue.indexOf(load), 1)
+      if (turn === "drop") this.drop(load)
+      else this.fail(load, turn.failed)
     }
   }
 

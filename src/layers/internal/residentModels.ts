@@ -9,15 +9,40 @@ import * as ModelName from "../../services/ModelName.ts"
 import type { PsModel } from "../../services/OllamaApi.ts"
 import type { ResidentModel } from "../../services/Residency.ts"
 import type { Allocation } from "../../services/VramLedger.ts"
+import { Usage } from "./usage.ts"
 
-/** One model in memory. `seq` orders it with the beginnings of readings. @category models @since 0.1.0 */
-export interface Entry {
+/** One model in memory. @category models @since 0.1.0 */
+export class Entry {
   readonly key: string
-  /** When the router last used or loaded it: a reading that began before says nothing about it. */
+  /** When the router last used or loaded it, which orders it with the beginnings of readings: one that began before says nothing about it. */
   seq: number
-  row: PsModel | undefined
-  expiresAt: number | undefined
-  allocation: Allocation | undefined
+  row: PsModel | undefined = undefined
+  expiresAt: number | undefined = undefined
+  allocation: Allocation | undefined = undefined
+  /** The explicit context the router loaded it with. */
+  tier: number | undefined = undefined
+  /** Whether the router loaded it, so knows whether its context is the automatic one. */
+  ours = false
+  loadedAt: number
+  /** Requests that use it. */
+  refs = 0
+  /** Gets no new requests, and is unloaded when it is idle. */
+  draining = false
+  spilled = false
+
+  constructor(key: string, seq: number, now: number) {
+    this.key = key
+    this.seq = seq
+    this.loadedAt = now
+  }
+}
+
+/** What the owner of the entries does about memory. @category models @since 0.1.0 */
+export interface Memory {
+  /** Charges what is there without having been loaded by the router. */
+  readonly adopt: (entry: Entry, row: PsModel) => Allocation
+  /** A reading showed it. */
+  readonly observe: (entry: Entry, row: PsModel) => void
 }
 
 /** Ollama says "for ever" with a date in the year 2319. */
@@ -46,15 +71,23 @@ export class ResidentModels {
   readonly backend: string
   readonly catalog: ModelCatalog["Service"]
   readonly entries = new Map<string, Entry>()
+  /** How models have been used, in memory or not. */
+  readonly usage = new Map<string, Usage>()
+  /** The context that models had which the backend chose itself. */
+  readonly contexts = new Map<string, number>()
   /** Beginning of the newest reading that was applied. */
-  private readSeq = -1
+  readSeq = -1
+  /** Removed while requests used them: they are still used, should they come back. */
+  private readonly ghosts = new Map<string, Entry>()
   /** When models were last said to be gone, each and all. */
   private readonly forgotten = new Map<string, number>()
   private allForgotten = -1
+  private readonly memory: Memory
 
-  constructor(backend: string, catalog: ModelCatalog["Service"]) {
+  constructor(backend: string, catalog: ModelCatalog["Service"], memory: Memory) {
     this.backend = backend
     this.catalog = catalog
+    this.memory = memory
   }
 
   /** The entry of a model, or of an alias of it: two names of one set of weights share a runner, listed under the name that loaded it. */
@@ -66,32 +99,57 @@ export class ResidentModels {
     if (!digest && blob === undefined) return undefined
     for (const entry of this.entries.values()) {
       if (digest && entry.row?.digest === digest) return entry
-      if (blob === undefined) continue
-      const other = this.catalog.peek(entry.key)
-      if (other === undefined) continue
-      if (Option.getOrUndefined(this.catalog.blob(other, this.backend)) === blob) return entry
+      if (blob !== undefined && this.blobOf(entry.key) === blob) return entry
     }
     return undefined
+  }
+
+  blobOf(key: string): string | undefined {
+    const model = this.catalog.peek(key)
+    return model === undefined ? undefined : Option.getOrUndefined(this.catalog.blob(model, this.backend))
   }
 
   alive(entry: Entry, now: number): boolean {
     return entry.expiresAt === undefined || entry.seq > this.readSeq || now < entry.expiresAt
   }
 
-  /** The router used the model, or has loaded it. Whether it was not there before. */
-  assume(model: Model, seq: number, now: number, allocation?: Allocation): boolean {
-    const entry = this.find(model)
-    if (entry !== undefined) {
-      const wasAlive = this.alive(entry, now)
-      entry.seq = seq
-      if (allocation !== undefined) {
-        if (entry.allocation !== allocation) entry.allocation?.move("gone")
-        entry.allocation = allocation
-      }
-      return !wasAlive
+  /** Whether no request uses it, nor its weights under a name it had before. */
+  idle(entry: Entry): boolean {
+    if (entry.refs > 0) return false
+    if (this.ghosts.size === 0) return true
+    const blob = this.blobOf(entry.key)
+    for (const ghost of this.ghosts.values()) {
+      if (ghost.key === entry.key || (blob !== undefined && this.blobOf(ghost.key) === blob)) return false
     }
-    this.entries.set(model.key, { key: model.key, seq, row: undefined, expiresAt: undefined, allocation })
     return true
+  }
+
+  /** The router used the model, or has loaded it. Whether it was not there before. */
+  assume(
+    model: Model,
+    seq: number,
+    now: number,
+    loaded?: { allocation: Allocation; tier: number | undefined },
+  ): boolean {
+    let entry = this.find(model)
+    const wasAlive = entry !== undefined && this.alive(entry, now)
+    if (entry === undefined) entry = this.create(model.key, seq, now)
+    entry.seq = seq
+    if (loaded !== undefined) {
+      if (entry.allocation !== loaded.allocation) entry.allocation?.move("gone")
+      entry.allocation = loaded.allocation
+      entry.tier = loaded.tier
+      entry.ours = true
+      entry.loadedAt = now
+      entry.draining = false
+    }
+    return !wasAlive
+  }
+
+  used(key: string, now: number): void {
+    const usage = this.usage.get(key)
+    if (usage === undefined) this.usage.set(key, new Usage(now))
+    else usage.add(now)
   }
 
   /** Takes over a reading that began at `seq`. Whether anything visible changed. */
@@ -104,20 +162,7 @@ export class ResidentModels {
       const key = ModelName.canonical(row.model)
       if (seq < this.allForgotten || seq < (this.forgotten.get(key) ?? -1)) continue
       listed.add(key)
-      const entry = this.entries.get(key)
-      const expiresAt = expiry(row, now)
-      if (entry === undefined) {
-        this.entries.set(key, { key, seq, row, expiresAt, allocation: undefined })
-        changed = true
-        continue
-      }
-      const before = entry.row
-      if (
-        before === undefined || before.size !== row.size || before.size_vram !== row.size_vram ||
-        before.context_length !== row.context_length || before.digest !== row.digest
-      ) changed = true
-      entry.row = row
-      entry.expiresAt = expiresAt
+      if (this.show(key, row, seq, now)) changed = true
     }
     for (const entry of this.entries.values()) {
       if (listed.has(entry.key) || entry.seq > seq) continue
@@ -126,6 +171,25 @@ export class ResidentModels {
     }
     for (const [key, at] of this.forgotten) if (at < seq) this.forgotten.delete(key)
     return changed
+  }
+
+  private show(key: string, row: PsModel, seq: number, now: number): boolean {
+    const entry = this.entries.get(key) ?? this.create(key, seq, now)
+    const before = entry.row
+    entry.row = row
+    entry.expiresAt = expiry(row, now)
+    // Loaded again behind our back with another context: then it is as much the backend's own choice as anybody knows.
+    if (entry.tier !== undefined && row.context_length !== undefined && row.context_length !== entry.tier) {
+      entry.tier = undefined
+      entry.ours = false
+    }
+    if (entry.tier === undefined && entry.ours && row.context_length !== undefined) {
+      this.contexts.set(key, row.context_length)
+    }
+    entry.allocation ??= this.memory.adopt(entry, row)
+    this.memory.observe(entry, row)
+    return before === undefined || before.size !== row.size || before.size_vram !== row.size_vram ||
+      before.context_length !== row.context_length || before.digest !== row.digest
   }
 
   /** The backend says that a model, or everything, is gone. Whether it was there. */
@@ -143,9 +207,35 @@ export class ResidentModels {
     return true
   }
 
+  /** A request has ended that used the entry. */
+  release(entry: Entry): void {
+    entry.refs--
+    if (entry.refs <= 0 && this.ghosts.get(entry.key) === entry) this.ghosts.delete(entry.key)
+  }
+
+  private create(key: string, seq: number, now: number): Entry {
+    const ghost = this.ghosts.get(key)
+    const entry = ghost ?? new Entry(key, seq, now)
+    if (ghost !== undefined) {
+      this.ghosts.delete(key)
+      ghost.seq = seq
+      ghost.loadedAt = now
+    }
+    this.entries.set(key, entry)
+    return entry
+  }
+
   private remove(entry: Entry): void {
-    entry.allocation?.move("gone")
+    entry.allocation?.move("releasing")
+    entry.allocation = undefined
+    entry.row = undefined
+    entry.expiresAt = undefined
+    entry.tier = undefined
+    entry.ours = false
+    entry.draining = false
+    entry.spilled = false
     this.entries.delete(entry.key)
+    if (entry.refs > 0) this.ghosts.set(entry.key, entry)
   }
 
   list(now: number): ReadonlyArray<ResidentModel> {
@@ -155,7 +245,7 @@ export class ResidentModels {
       all.push({
         backend: this.backend,
         model: entry.key,
-        state: "resident",
+        state: entry.draining ? "draining" : "resident",
         size: entry.row?.size,
         sizeVram: entry.row?.size_vram,
         contextLength: entry.row?.context_length,

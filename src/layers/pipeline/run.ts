@@ -22,6 +22,10 @@ export class Run {
   queuedMillis = 0
   /** Whether a load is under way for it, or a backend at work: then silence is answered with heartbeats. */
   working = false
+  /** Whether it waited for a load of its model. */
+  cold = false
+  /** Fields of the body that were not passed on as they were. */
+  rewrote: ReadonlyArray<string> | undefined = undefined
   /** Bytes of the answer when it was last looked at, and since when there have been no more. */
   seenBytes = 0
   quietSince: number
@@ -40,7 +44,7 @@ export class Run {
       outcome: this.outcome,
       backend: this.backend,
       attempts: this.attempts,
-      queuedMillis: this.queuedMillis
+      queuedMillis: this.queuedMillis,
     }
   }
 }

@@ -1,0 +1,251 @@
+/** A world of devices, runners and other processes, as a ledger and a residency see it: through a probe and an API that may fail. */
+import { ByteSize, Clock, Effect, Layer, Option } from "effect"
+import * as MockModelCatalog from "../../src/layers/MockModelCatalog.ts"
+import * as Reading from "../../src/layers/probes/reading.ts"
+import { Timeout } from "../../src/services/GpuProbe.ts"
+import { GpuProbe, GpuProbeError } from "../../src/services/GpuProbe.ts"
+import { OllamaApi, OllamaApiError, Rejected } from "../../src/services/OllamaApi.ts"
+import { type Allocation, VramLedger } from "../../src/services/VramLedger.ts"
+
+export const gib = 1024 ** 3
+export const reserve = 2 * gib
+export const sizes: Readonly<Record<string, number>> = { "m:latest": 6, "n:latest": 9, "p:latest": 13, "q:latest": 30 }
+export const backends = [
+  { url: "http://a", id: "a", devices: ["g0", "g1"] },
+  { url: "http://b", id: "b", devices: ["g1"] },
+]
+export const catalog = MockModelCatalog.layer(
+  Object.keys(sizes).map((name) => ({ name, owners: ["a", "b"], size: 1e9 })),
+)
+
+interface Runner {
+  readonly backend: string
+  readonly model: string
+  readonly shares: ReadonlyArray<{ readonly device: string; readonly bytes: number }>
+  loading: boolean
+}
+
+interface Device {
+  readonly total: number
+  foreign: number
+  /** Somebody else took memory since the last good reading. */
+  dirty: boolean
+  lastFree: number | undefined
+}
+
+export class World {
+  readonly devices = new Map<string, Device>([
+    ["g0", { total: 24 * gib, foreign: 0, dirty: false, lastFree: undefined }],
+    ["g1", { total: 16 * gib, foreign: 0, dirty: false, lastFree: undefined }],
+  ])
+  readonly runners = new Set<Runner>()
+  /** On its way back. */
+  readonly lagging = new Set<Runner>()
+  readonly held = new Map<string, number>()
+  readonly pinned = new Map<string, number>()
+  probe: "good" | "fails" | "hangs" | "none" | "missing" | "slow" = "good"
+  loadFails = false
+  psFails = false
+  lagMillis = 300
+  /** Found where a failed assertion would only end a fiber. */
+  readonly violations: Array<string> = []
+  intrusions = 0
+  commits = 0
+  unloads = 0
+  loads = 0
+  ledger: VramLedger["Service"] | undefined
+
+  private expect(holds: boolean, what: string): void {
+    if (!holds) this.violations.push(what)
+  }
+
+  used(device: string): number {
+    let sum = this.devices.get(device)!.foreign
+    for (const one of [...this.runners, ...this.lagging]) {
+      for (const share of one.shares) if (share.device === device) sum += share.bytes * (one.loading ? 0.5 : 1)
+    }
+    return sum
+  }
+
+  /** As if every load under way had ended. */
+  promised(device: string): number {
+    let sum = this.devices.get(device)!.foreign
+    for (const one of [...this.runners, ...this.lagging]) {
+      for (const share of one.shares) if (share.device === device) sum += share.bytes
+    }
+    return sum
+  }
+
+  drop(runner: Runner): Effect.Effect<void> {
+    if (!this.runners.delete(runner)) return Effect.void
+    this.lagging.add(runner)
+    return Effect.asVoid(
+      Effect.forkDetach(Effect.andThen(Effect.sleep(this.lagMillis), Effect.sync(() => this.lagging.delete(runner)))),
+    )
+  }
+
+  crash(backend: string): void {
+    for (const runner of this.runners) if (runner.backend === backend && !runner.loading) this.runners.delete(runner)
+  }
+
+  /** Behind the router's back; where it lands nobody is told. */
+  intrude(backend: string, model: string): void {
+    const device = backend === "a" ? "g0" : "g1"
+    if (this.find(backend, model) !== undefined) return
+    const bytes = sizes[model]! * gib
+    if (this.used(device) + bytes > this.devices.get(device)!.total) return
+    this.devices.get(device)!.dirty = true
+    this.intrusions++
+    this.runners.add({ backend, model, shares: [{ device, bytes }], loading: false })
+  }
+
+  find(backend: string, model: string): Runner | undefined {
+    for (const runner of this.runners) if (runner.backend === backend && runner.model === model) return runner
+    return undefined
+  }
+
+  readonly probeLayer = Layer.succeed(GpuProbe, {
+    source: "world",
+    read: Effect.suspend(() => {
+      if (this.probe === "hangs") return Effect.never
+      if (this.probe === "fails") {
+        return Effect.fail(new GpuProbeError({ source: "world", reason: new Timeout({ description: "no" }) }))
+      }
+      const devices = Array.from(this.devices).flatMap(([uuid, device]) => {
+        if (this.probe === "missing" && uuid === "g1") return []
+        const free = Math.max(0, device.total - this.used(uuid))
+        if (this.probe === "none") {
+          return [{ ...Reading.unknown(uuid, uuid, "gpu"), total: Option.some(ByteSize.bytes(device.total)) }]
+        }
+        device.lastFree = free
+        if (this.probe === "good") device.dirty = false
+        return [{
+          ...Reading.unknown(uuid, uuid, "gpu"),
+          total: Option.some(ByteSize.bytes(device.total)),
+          free: Option.some(ByteSize.bytes(Math.floor(free))),
+        }]
+      })
+      const answer = { source: "world", passedOver: [], devices }
+      // It looks first, and what happens until it answers it has not seen.
+      if (this.probe !== "slow") return Effect.succeed(answer)
+      const unseen = new Map(Array.from(this.devices, ([uuid, { foreign }]) => [uuid, `${foreign} ${this.intrusions}`]))
+      return Effect.delay(
+        Effect.sync(() => {
+          for (const [uuid, device] of this.devices) {
+            if (unseen.get(uuid) === `${device.foreign} ${this.intrusions}`) device.dirty = false
+          }
+          return answer
+        }),
+        1600,
+      )
+    }),
+  })
+
+  private readonly rejected = (backend: string, call: string) =>
+    new OllamaApiError({ backend, call, reason: new Rejected({ status: 500, description: "no" }) })
+
+  private readonly load = (backend: string, model: string) =>
+    Effect.gen({ self: this }, function* () {
+      this.loads++
+      // Invariant 8: one load of a model on a backend, one on a backend, and on each device.
+      const allocation = this.ledger!.allocations().find((one) =>
+        one.backend === backend && one.model === model && one.state() === "loading"
+      )
+      this.expect(allocation !== undefined, "a load without an allocation")
+      const shares = (allocation?.shares() ?? []).map(({ bytes, device }) => ({ device, bytes: bytes * 0.97 }))
+      for (const other of this.runners) {
+        if (!other.loading) continue
+        this.expect(other.backend !== backend, "two loads on a backend")
+        for (const { device } of shares) {
+          this.expect(!other.shares.some((share) => share.device === device), `two loads on ${device}`)
+        }
+      }
+      const before = this.find(backend, model)
+      if (before !== undefined) yield* this.drop(before)
+      const runner: Runner = { backend, model, shares, loading: true }
+      this.runners.add(runner)
+      yield* Effect.sleep(1500).pipe(Effect.onInterrupt(() => Effect.sync(() => this.runners.delete(runner))))
+      if (this.loadFails) {
+        yield* this.drop(runner)
+        return yield* this.rejected(backend, "load")
+      }
+      runner.loading = false
+    })
+
+  private readonly unload = (backend: string, model: string) =>
+    Effect.gen({ self: this }, function* () {
+      this.unloads++
+      // Invariant 3: never what is busy, pinned or loading.
+      this.expect((this.held.get(`${backend} ${model}`) ?? 0) === 0, "unloaded while busy")
+      this.expect((this.pinned.get(`${backend} ${model}`) ?? 0) === 0, "unloaded while pinned")
+      const runner = this.find(backend, model)
+      this.expect(runner?.loading !== true, "unloaded while loading")
+      if (runner !== undefined) yield* this.drop(runner)
+    })
+
+  readonly apiLayer = Layer.effect(
+    OllamaApi,
+    Effect.map(Clock.Clock, (clock) =>
+      OllamaApi.of({
+        version: () => Effect.succeed("0.33.0"),
+        tags: () => Effect.succeed([]),
+        show: () => Effect.succeed({}),
+        ps: ({ id }) =>
+          this.psFails
+            ? Effect.fail(this.rejected(id, "ps"))
+            : Effect.sync(() =>
+              Array.from(this.runners).filter(({ backend, loading }) => backend === id && !loading).map(
+                ({ model, shares }) => {
+                  const size = Math.floor(shares.reduce((sum, { bytes }) => sum + bytes, 0))
+                  const expires = new Date(clock.currentTimeMillisUnsafe() + 10 ** 9).toISOString()
+                  return {
+                    name: model,
+                    model,
+                    size,
+                    size_vram: size,
+                    digest: model,
+                    expires_at: expires,
+                    context_length: 4096,
+                  }
+                },
+              )
+            ),
+        load: ({ id }, model) => this.load(id, model),
+        unload: ({ id }, model) => this.unload(id, model),
+      })),
+  )
+
+  /** Invariant 1, computed by the world's own books, whenever the ledger promises something. */
+  private checked(ledger: VramLedger["Service"], made: Allocation): void {
+    this.commits++
+    for (const { bytes, device } of made.shares()) {
+      const known = this.devices.get(device)!
+      const sum = ledger.allocations().reduce(
+        (all, one) => all + one.shares().reduce((part, share) => part + (share.device === device ? share.bytes : 0), 0),
+        0,
+      )
+      this.expect(sum <= known.total - reserve + 1, `allocations on ${device}`)
+      const capacity = ledger.devices().find((one) => one.device === device)!.capacity
+      this.expect(sum <= capacity! + 1, `allocations on ${device} against its capacity`)
+      // What a reading called free, less what was promised since, is what there is; unless others took some since.
+      if (!known.dirty) {
+        this.expect(this.promised(device) + bytes <= known.total - reserve + 1, `bytes on ${device}`)
+      }
+    }
+  }
+
+  readonly watched = Layer.effect(
+    VramLedger,
+    Effect.map(VramLedger, (ledger) => {
+      this.ledger = ledger
+      return {
+        ...ledger,
+        reserve: (backend, model, numCtx) => {
+          const made = ledger.reserve(backend, model, numCtx)
+          if (!("_tag" in made) && ledger.managed(backend)) this.checked(ledger, made)
+          return made
+        },
+      }
+    }),
+  )
+}
