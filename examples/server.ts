@@ -1,6 +1,6 @@
 /** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { type Config, Duration, Effect, Layer, References } from "effect"
+import { ByteSize, type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import process from "node:process"
 import * as NodeServer from "../src/layers/NodeServer.ts"
@@ -21,10 +21,11 @@ ${says}
 `
 
 const server = (settings: Settings.Settings, place: Place.Place) =>
-  NodeServer.layer(OllamaApp.layer(), {
+  NodeServer.layer(OllamaApp.layer({ bodyLimit: ByteSize.bytes(settings.bodyLimit) }), {
     host: settings.host,
     port: settings.port,
     origins: settings.origins,
+    hosts: settings.hosts,
     bodyBytesMax: settings.bodyLimit,
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect, Exit, Layer, Schedule } from "effect"
+import { Clock, Duration, Effect, Exit, Layer, Result } from "effect"
 import { Admission, type QueueSnapshot } from "../services/Admission.ts"
 import { type Commit, isLease, type Lease, Leases } from "../services/Leases.ts"
 import { unused } from "../services/Outcome.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import type { Demand } from "../services/RoutedRequest.ts"
+import { every } from "./internal/every.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -93,19 +94,34 @@ const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Option
     waiting--
   }
 
+  /** What a plugin throws inside a commit ends its own request, not the queue. */
+  const tried = (entry: Entry): Commit | undefined => {
+    const commit = Result.try(entry.commit)
+    if (Result.isSuccess(commit)) return commit.success
+    leave(entry)
+    entry.settle(Effect.die(commit.failure))
+    return undefined
+  }
+
   /** Lets through whoever can go, the longest waiting first. A line stops at the first that must wait, or a later one would overtake it. */
   const pump = (): void => {
     const oldestFirst = Array.from(lines.values())
       .filter((line) => line.entries.length > 0)
       .sort((a, b) => a.entries[0]!.demand.since - b.entries[0]!.demand.since)
     for (const line of oldestFirst) {
+      let stopped = false
       for (const entry of line.entries.slice()) {
-        const commit = entry.commit()
+        if (stopped) {
+          entry.loading = false
+          continue
+        }
+        const commit = tried(entry)
+        if (commit === undefined) continue
         if (typeof commit === "string") {
           entry.loading = commit === "loading"
-          // One that may not go where it has already failed does not hold up those that may.
-          if (entry.demand.excluded.length > 0) continue
-          break
+          // Those behind one that waits for a load wait for it, too; and one that may not go where it has already failed holds up nobody.
+          stopped = commit === "wait" && entry.demand.excluded.length === 0
+          continue
         }
         leave(entry)
         if (isLease(commit)) {
@@ -136,12 +152,15 @@ const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Option
   const stop = leases.onFree(settle)
   yield* Effect.addFinalizer(() => Effect.sync(stop))
 
+  let sweptAt = clock.currentTimeMillisUnsafe()
   const sweep = Effect.sync(() => {
-    if (waiting === 0) return
     const now = clock.currentTimeMillisUnsafe()
+    const passed = now - sweptAt
+    sweptAt = now
+    if (waiting === 0) return
     for (const line of lines.values()) {
       for (const entry of line.entries.slice()) {
-        if (entry.loading) entry.expiresAt += sweepMillis
+        if (entry.loading) entry.expiresAt += passed
         else if (now >= entry.expiresAt) {
           leave(entry)
           entry.settle(Effect.fail(
@@ -154,7 +173,7 @@ const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Option
     }
     settle()
   })
-  yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(sweepMillis)))
+  yield* Effect.forkScoped(every(Duration.millis(sweepMillis), sweep))
 
   const full = (line: WaitingLine | undefined, demand: Demand): Refusal | undefined => {
     if (line !== undefined && line.entries.length >= options.queueCapacity) {
@@ -187,7 +206,8 @@ const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Option
   ): Effect.Effect<A, E | Refusal, R> =>
     // Uninterruptible but for the waiting and the use: a lease is never between hands.
     Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
-      const held = (lease: Lease) => Effect.onExit(restore(use(lease)), () => Effect.sync(() => lease.release(unused)))
+      const held = (lease: Lease) =>
+        Effect.onExit(restore(Effect.suspend(() => use(lease))), () => Effect.sync(() => lease.release(unused)))
       const line = lines.get(demand.model.key)
       let loading = false
       if (line === undefined || line.entries.length === 0 || demand.excluded.length > 0) {

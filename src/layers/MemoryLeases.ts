@@ -191,7 +191,9 @@ const make = Effect.gen(function* () {
       }
       let found = owners.get(model.key)
       if (found === undefined) {
-        found = all.filter((slots) => slots.owns(model))
+        // A request that has waited holds the model as it was when it came.
+        const latest = catalog.peek(model.key) ?? model
+        found = all.filter((slots) => slots.owns(latest))
         owners.set(model.key, found)
       }
       return found

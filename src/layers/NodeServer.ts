@@ -11,6 +11,7 @@ import { Router } from "../services/Router.ts"
 import { Bag } from "./edge/bag.ts"
 import * as Cors from "./edge/cors.ts"
 import { find } from "./edge/endpoints.ts"
+import * as Hosts from "./edge/hosts.ts"
 import { NodeExchange, type Shared } from "./edge/nodeExchange.ts"
 import { edgeHeaders } from "./edge/request.ts"
 import * as RequestId from "./edge/requestId.ts"
@@ -25,6 +26,10 @@ export interface Options {
   readonly bodyBytesMax?: number | undefined
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
+  /** Names besides Ollama's built-in ones that clients may call a server on loopback by; `*` for all. Defaults to none. */
+  readonly hosts?: ReadonlyArray<string> | undefined
+  /** Bodies being received at one time, in bytes; more are refused with 503. Defaults to 256 MiB. */
+  readonly uploadBytesMax?: number | undefined
   /** How long streams may go on after the scope closes. Defaults to 30 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
   /** A client that neither sends nor reads for so long is cut. Defaults to 60 seconds. */
@@ -92,13 +97,22 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
   const router = yield* Router
   const context = yield* Effect.context<never>()
   const cors = Cors.make(options.origins)
+  const mayAsk = Hosts.make(options.host ?? "127.0.0.1", options.hosts)
   const nextId = RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36))
   const bodyBytesMax = options.bodyBytesMax ?? 64 * 1024 * 1024
   const active = new Bag<NodeExchange>()
   let others = 0
   let draining = false
   const idle = idleness(() => active.size === 0 && others === 0)
-  const shared: Shared = { clock, router, fork: Effect.runForkWith(context), bodyBytesMax, active, onIdle: idle.wake }
+  const shared: Shared = {
+    clock,
+    router,
+    fork: Effect.runForkWith(context),
+    bodyBytesMax,
+    uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.uploadBytesMax ?? 256 * 1024 * 1024) },
+    active,
+    onIdle: idle.wake,
+  }
 
   const pass = (request: IncomingMessage, response: ServerResponse, headers: ReadonlyArray<string>) => {
     others++
@@ -114,6 +128,10 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
     if (draining) response.shouldKeepAlive = false
     const headers = edgeHeaders(request.rawHeaders)
     const id = nextId(headers.requestId)
+    if (!mayAsk(headers.host)) {
+      response.writeHead(403, ["X-Request-Id", id, ...emptyBody(403)]).end()
+      return
+    }
     const { origin } = headers
     const allowed = origin === undefined ? undefined : cors.decide(origin, headers.host, request.method ?? "")
     if (allowed?.status !== undefined) {

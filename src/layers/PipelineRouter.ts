@@ -21,9 +21,10 @@ import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"
 import type { Call, Upstream } from "../services/Transport.ts"
 import { forwardHeaders } from "./edge/headers.ts"
+import { streams } from "./edge/request.ts"
 import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
-import { keepsNothing, Run, streams, unloads } from "./pipeline/run.ts"
+import { keepsNothing, Run, unloads } from "./pipeline/run.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<R = never> {
@@ -215,7 +216,6 @@ const make = <R>(options: Options<R>) =>
       underWay.remove(run)
       const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
       const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
-      for (const hear of run.settledGuards) hear(outcome)
       const now = clock.currentTimeMillisUnsafe()
       events.publish({
         _tag: "RequestSettled",
@@ -233,6 +233,8 @@ const make = <R>(options: Options<R>) =>
         rewrote: run.rewrote,
         cold: run.cold,
       })
+      // Last, so that a guard that throws takes nothing else with it.
+      for (const hear of run.settledGuards) hear(outcome)
     }
 
     const refusing = (run: Run, why: Refusal): Settled => {

@@ -17,7 +17,9 @@ const admit = <A, E, R>(
 ): Effect.Effect<A, E | Refusal, R> =>
   Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
     const now = commit()
-    if (isLease(now)) return Effect.onExit(restore(use(now)), () => Effect.sync(() => now.release(unused)))
+    if (isLease(now)) {
+      return Effect.onExit(restore(Effect.suspend(() => use(now))), () => Effect.sync(() => now.release(unused)))
+    }
     return Effect.fail(
       typeof now === "object"
         ? now

@@ -119,6 +119,13 @@ export const variables = {
     "",
     [],
   ),
+  hosts: of(
+    "LLAMERO_HOSTS",
+    "Names clients may call a server on loopback by, beyond Ollama's own list",
+    words("host names with commas between"),
+    "",
+    [],
+  ),
   logLevel: of("LLAMERO_LOG_LEVEL", "How much is logged", level, "Info"),
 }
 

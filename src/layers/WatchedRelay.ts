@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect, Layer, Schedule } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import type { Lease } from "../services/Leases.ts"
 import { clientGone, type Outcome } from "../services/Outcome.ts"
 import { refuse } from "../services/Refusal.ts"
@@ -12,6 +12,7 @@ import type { ReplySink } from "../services/Reply.ts"
 import type { StreamEnd } from "../services/RoutedRequest.ts"
 import { type ByteSink, Transport, TransportError, type Upstream } from "../services/Transport.ts"
 import { Bag } from "./edge/bag.ts"
+import { every } from "./internal/every.ts"
 import { outcomeOfFailure, outcomeOfStatus } from "./relay/outcomes.ts"
 import * as Terminator from "./relay/terminator.ts"
 
@@ -132,6 +133,8 @@ class Exchange implements ByteSink, Upstream {
     if (this.settled) return
     const outcome = outcomeOfFailure(error, this.firstByteAt !== undefined)
     if (!this.passed) return this.finish({ _tag: "Retry", outcome, answer: undefined })
+    // Everything had come but the end of the body: the client has its answer, and needs no error after it.
+    if (this.streams && this.watch.end() === "whole") return this.end()
     this.reply.refuse(refuse("BackendFailed", "the backend broke off in the middle of the answer"))
     this.finish({ _tag: "Answered", status: this.status, outcome })
   }
@@ -218,7 +221,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
     const now = clock.currentTimeMillisUnsafe()
     for (const exchange of active.snapshot()) exchange.check(now, limits)
   })
-  yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(sweepMillis)))
+  yield* Effect.forkScoped(every(Duration.millis(sweepMillis), sweep))
 
   return Relay.of({
     active: () => active.size,

@@ -115,8 +115,8 @@ describe("NodeServer", () => {
         /"json: cannot unmarshal number into Go struct field ChatCompletionRequest\.model of type string"/,
       ],
       ["a model twice", Raw.post("/v1/messages", `{"model":"a","Model":"b"}`), 400, /"invalid_request_error"/],
-      ["a wrong method", "GET /api/generate HTTP/1.1\r\nHost: x\r\n\r\n", 405, "405 method not allowed"],
-      ["an unknown path", "POST /api/nope HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 404, ""],
+      ["a wrong method", "GET /api/generate HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "405 method not allowed"],
+      ["an unknown path", "POST /api/nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 404, ""],
       ["not HTTP", "hello there\r\n\r\n", 400, ""],
       ["a header bomb", `GET / HTTP/1.1\r\nX: ${"x".repeat(80_000)}\r\n\r\n`, 431, ""],
       ["an unknown encoding", Raw.post("/api/chat", chat, "Content-Encoding: lzma\r\n"), 415, /unsupported/],
@@ -137,7 +137,7 @@ describe("NodeServer", () => {
     it.live("a body of 65 MiB, declared: refused at once", () =>
       Effect.gen(function* () {
         const got = yield* answer(
-          `POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: ${65 * 1024 * 1024}\r\n\r\n{"model":`,
+          `POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${65 * 1024 * 1024}\r\n\r\n{"model":`,
         )
         assert.match(got.head, /^HTTP\/1\.1 413 /)
         assert.include(got.body, `{"error":"http: request body too large"}`)
@@ -146,7 +146,9 @@ describe("NodeServer", () => {
     it.live("a body of 65 MiB, declared and waiting for a nod: told not to send it", () =>
       Effect.gen(function* () {
         const got = yield* answer(
-          `POST /api/chat HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ${65 * 1024 * 1024}\r\n\r\n`,
+          `POST /api/chat HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ${
+            65 * 1024 * 1024
+          }\r\n\r\n`,
         )
         assert.match(got.head, /^HTTP\/1\.1 413 /)
       }))
@@ -155,7 +157,7 @@ describe("NodeServer", () => {
       Effect.gen(function* () {
         const { server } = yield* serve()
         const raw = yield* Raw.open(server.port)
-        raw.write("POST /v1/messages HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        raw.write("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         const mib = Buffer.alloc(1024 * 1024, "x")
         for (let i = 0; i < 65; i++) {
           raw.write(`${mib.length.toString(16)}\r\n`)
@@ -175,7 +177,7 @@ describe("NodeServer", () => {
       Effect.gen(function* () {
         const bomb = gzipSync(Buffer.alloc(10_000_000, "x"))
         const head =
-          `POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`
+          `POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`
         const got = yield* answer(Buffer.concat([Buffer.from(head), bomb]), { bodyBytesMax: 1_000_000 })
         assert.match(got.head, /^HTTP\/1\.1 413 /)
       }))
@@ -184,7 +186,7 @@ describe("NodeServer", () => {
       Effect.gen(function* () {
         const { seen, server } = yield* serve()
         const raw = yield* Raw.open(server.port)
-        raw.write(`POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"model":`)
+        raw.write(`POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"model":`)
         yield* until(() => server.active() === 1)
         raw.socket.destroy()
         yield* until(() => server.active() === 0)
@@ -195,7 +197,7 @@ describe("NodeServer", () => {
       Effect.gen(function* () {
         const { server } = yield* serve(ok, { stallTimeout: "100 millis" })
         const raw = yield* Raw.open(server.port)
-        raw.write(`POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"model":`)
+        raw.write(`POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"model":`)
         yield* until(() => raw.closed(), "the cut")
         assert.strictEqual(server.active(), 0)
       }))
@@ -336,7 +338,7 @@ describe("NodeServer", () => {
       const raw = yield* Raw.open(server.port)
       const other = yield* Raw.open(server.port)
       raw.write(Raw.post("/api/chat", chat))
-      other.write("POST /api/chat HTTP/1.1\r\nHost: x\r\n")
+      other.write("POST /api/chat HTTP/1.1\r\nHost: localhost\r\n")
       yield* until(() => seen.active === 1)
       const closing = yield* Effect.forkScoped(Scope.close(scope, Exit.void))
       yield* Effect.sleep("50 millis")

@@ -5,7 +5,8 @@ import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import { BackendHealth } from "../../src/services/BackendHealth.ts"
-import type { Guard } from "../../src/services/Plugin.ts"
+import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
+import type { Guard, Scorer } from "../../src/services/Plugin.ts"
 import { refuse } from "../../src/services/Refusal.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { Router } from "../../src/services/Router.ts"
@@ -209,6 +210,55 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         }),
       ),
     ))
+
+  it.effect("all who wait for a load get its answer, however long it takes, and signs of life meanwhile", () =>
+    Effect.gen(function* () {
+      yield* ready
+      const replies = [new RecordingReply(), new RecordingReply(), new RecordingReply()]
+      const ends = yield* Effect.forEach(
+        replies,
+        (reply) => Effect.forkChild(ask("/api/chat", chat, reply), { startImmediately: true }),
+      )
+      yield* TestClock.adjust("100 seconds")
+      yield* Effect.forEach(ends, Fiber.join)
+      for (const reply of replies) {
+        assert.strictEqual(reply.status, 200)
+        assert.isAtLeast(reply.heartbeats, 3)
+      }
+    }).pipe(Effect.provide(over({ a: { loadTime: "60 seconds" } }))))
+
+  it.effect("a scorer that throws while others wait ends one request, not the queue", () => {
+    let calls = 0
+    const moody: Scorer = {
+      kind: "scorer",
+      name: "moody",
+      score: () => {
+        if (++calls === 4) throw new Error("moody")
+        return 1
+      },
+    }
+    const standard = StandardProfile.make()
+    const profile = { ...standard, scorers: [{ scorer: moody, weight: 1 }] }
+    return Effect.gen(function* () {
+      yield* ready
+      const replies = Array.from({ length: 6 }, () => new RecordingReply())
+      const ends = yield* Effect.forEach(
+        replies,
+        (reply) => Effect.forkChild(ask("/api/chat", chat, reply), { startImmediately: true }),
+      )
+      yield* TestClock.adjust("25 seconds")
+      yield* Effect.forEach(ends, Fiber.join)
+      assert.deepStrictEqual(replies.map((reply) => reply.status ?? reply.refusals[0]!.status).sort(), [
+        200,
+        200,
+        200,
+        200,
+        200,
+        500,
+      ])
+      assert.deepStrictEqual(yield* idle, nothing)
+    }).pipe(Effect.provide(over({ a: { decodeRate: 50 } }, { profile })))
+  })
 
   it.effect("while it drains, new requests are refused and running ones finish", () =>
     Effect.gen(function* () {

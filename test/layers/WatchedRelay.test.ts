@@ -121,6 +121,16 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.cause, "reset-midway")
     }))
 
+  it.effect("a reset after the last record is no failure: the client has its answer", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, last).fail("Reset")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.lengthOf(reply.refusals, 0)
+      assert.strictEqual(released[0]!.kind, "success")
+    }))
+
   it.effect("no first byte in time: aborted, and may go elsewhere", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()

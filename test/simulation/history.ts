@@ -158,8 +158,9 @@ export const play = (steps: ReadonlyArray<Step>) => {
       } else if (step.do === "wait") yield* TestClock.adjust(step.millis)
       else {
         const target = fleet.get(url(ids[step.server]!))
-        if (step.do === "fault") target.faults.set(faults[step.kind]!, { path: step.times === 1 ? "*" : "/api/chat", times: step.times })
-        else if (step.do === "down") target.down()
+        if (step.do === "fault") {
+          target.faults.set(faults[step.kind]!, { path: step.times === 1 ? "*" : "/api/chat", times: step.times })
+        } else if (step.do === "down") target.down()
         else target.up()
       }
       // Invariant 4: bounds of the queues.

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { IncomingMessage } from "node:http"
-import type { Refusal } from "../../services/Refusal.ts"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { tooLarge } from "./decode.ts"
 import { concat } from "./json.ts"
 
@@ -16,6 +16,14 @@ const nothing = new Uint8Array(0)
 /** What became of a body. It is never called when the client leaves half way: the server hears that from the response. @internal */
 export type Done = (result: Uint8Array | Refusal) => void
 
+/** The bytes of all bodies that are being received. @internal */
+export interface Uploads {
+  bytes: number
+  readonly max: number
+}
+
+const tooMany = refuse("QueueFull", "too much is being received", { retryAfter: 1 })
+
 /** @internal */
 export class BodyReader {
   /** Bytes that came, the discarded ones included: what shows that an upload goes on. */
@@ -23,11 +31,15 @@ export class BodyReader {
   private readonly parts: Array<Uint8Array> = []
   private readonly incoming: IncomingMessage
   private readonly limit: number
+  private readonly uploads: Uploads
+  /** What of `uploads` is this body's. */
+  private held = 0
   private done: Done | undefined
 
-  constructor(incoming: IncomingMessage, limit: number, done: Done) {
+  constructor(incoming: IncomingMessage, limit: number, uploads: Uploads, done: Done) {
     this.incoming = incoming
     this.limit = limit
+    this.uploads = uploads
     this.done = done
     incoming.on("data", (chunk: Uint8Array) => this.take(chunk))
     incoming.on("end", () => this.finish(this.parts.length === 0 ? nothing : concat(this.parts)))
@@ -45,12 +57,22 @@ export class BodyReader {
       return
     }
     this.parts.push(chunk)
+    this.held += chunk.length
+    this.uploads.bytes += chunk.length
     if (this.received > this.limit) this.finish(tooLarge)
+    else if (this.uploads.bytes > this.uploads.max) this.finish(tooMany)
+  }
+
+  /** The client has left, or the body is whole: it is no longer being received. */
+  release(): void {
+    this.uploads.bytes -= this.held
+    this.held = 0
   }
 
   private finish(result: Uint8Array | Refusal): void {
     const done = this.done
     this.done = undefined
+    this.release()
     this.parts.length = 0
     done?.(result)
   }

@@ -46,6 +46,8 @@ const byPath = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]))
 export const find = (target: string): Endpoint | undefined => {
   const found = byPath.get(target)
   if (found !== undefined) return found
+  // A client that takes us for a forward proxy names the host as well.
+  if (target.startsWith("http://")) return find(target.slice(Math.max(7, target.indexOf("/", 7))))
   const query = target.indexOf("?")
   return query < 0 ? undefined : byPath.get(target.slice(0, query))
 }

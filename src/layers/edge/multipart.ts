@@ -11,7 +11,7 @@ import { text } from "./json.ts"
 const encoder = new TextEncoder()
 const dashes = [0x0d, 0x0a, 0x2d, 0x2d]
 
-/** Where `needle` is at or after `at`, or -1. Boundaries start with bytes that are rare in data, so few places are looked at twice. */
+/** Where `needle` is at or after `at`, or -1. What is looked for starts with a carriage return, which is rare in data, so few places are looked at twice. */
 const indexOf = (bytes: Uint8Array, needle: Uint8Array, at: number): number => {
   for (;;) {
     const found = bytes.indexOf(needle[0]!, at)
@@ -22,6 +22,8 @@ const indexOf = (bytes: Uint8Array, needle: Uint8Array, at: number): number => {
     at = found + 1
   }
 }
+
+const startsWith = (bytes: Uint8Array, prefix: Uint8Array): boolean => prefix.every((byte, i) => bytes[i] === byte)
 
 const blankLine = new Uint8Array([0x0d, 0x0a, 0x0d, 0x0a])
 const boundaryOf = (contentType: string) => /;\s*boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)
@@ -46,10 +48,14 @@ export const scanMultipart = (into: Draft, body: Uint8Array, contentType: string
   if (boundary === null) return refuse("BadRequest", "request Content-Type isn't multipart/form-data")
   if (body.length === 0) return refuse("BadRequest", "missing request body")
   const name = encoder.encode(boundary[1] ?? boundary[2]!)
+  // RFC 2046. A longer one would let a client make the search below as slow as it likes.
+  if (name.length > 70) return refuse("BadRequest", "multipart: boundary too long")
   const delimiter = new Uint8Array([...dashes, ...name])
-  let at = indexOf(body, delimiter.subarray(2), 0)
-  if (at < 0) return refuse("BadRequest", "multipart: NextPart: EOF")
-  at += delimiter.length - 2
+  const opening = delimiter.subarray(2)
+  // The first delimiter may lack the line break before it, which would then have been at -2.
+  let at = startsWith(body, opening) ? -2 : indexOf(body, delimiter, 0)
+  if (at === -1) return refuse("BadRequest", "multipart: NextPart: EOF")
+  at += delimiter.length
   for (;;) {
     if (body[at] === 0x2d && body[at + 1] === 0x2d) return into
     const headEnd = indexOf(body, blankLine, at)

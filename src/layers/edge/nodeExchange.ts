@@ -11,7 +11,7 @@ import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Router, Settled } from "../../services/Router.ts"
 import { NodeReply } from "../NodeReply.ts"
 import type { Bag, Slotted } from "./bag.ts"
-import { BodyReader } from "./body.ts"
+import { BodyReader, type Uploads } from "./body.ts"
 import { BriefReply } from "./brief.ts"
 import { decode, isPlain } from "./decode.ts"
 import * as Request from "./request.ts"
@@ -22,6 +22,7 @@ export interface Shared {
   readonly router: Router["Service"]
   readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
   readonly bodyBytesMax: number
+  readonly uploads: Uploads
   readonly active: Bag<NodeExchange>
   /** Called when the last one is gone. */
   readonly onIdle: () => void
@@ -68,6 +69,7 @@ export class NodeExchange implements Slotted {
     this.body = new BodyReader(
       incoming,
       shared.bodyBytesMax,
+      shared.uploads,
       (body) => isPlain(contentEncoding) ? this.received(body) : this.decoded(contentEncoding, body),
     )
     this.body.expect(contentLength)
@@ -131,6 +133,7 @@ export class NodeExchange implements Slotted {
   private closed(): void {
     if (this.over) return
     this.over = true
+    this.body?.release()
     this.body = undefined
     this.reply.leave()
     this.fiber?.interruptUnsafe()

@@ -6,7 +6,7 @@
 import type { Refusal } from "../../services/Refusal.ts"
 import { refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
-import type { Endpoint } from "../../services/RoutedRequest.ts"
+import { type Endpoint, header } from "../../services/RoutedRequest.ts"
 import type { TransportError, Upstream } from "../../services/Transport.ts"
 import * as Dialects from "./dialects.ts"
 import { returnHeaders } from "./headers.ts"
@@ -47,6 +47,8 @@ export abstract class ReplyBase implements ReplySink {
   private early = false
   private errors: Array<Uint8Array> | undefined = undefined
   private errorBytes = 0
+  /** Whether the answer, though it streams, has a declared length. */
+  private measured = false
   /** The last two bytes sent. */
   private last = newline
   private previous = newline
@@ -120,7 +122,8 @@ export abstract class ReplyBase implements ReplySink {
       this.send(answer.body)
       return this.close()
     }
-    if (!this.streams) return this.cut()
+    // A length was declared, or there are no records: only a broken connection says that this is not all.
+    if (!this.streams || this.measured) return this.cut()
     if (this.bytes > 0 && !this.atBoundary()) this.write(endOfRecord[Dialects.framing(this.endpoint)])
     this.send(Dialects.errorRecord(this.endpoint, why, this.id))
     this.close()
@@ -160,6 +163,7 @@ export abstract class ReplyBase implements ReplySink {
 
   private commit(status: number, headers: Array<string>): void {
     this.committed = true
+    this.measured = this.streams && header(headers, "content-length") !== undefined
     const extra = this.extra
     for (let i = 0; i < extra.length; i++) headers.push(extra[i]!)
     this.start(status, headers)

@@ -66,6 +66,9 @@ export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
   return found
 }
 
+/** Names are kept in events and looked up in maps: nobody gets to choose how much memory that takes. */
+const modelLengthMax = 512
+
 /** Whose requests those are that no guard has given to a tenant. */
 const nobody = "default"
 
@@ -90,6 +93,7 @@ export const make = (
   const envelope = scan(body, endpoint, contentType)
   if ("_tag" in envelope) return envelope
   if (envelope.model === "") return refuse("ModelNotFound", "model '' not found", { model: "" })
+  if (envelope.model.length > modelLengthMax) return refuse("BadRequest", "the model's name is too long")
   const sent = endpoint.dialect === "brief" && envelope.stream === undefined
     ? rewrite(body, envelope, endpoint, { stream: endpoint.streamsByDefault })
     : { body, envelope }

@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect, Schedule } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import { Bag } from "../edge/bag.ts"
-import { type Run, streams } from "./run.ts"
+import { streams } from "../edge/request.ts"
+import { every } from "../internal/every.ts"
+import type { Run } from "./run.ts"
 
 /** How many times in an interval requests are looked at: a heartbeat is late by at most the part. */
 const looks = 10
@@ -34,6 +36,6 @@ export const make = Effect.fnUntraced(function* (millis: number) {
     const now = clock.currentTimeMillisUnsafe()
     for (const run of underWay.snapshot()) beat(run, now)
   })
-  yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(millis / looks)))
+  yield* Effect.forkScoped(every(Duration.millis(millis / looks), sweep))
   return underWay
 })

@@ -57,6 +57,3 @@ export const keepsNothing = ({ envelope }: RoutedRequest): boolean =>
 
 /** Asks for nothing but the model's removal from memory. @internal */
 export const unloads = (request: RoutedRequest): boolean => request.envelope.emptyPrompt && keepsNothing(request)
-
-/** Whether its answer is to come in records. @internal */
-export const streams = ({ endpoint, envelope }: RoutedRequest): boolean => envelope.stream ?? endpoint.streamsByDefault

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Hosts from "../edge/hosts.ts"
 import type { Reply } from "./exchange.ts"
 
 const origins =
@@ -12,22 +13,13 @@ const origins =
 const allowsOrigin = (origin: string, host: string | undefined): boolean =>
   origins.test(origin) || (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`))
 
-const privateHost =
-  /^(localhost|.*\.(localhost|local|internal)|127\.[\d.]+|10\.[\d.]+|192\.168\.[\d.]+|172\.(1[6-9]|2\d|3[01])\.[\d.]+|169\.254\.[\d.]+|0\.0\.0\.0|\[[\da-f:]*\]|)$/i
-
-/** Whether this `Host` may be asked for, on a server that listens on loopback. */
-const allowsHost = (host: string): boolean => privateHost.test(host.replace(/:\d+$/, ""))
-
 /**
  * Whether an URL is on loopback: only there Ollama looks at `Host`.
  *
  * @category guards
  * @since 0.1.0
  */
-export const isLoopback = (url: string): boolean => {
-  const host = URL.canParse(url) ? new URL(url).hostname : ""
-  return host === "localhost" || host.startsWith("127.") || host === "[::1]"
-}
+export const isLoopback = (url: string): boolean => URL.canParse(url) && Hosts.isLoopback(new URL(url).hostname)
 
 /** Answers to a preflight from an allowed origin. */
 const preflight: ReadonlyArray<string> = [
@@ -54,7 +46,7 @@ export const admit = (reply: Reply, loopback: boolean): boolean => {
     if (name === "origin") origin = headers[index + 1]
     if (name === "host") host = headers[index + 1]
   }
-  if (loopback && host !== undefined && !allowsHost(host)) {
+  if (loopback && host !== undefined && !Hosts.isLocal(host)) {
     reply.whole(403, undefined, "")
     return false
   }
