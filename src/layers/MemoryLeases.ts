@@ -15,6 +15,7 @@ import type { Candidate } from "../services/Plugin.ts"
 import type { Demand } from "../services/RoutedRequest.ts"
 import { type LoadError, type Pin, Residency } from "../services/Residency.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
+import * as Listeners from "./internal/listeners.ts"
 
 interface Sources {
   readonly health: BackendHealth["Service"]
@@ -201,10 +202,8 @@ const make = Effect.gen(function* () {
     find: (id) => current().find((slots) => slots.backend.id === id),
   }
 
-  const listeners = new Set<() => void>()
-  const freed = (): void => {
-    for (const listener of listeners) listener()
-  }
+  const listeners = Listeners.make<void>()
+  const freed = (): void => listeners.notify()
   const released = (): void => {
     held--
     freed()
@@ -311,10 +310,7 @@ const make = Effect.gen(function* () {
     view,
     commit,
     count: () => held,
-    onFree: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onFree: listeners.add,
   })
 })
 

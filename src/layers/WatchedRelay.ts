@@ -12,6 +12,7 @@ import type { ReplySink } from "../services/Reply.ts"
 import type { StreamEnd } from "../services/RoutedRequest.ts"
 import { type ByteSink, Transport, TransportError, type Upstream } from "../services/Transport.ts"
 import { Bag } from "./edge/bag.ts"
+import { concat } from "./edge/json.ts"
 import { every } from "./internal/every.ts"
 import { outcomeOfFailure, outcomeOfStatus } from "./relay/outcomes.ts"
 import * as Terminator from "./relay/terminator.ts"
@@ -106,7 +107,7 @@ class Exchange implements ByteSink, Upstream {
   end(): void {
     if (this.settled) return
     if (this.held !== undefined) {
-      const body = Terminator.concat(this.held)
+      const body = concat(this.held)
       const outcome = outcomeOfStatus(this.status, body)
       if (isRetryable(this.status)) {
         return this.finish({

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
+import { concat } from "../edge/json.ts"
 
 /** `whole`: the last record came. `cut`: it did not. `error`: the backend ended with an error record of its own. @category models @since 0.1.0 */
 export type Ending = "whole" | "cut" | "error"
@@ -94,18 +95,6 @@ const lastLine = (bytes: Uint8Array): Uint8Array => {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === newline) end--
   return bytes.subarray(end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1, end)
-}
-
-/** One array of many. @category constructors @since 0.1.0 */
-export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  if (chunks.length === 1) return chunks[0]!
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.length
-  }
-  return whole
 }
 
 const unwatched: Terminator = { push: () => {}, end: () => "whole" }

@@ -6,6 +6,7 @@
 import { Duration, Effect } from "effect"
 import type { Backend } from "../../services/Fleet.ts"
 import { type Call, type Transport, TransportError, type Upstream } from "../../services/Transport.ts"
+import { concat } from "../edge/json.ts"
 
 /**
  * An answer read to its end.
@@ -23,17 +24,6 @@ export interface Collected {
 
 /** A merged list of thousands of models is about a megabyte; what is far above is not an answer of Ollama's. */
 const bytesMax = 32 * 1024 * 1024
-
-const join = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  if (chunks.length === 1) return chunks[0]!
-  const whole = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, offset)
-    offset += chunk.length
-  }
-  return whole
-}
 
 /**
  * Sends a call and waits for its whole answer; interruption and the time limit abort it.
@@ -72,7 +62,7 @@ export const collect = (
           }),
         ))
       },
-      end: () => resume(Effect.succeed({ backend, status, rawHeaders, body: join(chunks, size) })),
+      end: () => resume(Effect.succeed({ backend, status, rawHeaders, body: concat(chunks) })),
       fail: (error) => resume(Effect.fail(error)),
     })
     return Effect.sync(() => upstream?.abort())
