@@ -100,11 +100,14 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Services> 
   Effect.fnUntraced(function* (http) {
     const counted = yield* Effect.context<never>()
     const read = readings(yield* Effect.context<Services>())
-    const metrics = Effect.sync(() =>
-      HttpServerResponse.text(PrometheusMetrics.formatUnsafe(counted) + PrometheusMetrics.formatUnsafe(read()), {
+    const events = yield* RouterEvents
+    const metrics = Effect.sync(() => {
+      // What settled before this scrape is in it.
+      events.flush()
+      return HttpServerResponse.text(PrometheusMetrics.formatUnsafe(counted) + PrometheusMetrics.formatUnsafe(read()), {
         contentType: "text/plain; version=0.0.4; charset=utf-8",
       })
-    )
+    })
     yield* http.addAll(Respond.on(["HEAD", "GET"], "/metrics", metrics))
   }),
 )

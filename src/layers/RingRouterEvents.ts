@@ -35,6 +35,7 @@ const make = Effect.fnUntraced(function* (capacity: number, historyPerSecond: nu
   let thisSecond = 0
   let waiting: Array<RouterEvent> = []
   let lost = 0
+  let broken: Array<unknown> = []
   const listeners = new Set<(event: RouterEvent) => void>()
   const pending = yield* Latch.make(false)
 
@@ -49,17 +50,33 @@ const make = Effect.fnUntraced(function* (capacity: number, historyPerSecond: nu
     next = (next + 1) % capacity
   }
 
+  /** A listener that throws keeps nothing from the others, nor itself from the next event. */
+  const tell = (listener: (event: RouterEvent) => void, event: RouterEvent): void => {
+    try {
+      listener(event)
+    } catch (error) {
+      broken.push(error)
+    }
+  }
+
   const drain = (): void => {
     const events = waiting
     waiting = []
     for (const event of events) {
       remember(event)
-      for (const listener of listeners) listener(event)
+      for (const listener of listeners) tell(listener, event)
     }
     if (waiting.length === 0) pending.closeUnsafe()
   }
   // One wake-up drains a burst: requests that settle together cost one step of this fiber, not one each.
-  const loop = Effect.andThen(pending.await, Effect.andThen(Effect.yieldNow, Effect.sync(drain)))
+  const told = Effect.suspend(() => {
+    drain()
+    if (broken.length === 0) return Effect.void
+    const errors = broken
+    broken = []
+    return Effect.logError("listeners of router events failed", ...errors)
+  })
+  const loop = Effect.andThen(pending.await, Effect.andThen(Effect.yieldNow, told))
   yield* Effect.forkScoped(Effect.forever(loop))
 
   return RouterEvents.of({
@@ -68,6 +85,7 @@ const make = Effect.fnUntraced(function* (capacity: number, historyPerSecond: nu
       else waiting.push(event)
       if (waiting.length === 1) pending.openUnsafe()
     },
+    flush: drain,
     recent: (limit) => {
       if (waiting.length > 0) drain()
       const found: Array<RouterEvent> = []

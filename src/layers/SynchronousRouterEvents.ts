@@ -18,6 +18,7 @@ export const layer: Layer.Layer<RouterEvents> = Layer.effect(
         for (const listener of listeners) listener(event)
       },
       recent: (limit) => events.slice(-limit).reverse(),
+      flush: () => {},
       lost: () => 0,
       subscribe: (listener) =>
         Effect.acquireRelease(

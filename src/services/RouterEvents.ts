@@ -64,6 +64,8 @@ export class RouterEvents extends Context.Service<RouterEvents, {
   readonly publish: (event: RouterEvent) => void
   /** The last ones, newest first; under load a layer may keep only some of them. */
   readonly recent: (limit: number) => ReadonlyArray<RouterEvent>
+  /** Tells the listeners at once what still waits for them, so that who reads their counters next reads nothing old. */
+  readonly flush: () => void
   /** Records lost before anyone read them. */
   readonly lost: () => number
   /** Calls `listener` for each record, off the path of requests, in order, until the scope closes. */

@@ -29,6 +29,18 @@ export const contract = (name: string, layer: Layer.Layer<RouterEvents>) =>
         assert.strictEqual(events.lost(), 0)
       }).pipe(Effect.provide(layer)))
 
+    it.effect("has told everything after a flush", () =>
+      Effect.gen(function* () {
+        const events = yield* RouterEvents
+        const heard: Array<string> = []
+        yield* events.subscribe((one) => heard.push((one as { id: string }).id))
+        events.publish(event("1"))
+        events.flush()
+        assert.deepStrictEqual(heard, ["1"])
+        yield* settle
+        assert.deepStrictEqual(heard, ["1"])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("remembers the last ones, newest first", () =>
       Effect.gen(function* () {
         const events = yield* RouterEvents

@@ -51,6 +51,21 @@ describe("RingRouterEvents", () => {
       assert.deepStrictEqual(events.recent(99).map(id), ["9", "8", "7", "6"])
     }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
 
+  it.effect("goes on after a listener that throws", () =>
+    Effect.gen(function* () {
+      const events = yield* RouterEvents
+      const heard: Array<string> = []
+      yield* events.subscribe(() => {
+        throw new Error("bad listener")
+      })
+      yield* events.subscribe((one) => heard.push(id(one)))
+      for (const one of ["1", "2"]) {
+        events.publish(event(one))
+        yield* settle
+      }
+      assert.deepStrictEqual(heard, ["1", "2"])
+    }).pipe(Effect.provide(RingRouterEvents.layer())))
+
   it.effect("hears what a listener publishes", () =>
     Effect.gen(function* () {
       const events = yield* RouterEvents
