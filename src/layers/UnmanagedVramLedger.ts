@@ -5,7 +5,7 @@
  */
 import { Effect, Layer } from "effect"
 import { VramLedger } from "../services/VramLedger.ts"
-import { PlainAllocations } from "./internal/plainAllocations.ts"
+import { PlainAllocations } from "./ledger/plainAllocations.ts"
 
 /**
  * Keeps account of allocations and refuses only a second load on a backend where one has not ended.

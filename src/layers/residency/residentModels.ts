@@ -9,56 +9,13 @@ import * as ModelName from "../../services/ModelName.ts"
 import type { PsModel } from "../../services/OllamaApi.ts"
 import type { ResidentModel } from "../../services/Residency.ts"
 import type { Allocation } from "../../services/VramLedger.ts"
+import { Entry, expiry } from "./entry.ts"
 import { Usage } from "./usage.ts"
-
-/** One model in memory. @category models @since 0.1.0 */
-export class Entry {
-  readonly key: string
-  /** When the router last used or loaded it, which orders it with the beginnings of readings: one that began before says nothing about it. */
-  seq: number
-  row: PsModel | undefined = undefined
-  expiresAt: number | undefined = undefined
-  allocation: Allocation | undefined = undefined
-  /** The explicit context the router loaded it with. */
-  tier: number | undefined = undefined
-  /** Whether the router loaded it, so knows whether its context is the automatic one. */
-  ours = false
-  loadedAt: number
-  /** Requests that use it. */
-  refs = 0
-  /** Gets no new requests, and is unloaded when it is idle. */
-  draining = false
-  spilled = false
-
-  constructor(key: string, seq: number, now: number) {
-    this.key = key
-    this.seq = seq
-    this.loadedAt = now
-  }
-}
 
 /** What the owner of the entries does about memory. @category models @since 0.1.0 */
 export interface Memory {
-  /** Charges what is there without having been loaded by the router. */
-  readonly adopt: (entry: Entry, row: PsModel) => Allocation
-  /** A reading showed it. */
+  /** A reading showed it: charges what is there without having been loaded by the router. */
   readonly observe: (entry: Entry, row: PsModel) => void
-}
-
-/** Ollama says "for ever" with a date in the year 2319. */
-const forever = 200 * 365 * 86_400_000
-
-/**
- * The router's time at which a row expires. While a request runs, Ollama lists the model with an expiry in the past: such a model is resident until a later
- * reading says otherwise, and so is one whose expiry cannot be read.
- *
- * @category conversions
- * @since 0.1.0
- */
-export const expiry = (row: PsModel, now: number): number | undefined => {
-  const at = Date.parse(row.expires_at)
-  if (Number.isNaN(at) || at <= now) return undefined
-  return at - now > forever ? Infinity : at
 }
 
 /**
@@ -186,7 +143,6 @@ export class ResidentModels {
     if (entry.tier === undefined && entry.ours && row.context_length !== undefined) {
       this.contexts.set(key, row.context_length)
     }
-    entry.allocation ??= this.memory.adopt(entry, row)
     this.memory.observe(entry, row)
     return before === undefined || before.size !== row.size || before.size_vram !== row.size_vram ||
       before.context_length !== row.context_length || before.digest !== row.digest

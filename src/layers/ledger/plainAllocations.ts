@@ -5,7 +5,7 @@
  */
 import type { Backend } from "../../services/Fleet.ts"
 import type { Allocation, AllocationState, NoRoom } from "../../services/VramLedger.ts"
-import * as Listeners from "./listeners.ts"
+import * as Listeners from "../internal/listeners.ts"
 
 /** Whether an allocation's load has not ended. @category predicates @since 0.1.0 */
 export const isLoading = (state: AllocationState): boolean => state === "reserved" || state === "loading"

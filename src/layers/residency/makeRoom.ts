@@ -5,7 +5,8 @@
  */
 import type { Victim, VictimPicker } from "../../services/Plugin.ts"
 import type { Allocation, Freeing } from "../../services/VramLedger.ts"
-import type { Entry, ResidentModels } from "./residentModels.ts"
+import type { Entry } from "./entry.ts"
+import type { ResidentModels } from "./residentModels.ts"
 
 /** A model that may have to leave, and where it is. @category models @since 0.1.0 */
 export interface Tenant {
