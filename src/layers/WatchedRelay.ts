@@ -14,6 +14,7 @@ import { type ByteSink, Transport, TransportError, type Upstream } from "../serv
 import { Bag } from "./edge/bag.ts"
 import { concat } from "./edge/json.ts"
 import { every } from "./internal/every.ts"
+import * as FinalLine from "./relay/finalLine.ts"
 import { outcomeOfFailure, outcomeOfStatus } from "./relay/outcomes.ts"
 import * as Terminator from "./relay/terminator.ts"
 
@@ -44,6 +45,7 @@ class Exchange implements ByteSink, Upstream {
   readonly reply: ReplySink
   readonly streams: boolean
   readonly watch: Terminator.Terminator
+  readonly tail = new FinalLine.Tail()
   readonly clock: Clock.Clock
   readonly done: (exchange: Exchange, attempt: Attempt) => void
   readonly sentAt: number
@@ -101,6 +103,7 @@ class Exchange implements ByteSink, Upstream {
     }
     if (!this.passed) this.pass()
     this.watch.push(chunk)
+    this.tail.push(chunk)
     this.reply.data(chunk)
   }
 
@@ -154,7 +157,13 @@ class Exchange implements ByteSink, Upstream {
   private ended(whole: "whole" | "error"): Outcome {
     if (whole === "error") return { kind: "failure", cause: "error-record" }
     if (this.status >= 400) return outcomeOfStatus(this.status, undefined)
-    return { kind: "success", cause: "ok", firstByteMillis: (this.firstByteAt ?? this.lastByteAt) - this.sentAt }
+    return {
+      kind: "success",
+      cause: "ok",
+      firstByteMillis: (this.firstByteAt ?? this.lastByteAt) - this.sentAt,
+      totalMillis: this.lastByteAt - this.sentAt,
+      usage: FinalLine.usage(this.tail.text()),
+    }
   }
 
   private finish(attempt: Attempt): void {

@@ -16,6 +16,20 @@
 export type OutcomeKind = "success" | "failure" | "ignored" | "saturated"
 
 /**
+ * What the backend said about its work, at the end of an answer that came whole. Each is `undefined` where it did not say.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Usage {
+  /** Of the whole prompt, what was cached included. */
+  readonly promptTokens: number | undefined
+  readonly answerTokens: number | undefined
+  /** Milliseconds the request waited inside the backend for a free slot of a model that was in memory. Native answers only, and none for embeddings. */
+  readonly slotWaitMillis: number | undefined
+}
+
+/**
  * How an attempt ended.
  *
  * @category models
@@ -27,6 +41,9 @@ export interface Outcome {
   readonly cause: string
   /** Milliseconds from sending to the backend's first byte, where one came. */
   readonly firstByteMillis?: number | undefined
+  /** Milliseconds from sending to the last byte, of an answer that came whole. */
+  readonly totalMillis?: number | undefined
+  readonly usage?: Usage | undefined
 }
 
 /** The answer came whole. @category constructors @since 0.1.0 */
