@@ -114,7 +114,8 @@ class Exchange implements Upstream {
  *
  * **Gotchas**
  *
- * The host's own limits apply: Node's `fetch` gives up after 300 seconds without headers.
+ * The host's own limits apply: Node's `fetch` gives up after 10 seconds without a connection and 300 seconds without headers. `fetch` does not tell when it
+ * has connected or sent a body, so there are no such limits here: a backend that does not let itself be connected to meets the relay's first-byte limit.
  *
  * @category layers
  * @since 0.1.0

@@ -88,6 +88,14 @@ export const layer = (initial: ReadonlyArray<ModelInput> = []): Layer.Layer<Mode
       models: () => sorted,
       blob: ({ key, owners }, backend) => owners.has(backend) ? Option.fromUndefinedOr(blobs.get(key)) : Option.none(),
       version: () => version,
+      forget: (backend, { key }) => {
+        const found = byKey.get(key)
+        if (found === undefined) return
+        const owners = new Map(Array.from(found.owners).filter(([id]) => id !== backend))
+        byKey.set(key, { ...found, owners })
+        sorted = Array.from(byKey.values()).sort((a, b) => a.key < b.key ? -1 : 1)
+        version++
+      },
       refresh: Effect.void,
     })
     return Context.make(ModelCatalog, catalog).pipe(Context.add(MockModels, MockModels.of({ set })))

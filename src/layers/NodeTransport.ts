@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
+import { Readable } from "node:stream"
 import { type Dispatcher, Pool } from "undici"
 import type { Backend } from "../services/Fleet.ts"
 import { type ByteSink, type Call, Transport, TransportError, type Upstream } from "../services/Transport.ts"
@@ -30,6 +31,14 @@ const strings = (raw: ReadonlyArray<Buffer | string>): Array<string> => {
   return headers
 }
 
+/** Larger bodies are handed over in slices, so that it shows when a backend does not take them. */
+const wholeMax = 256 * 1024
+const sliceBytes = 64 * 1024
+
+function* slices(body: Uint8Array) {
+  for (let at = 0; at < body.length; at += sliceBytes) yield body.subarray(at, at + sliceBytes)
+}
+
 /** One exchange. It lets go of everything when it ends: undici may remember it for longer than it lasts. */
 class Exchange implements Dispatcher.DispatchHandler, Upstream {
   private readonly backend: string
@@ -38,10 +47,16 @@ class Exchange implements Dispatcher.DispatchHandler, Upstream {
   private paused = false
   /** Whether a connection was there: before that, the backend saw nothing. */
   private started = false
+  private left: number
 
-  constructor(backend: string, sink: ByteSink) {
+  constructor(backend: string, sink: ByteSink, bytes: number) {
     this.backend = backend
     this.sink = sink
+    this.left = bytes
+  }
+
+  unsent(): number {
+    return this.left
   }
 
   pause(): void {
@@ -67,6 +82,10 @@ class Exchange implements Dispatcher.DispatchHandler, Upstream {
     this.started = true
     this.controller = controller
     if (this.paused) controller.pause()
+  }
+
+  onBodySent(chunk: Uint8Array): void {
+    this.left -= chunk.length
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
@@ -122,13 +141,16 @@ const make = (options: Options) => {
   }
   const send = (backend: Backend, call: Call, to: ByteSink): void => {
     const { pool, prefix } = origins.get(backend.url) ?? open(backend.url)
-    const exchange = new Exchange(backend.id, to)
+    const body = call.body ?? null
+    const length = body === null ? 0 : body.length
+    const sliced = body !== null && length > wholeMax
+    const exchange = new Exchange(backend.id, to, length)
     to.open(exchange)
     pool.dispatch({
       method: call.method,
       path: prefix === "" ? call.path : prefix + call.path,
-      headers: call.headers as Array<string>,
-      body: call.body ?? null,
+      headers: sliced ? [...call.headers, "Content-Length", String(length)] : call.headers as Array<string>,
+      body: sliced ? Readable.from(slices(body), { objectMode: false }) : body,
     }, exchange)
   }
   const close = Effect.promise(() => Promise.all([...origins.values()].map(({ pool }) => pool.destroy())))

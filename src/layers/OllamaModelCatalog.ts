@@ -135,6 +135,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       return Option.fromUndefinedOr(owner === undefined ? undefined : known.shown.get(owner.digest)?.blob)
     },
     version: () => known.version,
+    forget: (backend, model) => known.forget(backend, model),
     refresh: Effect.suspend(() => {
       const backends = fleet.members().map(({ backend }) => backend)
       return Effect.andThen(

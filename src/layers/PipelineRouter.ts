@@ -7,8 +7,7 @@ import { Cause, Clock, Effect, Exit, Layer } from "effect"
 import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
 import { type Commit, type Lease, Leases } from "../services/Leases.ts"
-import { type Model, ModelCatalog, type ModelCatalogError } from "../services/ModelCatalog.ts"
-import type { Outcome } from "../services/Outcome.ts"
+import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
 import { Placement } from "../services/Placement.ts"
 import type { Guard, RetryPolicy, Verdict } from "../services/Plugin.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
@@ -24,6 +23,7 @@ import { forwardHeaders } from "./edge/headers.ts"
 import { streams } from "./edge/request.ts"
 import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
+import { giveUp, mayFareBetter, notFound, saysNotWhen } from "./pipeline/givingUp.ts"
 import { keepsNothing, Run, unloads } from "./pipeline/run.ts"
 
 /** @category models @since 0.1.0 */
@@ -36,6 +36,8 @@ export interface Options<R = never> {
   readonly heartbeatMillis?: number | undefined
   /** What becomes of `num_ctx` and `keep_alive`. */
   readonly clientOptions?: ClientOptions | undefined
+  /** Whether backends are sent the clients' `Authorization`, `Cookie` and API key headers. Defaults to `false`: they are for the router. */
+  readonly forwardCredentials?: boolean | undefined
 }
 
 const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
@@ -114,6 +116,7 @@ const make = <R>(options: Options<R>) =>
           commit,
           (lease) => {
             run.attempts++
+            run.outcome = undefined
             run.backend = lease.backend.id
             run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
             return relay.run(lease, passedOn(run, call, lease, reply), expect, reply)
@@ -122,13 +125,6 @@ const make = <R>(options: Options<R>) =>
         (ended) => {
           run.outcome = ended.outcome
           if (ended._tag === "Answered") return Effect.succeed(answered(run, demand, ended))
-          events.publish({
-            _tag: "AttemptFailed",
-            at: clock.currentTimeMillisUnsafe(),
-            id: demand.id,
-            backend: run.backend!,
-            cause: ended.outcome.cause,
-          })
           return again(run, call, demand, reply, ended)
         },
       )
@@ -150,7 +146,6 @@ const make = <R>(options: Options<R>) =>
       // What the call did to the backend's memory is known now, not only at the next reading.
       const removed = keepsNothing(run.request) && run.rewrote?.includes("keep_alive") !== true
       if (ended.outcome.kind === "success" && removed) residency.forget(run.backend!, demand.model)
-      if (ended.status === 404) residency.forget(run.backend!, demand.model)
       return run.end("answered", ended.status, undefined)
     }
 
@@ -162,17 +157,24 @@ const make = <R>(options: Options<R>) =>
       ended: Attempt & { readonly _tag: "Retry" },
     ): Effect.Effect<Settled, Refusal> => {
       const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, run.backend!] }
+      const { cause } = ended.outcome
       const failed = { demand, backend: run.backend!, outcome: ended.outcome, attempts: run.attempts }
+      const now = clock.currentTimeMillisUnsafe()
+      if (cause === "http-404") {
+        residency.forget(run.backend!, demand.model)
+        catalog.forget(run.backend!, demand.model)
+      }
       const worth = placement.rank(elsewhere, leases.view).size > 0 &&
-        retry.decide(failed, clock.currentTimeMillisUnsafe()) === "elsewhere"
-      if (worth) return attempt(run, call, elsewhere, reply)
-      if (ended.answer === undefined) return Effect.fail(giveUp(demand, ended.outcome))
-      return Effect.sync(() => passOn(run, reply, ended.answer!))
+        mayFareBetter(cause, demand, leases.view.find(run.backend!)) && retry.decide(failed, now) === "elsewhere"
+      // An answer that is passed on is told with the request.
+      if (!worth && ended.answer !== undefined) return Effect.sync(() => passOn(run, reply, ended.answer!))
+      events.publish({ _tag: "AttemptFailed", at: now, id: demand.id, backend: run.backend!, cause })
+      return worth ? attempt(run, call, elsewhere, reply) : Effect.fail(giveUp(demand, ended.outcome))
     }
 
     const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
       // Ollama's own "busy" says nothing of when to come back.
-      if (ended503(answer)) reply.annotate(["Retry-After", "1"])
+      if (saysNotWhen(answer)) reply.annotate(["Retry-After", "1"])
       reply.open(gone)
       reply.head(answer.status, answer.rawHeaders)
       reply.data(answer.body)
@@ -203,7 +205,12 @@ const make = <R>(options: Options<R>) =>
       run.model = model.key
       retry.seen(clock.currentTimeMillisUnsafe())
       const { body, endpoint, headers, id } = run.request
-      const call: Call = { method: "POST", path: endpoint.upstreamPath, headers: forwardHeaders(headers, id), body }
+      const call: Call = {
+        method: "POST",
+        path: endpoint.upstreamPath,
+        headers: forwardHeaders(headers, id, options.forwardCredentials),
+        body,
+      }
       return coalescer.join(
         undefined,
         demandOf(run, model),
@@ -281,19 +288,6 @@ const pass = (run: Run, verdict: Verdict): Effect.Effect<never, Refusal> | undef
 
 /** Stands in for an upstream that has already ended. */
 const gone: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
-
-const ended503 = ({ rawHeaders, status }: BackendAnswer): boolean =>
-  status === 503 && !rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === "retry-after")
-
-const notFound = (error: ModelCatalogError, name: string): Refusal =>
-  error.reason._tag === "ModelMissing"
-    ? refuse("ModelNotFound", `model '${name}' not found`, { model: name })
-    : refuse("NoBackend", "no backend can be reached", { retryAfter: 5 })
-
-const giveUp = (demand: Demand, outcome: Outcome): Refusal =>
-  outcome.cause === "first-byte-timeout"
-    ? refuse("BackendFailed", `the backend of ${demand.model.key} did not answer in time`, { status: 504 })
-    : refuse("BackendFailed", `the backend of ${demand.model.key} failed before it answered`, { retryAfter: 1 })
 
 const closing = Effect.fail(refuse("Draining", "this router is shutting down", { retryAfter: 5 }))
 

@@ -50,12 +50,11 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
 
   /** The attempts that failed had an event each; what is left is the one that answered, or that the client gave up. */
   const lastAttempt = ({ settled }: RequestSettled): void => {
-    const { backend, outcome, result, status } = settled
+    const { backend, outcome, result } = settled
     if (backend === undefined) return
+    if (result === "answered" && outcome !== undefined) attempted(backend, outcome.cause)
+    // One who left while another attempt was waiting for its turn has the outcome of the one before, which had its event.
     if (result === "canceled" && outcome === undefined) attempted(backend, "client-gone")
-    if (result !== "answered" || outcome === undefined) return
-    const passedOn = status >= 400 && (outcome.kind === "failure" || outcome.kind === "saturated")
-    if (!passedOn) attempted(backend, outcome.cause)
   }
 
   const settled = (event: RequestSettled): void => {

@@ -15,7 +15,7 @@ import { Bag } from "./edge/bag.ts"
 import { concat } from "./edge/json.ts"
 import { every } from "./internal/every.ts"
 import * as FinalLine from "./relay/finalLine.ts"
-import { outcomeOfFailure, outcomeOfStatus } from "./relay/outcomes.ts"
+import { isModelMissing, outcomeOfFailure, outcomeOfStatus } from "./relay/outcomes.ts"
 import * as Terminator from "./relay/terminator.ts"
 
 /** @category models @since 0.1.0 */
@@ -28,6 +28,10 @@ export interface Options {
   readonly answerMillis?: number | undefined
   /** A client that does not read for so long is cut, in milliseconds: Ollama would hold its slot for ever. Defaults to `60000`. */
   readonly stallMillis?: number | undefined
+  /** Longest time in which a backend takes nothing more of a request's body, in milliseconds. Defaults to `10000`. */
+  readonly writeMillis?: number | undefined
+  /** Longest time for all of an exchange, in milliseconds. Defaults to no limit. */
+  readonly totalMillis?: number | undefined
 }
 
 type Limits = Required<{ [K in keyof Options]: number }>
@@ -46,6 +50,8 @@ class Exchange implements ByteSink, Upstream {
   readonly streams: boolean
   readonly watch: Terminator.Terminator
   readonly tail = new FinalLine.Tail()
+  /** Whether the answer comes whole and says whether it is. */
+  readonly saysDone: boolean
   readonly clock: Clock.Clock
   readonly done: (exchange: Exchange, attempt: Attempt) => void
   readonly sentAt: number
@@ -58,7 +64,9 @@ class Exchange implements ByteSink, Upstream {
   passed = false
   settled = false
   firstByteAt: number | undefined = undefined
+  /** Of either direction: while the request is sent, when the backend last took something of it. */
   lastByteAt: number
+  private leftToSend = 0
   /** Since when the client has not been reading; the backend is not to blame for the silence that follows. */
   pausedAt: number | undefined = undefined
 
@@ -73,6 +81,7 @@ class Exchange implements ByteSink, Upstream {
     this.reply = reply
     this.streams = expect.streams
     this.watch = Terminator.make(expect.streams ? expect.streamEnd : "none")
+    this.saysDone = !expect.streams && expect.streamEnd === "done-true"
     this.clock = clock
     this.done = done
     this.sentAt = this.lastByteAt = clock.currentTimeMillisUnsafe()
@@ -112,7 +121,7 @@ class Exchange implements ByteSink, Upstream {
     if (this.held !== undefined) {
       const body = concat(this.held)
       const outcome = outcomeOfStatus(this.status, body)
-      if (isRetryable(this.status)) {
+      if (isRetryable(this.status) || isModelMissing(this.status, body)) {
         return this.finish({
           _tag: "Retry",
           outcome,
@@ -134,8 +143,10 @@ class Exchange implements ByteSink, Upstream {
   }
 
   fail(error: TransportError): void {
-    if (this.settled) return
-    const outcome = outcomeOfFailure(error, this.firstByteAt !== undefined)
+    if (!this.settled) this.broken(outcomeOfFailure(error, this.firstByteAt !== undefined))
+  }
+
+  private broken(outcome: Outcome): void {
     if (!this.passed) return this.finish({ _tag: "Retry", outcome, answer: undefined })
     // Everything had come but the end of the body: the client has its answer, and needs no error after it.
     if (this.streams && this.watch.end() === "whole") return this.end()
@@ -157,12 +168,15 @@ class Exchange implements ByteSink, Upstream {
   private ended(whole: "whole" | "error"): Outcome {
     if (whole === "error") return { kind: "failure", cause: "error-record" }
     if (this.status >= 400) return outcomeOfStatus(this.status, undefined)
+    const tail = this.tail.text()
+    // The client has it as it is: it says so itself.
+    if (this.saysDone && tail.includes(`"done":false`)) return { kind: "failure", cause: "truncated" }
     return {
       kind: "success",
       cause: "ok",
       firstByteMillis: (this.firstByteAt ?? this.lastByteAt) - this.sentAt,
       totalMillis: this.lastByteAt - this.sentAt,
-      usage: FinalLine.usage(this.tail.text()),
+      usage: FinalLine.usage(tail),
     }
   }
 
@@ -186,37 +200,54 @@ class Exchange implements ByteSink, Upstream {
   /** The reply, or the fiber, wants no more. */
   abort(): void {
     if (this.settled) return
-    this.settled = true
     this.upstream?.abort()
-    this.lease.release(clientGone)
+    this.finish({ _tag: "Answered", status: this.status, outcome: clientGone })
   }
 
   /** Called by the sweeper. */
   check(now: number, limits: Limits): void {
     if (this.settled) return
+    if (now - this.sentAt >= limits.totalMillis) return this.overdue(limits.totalMillis)
     if (this.pausedAt !== undefined) {
       if (now - this.pausedAt < limits.stallMillis) return
       this.upstream?.abort()
-      this.reply.fail(timeout(this.lease, "the client stopped reading"))
+      const description = "the client stopped reading"
+      this.reply.fail(new TransportError({ reason: "Timeout", backend: this.lease.backend.id, description }))
       return this.finish({
         _tag: "Answered",
         status: this.status,
         outcome: { kind: "ignored", cause: "client-stalled" },
       })
     }
-    const limit = !this.streams && this.firstByteAt === undefined
-      ? limits.answerMillis
-      : this.firstByteAt === undefined
-      ? limits.firstByteMillis
-      : limits.gapMillis
+    const unsent = this.firstByteAt === undefined ? this.upstream?.unsent?.() ?? 0 : 0
+    if (unsent !== this.leftToSend) {
+      this.leftToSend = unsent
+      this.lastByteAt = now
+    }
+    const [limit, cause] = this.limit(limits)
     if (now - this.lastByteAt < limit) return
     this.upstream?.abort()
-    this.fail(timeout(this.lease, `nothing came for ${limit} ms`))
+    this.broken({ kind: "failure", cause })
+  }
+
+  /** What is waited for now. */
+  private limit(limits: Limits): readonly [millis: number, cause: string] {
+    if (this.leftToSend > 0) return [limits.writeMillis, "write-timeout"]
+    if (this.firstByteAt !== undefined) return [limits.gapMillis, "gap-timeout"]
+    return [this.streams ? limits.firstByteMillis : limits.answerMillis, "first-byte-timeout"]
+  }
+
+  /** The deployer's limit, not the backend's fault; and nobody else would have the time either. */
+  private overdue(limit: number): void {
+    this.upstream?.abort()
+    this.reply.refuse(refuse("DeadlineExceeded", `the answer was not complete after ${limit} ms`))
+    this.finish({
+      _tag: "Answered",
+      status: this.passed ? this.status : 504,
+      outcome: { kind: "ignored", cause: "total-timeout" },
+    })
   }
 }
-
-const timeout = (lease: Lease, description: string): TransportError =>
-  new TransportError({ reason: "Timeout", backend: lease.backend.id, description })
 
 /** Said before any work was done, or by something in front of the backend: safe to send elsewhere. */
 const isRetryable = (status: number): boolean => status === 429 || status === 502 || status === 503
@@ -244,10 +275,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
         })
         active.add(exchange)
         transport.send(lease.backend, call, exchange)
-        return Effect.sync(() => {
-          active.remove(exchange)
-          exchange.abort()
-        })
+        return Effect.sync(() => exchange.abort())
       }),
   })
 })
@@ -271,5 +299,7 @@ export const layer = (options?: Options): Layer.Layer<Relay, never, Transport> =
       gapMillis: options?.gapMillis ?? 120_000,
       answerMillis: options?.answerMillis ?? 600_000,
       stallMillis: options?.stallMillis ?? 60_000,
+      writeMillis: options?.writeMillis ?? 10_000,
+      totalMillis: options?.totalMillis ?? Infinity,
     }),
   )

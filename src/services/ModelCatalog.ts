@@ -80,6 +80,8 @@ export class ModelCatalog extends Context.Service<ModelCatalog, {
   readonly blob: (model: Model, backendId: string) => Option.Option<string>
   /** Rises when owners change, so that lists built from the catalog can be cached. */
   readonly version: () => number
+  /** A backend has said that it does not have the model: it is no owner until its next list says otherwise. */
+  readonly forget: (backendId: string, model: Model) => void
   /** Asks every backend now. */
   readonly refresh: Effect.Effect<void>
 }>()("llamero/services/ModelCatalog") {}

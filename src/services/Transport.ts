@@ -13,12 +13,22 @@ import type { Backend } from "./Fleet.ts"
  * - `ConnectTimeout`: as `Refused`, after the connect limit.
  * - `Reset`: the connection broke after the request was sent.
  * - `Protocol`: the answer was not HTTP.
+ * - `Exhausted`: llamero has no sockets or ports left; the backend saw nothing and is not to blame.
+ * - `Invalid`: a call that cannot be sent to any backend, such as a header with forbidden characters.
  * - `Timeout`: a first byte, or the next one, did not come in time (said by the relay, never by a transport).
  *
  * @category models
  * @since 0.1.0
  */
-export const TransportReason = Schema.Literals(["Refused", "ConnectTimeout", "Reset", "Protocol", "Timeout"])
+export const TransportReason = Schema.Literals([
+  "Refused",
+  "ConnectTimeout",
+  "Reset",
+  "Protocol",
+  "Exhausted",
+  "Invalid",
+  "Timeout",
+])
 /** @category models @since 0.1.0 */
 export type TransportReason = typeof TransportReason.Type
 
@@ -49,6 +59,8 @@ export interface Upstream {
   resume(): void
   /** Idempotent; the sink hears nothing after it. */
   abort(): void
+  /** Bytes of the call's body that no connection has taken yet; absent where a transport cannot tell. Read by a sweeper, never for each chunk. */
+  unsent?(): number
 }
 
 /**

@@ -53,6 +53,17 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<ModelCatalog | R, E
         assert.strictEqual(error.reason._tag, "ModelMissing")
       }).pipe(Effect.provide(layer)))
 
+    it.effect("forgets one owner, and the others stay", () =>
+      Effect.gen(function* () {
+        const catalog = yield* ModelCatalog
+        yield* driver.ready
+        const version = catalog.version()
+        catalog.forget("a", catalog.peek("llama3.1:8b")!)
+        assert.deepStrictEqual([...catalog.peek("llama3.1:8b")!.owners.keys()], ["b"])
+        assert.isAbove(catalog.version(), version)
+        assert.deepStrictEqual([...catalog.peek("embed")!.owners.keys()], ["a"])
+      }).pipe(Effect.provide(layer)))
+
     it.effect("has a version that rises when owners change, and models that stay the same objects while they do not", () =>
       Effect.gen(function* () {
         const catalog = yield* ModelCatalog

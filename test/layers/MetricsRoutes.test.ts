@@ -136,6 +136,32 @@ describe("MetricsRoutes", () => {
       ) assert.include(lines, line)
     }))
 
+  it.live("counts every attempt once: passed on, given up by the client, or followed by another", () =>
+    Effect.gen(function* () {
+      const { publish, scrape } = yield* setUp
+      // Answers of backends that are errors, passed on to the client.
+      publish(settled({ status: 500, outcome: { kind: "failure", cause: "http-500" } }))
+      publish(settled({ status: 503, outcome: { kind: "saturated", cause: "http-503" } }))
+      publish(settled({ status: 404, outcome: { kind: "ignored", cause: "http-404" } }))
+      // The client left during the second attempt, and while it waited for a second one.
+      const failed = { _tag: "AttemptFailed", at: 0, id: "r", backend: "b", cause: "reset" } as const
+      publish(failed)
+      publish(settled({ result: "canceled", status: 499, attempts: 2, outcome: undefined }))
+      publish(failed)
+      publish(settled({ result: "canceled", status: 499, attempts: 1, outcome: { kind: "failure", cause: "reset" } }))
+      const lines = yield* scrape
+      for (
+        const line of [
+          `llamero_attempts_total{backend="a",outcome="http-500"} 1`,
+          `llamero_attempts_total{backend="a",outcome="http-503"} 1`,
+          `llamero_attempts_total{backend="a",outcome="http-404"} 1`,
+          `llamero_attempts_total{backend="a",outcome="client-gone"} 1`,
+          `llamero_attempts_total{backend="b",outcome="reset"} 2`,
+        ]
+      ) assert.include(lines, line)
+      assert.notInclude(lines.join("\n"), `llamero_attempts_total{backend="a",outcome="reset"}`)
+    }))
+
   it.live("makes no series of names that come from outside", () =>
     Effect.gen(function* () {
       const { publish, scrape } = yield* setUp

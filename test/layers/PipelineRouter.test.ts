@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
+import { Breaker } from "../../src/services/Breaker.ts"
 import { BackendHealth } from "../../src/services/BackendHealth.ts"
 import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import type { Guard, Scorer } from "../../src/services/Plugin.ts"
@@ -100,6 +101,68 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         assert.deepStrictEqual(yield* idle, nothing)
       }).pipe(Effect.provide(over({ a: {}, b: {} }))))
   }
+
+  it.effect("a backend that has lost the model: the other owner answers, and the first is not asked again", () =>
+    Effect.gen(function* () {
+      yield* ready
+      yield* finish(ask("/api/chat", chat))
+      const lost = (yield* inference("a")) > 0 ? "a" : "b"
+      ;(yield* server(lost)).faults.set(Fault.failure(404, "model 'tiny-eos' not found"), { path: "/api/chat" })
+      const { reply, settled } = yield* finish(ask("/api/chat", chat))
+      assert.strictEqual(reply.status, 200)
+      assert.strictEqual(settled.attempts, 2)
+      const again = yield* finish(ask("/api/chat", chat), "5 seconds")
+      assert.strictEqual(again.settled.attempts, 1)
+      assert.strictEqual(yield* inference(lost), 2)
+      assert.strictEqual((yield* Breaker).state(lost), "closed")
+    }).pipe(Effect.provide(over({ a: {}, b: {} }))))
+
+  it.effect("a model that the only owner has lost is 404 in the backend's words", () =>
+    Effect.gen(function* () {
+      yield* ready
+      yield* finish(ask("/api/chat", chat))
+      ;(yield* server("a")).faults.set(Fault.failure(404, "model 'tiny-eos' not found"), { path: "/api/chat" })
+      const { reply, settled } = yield* finish(ask("/api/chat", chat))
+      assert.strictEqual(settled.status, 404)
+      assert.strictEqual(reply.text, `{"error":"model 'tiny-eos' not found"}`)
+    }).pipe(Effect.provide(over({ a: {} }))))
+
+  it.effect("an idle backend with the model in memory that says nothing: the other one answers", () =>
+    Effect.gen(function* () {
+      yield* ready
+      yield* finish(ask("/api/chat", chat))
+      const warm = (yield* inference("a")) > 0 ? "a" : "b"
+      ;(yield* server(warm)).faults.set(Fault.hang, { path: "/api/chat" })
+      const { reply, settled } = yield* finish(ask("/api/chat", chat), "140 seconds")
+      assert.strictEqual(reply.status, 200)
+      assert.strictEqual(settled.attempts, 2)
+      assert.notStrictEqual(settled.backend, warm)
+    }).pipe(Effect.provide(over({ a: {}, b: {} }))))
+
+  it.effect("a busy backend that says nothing may only be slow: nobody else is asked", () =>
+    Effect.gen(function* () {
+      yield* ready
+      yield* finish(ask("/api/chat", chat))
+      for (const id of ["a", "b"]) (yield* server(id)).faults.set(Fault.hang, { path: "/api/chat" })
+      const fibers = yield* Effect.forEach(
+        ["a", "a"],
+        () => Effect.forkChild(ask("/api/chat", chat), { startImmediately: true }),
+      )
+      // The later one is still waiting when the first is given up.
+      yield* TestClock.adjust("1 minute")
+      const later = yield* Effect.forEach(
+        ["a", "a"],
+        () => Effect.forkChild(ask("/api/chat", chat), { startImmediately: true }),
+      )
+      yield* TestClock.adjust("61 seconds")
+      for (const fiber of fibers) {
+        const { reply, settled } = yield* Fiber.join(fiber)
+        assert.strictEqual(settled.attempts, 1)
+        assert.strictEqual(reply.refusals[0]!.status, 504)
+      }
+      yield* Effect.forEach(later, Fiber.interrupt)
+      assert.deepStrictEqual(yield* idle, nothing)
+    }).pipe(Effect.provide(over({ a: { parallelism: 4 }, b: {} }, undefined, { parallelism: 4 }))))
 
   it.effect("a 500 is passed on as it is, and not tried elsewhere", () =>
     Effect.gen(function* () {

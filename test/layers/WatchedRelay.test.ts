@@ -78,7 +78,7 @@ describe("WatchedRelay", () => {
     Effect.gen(function* () {
       for (
         const [status, body, kind] of [
-          [404, `{"error":"model 'x' not found"}`, "ignored"],
+          [404, "404 page not found", "ignored"],
           [400, `{"error":"bad"}`, "ignored"],
           [501, `{"error":"no embeddings"}`, "ignored"],
           [500, `{"error":"option \\"num_ctx\\" must be of type integer"}`, "ignored"],
@@ -92,6 +92,117 @@ describe("WatchedRelay", () => {
         assert.strictEqual(reply.text, body)
         assert.strictEqual(released[0]!.kind, kind, body)
       }
+    }))
+
+  it.effect("holds a missing model back, for another owner of it", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(404, `{"error":"model 'x' `, `not found"}`).end()
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
+      assert.deepStrictEqual(released, [{ kind: "ignored", cause: "http-404" }])
+      assert.isFalse(reply.committed)
+    }))
+
+  it.effect("an answer that comes whole and says it is not done counts as failure, and passes as it is", () =>
+    Effect.gen(function* () {
+      for (
+        const [body, kind] of [
+          [`{"response":"x","done":false}`, "failure"],
+          [`{"response":"say \\"done\\":false","done":true,"eval_count":2}`, "success"],
+          [`{"response":"x","done":true}`, "success"],
+          // Long text before, a long context after.
+          [`{"response":"${"x".repeat(200_000)}","done":true,"context":[${"1,".repeat(100_000)}1]}`, "success"],
+          [`{"response":"${"x".repeat(200_000)}","done":false}`, "failure"],
+        ] as const
+      ) {
+        for (const cut of [0, 1, body.length - 8]) {
+          const { fiber, released, reply, upstream } = yield* start("done-true", false)
+          upstream.answer(200, body.slice(0, cut), body.slice(cut)).end()
+          yield* Fiber.join(fiber)
+          assert.strictEqual(reply.text, body)
+          assert.strictEqual(reply.ended, 1)
+          assert.strictEqual(released[0]!.kind, kind, `${body.slice(-40)} cut at ${cut}`)
+        }
+      }
+    }))
+
+  for (const reason of ["Exhausted", "Invalid"] as const) {
+    it.effect(`${reason} is the router's own, and blames no backend`, () =>
+      Effect.gen(function* () {
+        const { fiber, released, upstream } = yield* start()
+        upstream.fail(reason)
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
+        assert.strictEqual(released[0]!.kind, "ignored")
+      }))
+  }
+
+  it.effect("a backend that takes nothing of the request for 10 seconds is given up; one that takes some has longer", () =>
+    Effect.gen(function* () {
+      const { fiber, released, upstream } = yield* start()
+      upstream.left = 1000
+      yield* TestClock.adjust("9 seconds")
+      upstream.left = 500
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
+      assert.isTrue(upstream.aborted)
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "write-timeout" }])
+    }))
+
+  it.effect("once the request is taken, the first byte has its own limit from then on", () =>
+    Effect.gen(function* () {
+      const { fiber, released, upstream } = yield* start()
+      upstream.left = 1000
+      yield* TestClock.adjust("9 seconds")
+      upstream.left = 0
+      yield* TestClock.adjust("119 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(released[0]!.cause, "first-byte-timeout")
+    }))
+
+  it.effect("there is no limit on the whole, unless the deployer sets one; then it blames nobody and is not tried again", () =>
+    Effect.gen(function* () {
+      for (const answered of [true, false]) {
+        const { fiber, released, reply, upstream } = yield* start("done-true", true, { totalMillis: 30_000 })
+        if (answered) upstream.answer(200, line)
+        yield* TestClock.adjust("29 seconds")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("2 seconds")
+        const attempt = yield* Fiber.join(fiber)
+        assert(attempt._tag === "Answered")
+        assert.strictEqual(attempt.status, answered ? 200 : 504)
+        assert.isTrue(upstream.aborted)
+        assert.strictEqual(reply.refusals[0]!.status, 504)
+        assert.deepStrictEqual(released, [{ kind: "ignored", cause: "total-timeout" }])
+      }
+    }))
+
+  it.effect("a reply that wants no more ends the exchange", () =>
+    Effect.gen(function* () {
+      const { fiber, relay, released, reply, upstream } = yield* start()
+      upstream.answer(200, line)
+      reply.upstream!.abort()
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Answered")
+      assert.isTrue(upstream.aborted)
+      assert.lengthOf(released, 1)
+      assert.strictEqual(relay.active(), 0)
+    }))
+
+  it.effect("a line of 8 MiB passes, and the stream's end is still seen", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      const piece = bytes("x".repeat(65_536))
+      upstream.answer(200, `{"response":"`)
+      for (let i = 0; i < 128; i++) upstream.to.data(piece)
+      upstream.to.data(bytes(`","done":false}\n${last}`))
+      upstream.end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.isAbove(reply.bytes, 8 * 1024 * 1024)
+      assert.strictEqual(released[0]!.kind, "success")
     }))
 
   it.effect("a stream without its last record gets an error record and counts as failure", () =>

@@ -73,6 +73,8 @@ export class PlayedCall implements Upstream {
   readonly to: ByteSink
   paused = false
   aborted = false
+  /** Bytes of the call's body that the backend has not taken. */
+  left = 0
   constructor(backend: Backend, call: Call, to: ByteSink) {
     this.backend = backend
     this.call = call
@@ -86,6 +88,9 @@ export class PlayedCall implements Upstream {
   }
   abort(): void {
     this.aborted = true
+  }
+  unsent(): number {
+    return this.left
   }
   answer(status: number, ...chunks: ReadonlyArray<string>): this {
     this.to.head(status, ["content-type", "application/json"])

@@ -58,6 +58,7 @@ const eventOf = (chunk: Chunk): unknown => {
 }
 
 const unreadable: Refusal = refuse("BackendFailed", "the backend's answer could not be read")
+const unfinished: Refusal = refuse("BackendFailed", "the backend stopped before the end of its answer")
 
 /**
  * Translates what a backend's generate says; everything else it leaves to the reply it wraps.
@@ -73,6 +74,7 @@ export class BriefReply implements ReplySink {
   private pending = 0
   private status = 0
   private headers: ReadonlyArray<string> = []
+  private upstream: Upstream | undefined = undefined
 
   constructor(reply: ReplySink, streams: boolean) {
     this.reply = reply
@@ -94,6 +96,7 @@ export class BriefReply implements ReplySink {
   open(upstream: Upstream): void {
     this.pieces = []
     this.pending = 0
+    this.upstream = upstream
     this.reply.open(upstream)
   }
 
@@ -125,6 +128,8 @@ export class BriefReply implements ReplySink {
     }
     const chunk = chunkOf(textOf(this.pieces))
     if (chunk === undefined) return this.reply.refuse(unreadable)
+    // This dialect has no field to say it in.
+    if (chunk.done !== true) return this.reply.refuse(unfinished)
     const body = encoder.encode(JSON.stringify({ response: textIn(chunk), ...figures(chunk) }))
     this.reply.head(200, [...this.withType("application/json; charset=utf-8"), "Content-Length", String(body.length)])
     this.reply.data(body)
@@ -150,6 +155,8 @@ export class BriefReply implements ReplySink {
     if (this.pending > lineMax) {
       this.pieces = []
       this.reply.refuse(unreadable)
+      // Nobody is there to take the rest, and the backend must not go on making it.
+      this.upstream?.abort()
     }
   }
 

@@ -24,11 +24,15 @@ const neverConnected = new Set([
   "EHOSTUNREACH",
   "EHOSTDOWN",
   "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "EMFILE",
 ])
 
-const notHttp = /^HPE_|^UND_ERR_(?:HEADERS_OVERFLOW|INVALID_ARG|RES_EXCEEDED_MAX_SIZE)$/
+/** Ours, not the backend's: no descriptors, no ports, no memory for another socket. */
+const exhausted = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"])
+
+/** What undici will not put on a wire. */
+const invalid = /^UND_ERR_(?:INVALID_ARG|NOT_SUPPORTED|REQ_CONTENT_LENGTH_MISMATCH)$/
+
+const notHttp = /^HPE_|^UND_ERR_(?:HEADERS_OVERFLOW|RES_EXCEEDED_MAX_SIZE)$/
 
 /**
  * The reason of a transport error. `connected` says whether a connection was there; where the runtime does not tell, say true and the code decides.
@@ -39,6 +43,8 @@ const notHttp = /^HPE_|^UND_ERR_(?:HEADERS_OVERFLOW|INVALID_ARG|RES_EXCEEDED_MAX
 export const reasonOf = (error: unknown, connected: boolean): TransportReason => {
   const code = codeOf(error)
   if (code === "UND_ERR_CONNECT_TIMEOUT" || (!connected && code === "ETIMEDOUT")) return "ConnectTimeout"
+  if (exhausted.has(code)) return "Exhausted"
+  if (invalid.test(code)) return "Invalid"
   if (notHttp.test(code) || field(error, "name") === "HTTPParserError") return "Protocol"
   if (!connected || neverConnected.has(code)) return "Refused"
   // Deno's fetch has no codes; the text is all there is.

@@ -24,7 +24,7 @@ const hopByHop = [
 ]
 
 /** Bodies are passed on decoded and with a length of their own; the backend is named by the transport; CORS and compression end here. */
-const notForwarded = table([
+const endHere = [
   ...hopByHop,
   "host",
   "expect",
@@ -36,7 +36,11 @@ const notForwarded = table([
   "access-control-request-headers",
   "access-control-request-private-network",
   "x-request-id",
-])
+]
+
+/** The last four prove to the router who the client is: no business of backends. */
+const notForwarded = table([...endHere, "authorization", "cookie", "x-api-key", "api-key"])
+const notForwardedTrusting = table(endHere)
 
 const notReturned = table([
   ...hopByHop,
@@ -89,14 +93,14 @@ const kept = (
  *
  * **Details**
  *
- * Dropped: hop-by-hop headers with those that `Connection` names, `Host`, `Content-Length`, `Content-Encoding` (bodies are passed on decoded), `Origin` and the questions of a preflight.
+ * Dropped: the client's credentials (`Authorization`, `Cookie`, `X-Api-Key`, `Api-Key`) unless they are `trusted` to backends, hop-by-hop headers with those that `Connection` names, `Host`, `Content-Length`, `Content-Encoding` (bodies are passed on decoded), `Origin` and the questions of a preflight.
  * `Accept-Encoding` becomes `identity`, so that records can be watched. `X-Forwarded-*` stay as they are.
  *
  * @category headers
  * @since 0.1.0
  */
-export const forwardHeaders = (raw: ReadonlyArray<string>, id: string): Array<string> => {
-  const headers = kept(raw, notForwarded)
+export const forwardHeaders = (raw: ReadonlyArray<string>, id: string, trusted = false): Array<string> => {
+  const headers = kept(raw, trusted ? notForwardedTrusting : notForwarded)
   headers.push("Accept-Encoding", "identity", "X-Request-Id", id)
   return headers
 }

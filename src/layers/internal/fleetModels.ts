@@ -74,6 +74,13 @@ export class FleetModels {
     return found
   }
 
+  forget(backend: string, { key }: Model): void {
+    const rows = this.lists.get(backend)
+    if (rows === undefined) return
+    this.lists.set(backend, rows.filter((row) => ModelName.canonical(row.model) !== key))
+    this.merge()
+  }
+
   /** Makes the models anew. A model that is as it was stays the same object. */
   merge(): void {
     const merging = new Map<string, Merging>()

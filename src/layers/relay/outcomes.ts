@@ -26,17 +26,27 @@ export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): O
   return status >= 500 ? { kind: "failure", cause: `http-${status}` } : { kind: "success", cause: "ok" }
 }
 
+/** Whether a 404 says that this backend does not have the model; one of a path it does not know says nothing of models. @category predicates @since 0.1.0 */
+export const isModelMissing = (status: number, body: Uint8Array): boolean => {
+  if (status !== 404) return false
+  const text = new TextDecoder().decode(body.subarray(0, 512))
+  return text.includes(`"error"`) && text.includes("not found")
+}
+
 const causes = {
   Refused: "refused",
   ConnectTimeout: "connect-timeout",
   Reset: "reset",
   Protocol: "protocol",
+  Exhausted: "exhausted",
+  Invalid: "invalid-call",
   Timeout: "first-byte-timeout",
 } as const
 
 /** @category constructors @since 0.1.0 */
 export const outcomeOfFailure = (error: TransportError, hadBytes: boolean): Outcome => ({
-  kind: "failure",
+  // What never left this machine says nothing about a backend.
+  kind: error.reason === "Exhausted" || error.reason === "Invalid" ? "ignored" : "failure",
   cause: error.reason === "Timeout" && hadBytes
     ? "gap-timeout"
     : error.reason === "Reset" && hadBytes

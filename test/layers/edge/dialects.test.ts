@@ -103,10 +103,7 @@ describe("headers", () => {
         "Bearer x",
       ],
     ], "r1")
-    assert.deepStrictEqual(sent, [
-      ...["X-Forwarded-For", "1.2.3.4", "Authorization", "Bearer x"],
-      ...["Accept-Encoding", "identity", "X-Request-Id", "r1"],
-    ])
+    assert.deepStrictEqual(sent, ["X-Forwarded-For", "1.2.3.4", "Accept-Encoding", "identity", "X-Request-Id", "r1"])
     assert.deepStrictEqual(
       returnHeaders([
         ...["Content-Type", "a/b", "Transfer-Encoding", "chunked", "Connection", "close", "Keep-Alive", "timeout=5"],
@@ -114,6 +111,20 @@ describe("headers", () => {
       ]),
       ["Content-Type", "a/b", "Date", "now", "Content-Length", "5"],
     )
+  })
+})
+
+describe("credentials", () => {
+  const given = ["AUTHORIZATION", "Bearer x", "Cookie", "a=b", "X-Api-Key", "k", "api-key", "k", "Accept", "*/*"]
+
+  it("end at the router", () => {
+    const sent = forwardHeaders(given, "r1")
+    assert.deepStrictEqual(sent, ["Accept", "*/*", "Accept-Encoding", "identity", "X-Request-Id", "r1"])
+  })
+
+  it("go to backends where the deployer says so", () => {
+    const sent = forwardHeaders(given, "r1", true)
+    assert.deepStrictEqual(sent, [...given, "Accept-Encoding", "identity", "X-Request-Id", "r1"])
   })
 })
 

@@ -102,6 +102,32 @@ describe("reply", () => {
     ])
   })
 
+  describe("the brief's dialect", () => {
+    const brief = (streams: boolean) => {
+      const reply = new Memory("/api/v1/generate")
+      const upstream = new Told()
+      const translated = new BriefReply(reply, streams)
+      translated.open(upstream)
+      translated.head(200, ndjson)
+      return { reply, upstream, translated }
+    }
+
+    it("a line of more than 8 MiB ends the answer, and the backend's work on it", () => {
+      const { reply, translated, upstream } = brief(true)
+      for (let i = 0; i < 129; i++) translated.data(new Uint8Array(65_536).fill(0x78))
+      assert.deepStrictEqual(upstream.calls, ["abort"])
+      assert.strictEqual(reply.code, 502)
+    })
+
+    it("an answer that came whole but is not done is no answer", () => {
+      const { reply, translated } = brief(false)
+      translated.data(bytes(`{"response":"half","done":false}`))
+      translated.end()
+      assert.strictEqual(reply.code, 502)
+      assert.include(reply.body, `{"error":"the backend stopped before the end of its answer"}`)
+    })
+  })
+
   it("pauses the backend for a slow client, and cuts one that has stalled", () => {
     const reply = new Memory("/api/chat")
     const upstream = new Told()
