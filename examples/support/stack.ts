@@ -29,7 +29,7 @@ export const stack = (settings: Settings) =>
       }),
     }),
     breaker: LocalBreaker.layer({
-      failuresMax: settings.breakerFailures,
+      trip: CircuitBreaker.consecutive(settings.breakerFailures),
       openDuration: settings.breakerOpenMillis,
       openDurationMax: settings.breakerOpenMaxMillis,
     }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory())),

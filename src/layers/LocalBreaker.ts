@@ -3,14 +3,14 @@
  *
  * @since 0.1.0
  */
-import { Clock, Duration, Effect, FiberSet, Layer, PubSub, Schedule, Stream } from "effect"
-import { CircuitBreaker } from "effect/persistence"
-import { Breaker, type BreakerState, type BreakerTransition, type Permit } from "../services/Breaker.ts"
-import type { Outcome } from "../services/Outcome.ts"
-import { backendVerdict, modelVerdict } from "./internal/causes.ts"
+import { Clock, Duration, Effect, FiberSet, Layer, PubSub, Random, Schedule, Stream } from "effect"
+import { CircuitBreaker, type Redis } from "effect/persistence"
+import { Breaker, type BreakerKey, type BreakerTransition } from "../services/Breaker.ts"
 import { Circuit, type Policy } from "./internal/circuit.ts"
 import * as Listeners from "./internal/listeners.ts"
+import * as Permits from "./internal/permits.ts"
 import * as SharedCircuits from "./internal/sharedCircuits.ts"
+import * as Trip from "./internal/trip.ts"
 
 /**
  * When breakers open, and how they share it.
@@ -19,19 +19,21 @@ import * as SharedCircuits from "./internal/sharedCircuits.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** Failures one after the other that open a breaker. Defaults to `5` (the brief). */
-  readonly failuresMax?: number | undefined
+  /** Failures that open a breaker: so many in a row, or such a part of the last ones. Defaults to `CircuitBreaker.consecutive(5)` (the brief). */
+  readonly trip?: CircuitBreaker.TripPolicy | undefined
   /** The first opening. Defaults to 30 seconds (the brief). */
   readonly openDuration?: Duration.Input | undefined
   /** Each opening is twice as long as the one before, up to this. Defaults to 5 minutes. */
   readonly openDurationMax?: Duration.Input | undefined
+  /** The part of an opening that chance may take off, so that what broke together is not tried again together. Defaults to `0.1`. */
+  readonly jitter?: number | undefined
   /** Between comparisons with the store. Defaults to 5 seconds. */
   readonly syncInterval?: Duration.Input | undefined
   /** For one call of the store. Defaults to 1 second. */
   readonly storeTimeout?: Duration.Input | undefined
   /** How long a trial that no request takes is kept from other replicas. Defaults to 30 seconds. */
   readonly trialHold?: Duration.Input | undefined
-  /** Of the store's keys. Defaults to `"llamero:"`. */
+  /** Of the store's keys. Defaults to `"llamero:breaker:"`. */
   readonly prefix?: string | undefined
 }
 
@@ -43,24 +45,30 @@ interface Circuits {
   readonly models: Map<string, Circuit>
 }
 
-const rank = { closed: 0, "half-open": 1, open: 2 } as const
+/** What `retryMillis` says of what is isolated: an operator decides, not a clock. */
+const isolatedMillis = 60_000
 
-const worse = (a: BreakerState, b: BreakerState): BreakerState => rank[a] >= rank[b] ? a : b
-
-const policyOf = (options: Options | undefined): Policy => {
-  const failuresMax = options?.failuresMax ?? 5
-  if (!Number.isInteger(failuresMax) || failuresMax < 1) {
-    throw new RangeError(`LocalBreaker.layer: failuresMax must be a whole number of at least 1, got ${failuresMax}`)
+const policyOf = (options: Options | undefined): (random: () => number) => Policy => {
+  const trip = options?.trip ?? CircuitBreaker.consecutive(5)
+  const first = Duration.toMillis(Duration.fromInputUnsafe(options?.openDuration ?? "30 seconds"))
+  const last = Math.max(first, Duration.toMillis(Duration.fromInputUnsafe(options?.openDurationMax ?? "5 minutes")))
+  const jitter = options?.jitter ?? 0.1
+  if (!(first > 0)) throw new RangeError(`LocalBreaker.layer: openDuration must be above 0, got ${first} ms`)
+  if (!(jitter >= 0 && jitter < 1)) {
+    throw new RangeError(`LocalBreaker.layer: jitter must be at least 0 and below 1, got ${jitter}`)
   }
-  const openMillis = Duration.toMillis(Duration.fromInputUnsafe(options?.openDuration ?? "30 seconds"))
-  const openMillisMax = Duration.toMillis(Duration.fromInputUnsafe(options?.openDurationMax ?? "5 minutes"))
-  if (!(openMillis > 0)) throw new RangeError(`LocalBreaker.layer: openDuration must be above 0, got ${openMillis} ms`)
-  return { failuresMax, openMillis, openMillisMax: Math.max(openMillis, openMillisMax) }
+  return (random) => ({
+    trip: () => Trip.make(trip),
+    openMillis: (openings) => Math.ceil(Math.min(first * 2 ** openings, last) * (1 - jitter * random())),
+  })
 }
 
-const make = Effect.fnUntraced(function* (policy: Policy, options: Options | undefined) {
+const make = Effect.fnUntraced(function* (policyWith: (random: () => number) => Policy, options: Options | undefined) {
   const clock = yield* Clock.Clock
+  const random = yield* Random.Random
+  const policy = policyWith(() => random.nextDoubleUnsafe())
   const run = yield* FiberSet.makeRuntime()
+  const now = () => clock.currentTimeMillisUnsafe()
   const listeners = Listeners.make<BreakerTransition>()
   const hub = yield* Effect.acquireRelease(PubSub.sliding<BreakerTransition>(128), PubSub.shutdown)
   const backends = new Map<string, Circuits>()
@@ -72,7 +80,7 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
   const shared = SharedCircuits.make({
     store: yield* CircuitBreaker.CircuitBreakerStore,
     clock,
-    prefix: options?.prefix ?? "llamero:",
+    prefix: options?.prefix ?? "llamero:breaker:",
     timeout: Duration.fromInputUnsafe(options?.storeTimeout ?? "1 second"),
     hold: Duration.fromInputUnsafe(options?.trialHold ?? "30 seconds"),
     announce,
@@ -88,7 +96,7 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
   const moved = (circuit: Circuit, transition: BreakerTransition | undefined): void => {
     if (transition === undefined) return
     if (transition.from === "half-open") shared.settle(circuit)
-    else if (!circuit.followed) follow(circuit, true)
+    else if (transition.to === "open" && !circuit.followed) follow(circuit, true)
     announce(transition)
   }
 
@@ -101,41 +109,25 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
     return circuits
   }
 
-  const acquire = (backend: string, model: string): Permit | undefined => {
-    const { models, whole } = circuitsOf(backend)
-    let one = models.get(model)
+  const modelOn = (circuits: Circuits, model: string): Circuit => {
+    let one = circuits.models.get(model)
     if (one === undefined) {
-      one = new Circuit({ backend, model }, policy)
-      models.set(model, one)
+      one = new Circuit({ backend: circuits.whole.key.backend, model }, policy)
+      circuits.models.set(model, one)
     }
-    // Both are asked before either gives its trial away.
-    return whole.allows && one.allows ? permit(whole, one) : undefined
+    return one
   }
 
-  const permit = (whole: Circuit, one: Circuit): Permit => {
-    const wholeTrial = whole.take()
-    const oneTrial = one.take()
-    const wholeGeneration = whole.generation
-    const oneGeneration = one.generation
-    let recorded = false
-    return {
-      trial: wholeTrial || oneTrial,
-      record: (outcome: Outcome) => {
-        if (recorded) return
-        recorded = true
-        const now = clock.currentTimeMillisUnsafe()
-        const ofWhole = whole.settle(wholeGeneration, wholeTrial, backendVerdict(outcome, wholeTrial), now)
-        const ofOne = one.settle(oneGeneration, oneTrial, modelVerdict(outcome), now)
-        moved(whole, ofWhole)
-        moved(one, ofOne)
-      },
-    }
+  const circuitOf = ({ backend, model }: BreakerKey): Circuit => {
+    const circuits = circuitsOf(backend)
+    return model === undefined ? circuits.whole : modelOn(circuits, model)
   }
 
   const retryMillisOf = (circuit: Circuit | undefined): number => {
     if (circuit === undefined || circuit.allows) return 0
+    if (circuit.state === "isolated") return isolatedMillis
     // Past its time an open circuit waits for the store's answer, which takes a moment more.
-    return circuit.state === "open" ? Math.max(1, circuit.openUntil - clock.currentTimeMillisUnsafe()) : trialMillis
+    return circuit.state === "open" ? Math.max(1, circuit.openUntil - now()) : trialMillis
   }
 
   /** Takes over what other replicas found out about the keys in use here. */
@@ -145,14 +137,14 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
       for (const circuit of [whole, ...models.values()]) {
         if (circuit.comparisons === 0) continue
         circuit.comparisons--
-        if (!circuit.followed) used.push(circuit)
+        if (circuit.state === "closed" && !circuit.followed) used.push(circuit)
       }
     }
     return Effect.forEach(used, (circuit) => {
       const { generation } = circuit
       return Effect.map(shared.look(circuit), (seen) => {
         if (seen === undefined || circuit.generation !== generation || circuit.followed) return
-        const transition = circuit.openFor(seen.millis, seen.openings, clock.currentTimeMillisUnsafe())
+        const transition = circuit.openFor(seen.millis, seen.openings, now())
         follow(circuit, false)
         announce(transition)
       })
@@ -164,16 +156,27 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
   )
 
   return Breaker.of({
-    acquire,
+    acquire: (backend, model) => {
+      const circuits = circuitsOf(backend)
+      return Permits.take(circuits.whole, modelOn(circuits, model), now, moved)
+    },
     state: (backend, model) => {
       const circuits = backends.get(backend)
       if (circuits === undefined) return "closed"
       const one = model === undefined ? undefined : circuits.models.get(model)
-      return one === undefined ? circuits.whole.state : worse(circuits.whole.state, one.state)
+      return one === undefined ? circuits.whole.state : Permits.worse(circuits.whole.state, one.state)
     },
     retryMillis: (backend, model) => {
       const circuits = backends.get(backend)
       return Math.max(retryMillisOf(circuits?.whole), retryMillisOf(circuits?.models.get(model)))
+    },
+    isolate: (key) => {
+      const circuit = circuitOf(key)
+      moved(circuit, circuit.isolate(now()))
+    },
+    restore: (key) => {
+      const circuit = circuitOf(key)
+      moved(circuit, circuit.restore(now()))
     },
     transitions: Stream.fromPubSub(hub),
     onTransition: listeners.add,
@@ -208,7 +211,9 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
  * import { CircuitBreaker } from "effect/persistence"
  * import * as LocalBreaker from "./LocalBreaker.ts"
  *
- * export const breaker = LocalBreaker.layer({ failuresMax: 3 }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+ * export const breaker = LocalBreaker.layer({ trip: CircuitBreaker.rate({ threshold: 0.5, size: 20 }) }).pipe(
+ *   Layer.provide(CircuitBreaker.layerStoreMemory()),
+ * )
  * ```
  *
  * @category layers
@@ -216,3 +221,12 @@ const make = Effect.fnUntraced(function* (policy: Policy, options: Options | und
  */
 export const layer = (options?: Options): Layer.Layer<Breaker, never, CircuitBreaker.CircuitBreakerStore> =>
   Layer.effect(Breaker, make(policyOf(options), options))
+
+/**
+ * `layer`, with a store in Redis that all replicas with the same `prefix` share. A replica learns within `syncInterval` that another one's breaker has opened.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRedis = (options?: Options): Layer.Layer<Breaker, never, Redis.Redis> =>
+  layer(options).pipe(Layer.provide(CircuitBreaker.layerStoreRedis({ prefix: "" })))

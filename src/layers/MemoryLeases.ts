@@ -5,7 +5,7 @@
  */
 import { Clock, Effect, Layer, Stream } from "effect"
 import { BackendHealth } from "../services/BackendHealth.ts"
-import { Breaker, type Permit } from "../services/Breaker.ts"
+import { Breaker, type BreakerState, type Permit } from "../services/Breaker.ts"
 import { type Backend, Fleet, type Member } from "../services/Fleet.ts"
 import type { BackendView, FleetView } from "../services/FleetView.ts"
 import { type Commit, type Lease, Leases } from "../services/Leases.ts"
@@ -271,7 +271,7 @@ const make = Effect.gen(function* () {
         else broken = Math.min(broken ?? Infinity, breaker.retryMillis(slots.backend.id, model.key))
       } else if (state === "draining") {
         busy = true
-      } else if (slots.breaker(model) === "open") {
+      } else if (holdsBack(slots.breaker(model))) {
         broken = Math.min(broken ?? Infinity, breaker.retryMillis(slots.backend.id, model.key))
       } else {
         const failure = residency.failure(slots.backend.id, model)
@@ -313,6 +313,8 @@ const make = Effect.gen(function* () {
     onFree: listeners.add,
   })
 })
+
+const holdsBack = (state: BreakerState): boolean => state === "open" || state === "isolated"
 
 const unavailable = (message: string, retryMillis: number | undefined): Refusal =>
   refuse("NoBackend", message, {

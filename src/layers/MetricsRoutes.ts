@@ -23,7 +23,7 @@ const activeRequests = gauge("llamero_active_requests", "Requests under way, que
 const backendHealthy = gauge("llamero_backend_healthy", "1 where the last probe found the backend healthy, else 0")
 const breakerState = gauge(
   "llamero_breaker_state",
-  "0 closed, 1 half-open, 2 open; with a model where its own breaker is not closed",
+  "0 closed, 1 half-open, 2 open, 3 isolated; with a model where its own breaker is not closed",
 )
 const eventsLost = Metric.counter("llamero_events_lost_total", {
   description: "Events overwritten before they were counted",
@@ -41,7 +41,7 @@ const queueDepth = gauge("llamero_queue_depth", "Requests that wait")
 const queueOldest = gauge("llamero_queue_oldest_seconds", "How long the first in the queue has waited")
 const streams = gauge("llamero_streams", "Streams a backend serves")
 
-const level: Readonly<Record<BreakerState, number>> = { closed: 0, "half-open": 1, open: 2 }
+const level: Readonly<Record<BreakerState, number>> = { closed: 0, "half-open": 1, open: 2, isolated: 3 }
 
 type Services = Admission | BackendHealth | Breaker | Fleet | Leases | ModelCatalog | Residency | Router | RouterEvents
 

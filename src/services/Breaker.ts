@@ -6,8 +6,16 @@
 import { Context, type Stream } from "effect"
 import type { Outcome } from "./Outcome.ts"
 
-/** @category models @since 0.1.0 */
-export type BreakerState = "closed" | "open" | "half-open"
+/**
+ * - `closed`: everything passes.
+ * - `open`: nothing does, for a time.
+ * - `half-open`: one trial does.
+ * - `isolated`: nothing does, until an operator says otherwise.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type BreakerState = "closed" | "open" | "half-open" | "isolated"
 
 /**
  * What is broken: a backend (nothing on it answers), or one model on it (an embedder that fails does not take the chat model down).
@@ -55,6 +63,10 @@ export class Breaker extends Context.Service<Breaker, {
   readonly state: (backend: string, model?: string) => BreakerState
   /** Milliseconds until an open breaker lets a trial through; `0` when it would now. */
   readonly retryMillis: (backend: string, model: string) => number
+  /** Holds a backend out, or one model on it, until `restore`: no outcome and no time changes it. In this process only. */
+  readonly isolate: (key: BreakerKey) => void
+  /** Closes what was isolated; does nothing to what was not. What a shared store still knows to be open opens again. */
+  readonly restore: (key: BreakerKey) => void
   readonly transitions: Stream.Stream<BreakerTransition>
   /** Called synchronously after each transition. Returns the way to stop. */
   readonly onTransition: (listener: (transition: BreakerTransition) => void) => () => void

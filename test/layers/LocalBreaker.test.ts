@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, Random } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { elapse } from "../support/elapse.ts"
@@ -31,6 +31,16 @@ const storeDown = Effect.fail(
 )
 
 BreakerContract.suite("LocalBreaker", LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: 1000 })
+BreakerContract.consecutive("LocalBreaker", LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(memory)))
+// Half of the last ten, of which there must be five.
+const half = CircuitBreaker.rate({ threshold: 0.5, size: 10, minimumCalls: 5 })
+BreakerContract.suite("LocalBreaker by rate", LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)), {
+  runs: 1000,
+  trips: (failures) => {
+    const last = failures.slice(-10)
+    return last.length >= 5 && last.filter((failure) => failure).length * 2 >= last.length
+  },
+})
 BreakerContract.suite(
   "LocalBreaker without its store",
   LocalBreaker.layer().pipe(
@@ -84,14 +94,16 @@ describe("LocalBreaker", () => {
       const { one, store } = yield* replicas
       fail(one, 5)
       yield* TestClock.adjust("1 millis")
-      const open = yield* store.state("llamero:a")
+      const open = yield* store.state("llamero:breaker:a")
       assert.strictEqual(open._tag, "Open")
-      if (open._tag === "Open") assert.strictEqual(Duration.toMillis(open.retryAfter), 29_999)
+      if (open._tag === "Open") {
+        assert.strictEqual(Duration.toMillis(open.retryAfter), one.retryMillis("a", "m"))
+      }
       yield* TestClock.adjust("30 seconds")
-      assert.strictEqual((yield* store.state("llamero:a"))._tag, "HalfOpen")
+      assert.strictEqual((yield* store.state("llamero:breaker:a"))._tag, "HalfOpen")
       one.acquire("a", "m")!.record(success)
       yield* TestClock.adjust("1 millis")
-      assert.strictEqual((yield* store.state("llamero:a"))._tag, "Closed")
+      assert.strictEqual((yield* store.state("llamero:breaker:a"))._tag, "Closed")
     }))
 
   it.effect("a replica follows what another one found out about a key that it uses", () =>
@@ -156,8 +168,38 @@ describe("LocalBreaker", () => {
       assert.strictEqual(breaker.state("a"), "closed")
     }).pipe(Effect.provide(LocalBreaker.layer().pipe(Layer.provide(memory)))))
 
+  it.effect("takes up to a tenth off an opening, by chance, from a seed", () =>
+    Effect.gen(function* () {
+      const openings = Effect.map(Breaker, (breaker) => {
+        for (const backend of ["a", "b", "c", "d", "e"]) {
+          for (let i = 0; i < 5; i++) breaker.acquire(backend, "m")!.record(refused)
+        }
+        return ["a", "b", "c", "d", "e"].map((backend) => breaker.retryMillis(backend, "m"))
+      }).pipe(Effect.provide(Layer.fresh(LocalBreaker.layer().pipe(Layer.provide(memory)))))
+      const some = yield* Random.withSeed(openings, "one")
+      assert.deepStrictEqual(yield* Random.withSeed(openings, "one"), some)
+      assert.notDeepEqual(yield* Random.withSeed(openings, "another"), some)
+      assert.strictEqual(new Set(some).size, 5)
+      for (const millis of some) {
+        assert.isAtMost(millis, 30_000)
+        assert.isAtLeast(millis, 27_000)
+      }
+    }))
+
+  it.effect("opens at a rate of failures, however they are mixed with successes", () =>
+    Effect.gen(function* () {
+      const breaker = yield* Breaker
+      // Four in a row, never five; one in three.
+      for (let i = 0; i < 30; i++) breaker.acquire("a", "m")!.record(i % 3 === 0 ? refused : success)
+      assert.strictEqual(breaker.state("a"), "closed")
+      for (let i = 0; i < 10 && breaker.state("a") === "closed"; i++) {
+        breaker.acquire("a", "m")!.record(i % 3 === 0 ? success : refused)
+      }
+      assert.strictEqual(breaker.state("a"), "open")
+    }).pipe(Effect.provide(LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)))))
+
   it("refuses impossible options", () => {
-    assert.throws(() => LocalBreaker.layer({ failuresMax: 0 }), RangeError)
+    assert.throws(() => LocalBreaker.layer({ jitter: 1 }), RangeError)
     assert.throws(() => LocalBreaker.layer({ openDuration: 0 }), RangeError)
   })
 })

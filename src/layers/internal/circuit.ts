@@ -5,13 +5,14 @@
  */
 import type { BreakerKey, BreakerState, BreakerTransition } from "../../services/Breaker.ts"
 import type { Verdict } from "./causes.ts"
+import type { Trip } from "./trip.ts"
 
 /** When a circuit opens and for how long. @category models @since 0.1.0 */
 export interface Policy {
-  /** Failures one after the other that open it. */
-  readonly failuresMax: number
-  readonly openMillis: number
-  readonly openMillisMax: number
+  /** A counter for one circuit. */
+  readonly trip: () => Trip
+  /** How long it stays open the n-th time in a row, from 0. */
+  readonly openMillis: (openings: number) => number
 }
 
 /** A minute after its last use, at the default pace, a key is no longer compared. */
@@ -23,17 +24,17 @@ const comparisonsMax = 12
  * **Details**
  *
  * `generation` rises with every transition and fences outcomes: what began before the last transition says nothing about the time after it.
- * The length of an opening doubles with each one, until the circuit has stayed closed for as long as it was last open.
+ * The length of an opening grows with each one, until the circuit has stayed closed for as long as it was last open.
  *
  * @category models
  * @since 0.1.0
  */
 export class Circuit {
   readonly key: BreakerKey
-  readonly policy: Policy
+  private readonly policy: Policy
+  private readonly trip: Trip
   state: BreakerState = "closed"
   generation = 0
-  failures = 0
   trialTaken = false
   /** How often it opened since it was last well. */
   openings = 0
@@ -49,6 +50,7 @@ export class Circuit {
   constructor(key: BreakerKey, policy: Policy) {
     this.key = key
     this.policy = policy
+    this.trip = policy.trip()
   }
 
   get allows(): boolean {
@@ -71,16 +73,13 @@ export class Circuit {
       this.trialTaken = false
       return undefined
     }
-    if (verdict === "success") this.failures = 0
-    if (verdict !== "failure") return undefined
-    this.failures++
-    return this.failures >= this.policy.failuresMax ? this.open(now) : undefined
+    if (verdict === "ignored") return undefined
+    return this.trip.count(verdict === "failure") ? this.open(now) : undefined
   }
 
   open(now: number): BreakerTransition {
     if (this.state === "closed" && now >= this.wellAt) this.openings = 0
-    const { openMillis, openMillisMax } = this.policy
-    return this.openFor(Math.min(openMillis * 2 ** this.openings, openMillisMax), this.openings + 1, now)
+    return this.openFor(this.policy.openMillis(this.openings), this.openings + 1, now)
   }
 
   openFor(millis: number, openings: number, now: number): BreakerTransition {
@@ -99,11 +98,19 @@ export class Circuit {
     return this.move("closed", now)
   }
 
+  isolate(now: number): BreakerTransition | undefined {
+    return this.state === "isolated" ? undefined : this.move("isolated", now)
+  }
+
+  restore(now: number): BreakerTransition | undefined {
+    return this.state === "isolated" ? this.move("closed", now) : undefined
+  }
+
   private move(to: BreakerState, at: number): BreakerTransition {
     const from = this.state
     this.state = to
     this.generation++
-    this.failures = 0
+    this.trip.reset()
     this.trialTaken = false
     return { key: this.key, from, to, at }
   }

@@ -19,6 +19,9 @@ const otherTrialMillis = 1000
 
 const tripAtOnce = CircuitBreaker.consecutive(1)
 
+/** What a trial has shown, by the state of its circuit afterwards. */
+const verdicts = { closed: "Success", open: "Failure", "half-open": "Ignored", isolated: "Ignored" } as const
+
 /** @category models @since 0.1.0 */
 export interface Options {
   readonly store: CircuitBreaker.CircuitBreakerStore["Service"]
@@ -110,28 +113,38 @@ export const make = (options: Options) => {
     return yield* admit(circuit)
   })
 
-  /** One opening, from the moment it is over to the end of its trial. */
+  /** The store is closed again, because another replica's trial went well. One that has lost its memory knows of no opening, and proves nothing. */
+  const closedElsewhere = (granted: Turn): boolean =>
+    granted._tag === "Granted" && !granted.admission.probe && granted.admission.consecutiveOpenings > 0
+
+  /** One opening, from the moment it is over to the end of its trial. Whether the store knows what the circuit is now. */
   const trial = Effect.fnUntraced(function* (circuit: Circuit, published: boolean) {
+    const { generation } = circuit
     yield* Effect.sleep(Math.max(0, circuit.openUntil - clock.currentTimeMillisUnsafe()))
     const granted = yield* turn(circuit)
-    // The store is closed again: another replica's trial went well.
-    if (published && granted._tag === "Granted" && !granted.admission.probe) {
-      return announce(circuit.close(clock.currentTimeMillisUnsafe()))
+    // Isolated meanwhile: the trial is for others.
+    if (circuit.generation !== generation) {
+      yield* record(circuit, granted, "Ignored")
+      return false
+    }
+    if (published && closedElsewhere(granted)) {
+      announce(circuit.close(clock.currentTimeMillisUnsafe()))
+      return true
     }
     const end = Deferred.makeUnsafe<void>()
     settled.set(circuit, end)
     announce(circuit.halfOpen(clock.currentTimeMillisUnsafe()))
     const last = yield* judged(circuit, granted, end)
-    yield* record(circuit, last, circuit.state === "open" ? "Failure" : "Success")
+    yield* record(circuit, last, verdicts[circuit.state])
+    return true
   }, Effect.scoped)
 
   return {
-    /** Follows a circuit that has just opened until it is closed. */
+    /** Follows a circuit that has just opened until it is closed, or isolated. */
     follow: Effect.fnUntraced(function* (circuit: Circuit, local: boolean) {
-      let published = local ? yield* publish(circuit) : true
-      while (circuit.state !== "closed") {
-        yield* trial(circuit, published)
-        published = true
+      let published = !local || (circuit.state === "open" && (yield* publish(circuit)))
+      while (circuit.state === "open") {
+        published = yield* trial(circuit, published)
       }
       circuit.followed = false
     }),
