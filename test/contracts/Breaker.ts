@@ -224,7 +224,7 @@ export const suite = <E, R = never>(name: string, layer: Layer.Layer<Breaker | R
       "invariant 6, whatever the history",
       { history: Schema.Array(Step).check(Schema.isMinLength(20), Schema.isMaxLength(80)) },
       ({ history }) => Effect.provide(check(history, seen, options), layer),
-      { arbitrary: { runs: options.runs, seed: "breaker" } },
+      { arbitrary: { runs: options.runs, seed: "breaker" }, timeout: 60_000 },
     )
 
     it("the histories got somewhere", () => {
