@@ -8,8 +8,9 @@ import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
 import { type Commit, type Lease, Leases } from "../services/Leases.ts"
 import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
+import type { Outcome } from "../services/Outcome.ts"
 import { Placement } from "../services/Placement.ts"
-import type { Guard, RetryPolicy, Verdict } from "../services/Plugin.ts"
+import type { GuardInput, GuardNeeds, RetryPolicy } from "../services/Plugin.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import { type Attempt, type BackendAnswer, Relay } from "../services/Relay.ts"
 import type { ReplySink } from "../services/Reply.ts"
@@ -22,14 +23,16 @@ import type { Call, Upstream } from "../services/Transport.ts"
 import { forwardHeaders } from "./edge/headers.ts"
 import { streams } from "./edge/request.ts"
 import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
+import * as Guards from "./pipeline/guards.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
 import { giveUp, mayFareBetter, notFound, saysNotWhen } from "./pipeline/givingUp.ts"
+import { learnFrom } from "./pipeline/learning.ts"
 import { keepsNothing, Run, unloads } from "./pipeline/run.ts"
 
 /** @category models @since 0.1.0 */
-export interface Options<R = never> {
-  /** Run in this order, before a request is queued. Defaults to none. */
-  readonly guards?: ReadonlyArray<Guard<R>> | undefined
+export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
+  /** Asked in this order, before a request is queued. Defaults to none. */
+  readonly guards?: G | undefined
   /** Defaults to giving up after the first attempt. */
   readonly retry?: RetryPolicy | undefined
   /** Silence after which a streamed answer gets a sign of life, in milliseconds. Defaults to `15000` (the brief). */
@@ -42,40 +45,23 @@ export interface Options<R = never> {
 
 const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, decide: () => "give-up" }
 
-const make = <R>(options: Options<R>) =>
+const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
   Effect.gen(function* () {
     const admission = yield* Admission
     const catalog = yield* ModelCatalog
     const clock = yield* Clock.Clock
     const coalescer = yield* Coalescer
-    const context = yield* Effect.context<R>()
     const events = yield* RouterEvents
     const leases = yield* Leases
     const placement = yield* Placement
     const relay = yield* Relay
     const residency = yield* Residency
     const tokens = yield* TokenEstimator
-    const guards = options.guards ?? []
+    const guards = yield* Guards.make(options.guards ?? [], clock)
     const retry = options.retry ?? noRetry
     const clients = policy(options.clientOptions)
     const underWay = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     let draining = false
-
-    /** Guards that answer with a plain value cost no step of the fiber. */
-    const guarded = (run: Run, from: number): Effect.Effect<void, Refusal> | undefined => {
-      for (let i = from; i < guards.length; i++) {
-        const verdict = guards[i]!.check(run.request)
-        if (Effect.isEffect(verdict)) {
-          return Effect.flatMap(
-            Effect.provideContext(verdict, context),
-            (later) => pass(run, later) ?? guarded(run, i + 1) ?? Effect.void,
-          )
-        }
-        const refused = pass(run, verdict)
-        if (refused !== undefined) return refused
-      }
-      return undefined
-    }
 
     const demandOf = (run: Run, model: Model): Demand => {
       const { envelope, endpoint, ...request } = run.request
@@ -84,7 +70,7 @@ const make = <R>(options: Options<R>) =>
         kind: endpoint.kind,
         model,
         numCtx: clients.passThrough ? undefined : envelope.numCtx,
-        promptTokens: tokens.estimate(model.key, envelope.promptBytes),
+        promptTokens: tokens.estimate(model.key, envelope.promptBytes, envelope.images),
         bytes: request.body.length,
         tenant: request.tenant,
         priority: request.priority,
@@ -182,8 +168,8 @@ const make = <R>(options: Options<R>) =>
       return run.end("answered", answer.status, undefined)
     }
 
-    const routed = (run: Run): Effect.Effect<Settled, Refusal> => {
-      const refused = guarded(run, 0)
+    const routed = (run: Run, from = 0): Effect.Effect<Settled, Refusal> => {
+      const refused = guards.ask(run, from)
       return refused === undefined ? placed(run) : Effect.flatMap(refused, () => placed(run))
     }
 
@@ -221,8 +207,10 @@ const make = <R>(options: Options<R>) =>
 
     const settle = (run: Run, exit: Exit.Exit<Settled>): void => {
       underWay.remove(run)
+      run.settled = true
       const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
       const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
+      learnFrom(run, outcome, tokens, residency, catalog)
       const now = clock.currentTimeMillisUnsafe()
       events.publish({
         _tag: "RequestSettled",
@@ -241,7 +229,9 @@ const make = <R>(options: Options<R>) =>
         cold: run.cold,
       })
       // Last, so that a guard that throws takes nothing else with it.
-      for (const hear of run.settledGuards) hear(outcome)
+      if (run.settledGuards.length === 0) return
+      const told = charged(run, outcome)
+      for (const hear of run.settledGuards) hear(told)
     }
 
     const refusing = (run: Run, why: Refusal): Settled => {
@@ -261,16 +251,30 @@ const make = <R>(options: Options<R>) =>
           underWay.add(run)
           return Effect.onExit(
             // Suspended once more, so that a plugin that throws is caught as one that dies.
-            Effect.catchCause(Effect.suspend(() => draining ? closing : routed(run)), (cause) => recovered(run, cause)),
+            rescued(run, Effect.suspend(() => draining ? closing : routed(run))),
             (exit) => Effect.sync(() => settle(run, exit)),
           )
         }),
     })
 
+    function rescued(run: Run, routing: Effect.Effect<Settled, Refusal>): Effect.Effect<Settled> {
+      return Effect.catchCause(routing, (cause) => recovered(run, cause))
+    }
+
     function recovered(run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> {
       const why = Cause.findErrorOption(cause)
       if (why._tag === "Some") return Effect.sync(() => refusing(run, why.value))
       if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+      const next = guards.passOver(run)
+      if (next !== undefined) {
+        return rescued(
+          run,
+          Effect.andThen(
+            Effect.logError(`request ${run.request.id}: a guard failed`, cause),
+            Effect.suspend(() => routed(run, next)),
+          ),
+        )
+      }
       // Our own fault: the operator gets the cause, the client gets none of it.
       return Effect.andThen(
         Effect.logError(`request ${run.request.id} failed`, cause),
@@ -279,11 +283,17 @@ const make = <R>(options: Options<R>) =>
     }
   })
 
-const pass = (run: Run, verdict: Verdict): Effect.Effect<never, Refusal> | undefined => {
-  if (verdict._tag === "Refusal") return Effect.fail(verdict)
-  run.request = verdict.request
-  if (verdict.settled !== undefined) run.settledGuards.push(verdict.settled)
-  return undefined
+/** A record of a stream is a token and about so many bytes, in any dialect. */
+const recordBytes = 200
+
+/** For guards that charge for tokens: where nobody counted those of a stream, be it that its client left or that it did not ask, its length tells. */
+const charged = (run: Run, outcome: Outcome): Outcome => {
+  const { bytes } = run.reply
+  if (outcome.usage?.answerTokens !== undefined || run.attempts === 0 || bytes === 0 || !streams(run.request)) {
+    return outcome
+  }
+  const { promptTokens, slotWaitMillis } = outcome.usage ?? {}
+  return { ...outcome, usage: { promptTokens, slotWaitMillis, answerTokens: Math.ceil(bytes / recordBytes) } }
 }
 
 /** Stands in for an upstream that has already ended. */
@@ -309,6 +319,8 @@ export type Needs =
  * @category layers
  * @since 0.1.0
  */
-// NoInfer: what guards need comes from the guards, never from where the layer is put.
-export const layer = <R = never>(options?: Options<R>): Layer.Layer<Router, never, Needs | NoInfer<R>> =>
-  Layer.effect(Router, make(options ?? {}))
+export const layer = <const G extends ReadonlyArray<GuardInput<unknown>> = []>(
+  options?: Options<G>,
+): Layer.Layer<Router, never, Needs | GuardNeeds<G[number]>> =>
+  // Each guard's needs are in `G`; that together they are what is asked for here is beyond the compiler.
+  Layer.effect(Router, make(options ?? {}) as Effect.Effect<Router["Service"], never, Needs | GuardNeeds<G[number]>>)

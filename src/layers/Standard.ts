@@ -27,7 +27,7 @@ import type { TokenEstimator } from "../services/TokenEstimator.ts"
 import type { Transport } from "../services/Transport.ts"
 import type { VramLedger } from "../services/VramLedger.ts"
 import * as BoundedAdmission from "./BoundedAdmission.ts"
-import * as CharactersTokenEstimator from "./CharactersTokenEstimator.ts"
+import * as CalibratedTokenEstimator from "./CalibratedTokenEstimator.ts"
 import * as EventSources from "./EventSources.ts"
 import * as IndependentCoalescer from "./IndependentCoalescer.ts"
 import * as LocalBreaker from "./LocalBreaker.ts"
@@ -111,8 +111,8 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     Layer.provideMerge(put.router ?? PipelineRouter.layer({ retry: FailoverRetry.make() })),
     // Joins identical requests in flight; this one joins none.
     Layer.provideMerge(put.coalescer ?? IndependentCoalescer.layer),
-    // Tokens in a prompt: four characters each.
-    Layer.provideMerge(put.tokens ?? CharactersTokenEstimator.layer()),
+    // Tokens in a prompt: four characters each, until answers have told better.
+    Layer.provideMerge(put.tokens ?? CalibratedTokenEstimator.layer()),
     // Bounded queues; above Leases, which say when something is free.
     Layer.provideMerge(put.admission ?? BoundedAdmission.layer()),
     // Filters, scorers and a picker over the live view.

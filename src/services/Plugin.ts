@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Effect } from "effect"
+import type { Duration, Effect } from "effect"
 import type { BackendView, FleetView } from "./FleetView.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { Refusal } from "./Refusal.ts"
-import type { Demand, RoutedRequest } from "./RoutedRequest.ts"
+import type { Changes, Demand, RoutedRequest } from "./RoutedRequest.ts"
 import type { RouterEvent } from "./RouterEvents.ts"
 
 /** Drops the unfit. Pure and synchronous over the view. @category models @since 0.1.0 */
@@ -61,21 +61,50 @@ export type Verdict =
   | {
     readonly _tag: "Pass"
     readonly request: RoutedRequest
+    /** What the router is to change in the body of `request`: a splice, the rest stays as the client sent it. */
+    readonly rewrite?: Changes | undefined
+    /** Sent with the answer: alternating names and values. */
+    readonly headers?: ReadonlyArray<string> | undefined
+    /** Called once, when the request has ended in whatever way: to give back or to charge what the guard has reserved. */
     readonly settled?: ((outcome: Outcome) => void) | undefined
   }
   | Refusal
 
 /**
- * Passes, rewrites or refuses a request, before it is queued. A guard that needs no I/O answers with a plain value and costs no fiber step.
+ * Passes, rewrites or refuses a request, before it is queued. A guard that needs no I/O answers with a plain value and costs no fiber step. How often it
+ * passes, refuses and fails, and how long it takes, is in the metrics by its name.
+ *
+ * **Details**
+ *
+ * A check that is an Effect is never interrupted. When it ends after its time limit, or after its client has left, and has passed, its `settled` is called
+ * at once, so that nothing stays reserved.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Guard<R = never> {
   readonly kind: "guard"
+  /** From a closed set: it is a label of metrics. */
   readonly name: string
   readonly check: (request: RoutedRequest) => Verdict | Effect.Effect<Verdict, never, R>
+  /** When it dies or takes too long: `closed` refuses the request (500, 503), `open` lets it pass. Defaults to `closed`. */
+  readonly fails?: "closed" | "open" | undefined
+  /** For a check that is an Effect. Defaults to 5 seconds. */
+  readonly timeLimit?: Duration.Input | undefined
 }
+
+/**
+ * What a router takes for a guard: the value, or the Effect that makes it from services of the stack when the router is built.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type GuardInput<R = never> = Guard<R> | Effect.Effect<Guard<R>, never, R>
+
+/** The services that a guard asks for. @category models @since 0.1.0 */
+export type GuardNeeds<G> = G extends Guard<infer R> ? R
+  : G extends Effect.Effect<Guard<infer A>, never, infer B> ? A | B
+  : never
 
 /** What a failed attempt leaves to decide on. @category models @since 0.1.0 */
 export interface FailedAttempt {

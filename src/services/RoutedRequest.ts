@@ -67,10 +67,29 @@ export interface Envelope {
   /** `options.num_ctx`, where it is a number. */
   readonly numCtx: number | undefined
   readonly numCtxSpan: Span | undefined
-  /** Bytes of JSON text under the prompt-like keys (`prompt`, `messages`, `input`, `system`, `suffix`, `tools`, `instructions`). */
+  /** Bytes of JSON text under the prompt-like keys (`prompt`, `messages`, `input`, `system`, `suffix`, `tools`, `instructions`), images apart. */
   readonly promptBytes: number
+  /** Images, in whatever way the dialect carries them: long base64 strings inside lists and objects. */
+  readonly images: number
+  /** Bytes of the strings that hold them. */
+  readonly imageBytes: number
   /** Nothing to generate: an empty or absent prompt (a load or unload call in the native dialect). */
   readonly emptyPrompt: boolean
+}
+
+/**
+ * What to change in a body; what is absent stays.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Changes {
+  readonly model?: string | undefined
+  readonly stream?: boolean | undefined
+  /** `null` takes it away (Ollama reads `null` as absent). */
+  readonly numCtx?: number | null | undefined
+  /** Raw JSON: `-1`, `"5m"`; `null` takes it away. */
+  readonly keepAlive?: string | null | undefined
 }
 
 /** Smaller goes first. @category models @since 0.1.0 */

@@ -32,6 +32,8 @@ export interface Draft {
   numCtx: number | undefined
   numCtxSpan: Span | undefined
   promptBytes: number
+  images: number
+  imageBytes: number
   emptyPrompt: boolean
 }
 
@@ -46,6 +48,8 @@ export const draft = (): Draft => ({
   numCtx: undefined,
   numCtxSpan: undefined,
   promptBytes: 0,
+  images: 0,
+  imageBytes: 0,
   emptyPrompt: true,
 })
 
@@ -85,8 +89,11 @@ const walk = (
     at = skipSpace(bytes, keyEnd)
     if (bytes[at] !== 0x3a) return invalidByte(bytes, at, "after object key")
     const start = skipSpace(bytes, at + 1)
-    const end = valueEnd(bytes, start)
+    const imageBytes = into.imageBytes
+    const end = valueEnd(bytes, start, into)
     if (end < 0) return invalidByte(bytes, end)
+    // What was counted as an image is no text of the prompt.
+    if ((key & Keys.prompts) !== 0) into.promptBytes -= into.imageBytes - imageBytes
     if (key !== 0) {
       const wrong = take(into, bytes, key, start, end, endpoint)
       if (wrong !== "") return wrong
@@ -181,6 +188,23 @@ const notAnObject = (body: Uint8Array, at: number, endpoint: Endpoint): string =
   if (end < 0) return invalidByte(body, end)
   const kind = kindAt(body, at)
   return kind === "null" ? "" : `json: cannot unmarshal ${kind} into Go value of type ${requestType(endpoint)}`
+}
+
+/**
+ * Where the prompt-like values are, in the order of the body.
+ *
+ * @category scanning
+ * @since 0.1.0
+ */
+export const promptSpans = (body: Uint8Array, endpoint: Endpoint): ReadonlyArray<Span> => {
+  const found: Array<Span> = []
+  const at = skipSpace(body, 0)
+  if (endpoint.kind === "transcribe" || body[at] !== openBrace) return found
+  walk(draft(), body, at, Keys.prompts, endpoint, (_into, _bytes, _key, start, end) => {
+    found.push({ start, end })
+    return ""
+  })
+  return found
 }
 
 /**

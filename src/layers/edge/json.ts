@@ -53,14 +53,43 @@ export const stringEnd = (bytes: Uint8Array, at: number): number => {
   }
 }
 
+/** Images met on the way. @internal */
+export interface Images {
+  images: number
+  /** Of the strings that hold them, quotes included. */
+  imageBytes: number
+}
+
+/** Text with no space for so long is not prose; a real image is never smaller. */
+const imageMin = 512
+
+const isBase64Byte = (byte: number): boolean =>
+  (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x2f && byte <= 0x39) || byte === 0x2b ||
+  byte === 0x3d
+
+/** Whether the string, quotes included, is base64 or a data URL of it, by samples from all over it. */
+const isImage = (bytes: Uint8Array, start: number, end: number): boolean => {
+  const isUrl = bytes[start + 1] === 0x64 && bytes[start + 5] === 0x3a // data:
+  const from = isUrl ? bytes.indexOf(0x2c, start) + 1 : start + 1
+  const step = Math.max(1, Math.floor((end - 1 - from) / 256))
+  for (let at = from; at < end - 1; at += step) if (!isBase64Byte(bytes[at]!)) return false
+  return from > start
+}
+
 /** Brackets are counted, not matched: the backend rejects what does not match, and never acts on half of it. */
-const containerEnd = (bytes: Uint8Array, at: number): number => {
+const containerEnd = (bytes: Uint8Array, at: number, images: Images | undefined): number => {
   for (let depth = 1; at < bytes.length; at++) {
     switch (bytes[at]) {
-      case quote:
-        at = stringEnd(bytes, at + 1) - 1
-        if (at < 0) return truncated
+      case quote: {
+        const end = stringEnd(bytes, at + 1)
+        if (end < 0) return truncated
+        if (images !== undefined && end - at > imageMin && isImage(bytes, at, end)) {
+          images.images++
+          images.imageBytes += end - at
+        }
+        at = end - 1
         break
+      }
       case openBrace:
       case openBracket:
         depth++
@@ -85,8 +114,8 @@ const literalEnd = (bytes: Uint8Array, at: number, literal: string): number => {
 const isNumberByte = (byte: number) =>
   (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x2b || byte === 0x65 || byte === 0x45
 
-/** Just past the value that starts at `at`, or a negative number: see `truncated`. @internal */
-export const valueEnd = (bytes: Uint8Array, at: number): number => {
+/** Just past the value that starts at `at`, or a negative number: see `truncated`. Counts the images in a list or object into `images`. @internal */
+export const valueEnd = (bytes: Uint8Array, at: number, images?: Images): number => {
   const byte = bytes[at]
   switch (byte) {
     case undefined:
@@ -95,7 +124,7 @@ export const valueEnd = (bytes: Uint8Array, at: number): number => {
       return stringEnd(bytes, at + 1)
     case openBrace:
     case openBracket:
-      return containerEnd(bytes, at + 1)
+      return containerEnd(bytes, at + 1, images)
     case 0x74:
       return literalEnd(bytes, at, "true")
     case 0x66:

@@ -27,6 +27,8 @@ export const suffix = 256
 export const tools = 512
 /** @internal */
 export const instructions = 1024
+/** The ones that hold the prompt. @internal */
+export const prompts = prompt | messages | input | system | suffix | tools | instructions
 /** Inside `options` only. @internal */
 export const numCtx = 2048
 /** The top-level ones. @internal */

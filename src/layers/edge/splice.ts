@@ -3,24 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { Endpoint, Envelope, Span } from "../../services/RoutedRequest.ts"
+import type { Changes, Endpoint, Envelope, Span } from "../../services/RoutedRequest.ts"
 import { optionsSpan } from "./envelope.ts"
 import { openBrace } from "./json.ts"
-
-/**
- * What to change; what is absent stays.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Changes {
-  readonly model?: string | undefined
-  readonly stream?: boolean | undefined
-  /** `null` takes it away (Ollama reads `null` as absent). */
-  readonly numCtx?: number | null | undefined
-  /** Raw JSON: `-1`, `"5m"`; `null` takes it away. */
-  readonly keepAlive?: string | null | undefined
-}
 
 /**
  * A body and the envelope that goes with it.

@@ -7,8 +7,8 @@ import type { BackendView } from "../../services/FleetView.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Residency } from "../../services/Residency.ts"
-import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
-import { type Changes, rewrite } from "../edge/splice.ts"
+import type { Changes, Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
+import { rewrite } from "../edge/splice.ts"
 import { keepsNothing } from "./run.ts"
 
 /**

@@ -29,6 +29,9 @@ export class Run {
   /** Bytes of the answer when it was last looked at, and since when there have been no more. */
   seenBytes = 0
   quietSince: number
+  /** The guard that is being asked; -1 when none is. */
+  guard = -1
+  settled = false
   readonly settledGuards: Array<(outcome: Outcome) => void> = []
   constructor(request: RoutedRequest, reply: ReplySink) {
     this.request = request
