@@ -30,7 +30,7 @@ const stack = (resident: ReadonlyArray<readonly [string, string]>) =>
     Layer.provideMerge(MockResidency.layer({ resident })),
     Layer.provideMerge(MockBackendHealth.layer({ a: "healthy", b: "healthy" })),
     Layer.provideMerge(MockModelCatalog.layer([{ name: "m", owners: ["a", "b"] }, { name: "n", owners: ["a"] }])),
-    Layer.provideMerge(LocalBreaker.layer()),
+    Layer.provideMerge(LocalBreaker.layer({ jitter: 0 })),
     Layer.provideMerge(CircuitBreaker.layerStoreMemory()),
     Layer.provideMerge(StaticFleet.layer(backends)),
   )
