@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Clock, Context, Duration, Effect, Exit, Layer, Random, Schedule, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, Random, Scope } from "effect"
 import { HttpRouter, HttpServerError } from "effect/http"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { Router } from "../services/Router.ts"
@@ -15,6 +15,7 @@ import * as Hosts from "./edge/hosts.ts"
 import { NodeExchange, type Shared } from "./edge/nodeExchange.ts"
 import { edgeHeaders } from "./edge/request.ts"
 import * as RequestId from "./edge/requestId.ts"
+import { every } from "./internal/every.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -30,6 +31,8 @@ export interface Options {
   readonly hosts?: ReadonlyArray<string> | undefined
   /** Bodies being received at one time, in bytes; more are refused with 503. Defaults to 256 MiB. */
   readonly uploadBytesMax?: number | undefined
+  /** Bytes of all answers that wait for their clients; beyond it, those who hold most are cut. Defaults to 256 MiB. */
+  readonly bufferBytesMax?: number | undefined
   /** How long streams may go on after the scope closes. Defaults to 30 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
   /** A client that neither sends nor reads for so long is cut. Defaults to 60 seconds. */
@@ -48,10 +51,15 @@ export class NodeServer extends Context.Service<NodeServer, {
   readonly url: string
   /** Inference requests under way, from their head to the last byte of the answer. */
   readonly active: () => number
+  /** Bytes of answers that wait for their clients. */
+  readonly buffered: () => number
 }>()("llamero/layers/NodeServer") {}
 
 /** A client is looked at so many times before it is cut. */
 const looks = 4
+
+/** How often it is looked at what waits for clients: each holds little (a socket's buffer and a chunk), so the sum grows with their number alone. */
+const relief = Duration.seconds(1)
 
 const headersMillis = 20_000
 /** Of the whole request. Uploads that stall are cut much earlier, by the sweeper; a slow one may take its time. */
@@ -183,9 +191,22 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
   const sweep = Effect.sync(() => {
     for (const exchange of active.snapshot()) if (exchange.isStuck(looks)) exchange.cut()
   })
-  yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(stall)))
+  yield* Effect.forkScoped(every(stall, sweep))
+  const buffered = () => active.snapshot().reduce((sum, { response }) => sum + response.writableLength, 0)
+  const bufferBytesMax = options.bufferBytesMax ?? 256 * 1024 * 1024
+  const relieve = Effect.sync(() => {
+    let over = buffered() - bufferBytesMax
+    if (over <= 0) return
+    const largest = active.snapshot().toSorted((a, b) => b.response.writableLength - a.response.writableLength)
+    for (const exchange of largest) {
+      if (over <= 0) return
+      over -= exchange.response.writableLength
+      exchange.cut()
+    }
+  })
+  yield* Effect.forkScoped(every(relief, relieve))
   const shown = host.includes(":") ? `[${host}]` : host
-  return NodeServer.of({ host, port, url: `http://${shown}:${port}`, active: () => active.size })
+  return NodeServer.of({ host, port, url: `http://${shown}:${port}`, active: () => active.size, buffered })
 })
 
 /**

@@ -36,6 +36,10 @@ const of = <A>(
 
 const atLeast = (minimum: number) => ({ wanted: `a whole number of at least ${minimum}`, parse: Parse.whole(minimum) })
 const duration = { wanted: "a duration with its unit, such as 500ms, 30s or 5m", parse: Parse.millis }
+const optionalDuration = {
+  wanted: `${duration.wanted}, or off`,
+  parse: (text: string): number | undefined => text.toLowerCase() === "off" ? Infinity : Parse.millis(text),
+}
 const size = { wanted: "a number of bytes, such as 67108864, 64MiB or 256MB", parse: Parse.bytes }
 const ratio = { wanted: "a number of at least 0", parse: Parse.decimal }
 const port = { wanted: "a port from 0 to 65535 (0: any free one)", parse: Parse.whole(0, 65_535) }
@@ -89,13 +93,21 @@ export const variables = {
   queueBytes: of("LLAMERO_QUEUE_BYTES", "Bodies waiting, all models together", size, "256MiB"),
   queueMillis: of("LLAMERO_QUEUE_DEADLINE", "Longest wait in a queue, loads under way apart", duration, "30s"),
   connectMillis: of("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", duration, "5s"),
+  writeMillis: of("LLAMERO_WRITE_TIMEOUT", "For a backend to take more of a request's body", duration, "10s"),
   firstByteMillis: of("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", duration, "120s"),
   gapMillis: of("LLAMERO_GAP_TIMEOUT", "Between two chunks of a stream", duration, "120s"),
   answerMillis: of("LLAMERO_ANSWER_TIMEOUT", "For an answer that does not stream", duration, "10m"),
+  totalMillis: of("LLAMERO_TOTAL_TIMEOUT", "For all of an answer", optionalDuration, "off"),
   heartbeatMillis: of("LLAMERO_HEARTBEAT", "Silence before a stream gets a sign of life", duration, "15s"),
   stallMillis: of("LLAMERO_STALL_TIMEOUT", "For a client that does not read", duration, "60s"),
   loadMillis: of("LLAMERO_LOAD_TIMEOUT", "For the load of a model", duration, "300s"),
   bodyLimit: of("LLAMERO_BODY_LIMIT", "Largest request body", size, "64MiB"),
+  bufferBytes: of(
+    "LLAMERO_BUFFER_BYTES",
+    "Answers waiting for clients that read slowly, all together; those who hold most are cut",
+    size,
+    "256MiB",
+  ),
   drainMillis: of("LLAMERO_DRAIN_TIMEOUT", "For running streams to finish after SIGTERM", duration, "30s"),
   attemptsMax: of("LLAMERO_ATTEMPTS", "Attempts for one request, the first included", atLeast(1), "3"),
   retryRatio: of("LLAMERO_RETRY_RATIO", "Retries earned by each request", ratio, "0.2"),

@@ -50,6 +50,13 @@ const targetOf = (url: string): string => {
   return slash < 0 ? "/" : url.slice(slash)
 }
 
+/** Who was called: some hosts keep `Host` to themselves, and have it in the URL alone. */
+const hostOf = (url: string): string => {
+  const from = url.indexOf("://") + 3
+  const end = url.indexOf("/", from)
+  return end < 0 ? url.slice(from) : url.slice(from, end)
+}
+
 const withHeaders = (response: Response, raw: ReadonlyArray<string>): Response => {
   const headers = new Headers(response.headers)
   for (let i = 0; i + 1 < raw.length; i += 2) headers.append(raw[i]!, raw[i + 1]!)
@@ -181,7 +188,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
       const id = nextId(headers.requestId)
       const allowed = headers.origin === undefined
         ? undefined
-        : cors.decide(headers.origin, headers.host, request.method)
+        : cors.decide(headers.origin, headers.host ?? hostOf(request.url), request.method)
       const extra = allowed?.headers ?? []
       if (allowed?.status !== undefined) {
         return new Response(null, { status: allowed.status, headers: pairs([...extra, "X-Request-Id", id]) })

@@ -280,6 +280,52 @@ describe("NodeServer", () => {
       assert.isTrue(paused)
     }))
 
+  it.live("cuts those who hold most when all together hold too much, and leaves the others alone", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serve((request, reply) =>
+        Effect.suspend(() => {
+          reply.open(new Told())
+          reply.head(200, ["Content-Type", "application/x-ndjson"])
+          // More than the socket buffers of any system take, from a backend that does not heed a pause.
+          reply.data(request.envelope.model === "much" ? new Uint8Array(32 * 1024 * 1024) : bytes("{}\n"))
+          return Effect.never
+        }), { bufferBytesMax: 1024 * 1024 })
+      const modest = yield* Raw.open(server.port)
+      modest.write(Raw.post("/api/chat", chat))
+      const greedy = yield* Raw.open(server.port)
+      greedy.socket.pause()
+      greedy.write(Raw.post("/api/chat", chat.replace(`"x"`, `"much"`)))
+      yield* until(() => server.active() === 2)
+      yield* until(() => server.active() === 1, "the cut")
+      assert.isFalse(modest.closed())
+      assert.isAtMost(server.buffered(), 1024 * 1024)
+    }))
+
+  it.live("speaks HTTP/1.0: signs of life, then the answer, ended by the end of the connection", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serve((_request, reply) =>
+        Effect.sync(() => {
+          reply.heartbeat()
+          reply.heartbeat()
+          reply.open(new Told())
+          reply.head(200, ["Content-Type", "application/x-ndjson", "Transfer-Encoding", "chunked"])
+          reply.data(bytes(`{"done":true}\n`))
+          reply.end()
+          return answered
+        })
+      )
+      for (const keep of ["", "Connection: keep-alive\r\n"]) {
+        const raw = yield* Raw.open(server.port)
+        raw.write(Raw.post("/api/chat", chat, keep).replace("HTTP/1.1", "HTTP/1.0"))
+        yield* until(() => raw.closed(), "the end")
+        const [head = "", body = ""] = raw.received().split("\r\n\r\n")
+        assert.notMatch(head, /transfer-encoding/i)
+        const lines = body.trimEnd().split("\n").map((line) => JSON.parse(line))
+        assert.deepStrictEqual(lines.map(({ done }) => done), [false, false, true])
+      }
+      assert.strictEqual(server.active(), 0)
+    }))
+
   it.live("answers for a router that dies, or forgets to", () =>
     Effect.gen(function* () {
       const { server } = yield* serve((request) =>

@@ -274,6 +274,34 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       ),
     ))
 
+  it.effect("one that only queues gets signs of life where it asks for them", () =>
+    Effect.gen(function* () {
+      yield* ready
+      yield* finish(ask("/api/chat", chat), "1 minute")
+      const asking = new RecordingReply()
+      const silent = new RecordingReply()
+      const whole = new RecordingReply()
+      const headers = ["X-Llamero-Heartbeat", "queued"]
+      const ends = yield* Effect.forEach(
+        [
+          ask("/api/chat", { ...chat, model: "tiny-loop", options: { num_predict: 300 } }),
+          ask("/api/chat", { ...chat, model: "tiny-loop" }, silent),
+          ask("/api/chat", { ...chat, model: "tiny-loop" }, asking, headers),
+          ask("/api/chat", { ...chat, model: "tiny-loop", stream: false }, whole, headers),
+        ],
+        (one) => Effect.forkChild(one, { startImmediately: true }),
+      )
+      yield* TestClock.adjust("47 seconds")
+      assert.strictEqual(asking.heartbeats, 3)
+      assert.strictEqual(silent.heartbeats, 0)
+      assert.strictEqual(whole.heartbeats, 0)
+      yield* Effect.forEach(ends, Fiber.interrupt)
+    }).pipe(
+      Effect.provide(
+        over({ a: { decodeRate: 5 } }, { admission: BoundedAdmission.layer({ queueMillis: 120_000 }) }),
+      ),
+    ))
+
   it.effect("all who wait for a load get its answer, however long it takes, and signs of life meanwhile", () =>
     Effect.gen(function* () {
       yield* ready

@@ -103,6 +103,13 @@ describe("Settings", () => {
       assert.match(yield* complaint({ LLAMERO_BACKENDS: "http://a,:11435" }), /other than this router itself/)
     }))
 
+  it.effect("may have no limit on the whole", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* read({})).totalMillis, Infinity)
+      assert.strictEqual((yield* read({ LLAMERO_TOTAL_TIMEOUT: "Off" })).totalMillis, Infinity)
+      assert.strictEqual((yield* read({ LLAMERO_TOTAL_TIMEOUT: "10m" })).totalMillis, 600_000)
+    }))
+
   it.effect("know typing errors in names", () =>
     Effect.sync(() => {
       assert.deepStrictEqual(Settings.unknownNames(["PATH", "LLAMERO_PORT", "LLAMERO_BACKEND"]), ["LLAMERO_BACKEND"])

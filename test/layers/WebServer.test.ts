@@ -78,6 +78,13 @@ describe("WebServer", () => {
       assert.strictEqual((yield* ask("/api/chat", post(gzipSync(chat), { "Content-Encoding": "gzip" }))).status, 200)
     }))
 
+  it.live("knows its own origin by the URL, where the host keeps the header to itself", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* serve()
+      assert.strictEqual((yield* ask("/api/chat", post(chat, { Origin: "http://llamero.local" }))).status, 200)
+      assert.strictEqual((yield* ask("/api/chat", post(chat, { Origin: "http://other.example" }))).status, 403)
+    }))
+
   const streaming = (upstream: Told) => (_request: RoutedRequest, reply: ReplySink): Effect.Effect<Settled> =>
     Effect.suspend(() => {
       reply.open(upstream)

@@ -34,7 +34,12 @@ export const over = <const S extends Standard.Swaps = Record<never, never>>(
 let requests = 0
 
 /** A request as the edge would make it. */
-export const request = (path: string, body: object | string, now = 0): RoutedRequest => {
+export const request = (
+  path: string,
+  body: object | string,
+  now = 0,
+  headers: ReadonlyArray<string> = [],
+): RoutedRequest => {
   const endpoint = Endpoints.find(path)!
   const raw = bytes(typeof body === "string" ? body : JSON.stringify(body))
   const envelope = scan(raw, endpoint)
@@ -42,7 +47,7 @@ export const request = (path: string, body: object | string, now = 0): RoutedReq
   return {
     id: `t${++requests}`,
     endpoint,
-    headers: ["Content-Type", "application/json"],
+    headers: ["Content-Type", "application/json", ...headers],
     body: raw,
     envelope,
     tenant: "default",
@@ -52,11 +57,16 @@ export const request = (path: string, body: object | string, now = 0): RoutedReq
 }
 
 /** Routes one call, and gives back what the client saw. */
-export const ask = (path: string, body: object | string, reply = new RecordingReply()) =>
+export const ask = (
+  path: string,
+  body: object | string,
+  reply = new RecordingReply(),
+  headers: ReadonlyArray<string> = [],
+) =>
   Effect.gen(function* () {
     const router = yield* Router
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-    const settled: Settled = yield* router.route(request(path, body, now), reply)
+    const settled: Settled = yield* router.route(request(path, body, now, headers), reply)
     return { settled, reply }
   })
 

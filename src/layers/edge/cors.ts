@@ -31,6 +31,7 @@ const allowHeaders = [
   "X-Requested-With",
   "X-Request-Id",
   "X-Api-Key",
+  "X-Llamero-Heartbeat",
   "OpenAI-Beta",
   "Anthropic-Version",
   "Anthropic-Beta",

@@ -6,15 +6,22 @@
 import { Clock, Duration, Effect } from "effect"
 import { Bag } from "../edge/bag.ts"
 import { streams } from "../edge/request.ts"
+import { header, type RoutedRequest } from "../../services/RoutedRequest.ts"
 import { every } from "../internal/every.ts"
 import type { Run } from "./run.ts"
 
 /** How many times in an interval requests are looked at: a heartbeat is late by at most the part. */
 const looks = 10
 
+/** Asks for signs of life in a queue as well: `X-Llamero-Heartbeat: queued`. Looked at only when a request has been quiet for an interval. */
+const asksInQueue = ({ headers }: RoutedRequest): boolean => header(headers, "x-llamero-heartbeat") === "queued"
+
+/** Where the status has gone out there is nothing to lose by another sign. */
+const hears = (run: Run): boolean => run.working || run.reply.committed || asksInQueue(run.request)
+
 /**
  * The requests under way. Those that stream, and whose model is loading or whose backend is at work, hear from the router when nothing has come for
- * `millis`. Mere waiting in a queue is silent: a heartbeat commits status 200, and one who waits may yet be shed.
+ * `millis`. Mere waiting in a queue is silent unless the client asks: a heartbeat commits status 200, and one who waits may yet be shed.
  *
  * @internal
  */
@@ -23,12 +30,12 @@ export const make = Effect.fnUntraced(function* (millis: number) {
   const underWay = new Bag<Run>()
   const beat = (run: Run, now: number): void => {
     const { bytes } = run.reply
-    if (bytes !== run.seenBytes || !run.working) {
+    if (bytes !== run.seenBytes) {
       run.seenBytes = bytes
       run.quietSince = now
-    } else if (now - run.quietSince >= millis && streams(run.request)) {
+    } else if (now - run.quietSince >= millis) {
+      if (streams(run.request) && hears(run)) run.reply.heartbeat()
       run.quietSince = now
-      run.reply.heartbeat()
     }
   }
   const sweep = Effect.sync(() => {

@@ -147,7 +147,7 @@ export class Heard implements ByteSink {
 /** Until something is so; for sockets only. */
 export const until = (is: () => boolean, what = "condition") =>
   Effect.promise(async () => {
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < 2000; i++) {
       if (is()) return
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
