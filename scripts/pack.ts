@@ -1,0 +1,55 @@
+/**
+ * Builds what is published, in `dist/`, and packs it: `npm run pack`. Node refuses TypeScript inside node_modules, so the package is JavaScript and
+ * declarations, with a package.json of its own; within this repository `llamero` is the sources.
+ */
+import { execFileSync } from "node:child_process"
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+const root = join(import.meta.dirname, "..")
+const dist = join(root, "dist")
+
+const entry = (path: string) => ({ types: `./${path}.d.ts`, default: `./${path}.js` })
+
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly [field: string]: unknown
+}
+
+/** The repository's package.json as a user's project should see it. */
+const published = ({ dependencies, ...own }: Manifest) => {
+  const { effect, ...needed } = dependencies
+  if (effect === undefined) throw new Error("package.json does not depend on effect")
+  const { allowScripts: _1, devDependencies: _2, exports: _3, private: _4, scripts: _5, ...kept } = own
+  return {
+    ...kept,
+    exports: {
+      ".": entry("index"),
+      "./services/*": entry("services/*"),
+      "./layers/*": entry("layers/*"),
+      "./plugins/*": entry("plugins/*"),
+      "./package.json": "./package.json",
+    },
+    // Importing one plugin brings in that plugin.
+    sideEffects: false,
+    dependencies: needed,
+    // A router and the program around it must share one copy of Effect.
+    peerDependencies: { effect },
+  }
+}
+
+/** Builds and packs; gives the path of the tarball. */
+export const pack = (): string => {
+  rmSync(dist, { recursive: true, force: true })
+  execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+  const manifest = published(JSON.parse(readFileSync(join(root, "package.json"), "utf8")))
+  writeFileSync(join(dist, "package.json"), JSON.stringify(manifest, undefined, 2) + "\n")
+  for (const file of ["README.md", "LICENSE", "CHANGELOG.md"]) {
+    if (existsSync(join(root, file))) copyFileSync(join(root, file), join(dist, file))
+  }
+  const told = execFileSync("npm", ["pack", "--json", "--pack-destination", dist], { cwd: dist, encoding: "utf8" })
+  const [{ filename }] = JSON.parse(told)
+  return join(dist, filename)
+}
+
+if (import.meta.main) console.log(pack())

@@ -1,0 +1,110 @@
+/**
+ * Uses the packed tarball as strangers would: `npm run pack:try`. In an empty Node project and an empty Deno project it runs the README's router, from
+ * TypeScript and from JavaScript, against a simulated Ollama, and checks the types and what one plugin brings in.
+ */
+import { execFileSync, spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { once } from "node:events"
+import process from "node:process"
+import { Effect } from "effect"
+import * as SimulatedOllamaServer from "../src/layers/SimulatedOllamaServer.ts"
+import { pack } from "./pack.ts"
+
+const root = join(import.meta.dirname, "..")
+const bin = (name: string) => join(root, "node_modules/.bin", name)
+const project = mkdtempSync(join(tmpdir(), "llamero-package-"))
+const file = (name: string) => join(project, name)
+const port = 18_435
+
+const check = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(`not so: ${what}`)
+  console.log(`ok: ${what}`)
+}
+
+/** The first TypeScript block of the README, at an Ollama of ours. */
+const router = (ollama: string): string => {
+  const block = /^```ts\n([\s\S]*?)^```/m.exec(readFileSync(join(root, "README.md"), "utf8"))
+  if (block === null) throw new Error("README.md has no TypeScript block")
+  // A fleet has no address twice.
+  return block[1]!.replace("http://10.0.0.4:11434", ollama)
+    .replace("http://10.0.0.5:11434", ollama.replace("127.0.0.1", "localhost"))
+    .replace("port: 11435", `port: ${port}`)
+}
+
+/** Runs the router until it has answered one chat. */
+const answers = async (command: ReadonlyArray<string>): Promise<boolean> => {
+  const [program = "", ...rest] = command
+  const child = spawn(program, rest, { cwd: project, stdio: ["ignore", "inherit", "inherit"] })
+  const gone = once(child, "exit")
+  try {
+    for (let tries = 0; tries < 150 && child.exitCode === null; tries++) {
+      await new Promise((done) => setTimeout(done, 200))
+      const reply = await fetch(`http://127.0.0.1:${port}/api/chat`, {
+        method: "POST",
+        body: JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] }),
+      }).catch(() => undefined)
+      if (reply?.status === 200) return (await reply.json()).done === true
+      await reply?.body?.cancel()
+    }
+    return false
+  } finally {
+    child.kill("SIGKILL")
+    await gone
+  }
+}
+
+/** Every module that Node reads for one import. */
+const reads = (specifier: string): ReadonlyArray<string> => {
+  writeFileSync(
+    file("hook.mjs"),
+    `import { registerHooks } from "node:module"
+import { writeSync } from "node:fs"
+registerHooks({ load(url, context, next) { writeSync(1, url + "\\n"); return next(url, context) } })
+await import(${JSON.stringify(specifier)})`,
+  )
+  return execFileSync(bin("node"), ["hook.mjs"], { cwd: project, encoding: "utf8" }).trim().split("\n")
+}
+
+const run = async (ollama: string): Promise<void> => {
+  const tarball = pack()
+  writeFileSync(file("package.json"), JSON.stringify({ name: "stranger", private: true, type: "module" }))
+  execFileSync("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: project, stdio: "inherit" })
+  const source = router(ollama)
+  writeFileSync(file("router.ts"), source)
+  check(await answers([bin("node"), "router.ts"]), "Node: the README's router in TypeScript answers")
+
+  writeFileSync(
+    file("tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: { module: "nodenext", target: "es2024", strict: true, noEmit: true, types: [], skipLibCheck: false },
+      include: ["router.ts"],
+    }),
+  )
+  execFileSync(bin("tsc"), ["-p", "."], { cwd: project, stdio: "inherit" })
+  check(true, "its types resolve, declarations checked too")
+  execFileSync(bin("tsc"), ["-p", ".", "--noEmit", "false", "--outDir", "js"], { cwd: project, stdio: "inherit" })
+  check(await answers([bin("node"), "js/router.js"]), "Node: the same in JavaScript answers")
+
+  writeFileSync(file("deno.json"), JSON.stringify({ nodeModulesDir: "manual" }))
+  check(await answers([bin("deno"), "run", "-A", "router.ts"]), "Deno: the README's router answers")
+
+  const plugin = reads("llamero/plugins/HealthyFilter")
+  check(plugin.length < 10, `one plugin reads ${plugin.length} of llamero's modules`)
+  check(!plugin.some((url) => /undici|koffi|platform-node/.test(url)), "one plugin reads neither undici nor koffi")
+  const barrel = reads("llamero")
+  check(!barrel.some((url) => /undici|koffi|platform-node/.test(url)), "the barrel reads neither undici nor koffi")
+}
+
+const main = Effect.gen(function* () {
+  const { url } = yield* SimulatedOllamaServer.make()
+  yield* Effect.promise(() => run(url))
+})
+
+try {
+  await Effect.runPromise(Effect.scoped(main))
+} finally {
+  rmSync(project, { recursive: true, force: true })
+}
+process.exit(0)
