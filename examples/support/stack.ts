@@ -3,6 +3,7 @@ import { Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
+import * as MemoryLeases from "../../src/layers/MemoryLeases.ts"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
 import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
 import * as PollingResidency from "../../src/layers/PollingResidency.ts"
@@ -19,6 +20,7 @@ const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 export const stack = (settings: Settings) =>
   Standard.layer({
     admission: BoundedAdmission.layer(settings),
+    leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
     relay: WatchedRelay.layer(settings),
     router: PipelineRouter.layer({
       heartbeatMillis: settings.heartbeatMillis,

@@ -29,6 +29,7 @@ const eventsLost = Metric.counter("llamero_events_lost_total", {
   description: "Events overwritten before they were counted",
   incremental: true,
 })
+const concurrencyLimit = gauge("llamero_concurrency_limit", "Streams of one model that a backend is given at a time")
 const leasesHeld = gauge("llamero_leases", "Leases held")
 const modelBytes = gauge("llamero_model_bytes", "Memory of a model, on and off the GPU")
 const modelResident = gauge(
@@ -71,10 +72,13 @@ const readings = (services: Context.Context<Services>) => (): Context.Context<ne
 
   for (const { backend: { id: backend } } of Context.get(services, Fleet).members()) {
     set(backendHealthy, health.status(backend).state === "healthy" ? 1 : 0, { backend })
-    set(streams, leases.view.find(backend)?.streams ?? 0, { backend })
+    const view = leases.view.find(backend)
+    set(streams, view?.streams ?? 0, { backend })
     const whole = level[breaker.state(backend)]
     set(breakerState, whole, { backend })
-    for (const { key: model, owners } of catalog.models()) {
+    for (const known of catalog.models()) {
+      const { key: model, owners } = known
+      if (owners.has(backend) && view !== undefined) set(concurrencyLimit, view.limitOf(known), { backend, model })
       const own = owners.has(backend) ? level[breaker.state(backend, model)] : 0
       if (own > whole) set(breakerState, own, { backend, model })
     }

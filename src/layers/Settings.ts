@@ -43,6 +43,7 @@ const optionalDuration = {
 const size = { wanted: "a number of bytes, such as 67108864, 64MiB or 256MB", parse: Parse.bytes }
 const ratio = { wanted: "a number of at least 0", parse: Parse.decimal }
 const port = { wanted: "a port from 0 to 65535 (0: any free one)", parse: Parse.whole(0, 65_535) }
+const onOff = { wanted: "on or off", parse: Parse.onOff }
 const words = (wanted: string) => ({ wanted, parse: Parse.list })
 
 const urls = {
@@ -89,6 +90,12 @@ export const variables = {
     "1",
   ),
   streamsPerGpu: of("LLAMERO_STREAMS_PER_GPU", "Streams over all models of one backend", atLeast(1), "8"),
+  adaptive: of(
+    "LLAMERO_ADAPTIVE_CONCURRENCY",
+    "Whether the streams of a model on a backend follow what the backend says of waits inside it, from LLAMERO_PARALLELISM on",
+    onOff,
+    "on",
+  ),
   queueCapacity: of("LLAMERO_QUEUE_CAPACITY", "Requests waiting for one model", atLeast(0), "128"),
   queueBytes: of("LLAMERO_QUEUE_BYTES", "Bodies waiting, all models together", size, "256MiB"),
   queueMillis: of("LLAMERO_QUEUE_DEADLINE", "Longest wait in a queue, loads under way apart", duration, "30s"),

@@ -33,7 +33,7 @@ export const make = (options?: {
 
   const look = (leases: Leases["Service"], model: Model, now: number): PrewarmTarget | undefined => {
     const warm = leases.view.owners(model).filter((view) => view.residency(model) === "resident")
-    const slots = warm.reduce((sum, { backend }) => sum + backend.parallelism, 0)
+    const slots = warm.reduce((sum, view) => sum + view.limitOf(model), 0)
     const streams = warm.reduce((sum, view) => sum + view.streamsOf(model), 0)
     if (slots === 0 || streams < busyMin * slots) busySince.delete(model.key)
     else if (!busySince.has(model.key)) busySince.set(model.key, now)

@@ -34,6 +34,10 @@ export interface BackendView {
   readonly streams: number
   /** Leases held now for one model. */
   readonly streamsOf: (model: Model) => number
+  /** Leases of one model that may be held at a time: `Backend.parallelism`, or what it has adapted to. */
+  readonly limitOf: (model: Model) => number
+  /** Moving average of milliseconds a whole answer of the model takes here; `undefined` before the first. */
+  readonly serviceMillisOf: (model: Model) => number | undefined
   readonly residency: (model: Model) => ResidencyState
   readonly breaker: (model: Model) => BreakerState
   readonly owns: (model: Model) => boolean

@@ -43,8 +43,11 @@ export const isLease = (commit: Commit): commit is Lease => typeof commit === "o
  */
 export class Leases extends Context.Service<Leases, {
   readonly view: FleetView
-  /** Takes the first candidate that has everything. Starts a load where the model is nowhere in memory. */
-  readonly commit: (ranked: Iterable<Candidate>, demand: Demand) => Commit
+  /**
+   * Takes the first candidate that has everything. Starts a load where the model is nowhere in memory, or where that is sooner for the last of those who wait
+   * for it: so many as `waiting` says, the one who asks included; `1` when absent.
+   */
+  readonly commit: (ranked: Iterable<Candidate>, demand: Demand, waiting?: number) => Commit
   /** Leases held now. */
   readonly count: () => number
   /** Called synchronously whenever a request that was told `wait` or `loading` may fare better. Returns the way to stop. */

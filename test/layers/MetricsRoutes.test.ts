@@ -51,7 +51,10 @@ const setUp = Effect.gen(function* () {
     SynchronousRouterEvents.layer,
     partly(Breaker, { state: (backend, model) => backend === "a" && model === "m:1b" ? "open" : "closed" }),
     partly(Admission, { queues: () => [{ model: "m:1b", depth: 3, bytes: 300, oldestMillis: 1500 }] }),
-    partly(Leases, { view: fleetOf([viewOf("a", { streams: 2 })]), count: () => 2 }),
+    partly(Leases, {
+      view: fleetOf([viewOf("a", { streams: 2, limitOf: ({ key }) => key === "m:1b" ? 5 : 1 })]),
+      count: () => 2,
+    }),
     partly(Residency, {
       list: (backend) =>
         backend !== "a" ? [] : [{
@@ -95,6 +98,7 @@ describe("MetricsRoutes", () => {
           "llamero_queue_bytes 300",
           "llamero_leases 2",
           `llamero_streams{backend="a"} 2`,
+          `llamero_concurrency_limit{backend="a",model="m:1b"} 5`,
           `llamero_breaker_state{backend="a"} 0`,
           `llamero_breaker_state{backend="a",model="m:1b"} 2`,
           `llamero_model_resident{backend="a",model="m:1b"} 1`,

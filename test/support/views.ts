@@ -8,6 +8,8 @@ export const viewOf = (id: string, options?: Partial<BackendView>): BackendView 
   health: "healthy",
   streams: 0,
   streamsOf: () => 0,
+  limitOf: () => 1,
+  serviceMillisOf: () => undefined,
   residency: () => "resident",
   breaker: () => "closed",
   owns: (model) => model.owners.has(id),

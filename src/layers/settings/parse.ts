@@ -67,3 +67,9 @@ export const ollamaUrl = (text: string): string | undefined => {
   const url = `${scheme ?? "http"}://${host.includes(":") ? `[${host}]` : host}:${port}${path}`
   return URL.canParse(url) && Number(port) >= 1 ? new URL(url).origin + path : undefined
 }
+
+/** `on` or `off`, and what else people write for them. @category parsing @since 0.1.0 */
+export const onOff = (text: string): boolean | undefined => {
+  if (/^(on|true|yes|1)$/i.test(text)) return true
+  return /^(off|false|no|0)$/i.test(text) ? false : undefined
+}

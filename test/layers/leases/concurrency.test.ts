@@ -1,0 +1,177 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { Concurrency } from "../../../src/layers/leases/concurrency.ts"
+import * as MemoryLeases from "../../../src/layers/MemoryLeases.ts"
+import * as SimulatedFleet from "../../../src/layers/SimulatedFleet.ts"
+import type { Backend } from "../../../src/services/Fleet.ts"
+import { Leases } from "../../../src/services/Leases.ts"
+import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
+import type { Outcome } from "../../../src/services/Outcome.ts"
+import type * as Standard from "../../../src/layers/Standard.ts"
+import { elapse } from "../../support/elapse.ts"
+import { ask, over } from "../../support/routers.ts"
+
+const model = SimulatedFleet.Model.llama31.name
+
+/** So many clients who each ask again at once, for some virtual minutes; the limit at each second. */
+const limits = (
+  { clients = 12, configured, minutes = 4, path = "/api/generate", real, streamsMax = 8, swaps = {} }: {
+    readonly real: number
+    readonly configured: number
+    readonly clients?: number
+    readonly minutes?: number
+    readonly path?: "/api/generate" | "/v1/completions"
+    readonly streamsMax?: number
+    readonly swaps?: Standard.Swaps
+  },
+): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.gen(function* () {
+    const leases = yield* Leases
+    const catalog = yield* ModelCatalog
+    // Chains of different lengths, so that they do not all end at once.
+    const client = (n: number) =>
+      Effect.forever(
+        Effect.suspend(() =>
+          ask(path, {
+            model,
+            prompt: "hello",
+            stream: false,
+            options: { num_predict: 30 + 7 * n },
+            max_tokens: 30 + 7 * n,
+          })
+        ),
+      )
+    for (let n = 0; n < clients; n++) yield* Effect.forkScoped(client(n))
+    const seen: Array<number> = []
+    for (let second = 0; second < minutes * 60; second++) {
+      yield* elapse("1 second", "100 millis")
+      const known = catalog.peek(model)
+      const [view] = leases.view.backends
+      if (known !== undefined && view !== undefined) seen.push(view.limitOf(known))
+    }
+    return seen
+  }).pipe(
+    Effect.provide(
+      over({ a: { ...SimulatedFleet.a100, parallelism: real } }, swaps, { parallelism: configured, streamsMax }),
+      { local: true },
+    ),
+    Effect.scoped,
+    Effect.orDie,
+  )
+
+const settled = (seen: ReadonlyArray<number>) => seen.slice(Math.floor(seen.length / 3))
+
+describe("adaptive concurrency", () => {
+  for (const [real, configured] of [[4, 8], [2, 6], [4, 1], [6, 3], [1, 4]] as const) {
+    it.effect(`finds ${real} where ${configured} was configured, and stays within one of it`, () =>
+      Effect.gen(function* () {
+        const seen = yield* limits({ real, configured })
+        assert.strictEqual(seen[0], configured)
+        for (const limit of settled(seen)) {
+          assert.isAtLeast(limit, real)
+          assert.isAtMost(limit, real + 1)
+        }
+        // Above only to try, and ever more rarely.
+        const above = settled(seen).filter((limit) => limit > real).length
+        assert.isBelow(above / settled(seen).length, 0.1)
+      }))
+  }
+
+  it.effect("stays at what is configured where that is right", () =>
+    Effect.gen(function* () {
+      for (const limit of settled(yield* limits({ real: 4, configured: 4, minutes: 2 }))) {
+        assert.isAtMost(Math.abs(limit - 4), 1)
+      }
+    }))
+
+  it.effect("rises above nothing that the GPU may have", () =>
+    Effect.gen(function* () {
+      const seen = yield* limits({ real: 16, configured: 2, clients: 16, minutes: 2 })
+      assert.strictEqual(Math.max(...seen), 8)
+      assert.strictEqual(seen.at(-1), 8)
+      assert.strictEqual(Math.max(...(yield* limits({ real: 16, configured: 2, streamsMax: 3, minutes: 1 }))), 3)
+    }))
+
+  it.effect("stays where answers say nothing of slots, and where nobody waits", () =>
+    Effect.gen(function* () {
+      const silent = yield* limits({ real: 2, configured: 4, path: "/v1/completions", minutes: 1 })
+      assert.deepStrictEqual(Array.from(new Set(silent)), [4])
+      const quiet = yield* limits({ real: 8, configured: 4, clients: 3, minutes: 1 })
+      assert.deepStrictEqual(Array.from(new Set(quiet)), [4])
+    }))
+
+  it.effect("does nothing when it is off", () =>
+    Effect.gen(function* () {
+      const fixed = { leases: MemoryLeases.layerFixed }
+      assert.deepStrictEqual(
+        Array.from(new Set(yield* limits({ real: 4, configured: 1, minutes: 1, swaps: fixed }))),
+        [1],
+      )
+    }))
+})
+
+const configured = 6
+const streamsMax: Backend["streamsMax"] = 8
+const busy: Outcome = { kind: "saturated", cause: "http-503" }
+const waited = (slotWaitMillis: number | undefined): Outcome => ({
+  kind: "success",
+  cause: "ok",
+  usage: { promptTokens: 1, answerTokens: 1, slotWaitMillis },
+})
+
+describe("Concurrency", () => {
+  it("halves once for all that were under way when the backend said that it is busy, and comes back to what is configured", () => {
+    const one = new Concurrency()
+    const settle = (outcome: Outcome, begun: number, at: number) =>
+      one.settled(outcome, { at, begun, configured, streams: 9, streamsMax })
+    for (const begun of [1, 2, 3]) settle(busy, begun, 10)
+    assert.strictEqual(one.limit(configured, streamsMax), 3)
+    for (let at = 100_000; at < 200_000; at += 500) {
+      one.wanted = true
+      settle(waited(undefined), at, at + 400)
+    }
+    // Without a word of slots no further.
+    assert.strictEqual(one.limit(configured, streamsMax), configured)
+  })
+
+  it("takes failures and what the client did for no sign", () => {
+    const one = new Concurrency()
+    for (const kind of ["failure", "ignored"] as const) {
+      for (let at = 0; at < 100; at++) {
+        one.wanted = true
+        one.settled({ kind, cause: "x" }, { at, begun: at, configured, streams: 9, streamsMax })
+      }
+    }
+    assert.strictEqual(one.limit(configured, streamsMax), configured)
+  })
+
+  it("begins anew when another parallelism is configured", () => {
+    const one = new Concurrency()
+    one.settled(busy, { at: 1, begun: 0, configured, streams: 6, streamsMax })
+    assert.strictEqual(one.limit(configured, streamsMax), 3)
+    assert.strictEqual(one.limit(4, streamsMax), 4)
+  })
+
+  it.prop(
+    "is never below one nor above what the GPU may have",
+    {
+      steps: Schema.Array(Schema.Tuple([
+        Schema.Literals(["busy", "waited", "clean", "silent", "wanted"]),
+        Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 })),
+      ])),
+    },
+    ({ steps }) => {
+      const one = new Concurrency()
+      let at = 0
+      for (const [step, n] of steps) {
+        at += n * 1000
+        if (step === "wanted") one.wanted = true
+        const outcome = step === "busy" ? busy : waited(step === "waited" ? 900 : step === "clean" ? 0 : undefined)
+        one.settled(outcome, { at, begun: at - 500 * n, configured, streams: n, streamsMax })
+        assert.isAtLeast(one.limit(configured, streamsMax), 1)
+        assert.isAtMost(one.limit(configured, streamsMax), streamsMax)
+      }
+    },
+    { arbitrary: { runs: 500, size: 80, seed: "concurrency" } },
+  )
+})
