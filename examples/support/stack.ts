@@ -2,8 +2,10 @@
 import { Layer } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
+import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
 import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
 import * as MemoryLeases from "../../src/layers/MemoryLeases.ts"
+import * as MemoryCoalescer from "../../src/layers/MemoryCoalescer.ts"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
 import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
 import * as PollingResidency from "../../src/layers/PollingResidency.ts"
@@ -21,6 +23,7 @@ export const stack = (settings: Settings) =>
   Standard.layer({
     admission: BoundedAdmission.layer(settings),
     leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
+    coalescer: settings.coalesce ? MemoryCoalescer.layer(settings) : IndependentCoalescer.layer,
     relay: WatchedRelay.layer(settings),
     router: PipelineRouter.layer({
       heartbeatMillis: settings.heartbeatMillis,

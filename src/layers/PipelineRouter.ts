@@ -8,14 +8,14 @@ import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
 import { type Commit, type Lease, Leases } from "../services/Leases.ts"
 import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
-import type { Outcome } from "../services/Outcome.ts"
+import { clientGone, type Outcome } from "../services/Outcome.ts"
 import { Placement } from "../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../services/Plugin.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import { type Attempt, type BackendAnswer, Relay } from "../services/Relay.ts"
 import type { ReplySink } from "../services/Reply.ts"
 import { Residency } from "../services/Residency.ts"
-import type { Demand } from "../services/RoutedRequest.ts"
+import type { Demand, RoutedRequest } from "../services/RoutedRequest.ts"
 import { Router, type Settled } from "../services/Router.ts"
 import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"
@@ -61,6 +61,8 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     const retry = options.retry ?? noRetry
     const clients = policy(options.clientOptions)
     const underWay = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
+    // Answers that clients share: their signs of life go to all of them.
+    const shared = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     let draining = false
 
     const demandOf = (run: Run, model: Model): Demand => {
@@ -83,7 +85,12 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       }
     }
 
-    const attempt = (run: Run, call: Call, demand: Demand, reply: ReplySink): Effect.Effect<Settled, Refusal> => {
+    const attempt = (
+      run: Run,
+      demand: Demand,
+      reply: ReplySink,
+      request?: () => RoutedRequest,
+    ): Effect.Effect<Settled, Refusal> => {
       const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
       const asked = demand.loads && !demand.model.remote && !clients.passThrough
         ? run.request.envelope.numCtx
@@ -104,20 +111,28 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
             run.attempts++
             run.outcome = undefined
             run.backend = lease.backend.id
+            if (request !== undefined) run.request = request()
             run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
-            return relay.run(lease, passedOn(run, call, lease, reply), expect, reply)
+            return relay.run(lease, passedOn(run, lease, reply), expect, reply)
           },
         ),
         (ended) => {
           run.outcome = ended.outcome
           if (ended._tag === "Answered") return Effect.succeed(answered(run, demand, ended))
-          return again(run, call, demand, reply, ended)
+          return again(run, demand, reply, ended, request)
         },
       )
     }
 
     /** The call with the client's options as the policy has them for this backend. */
-    const passedOn = (run: Run, call: Call, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
+    const passedOn = (run: Run, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
+      const { body, endpoint, headers, id } = run.request
+      const call: Call = {
+        method: "POST",
+        path: endpoint.upstreamPath,
+        headers: forwardHeaders(headers, id, options.forwardCredentials),
+        body,
+      }
       const view = leases.view.find(backend.id)
       if (view === undefined) return call
       const changed = rewritten(run.request, model, view, residency, clients, clock.currentTimeMillisUnsafe())
@@ -137,10 +152,10 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
 
     const again = (
       run: Run,
-      call: Call,
       demand: Demand,
       reply: ReplySink,
       ended: Attempt & { readonly _tag: "Retry" },
+      request?: () => RoutedRequest,
     ): Effect.Effect<Settled, Refusal> => {
       const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, run.backend!] }
       const { cause } = ended.outcome
@@ -155,7 +170,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       // An answer that is passed on is told with the request.
       if (!worth && ended.answer !== undefined) return Effect.sync(() => passOn(run, reply, ended.answer!))
       events.publish({ _tag: "AttemptFailed", at: now, id: demand.id, backend: run.backend!, cause })
-      return worth ? attempt(run, call, elsewhere, reply) : Effect.fail(giveUp(demand, ended.outcome))
+      return worth ? attempt(run, elsewhere, reply, request) : Effect.fail(giveUp(demand, ended.outcome))
     }
 
     const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
@@ -190,27 +205,51 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       run.known = true
       run.model = model.key
       retry.seen(clock.currentTimeMillisUnsafe())
-      const { body, endpoint, headers, id } = run.request
-      const call: Call = {
-        method: "POST",
-        path: endpoint.upstreamPath,
-        headers: forwardHeaders(headers, id, options.forwardCredentials),
-        body,
-      }
       return coalescer.join(
-        undefined,
+        run.request,
         demandOf(run, model),
         run.reply,
-        (demand, reply) => attempt(run, call, demand, reply),
+        (demand, reply, request) =>
+          reply === run.reply ? attempt(run, demand, reply) : flown(run, demand, reply, request),
       )
     }
+
+    /** An answer for several clients has a run of its own: it outlives any of them. */
+    const flown = (
+      leader: Run,
+      demand: Demand,
+      reply: ReplySink,
+      request: (() => RoutedRequest) | undefined,
+    ): Effect.Effect<Settled, Refusal> =>
+      Effect.suspend(() => {
+        const run = new Run(leader.request, reply)
+        shared.add(run)
+        return Effect.onExit(attempt(run, demand, reply, request), (exit) =>
+          Effect.sync(() => {
+            shared.remove(run)
+            leader.backend = run.backend
+            leader.cold = run.cold
+            leader.rewrote = run.rewrote
+            // No request is left to tell of this attempt.
+            const abandoned = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+            if (abandoned && run.backend !== undefined && run.outcome === undefined) {
+              events.publish({
+                _tag: "AttemptFailed",
+                at: clock.currentTimeMillisUnsafe(),
+                id: demand.id,
+                backend: run.backend,
+                cause: clientGone.cause,
+              })
+            }
+          }))
+      })
 
     const settle = (run: Run, exit: Exit.Exit<Settled>): void => {
       underWay.remove(run)
       run.settled = true
       const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
       const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
-      learnFrom(run, outcome, tokens, residency, catalog)
+      if (settled.coalesced === undefined) learnFrom(run, outcome, tokens, residency, catalog)
       const now = clock.currentTimeMillisUnsafe()
       events.publish({
         _tag: "RequestSettled",

@@ -41,6 +41,7 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
   const loads = series(counter("llamero_loads_total", "Loads of models that ended"), context)
   const loading = series(seconds("llamero_load_duration_seconds", "Duration of loads that succeeded"), context)
   const spills = series(counter("llamero_spills_total", "Models found with layers in system memory"), context)
+  const coalesced = series(counter("llamero_coalesced_total", "Requests answered by another's upstream call"), context)
   const cold = series(counter("llamero_cold_starts_total", "Requests that waited for a load of their model"), context)
   const rewrites = series(counter("llamero_rewrites_total", "Options of clients that were not passed on"), context)
   const breaker = series(counter("llamero_breaker_transitions_total", "Transitions of breakers"), context)
@@ -50,25 +51,26 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
 
   /** The attempts that failed had an event each; what is left is the one that answered, or that the client gave up. */
   const lastAttempt = ({ settled }: RequestSettled): void => {
-    const { backend, outcome, result } = settled
-    if (backend === undefined) return
+    const { backend, coalesced, outcome, result } = settled
+    if (backend === undefined || coalesced !== undefined) return
     if (result === "answered" && outcome !== undefined) attempted(backend, outcome.cause)
     // One who left while another attempt was waiting for its turn has the outcome of the one before, which had its event.
     if (result === "canceled" && outcome === undefined) attempted(backend, "client-gone")
   }
 
   const settled = (event: RequestSettled): void => {
-    const { attempts, outcome, queuedMillis, refusal, result, status } = event.settled
+    const { attempts, coalesced: how, outcome, queuedMillis, refusal, result, status } = event.settled
     // A name that no backend has comes from outside: as a label it would let anybody fill the registry.
     const model = event.known ? event.model : "unknown"
     const { route } = event
     requests(1, { route, model, result, status: `${Math.floor(status / 100)}xx` })
     duration(event.totalMillis / 1000, { route, model })
     if (attempts > 0) wait(queuedMillis / 1000, { model })
+    if (how !== undefined) coalesced(1, { model, how })
     if (event.cold === true) cold(1, { model })
     for (const field of event.rewrote ?? []) rewrites(1, { field })
     if (attempts > 1) retries(attempts - 1, { model })
-    if (outcome?.firstByteMillis !== undefined && event.settled.backend !== undefined) {
+    if (how === undefined && outcome?.firstByteMillis !== undefined && event.settled.backend !== undefined) {
       firstByte(outcome.firstByteMillis / 1000, { model, backend: event.settled.backend })
     }
     const evicted = refusal?.reason === "DeadlineExceeded" && attempts === 0

@@ -124,6 +124,13 @@ export const variables = {
   breakerOpenMaxMillis: of("LLAMERO_BREAKER_OPEN_MAX", "How long at most, after doubling", duration, "5m"),
   healthMillis: of("LLAMERO_HEALTH_INTERVAL", "Between two probes of a backend", duration, "5s"),
   healthTimeoutMillis: of("LLAMERO_HEALTH_TIMEOUT", "For one probe", duration, "5s"),
+  coalesce: of("LLAMERO_COALESCE", "Identical deterministic requests in flight share one call", onOff, "on"),
+  batchInputs: of(
+    "LLAMERO_EMBED_BATCH",
+    "Embedding inputs that queue together in one call; 1 for none",
+    atLeast(1),
+    "64",
+  ),
   prewarm: of(
     "LLAMERO_PREWARM",
     "Models to have in memory before the router is ready",

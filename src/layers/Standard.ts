@@ -29,8 +29,8 @@ import type { VramLedger } from "../services/VramLedger.ts"
 import * as BoundedAdmission from "./BoundedAdmission.ts"
 import * as CalibratedTokenEstimator from "./CalibratedTokenEstimator.ts"
 import * as EventSources from "./EventSources.ts"
-import * as IndependentCoalescer from "./IndependentCoalescer.ts"
 import * as LocalBreaker from "./LocalBreaker.ts"
+import * as MemoryCoalescer from "./MemoryCoalescer.ts"
 import * as MemoryLeases from "./MemoryLeases.ts"
 import * as NoPrewarmer from "./NoPrewarmer.ts"
 import * as Observers from "./Observers.ts"
@@ -109,8 +109,8 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     Layer.provideMerge(put.prewarmer ?? NoPrewarmer.layer),
     // The pipeline; above everything that a request passes.
     Layer.provideMerge(put.router ?? PipelineRouter.layer({ retry: FailoverRetry.make() })),
-    // Joins identical requests in flight; this one joins none.
-    Layer.provideMerge(put.coalescer ?? IndependentCoalescer.layer),
+    // Identical deterministic requests in flight share a call; embedding inputs that queue travel together.
+    Layer.provideMerge(put.coalescer ?? MemoryCoalescer.layer()),
     // Tokens in a prompt: four characters each, until answers have told better.
     Layer.provideMerge(put.tokens ?? CalibratedTokenEstimator.layer()),
     // Bounded queues; above Leases, which say when something is free.

@@ -67,6 +67,8 @@ export interface Envelope {
   /** `options.num_ctx`, where it is a number. */
   readonly numCtx: number | undefined
   readonly numCtxSpan: Span | undefined
+  /** Asks for the same answer every time: `temperature` is 0, or a `seed` is given. */
+  readonly deterministic: boolean
   /** Bytes of JSON text under the prompt-like keys (`prompt`, `messages`, `input`, `system`, `suffix`, `tools`, `instructions`), images apart. */
   readonly promptBytes: number
   /** Images, in whatever way the dialect carries them: long base64 strings inside lists and objects. */

@@ -26,6 +26,11 @@ export interface Settled {
   readonly attempts: number
   /** Milliseconds from arrival to the last commit. */
   readonly queuedMillis: number
+  /**
+   * Answered by an upstream call that stands in the record of another request: one for an identical request, or one for several embedding inputs. It has no
+   * attempts of its own.
+   */
+  readonly coalesced?: "identical" | "batch" | undefined
 }
 
 /**

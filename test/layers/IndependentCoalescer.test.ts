@@ -1,38 +1,17 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
-import { Coalescer } from "../../src/services/Coalescer.ts"
-import type { ReplySink } from "../../src/services/Reply.ts"
-import type { Demand } from "../../src/services/RoutedRequest.ts"
-import type { Settled } from "../../src/services/Router.ts"
+import { answering, contract, joining, same } from "../contracts/Coalescer.ts"
 
-it.effect("IndependentCoalescer leads every request itself, in the caller's fiber", () =>
+contract("independent", IndependentCoalescer.layer)
+
+it.effect("shares nothing: the same request twice is led twice", () =>
   Effect.gen(function* () {
-    const coalescer = yield* Coalescer
-    const settled = { result: "answered", status: 200 } as Settled
-    const reply = {} as ReplySink
-    const demand = { id: "1" } as Demand
     let led = 0
-    const lead = (given: Demand, to: ReplySink) =>
-      Effect.sync(() => {
-        assert.strictEqual(given, demand)
-        assert.strictEqual(to, reply)
-        led++
-        return settled
-      })
-    assert.strictEqual(yield* coalescer.join("same", demand, reply, lead), settled)
-    yield* coalescer.join("same", demand, reply, lead)
-    yield* coalescer.join(undefined, demand, reply, lead)
-    assert.strictEqual(led, 3)
-    let interrupted = false
-    const fiber = yield* Effect.forkChild(
-      coalescer.join("same", demand, reply, () =>
-        Effect.onInterrupt(Effect.never, () =>
-          Effect.sync(() => {
-            interrupted = true
-          }))),
-      { startImmediately: true },
-    )
-    yield* Fiber.interrupt(fiber)
-    assert.isTrue(interrupted)
+    const lead = (...[demand, reply]: Parameters<ReturnType<typeof answering>>) => {
+      led++
+      return answering("answer")(demand, reply)
+    }
+    yield* Effect.all([joining(same(), lead), joining(same(), lead)], { concurrency: 2 })
+    assert.strictEqual(led, 2)
   }).pipe(Effect.provide(IndependentCoalescer.layer)))

@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Fiber, Layer, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
+import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
@@ -109,6 +110,8 @@ const queueCapacity = 6
 const stack = (seen: Map<string, Array<Delivered>>) =>
   Standard.layer({
     events: SynchronousRouterEvents.layer,
+    // The checks below follow each request to its own upstream calls; shared ones have histories of their own.
+    coalescer: IndependentCoalescer.layer,
     admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }),
   }).pipe(
     Layer.provideMerge(tapped(seen)),

@@ -9,6 +9,7 @@ import * as Standard from "../../src/layers/Standard.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import type { BackendInput } from "../../src/services/Fleet.ts"
 import { Admission } from "../../src/services/Admission.ts"
+import { Coalescer } from "../../src/services/Coalescer.ts"
 import { Leases } from "../../src/services/Leases.ts"
 import { Relay } from "../../src/services/Relay.ts"
 import type { RoutedRequest } from "../../src/services/RoutedRequest.ts"
@@ -74,10 +75,11 @@ export const ask = (
 export const idle = Effect.gen(function* () {
   const held = {
     active: (yield* Router).active(),
+    flights: (yield* Coalescer).active(),
     leases: (yield* Leases).count(),
     exchanges: (yield* Relay).active(),
     queues: (yield* Admission).queues().length,
   }
   return held
 })
-export const nothing = { active: 0, leases: 0, exchanges: 0, queues: 0 }
+export const nothing = { active: 0, flights: 0, leases: 0, exchanges: 0, queues: 0 }

@@ -50,6 +50,10 @@ export class Bag<A extends Slotted> {
     return true
   }
 
+  find(matches: (item: A) => boolean): A | undefined {
+    return this.items.find(matches)
+  }
+
   /** As it is now: what is added or removed meanwhile does not disturb whoever goes through it. */
   snapshot(): ReadonlyArray<A> {
     return this.items.slice()

@@ -1,5 +1,5 @@
 /**
- * Reads the envelope of a request from its bytes: top-level keys only, whatever their case, and `options.num_ctx`. The rest is walked, never parsed.
+ * Reads the envelope of a request from its bytes: top-level keys only, whatever their case, and a few of `options`. The rest is walked, never parsed.
  *
  * @since 0.1.0
  */
@@ -31,6 +31,7 @@ export interface Draft {
   keepAliveSpan: Span | undefined
   numCtx: number | undefined
   numCtxSpan: Span | undefined
+  deterministic: boolean
   promptBytes: number
   images: number
   imageBytes: number
@@ -47,6 +48,7 @@ export const draft = (): Draft => ({
   keepAliveSpan: undefined,
   numCtx: undefined,
   numCtxSpan: undefined,
+  deterministic: false,
   promptBytes: 0,
   images: 0,
   imageBytes: 0,
@@ -61,9 +63,11 @@ const mainKey = (endpoint: Endpoint): number =>
     ? Keys.messages
     : Keys.prompt
 
-/** Ollama's `/v1` knows neither `options` nor `keep_alive` and ignores them, so they are not read there. */
+/** Ollama's `/v1` knows neither `options` nor `keep_alive` and ignores them, so they are not read there; how to sample is said at the top instead. */
 const keysOf = (endpoint: Endpoint): number =>
-  endpoint.dialect === "native" || endpoint.dialect === "brief" ? Keys.all : Keys.all & ~(Keys.options | Keys.keepAlive)
+  endpoint.dialect === "native" || endpoint.dialect === "brief"
+    ? Keys.all
+    : Keys.all & ~(Keys.options | Keys.keepAlive) | Keys.sampling
 
 type Take = (into: Draft, bytes: Uint8Array, key: number, start: number, end: number, endpoint: Endpoint) => string
 
@@ -108,7 +112,15 @@ const walk = (
 /** In Go `null` is absent. Its span is kept all the same: who sets the value has to replace it, not add a second one. */
 const isNull = (bytes: Uint8Array, start: number) => bytes[start] === 0x6e
 
-const takeOption: Take = (into, bytes, _key, start, end) => {
+const takeSampling: Take = (into, bytes, key, start, end) => {
+  if (isNull(bytes, start)) return ""
+  // What is no number is for Ollama to refuse.
+  if (key === Keys.seed || Number(shortText(bytes, start, end)) === 0) into.deterministic = true
+  return ""
+}
+
+const takeOption: Take = (into, bytes, key, start, end, endpoint) => {
+  if (key !== Keys.numCtx) return takeSampling(into, bytes, key, start, end, endpoint)
   into.numCtxSpan = { start, end }
   if (isNull(bytes, start)) return ""
   const number = Number(shortText(bytes, start, end))
@@ -151,7 +163,10 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
       if (bytes[start] !== openBrace) {
         return typeError(endpoint, "options", kindAt(bytes, start), "map[string]interface {}")
       }
-      return walk(into, bytes, start, Keys.numCtx, endpoint, takeOption)
+      return walk(into, bytes, start, Keys.numCtx | Keys.sampling, endpoint, takeOption)
+    case Keys.temperature:
+    case Keys.seed:
+      return takeSampling(into, bytes, key, start, end, endpoint)
     default:
       if (isNull(bytes, start)) return ""
       into.promptBytes += end - start

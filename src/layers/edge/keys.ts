@@ -31,8 +31,14 @@ export const instructions = 1024
 export const prompts = prompt | messages | input | system | suffix | tools | instructions
 /** Inside `options` only. @internal */
 export const numCtx = 2048
-/** The top-level ones. @internal */
+/** Inside `options`, and on `/v1` at the top. @internal */
+export const temperature = 4096
+/** As `temperature`. @internal */
+export const seed = 8192
+/** The top-level ones of the native dialect. @internal */
 export const all = 2047
+/** What decides whether the same call gives the same answer again. @internal */
+export const sampling = temperature | seed
 
 const names: ReadonlyArray<readonly [number, string]> = [
   [model, "model"],
@@ -47,6 +53,8 @@ const names: ReadonlyArray<readonly [number, string]> = [
   [tools, "tools"],
   [instructions, "instructions"],
   [numCtx, "num_ctx"],
+  [temperature, "temperature"],
+  [seed, "seed"],
 ]
 
 /** @internal */

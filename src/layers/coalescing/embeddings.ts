@@ -1,0 +1,98 @@
+/**
+ * Embedding calls put together, and their answers taken apart, without touching a digit of a vector.
+ *
+ * @since 0.1.0
+ */
+import type { RoutedRequest, Span } from "../../services/RoutedRequest.ts"
+import { scan } from "../edge/envelope.ts"
+import { concat, text } from "../edge/json.ts"
+import { itemsOf, type Member, membersOf } from "./walk.ts"
+
+const encoder = new TextEncoder()
+const bytes = (of: string): Uint8Array => encoder.encode(of)
+
+/** One call's request and the spans of its one text. @internal */
+export interface One {
+  readonly request: RoutedRequest
+  readonly input: Span
+  readonly text: Span
+}
+
+/** The first one's request, with the texts of all. @internal */
+export const together = (all: readonly [One, ...ReadonlyArray<One>]): RoutedRequest => {
+  const [{ input, request }] = all
+  const texts = all.flatMap((one, i) => [
+    bytes(i === 0 ? "[" : ","),
+    one.request.body.subarray(one.text.start, one.text.end),
+  ])
+  const body = concat([request.body.subarray(0, input.start), ...texts, bytes("]"), request.body.subarray(input.end)])
+  const envelope = scan(body, request.endpoint)
+  if ("_tag" in envelope) throw new Error(`a batch of well-formed calls is not well formed: ${envelope.message}`)
+  return { ...request, body, envelope }
+}
+
+/** A part of the answer's text that is another in each one's own. */
+interface Edit extends Span {
+  readonly value: Uint8Array
+}
+
+const edited = (body: Uint8Array, edits: ReadonlyArray<Edit>): Uint8Array => {
+  const parts: Array<Uint8Array> = []
+  let from = 0
+  for (const { end, start, value } of edits.toSorted((a, b) => a.start - b.start)) {
+    parts.push(body.subarray(from, start), value)
+    from = end
+  }
+  return concat([...parts, body.subarray(from)])
+}
+
+const members = (body: Uint8Array, at: number): ReadonlyMap<string, Member> => {
+  const found = membersOf(body, at) ?? []
+  return new Map(found.map((member) => [text(body, member.key.start + 1, member.key.end - 1), member]))
+}
+
+/** A whole number as shares in proportion to `weights`; they add up to it. @internal */
+export const shares = (total: number, weights: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const sum = weights.reduce((a, b) => a + b, 0)
+  let before = 0
+  let given = 0
+  return weights.map((weight) => {
+    before += weight
+    const share = Math.round(total * before / sum) - given
+    given += share
+    return share
+  })
+}
+
+/**
+ * The answers that each would have had, or `undefined` where the answer is not one for `weights.length` texts. Ollama counts the tokens of a batch in one
+ * number; each gets a share of it by the length of its text.
+ *
+ * @internal
+ */
+export const apart = (body: Uint8Array, weights: ReadonlyArray<number>): ReadonlyArray<Uint8Array> | undefined => {
+  const top = members(body, 0)
+  const list = top.get("embeddings") ?? top.get("data")
+  const items = list === undefined ? undefined : itemsOf(body, list.start)
+  if (list === undefined || items?.length !== weights.length) return undefined
+  const usage = top.get("usage")
+  const counters = usage === undefined ? [top.get("prompt_eval_count")] : [...members(body, usage.start).values()]
+  const counts = counters.filter((counter) => counter !== undefined).map(({ end, start }) => ({
+    start,
+    end,
+    each: shares(Number(text(body, start, end)), weights),
+  }))
+  return items.map((item, i) => {
+    const index = members(body, item.start).get("index")
+    const own = body.subarray(item.start, item.end)
+    const first = index === undefined ? own : edited(own, [{
+      start: index.start - item.start,
+      end: index.end - item.start,
+      value: bytes("0"),
+    }])
+    return edited(body, [
+      { start: list.start, end: list.end, value: concat([bytes("["), first, bytes("]")]) },
+      ...counts.map(({ each, end, start }) => ({ start, end, value: bytes(String(each[i])) })),
+    ])
+  })
+}

@@ -1,0 +1,140 @@
+/**
+ * What makes two requests the same.
+ *
+ * @since 0.1.0
+ */
+import { createHash } from "node:crypto"
+import { header, type RoutedRequest, type Span } from "../../services/RoutedRequest.ts"
+import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../edge/json.ts"
+import { streams } from "../edge/request.ts"
+import { itemsOf, type Member, membersOf } from "./walk.ts"
+
+/** Longer bodies are not worth the hashing. */
+const bodyMax = 1024 * 1024
+
+/** Headers that a proxy in front of a backend may judge by: what one client may see, another may not. */
+const credentials = ["authorization", "cookie", "x-api-key", "api-key"]
+
+/**
+ * A request that others may share.
+ *
+ * @internal
+ */
+export interface Identity {
+  /** The same for the same request. */
+  readonly key: string
+  /** Where the one text of an embedding call stands, and what has to be the same for such calls to travel together. */
+  readonly single: { readonly input: Span; readonly text: Span; readonly group: string } | undefined
+}
+
+/** A byte of a number, `true`, `false` or `null`. */
+const isScalar = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a)
+
+/** Canonical text as it is put together; never longer than the body it is made from. */
+class Canonical {
+  private readonly from: Uint8Array
+  private readonly out: Uint8Array
+  private length = 0
+
+  constructor(from: Uint8Array) {
+    this.from = from
+    this.out = new Uint8Array(from.length)
+  }
+
+  get bytes(): Uint8Array {
+    return this.out.subarray(0, this.length)
+  }
+
+  /** The span without its white space, but for what keeps two numbers apart: what is wrong must not come to look right. */
+  value({ end, start }: Span): void {
+    const { from } = this
+    let run = start
+    for (let at = start; at < end;) {
+      const next = from[at] === quote ? stringEnd(from, at + 1) : skipSpace(from, at)
+      if (from[at] !== quote && next > at) {
+        this.copy(run, at)
+        if (isScalar(from[at - 1]!) && isScalar(from[next]!)) this.out[this.length++] = 0x20
+        run = next
+      }
+      at = Math.max(next, at + 1)
+    }
+    this.copy(run, end)
+  }
+
+  /**
+   * Members in the order of their keys. Keys that Ollama may take for the same one keep their order, for the last one counts. Objects further in keep theirs:
+   * a schema's properties are generated in the order in which they are given.
+   */
+  object(members: ReadonlyArray<Member>, takes: (member: Member, name: string) => boolean): void {
+    const named = members.map((member) => ({ member, name: this.name(member) }))
+    named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+    this.out[this.length++] = openBrace
+    for (const { member, name } of named) {
+      if (!takes(member, name)) continue
+      this.value(member.key)
+      this.value(member)
+    }
+    this.out[this.length++] = closeBrace
+  }
+
+  /** Folded at least as far as Go folds. */
+  private name({ key }: Member): string {
+    return (readString(this.from, key.start, key.end) ?? "").toUpperCase().toLowerCase()
+  }
+
+  private copy(start: number, end: number): void {
+    if (end <= start) return
+    this.out.set(this.from.subarray(start, end), this.length)
+    this.length += end - start
+  }
+}
+
+/** The one text that an embedding call asks for: `"x"` or `["x"]`. */
+const single = (body: Uint8Array, input: Span): Span | undefined => {
+  if (body[input.start] === quote) return input.end - input.start > 2 ? input : undefined
+  const items = itemsOf(body, input.start)
+  const text = items?.length === 1 ? items[0] : undefined
+  return text !== undefined && body[text.start] === quote && text.end - text.start > 2 ? text : undefined
+}
+
+const batchable = ["/api/embed", "/v1/embeddings"]
+
+/**
+ * The identity of a request, or `undefined` where its body cannot be read as one.
+ *
+ * **Details**
+ *
+ * Two requests are the same when tenant, credentials, path, stream flag and body are, however the body is spaced and its top-level keys and options are
+ * ordered. Whether to stream may be said or left to the default. `keep_alive` counts: it changes what the call does.
+ *
+ * @internal
+ */
+export const identify = (request: RoutedRequest): Identity | undefined => {
+  const { body, endpoint, envelope, headers, tenant } = request
+  if (body.length > bodyMax) return undefined
+  const members = membersOf(body, skipSpace(body, 0))
+  if (members === undefined) return undefined
+  const canonical = new Canonical(body)
+  let input: Span | undefined
+  canonical.object(members, (member, name) => {
+    if (member.start === envelope.streamSpan?.start) return false
+    if (name === "input") {
+      input = member
+      return false
+    }
+    const options = name === "options" ? membersOf(body, member.start) : undefined
+    if (options === undefined) return true
+    canonical.value(member.key)
+    canonical.object(options, () => true)
+    return false
+  })
+  const said = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
+  const hash = createHash("sha256").update(JSON.stringify(said)).update(canonical.bytes)
+  if (input === undefined) return { key: hash.digest("base64"), single: undefined }
+  const text = batchable.includes(endpoint.path) ? single(body, input) : undefined
+  const group = text === undefined ? undefined : hash.copy().digest("base64")
+  const asked = new Canonical(body)
+  asked.value(input)
+  const key = hash.update("input").update(asked.bytes).digest("base64")
+  return { key, single: text === undefined || group === undefined ? undefined : { input, text, group } }
+}

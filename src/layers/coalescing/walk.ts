@@ -1,0 +1,55 @@
+/**
+ * The members of an object and the items of an array, as spans of its bytes.
+ *
+ * @since 0.1.0
+ */
+import type { Span } from "../../services/RoutedRequest.ts"
+import { closeBrace, closeBracket, openBrace, openBracket, quote, skipSpace, valueEnd } from "../edge/json.ts"
+
+/** One member: the span of its value, and of its key with the quotes. @internal */
+export interface Member extends Span {
+  readonly key: Span
+}
+
+const colon = 0x3a
+const comma = 0x2c
+
+/** `undefined` where the value at `at` is no object, or is not well formed. Nothing is looked into. @internal */
+export const membersOf = (bytes: Uint8Array, at: number): ReadonlyArray<Member> | undefined => {
+  if (bytes[at] !== openBrace) return undefined
+  const members: Array<Member> = []
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBrace) return members
+  for (;;) {
+    const keyEnd = bytes[at] === quote ? valueEnd(bytes, at) : -1
+    if (keyEnd < 0) return undefined
+    const key = { start: at, end: keyEnd }
+    at = skipSpace(bytes, keyEnd)
+    if (bytes[at] !== colon) return undefined
+    const start = skipSpace(bytes, at + 1)
+    const end = valueEnd(bytes, start)
+    if (end < 0) return undefined
+    members.push({ key, start, end })
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBrace) return members
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+}
+
+/** `undefined` where the value at `at` is no array, or is not well formed. @internal */
+export const itemsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Span> | undefined => {
+  if (bytes[at] !== openBracket) return undefined
+  const items: Array<Span> = []
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBracket) return items
+  for (;;) {
+    const end = valueEnd(bytes, at)
+    if (end < 0) return undefined
+    items.push({ start: at, end })
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBracket) return items
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+}

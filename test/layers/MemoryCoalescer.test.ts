@@ -1,0 +1,4 @@
+import * as MemoryCoalescer from "../../src/layers/MemoryCoalescer.ts"
+import { contract } from "../contracts/Coalescer.ts"
+
+contract("memory", MemoryCoalescer.layer())
