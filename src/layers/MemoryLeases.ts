@@ -66,7 +66,7 @@ type Needs = Fleet | BackendHealth | Breaker | Residency | ModelCatalog
  * **Details**
  *
  * Streams of one model on one backend begin at `Backend.parallelism` and adapt: down by a tenth when requests wait for a slot inside the backend and by half
- * when it says that it is busy, up by one while requests wait for a slot out here and none in there. Only native answers say how long they waited.
+ * when it says that it is busy, up by one while all of them are taken and none waits in there. Only native answers say how long they waited.
  *
  * @category layers
  * @since 0.1.0

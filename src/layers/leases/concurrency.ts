@@ -25,15 +25,13 @@ const backoffMillisMax = 480_000
  *
  * - It begins at the configured parallelism and stays there while the backend says nothing: only native answers say how long they waited for a slot.
  * - It falls when a request waited for a slot inside the backend or was told that it is busy; once for all requests that were under way at the time.
- * - It rises by one while it keeps requests waiting out here and none waits in there. After a rise that went too far it comes back and waits before the next.
+ * - It rises by one while it is reached and none waits in there. After a rise that went too far it comes back and waits before the next.
  * - Without word of slots it rises no further than the configured value.
  *
  * @category models
  * @since 0.1.0
  */
 export class Concurrency {
-  /** Somebody was kept waiting by the limit since it last changed. */
-  wanted = false
   private adapted: number | undefined = undefined
   private configured = 0
   /** Answers since the last change that found no wait, and were sent with the limit reached. */
@@ -80,7 +78,7 @@ export class Concurrency {
     }
     if (begun < this.changedAt || streams < limit) return
     if (waited === undefined && limit >= configured) return
-    if (++this.clean < cleanPerStream * limit || !this.wanted || limit >= streamsMax) return
+    if (++this.clean < cleanPerStream * limit || limit >= streamsMax) return
     if (limit + 1 >= this.ceiling && at < this.ceilingUntil) return
     this.change(limit + 1, limit, at)
   }
@@ -95,6 +93,5 @@ export class Concurrency {
     this.adapted = to
     this.changedAt = at
     this.clean = 0
-    this.wanted = false
   }
 }

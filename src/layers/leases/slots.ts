@@ -99,9 +99,6 @@ export class Slots implements BackendView {
   full(model: Model): boolean {
     if (this.streams >= this.backend.streamsMax) return true
     for (const { streams } of this.devices) if (streams >= this.backend.streamsMax) return true
-    if (this.streamsOf(model) < this.limitOf(model)) return false
-    // Only what is asked for more than it allows can tell whether there is headroom.
-    this.of(model).concurrency.wanted = true
-    return true
+    return this.streamsOf(model) >= this.limitOf(model)
   }
 }

@@ -127,7 +127,6 @@ describe("Concurrency", () => {
     for (const begun of [1, 2, 3]) settle(busy, begun, 10)
     assert.strictEqual(one.limit(configured, streamsMax), 3)
     for (let at = 100_000; at < 200_000; at += 500) {
-      one.wanted = true
       settle(waited(undefined), at, at + 400)
     }
     // Without a word of slots no further.
@@ -138,7 +137,6 @@ describe("Concurrency", () => {
     const one = new Concurrency()
     for (const kind of ["failure", "ignored"] as const) {
       for (let at = 0; at < 100; at++) {
-        one.wanted = true
         one.settled({ kind, cause: "x" }, { at, begun: at, configured, streams: 9, streamsMax })
       }
     }
@@ -156,7 +154,7 @@ describe("Concurrency", () => {
     "is never below one nor above what the GPU may have",
     {
       steps: Schema.Array(Schema.Tuple([
-        Schema.Literals(["busy", "waited", "clean", "silent", "wanted"]),
+        Schema.Literals(["busy", "waited", "clean", "silent"]),
         Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 })),
       ])),
     },
@@ -165,7 +163,6 @@ describe("Concurrency", () => {
       let at = 0
       for (const [step, n] of steps) {
         at += n * 1000
-        if (step === "wanted") one.wanted = true
         const outcome = step === "busy" ? busy : waited(step === "waited" ? 900 : step === "clean" ? 0 : undefined)
         one.settled(outcome, { at, begun: at - 500 * n, configured, streams: n, streamsMax })
         assert.isAtLeast(one.limit(configured, streamsMax), 1)
