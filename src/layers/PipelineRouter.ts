@@ -78,6 +78,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
         priority: request.priority,
         since: request.receivedAt,
         queueMillis: request.queueMillis,
+        session: request.session,
         excluded: [],
         tier: undefined,
         keepsNothing: keepsNothing(run.request),

@@ -117,6 +117,8 @@ export interface RoutedRequest {
   readonly receivedAt: number
   /** Longest wait in a queue, in milliseconds; the layer's default when absent. */
   readonly queueMillis?: number | undefined
+  /** Hash that names the session it belongs to, where a guard has found one. */
+  readonly session?: number | undefined
 }
 
 /**
@@ -143,6 +145,8 @@ export interface Demand {
   /** When it arrived, by the router's clock, in milliseconds. */
   readonly since: number
   readonly queueMillis: number | undefined
+  /** Of the request. */
+  readonly session?: number | undefined
   /** Backends that an earlier attempt of the same request failed on. */
   readonly excluded: ReadonlyArray<string>
   /** Whether the model must be in memory first; not so for a call that unloads it. */
