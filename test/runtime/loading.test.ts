@@ -1,0 +1,25 @@
+/** A slow load on a real clock, with the intervals scaled down: official clients against the reference server, each in a process of its own. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { prints, run, runtimes, start } from "../support/processes.ts"
+
+describe("a slow load", () => {
+  for (const [runtime, prefix] of Object.entries(runtimes)) {
+    it.live(`is lived through by the official clients on ${runtime}`, () =>
+      Effect.scoped(Effect.gen(function* () {
+        // Ten intervals of a heartbeat, so that some come however slow the machine is.
+        const options = JSON.stringify({ loadTime: "4 seconds", parallelism: 8 })
+        const backend = yield* start([...runtimes.node, "test/support/backend.ts", "0", options])
+        const [, url = ""] = yield* prints(backend, /listening on (\S+)/)
+        const server = yield* start([...runtimes.node, "examples/server.ts"], {
+          LLAMERO_BACKENDS: url,
+          LLAMERO_PORT: "0",
+          LLAMERO_HEARTBEAT: "400ms",
+          LLAMERO_LOG_LEVEL: "Warn",
+        })
+        const [, llamero = ""] = yield* prints(server, /istening on (http:\/\/[\d.]+:\d+)/)
+        const { printed, status } = yield* run([...prefix, "test/clients/loading.ts"], { LLAMERO_URL: llamero })
+        assert.strictEqual(status, 0, printed)
+      })), 60_000)
+  }
+})
