@@ -77,21 +77,21 @@ export const make = (options: Options) => {
       }),
     )
 
-  const record = (circuit: Circuit, turn: Turn, outcome: "Success" | "Failure" | "Ignored") =>
-    turn._tag !== "Granted" ? Effect.void : ask(store.record({
+  /** Whether the store has it now. */
+  const record = (circuit: Circuit, turn: Turn, outcome: "Success" | "Failure" | "Ignored"): Effect.Effect<boolean> =>
+    turn._tag !== "Granted" ? Effect.succeed(false) : ask(store.record({
       key: storeKey(circuit),
       generation: turn.admission.generation,
       outcome,
       tripPolicy: tripAtOnce,
       openFor: Duration.millis(circuit.openedMillis),
-    })).pipe(Effect.asVoid, Effect.catch(unavailable))
+    })).pipe(Effect.as(true), Effect.catch((error) => Effect.as(unavailable(error), false)))
 
   /** Whether the store knows now that this circuit is open. */
   const publish = (circuit: Circuit): Effect.Effect<boolean> =>
     Effect.scoped(Effect.gen(function* () {
       const turn = yield* admit(circuit)
-      yield* record(circuit, turn, "Failure")
-      return turn._tag !== "Alone"
+      return turn._tag === "Wait" || (yield* record(circuit, turn, "Failure"))
     }))
 
   const turn = Effect.fnUntraced(function* (circuit: Circuit) {
@@ -117,8 +117,8 @@ export const make = (options: Options) => {
   const closedElsewhere = (granted: Turn): boolean =>
     granted._tag === "Granted" && !granted.admission.probe && granted.admission.consecutiveOpenings > 0
 
-  /** One opening, from the moment it is over to the end of its trial. Whether the store knows what the circuit is now. */
-  const trial = Effect.fnUntraced(function* (circuit: Circuit, published: boolean) {
+  /** One opening, from the moment it is over to the end of its trial. Whether it opened another one that the store knows of. */
+  const trial = Effect.fnUntraced(function* (circuit: Circuit, known: boolean) {
     const { generation } = circuit
     yield* Effect.sleep(Math.max(0, circuit.openUntil - clock.currentTimeMillisUnsafe()))
     const granted = yield* turn(circuit)
@@ -127,24 +127,25 @@ export const make = (options: Options) => {
       yield* record(circuit, granted, "Ignored")
       return false
     }
-    if (published && closedElsewhere(granted)) {
+    if (known && closedElsewhere(granted)) {
       announce(circuit.close(clock.currentTimeMillisUnsafe()))
-      return true
+      return false
     }
     const end = Deferred.makeUnsafe<void>()
     settled.set(circuit, end)
     announce(circuit.halfOpen(clock.currentTimeMillisUnsafe()))
     const last = yield* judged(circuit, granted, end)
-    yield* record(circuit, last, verdicts[circuit.state])
-    return true
+    const { generation: judgedAs, state } = circuit
+    return (yield* record(circuit, last, verdicts[state])) && state === "open" && circuit.generation === judgedAs
   }, Effect.scoped)
 
   return {
     /** Follows a circuit that has just opened until it is closed, or isolated. */
     follow: Effect.fnUntraced(function* (circuit: Circuit, local: boolean) {
-      let published = !local || (circuit.state === "open" && (yield* publish(circuit)))
+      let known = !local
       while (circuit.state === "open") {
-        published = yield* trial(circuit, published)
+        known ||= yield* publish(circuit)
+        known = yield* trial(circuit, known)
       }
       circuit.followed = false
     }),
