@@ -2,7 +2,10 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { ByteSize, type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
+import { CircuitBreaker } from "effect/persistence"
 import process from "node:process"
+import * as LocalBreaker from "../src/layers/LocalBreaker.ts"
+import * as NodeRedis from "../src/layers/NodeRedis.ts"
 import * as NodeServer from "../src/layers/NodeServer.ts"
 import * as NodeTransport from "../src/layers/NodeTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
@@ -20,6 +23,12 @@ ${says}
   curl ${url}/api/tags
 `
 
+/** Replicas that know of a Redis share what they find out about backends. */
+const circuits = ({ redisUrl }: Settings.Settings) =>
+  redisUrl === ""
+    ? CircuitBreaker.layerStoreMemory()
+    : LocalBreaker.storeRedis.pipe(Layer.provide(NodeRedis.layer({ url: redisUrl })))
+
 const server = (settings: Settings.Settings, place: Place.Place) =>
   NodeServer.layer(OllamaApp.layer({ bodyLimit: ByteSize.bytes(settings.bodyLimit) }), {
     host: settings.host,
@@ -31,7 +40,7 @@ const server = (settings: Settings.Settings, place: Place.Place) =>
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
-    Layer.provide(stack(settings)),
+    Layer.provide(stack(settings, circuits(settings))),
     Layer.provide(place.layer),
   )
 

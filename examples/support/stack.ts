@@ -19,7 +19,8 @@ import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
-export const stack = (settings: Settings) =>
+/** `circuits` is where breakers keep what they share. */
+export const stack = (settings: Settings, circuits = CircuitBreaker.layerStoreMemory()) =>
   Standard.layer({
     admission: BoundedAdmission.layer(settings),
     leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
@@ -37,7 +38,7 @@ export const stack = (settings: Settings) =>
       trip: CircuitBreaker.consecutive(settings.breakerFailures),
       openDuration: settings.breakerOpenMillis,
       openDurationMax: settings.breakerOpenMaxMillis,
-    }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory())),
+    }).pipe(Layer.provide(circuits)),
     health: PollingBackendHealth.layer({ interval: settings.healthMillis, timeout: settings.healthTimeoutMillis }),
     residency: PollingResidency.layer({ loadTimeout: settings.loadMillis, victims: CostAwareVictimPicker.make() }),
     prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),

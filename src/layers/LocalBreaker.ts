@@ -222,11 +222,15 @@ const make = Effect.fnUntraced(function* (policyWith: (random: () => number) => 
 export const layer = (options?: Options): Layer.Layer<Breaker, never, CircuitBreaker.CircuitBreakerStore> =>
   Layer.effect(Breaker, make(policyOf(options), options))
 
+/** The store in Redis: all replicas with the same `prefix` share it. @category layers @since 0.1.0 */
+export const storeRedis: Layer.Layer<CircuitBreaker.CircuitBreakerStore, never, Redis.Redis> = CircuitBreaker
+  .layerStoreRedis({ prefix: "" })
+
 /**
- * `layer`, with a store in Redis that all replicas with the same `prefix` share. A replica learns within `syncInterval` that another one's breaker has opened.
+ * `layer`, over `storeRedis`. A replica learns within `syncInterval` that another one's breaker has opened.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerRedis = (options?: Options): Layer.Layer<Breaker, never, Redis.Redis> =>
-  layer(options).pipe(Layer.provide(CircuitBreaker.layerStoreRedis({ prefix: "" })))
+  layer(options).pipe(Layer.provide(storeRedis))

@@ -57,6 +57,10 @@ const host = {
   wanted: "the address of one Ollama server: host, host:port, :port or a URL",
   parse: (text: string): string | undefined => Parse.ollamaUrl(text),
 }
+const redis = {
+  wanted: "the URL of a Redis, such as redis://10.0.0.9:6379 or rediss://:password@redis.example:6380/0",
+  parse: (text: string): string | undefined => /^rediss?:\/\/./.test(text) && URL.canParse(text) ? text : undefined,
+}
 const address = {
   wanted: "an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::",
   parse: (text: string): string | undefined => /^[\w.:%-]+$/.test(text) ? text : undefined,
@@ -122,6 +126,7 @@ export const variables = {
   breakerFailures: of("LLAMERO_BREAKER_FAILURES", "Failures one after the other that open a breaker", atLeast(1), "5"),
   breakerOpenMillis: of("LLAMERO_BREAKER_OPEN", "How long a breaker stays open at first", duration, "30s"),
   breakerOpenMaxMillis: of("LLAMERO_BREAKER_OPEN_MAX", "How long at most, after doubling", duration, "5m"),
+  redisUrl: of("LLAMERO_REDIS_URL", "The Redis through which replicas share their breakers", redis, "", ""),
   healthMillis: of("LLAMERO_HEALTH_INTERVAL", "Between two probes of a backend", duration, "5s"),
   healthTimeoutMillis: of("LLAMERO_HEALTH_TIMEOUT", "For one probe", duration, "5s"),
   coalesce: of("LLAMERO_COALESCE", "Identical deterministic requests in flight share one call", onOff, "on"),
