@@ -1,5 +1,5 @@
 /**
- * One bounded queue for each model, first come first served, with deadlines; what does not fit is shed.
+ * One bounded queue for each model, fair between tenants, with classes that age and with deadlines; what does not fit is shed.
  *
  * @since 0.1.0
  */
@@ -9,6 +9,9 @@ import { type Commit, isLease, type Lease, Leases } from "../services/Leases.ts"
 import { unused } from "../services/Outcome.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import type { Demand } from "../services/RoutedRequest.ts"
+import { Entry, expired, slipped } from "./admission/entry.ts"
+import { pass } from "./admission/pass.ts"
+import { WaitingLine } from "./admission/waitingLine.ts"
 import { every } from "./internal/every.ts"
 
 /** @category models @since 0.1.0 */
@@ -19,183 +22,158 @@ export interface Options {
   readonly queueBytes?: number | undefined
   /** Longest wait, in milliseconds; time spent waiting for a load that has begun does not count. Defaults to `30000`. */
   readonly queueMillis?: number | undefined
+  /** After so many milliseconds in a queue a request counts as one class better. Defaults to `10000`. */
+  readonly ageMillis?: number | undefined
+  /** Shares of tenants, above 0. Whoever is not named has `1`. */
+  readonly tenantWeights?: Readonly<Record<string, number>> | undefined
 }
 
-/** How often deadlines are looked at: an eviction is late by at most this. */
+/** How often deadlines and ages are looked at: an eviction is late by at most this. */
 const sweepMillis = 100
 
-/** One waiting request. */
-class Entry {
-  readonly line: WaitingLine
-  readonly demand: Demand
-  readonly commit: () => Commit
-  loading: boolean
-  /** Milliseconds by the clock; moved on by what the wait for a load took. */
-  expiresAt: number
-  lease: Lease | undefined = undefined
-  private result: Effect.Effect<void, Refusal> | undefined = undefined
-  private wake: ((result: Effect.Effect<void, Refusal>) => void) | undefined = undefined
-  constructor(line: WaitingLine, demand: Demand, commit: () => Commit, loading: boolean, expiresAt: number) {
-    this.line = line
-    this.demand = demand
-    this.commit = commit
-    this.loading = loading
-    this.expiresAt = expiresAt
-  }
-  /** Ends when the entry has its lease, or is refused. */
-  readonly turn = Effect.callback<void, Refusal>((resume) => {
-    if (this.result !== undefined) resume(this.result)
-    else this.wake = resume
-  })
-  settle(result: Effect.Effect<void, Refusal>): void {
-    this.result = result
-    this.wake?.(result)
-  }
+interface Bounds {
+  readonly queueCapacity: number
+  readonly queueBytes: number
+  readonly queueMillis: number
+  readonly ageMillis: number
+  readonly tenantWeights: ReadonlyMap<string, number>
 }
 
-/** The waiting requests of one model, and how fast they have been leaving. */
-class WaitingLine {
-  readonly entries: Array<Entry> = []
-  bytes = 0
-  /** Moving average of milliseconds between two that left with a lease; `undefined` before the second. */
-  intervalMillis: number | undefined = undefined
-  lastGrantAt: number | undefined = undefined
-
-  granted(now: number): void {
-    if (this.lastGrantAt !== undefined) {
-      const interval = now - this.lastGrantAt
-      this.intervalMillis = this.intervalMillis === undefined
-        ? interval
-        : this.intervalMillis + 0.2 * (interval - this.intervalMillis)
-    }
-    this.lastGrantAt = now
-  }
-
-  /** Seconds until a newcomer would be through, were it queued behind all the others. */
-  retryAfter(): number {
-    const seconds = this.entries.length * (this.intervalMillis ?? 1000) / 1000
-    return Math.min(120, Math.max(1, Math.ceil(seconds)))
-  }
-}
-
-const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Options]: number }>) {
+const make = Effect.fnUntraced(function* (bounds: Bounds) {
   const leases = yield* Leases
   const clock = yield* Clock.Clock
   const lines = new Map<string, WaitingLine>()
   let bytes = 0
   let waiting = 0
+  let arrivals = 0
+  const now = (): number => clock.currentTimeMillisUnsafe()
+  const weightOf = (tenant: string): number => bounds.tenantWeights.get(tenant) ?? 1
 
-  const leave = (entry: Entry): void => {
-    const index = entry.line.entries.indexOf(entry)
-    if (index < 0) return
-    entry.line.entries.splice(index, 1)
-    entry.line.bytes -= entry.demand.bytes
+  /** One for each model that was ever asked for: it remembers how long a use of it takes. */
+  const lineOf = (key: string): WaitingLine => {
+    let line = lines.get(key)
+    if (line === undefined) lines.set(key, line = new WaitingLine(key, weightOf))
+    return line
+  }
+
+  const leave = (entry: Entry, served = false): void => {
+    if (!entry.line.remove(entry, served)) return
+    entry.demand.waiting = undefined
     bytes -= entry.demand.bytes
     waiting--
   }
 
-  /** What a plugin throws inside a commit ends its own request, not the queue. */
-  const tried = (entry: Entry): Commit | undefined => {
-    const commit = Result.try(entry.commit)
-    if (Result.isSuccess(commit)) return commit.success
+  const end = (entry: Entry, result: Effect.Effect<void, Refusal>): void => {
     leave(entry)
-    entry.settle(Effect.die(commit.failure))
-    return undefined
+    entry.settle(result)
   }
 
-  /** Lets through whoever can go, the longest waiting first. A line stops at the first that must wait, or a later one would overtake it. */
-  const pump = (): void => {
-    const oldestFirst = Array.from(lines.values())
-      .filter((line) => line.entries.length > 0)
-      .sort((a, b) => a.entries[0]!.demand.since - b.entries[0]!.demand.since)
-    for (const line of oldestFirst) {
-      let stopped = false
-      for (const entry of line.entries.slice()) {
-        if (stopped) {
-          entry.loading = false
-          continue
-        }
-        const commit = tried(entry)
-        if (commit === undefined) continue
-        if (typeof commit === "string") {
-          entry.loading = commit === "loading"
-          // Those behind one that waits for a load wait for it, too; and one that may not go where it has already failed holds up nobody.
-          stopped = commit === "wait" && entry.demand.excluded.length === 0
-          continue
-        }
-        leave(entry)
-        if (isLease(commit)) {
-          entry.lease = commit
-          line.granted(clock.currentTimeMillisUnsafe())
-          entry.settle(Effect.void)
-        } else entry.settle(Effect.fail(commit))
-      }
+  /** Asks for one that waits. What a plugin throws inside a commit ends its own request, not the queue. */
+  const tried = (entry: Entry): "wait" | "loading" | "gone" => {
+    const answer = Result.try(entry.commit)
+    if (Result.isFailure(answer)) {
+      end(entry, Effect.die(answer.failure))
+      return "gone"
     }
+    const commit = answer.success
+    if (typeof commit === "string") return commit
+    if (isLease(commit)) {
+      entry.lease = commit
+      entry.line.drain.granted(now())
+      leave(entry, true)
+      entry.settle(Effect.void)
+    } else end(entry, Effect.fail(commit))
+    return "gone"
+  }
+
+  /** Lets through whoever can go. Between models the better class goes first, then the one that came first. */
+  const pump = (): void => {
+    const next = Array.from(lines.values(), (line) => line.first()).filter((entry) => entry !== undefined)
+    next.sort((a, b) => a.rank - b.rank || a.demand.since - b.demand.since || a.seq - b.seq)
+    for (const { line } of next) pass(line, tried)
   }
 
   // A commit can itself change what is free (it may start a load), which must not pump again from inside.
   let pumping = false
   let again = false
-  const settle = (): void => {
+  const settle = (only?: WaitingLine): void => {
     if (waiting === 0) return
     if (pumping) {
       again = true
       return
     }
     pumping = true
-    do {
+    again = only === undefined
+    if (only !== undefined) pass(only, tried)
+    while (again) {
       again = false
       pump()
-    } while (again)
+    }
     pumping = false
   }
-  const stop = leases.onFree(settle)
+  const stop = leases.onFree(() => settle())
   yield* Effect.addFinalizer(() => Effect.sync(stop))
 
-  let sweptAt = clock.currentTimeMillisUnsafe()
+  const told = (line: WaitingLine, waitMillis: number) => ({
+    retryAfter: Math.min(120, Math.max(1, Math.ceil(waitMillis / 1000))),
+    queue: { depth: line.size, waitMillis },
+  })
+
+  let sweptAt = now()
   const sweep = Effect.sync(() => {
-    const now = clock.currentTimeMillisUnsafe()
-    const passed = now - sweptAt
-    sweptAt = now
+    const at = now()
+    const passed = at - sweptAt
+    sweptAt = at
     if (waiting === 0) return
     for (const line of lines.values()) {
-      for (const entry of line.entries.slice()) {
-        if (entry.loading) entry.expiresAt += passed
-        else if (now >= entry.expiresAt) {
+      for (const entry of line.entries()) {
+        if (entry.loading) slipped(entry, passed)
+        else if (expired(entry, at)) {
+          const { tenant } = entry.demand
           leave(entry)
-          entry.settle(Effect.fail(
-            refuse("DeadlineExceeded", `waited too long for ${entry.demand.model.key}`, {
-              retryAfter: line.retryAfter(),
-            }),
-          ))
+          const wait = line.waitMillis(line.ahead(tenant, entry.rank), at)
+          entry.settle(Effect.fail(refuse("DeadlineExceeded", `waited too long for ${line.model}`, told(line, wait))))
+          continue
         }
+        line.promote(entry, WaitingLine.rank(entry.demand, at, bounds.ageMillis))
       }
     }
     settle()
   })
   yield* Effect.forkScoped(every(Duration.millis(sweepMillis), sweep))
 
-  const full = (line: WaitingLine | undefined, demand: Demand): Refusal | undefined => {
-    if (line !== undefined && line.entries.length >= options.queueCapacity) {
-      return refuse("QueueFull", `the queue for ${demand.model.key} is full`, { retryAfter: line.retryAfter() })
-    }
-    return bytes + demand.bytes > options.queueBytes
-      ? refuse("QueueFull", "too many bytes are waiting", { retryAfter: line?.retryAfter() ?? 1 })
-      : undefined
+  const shed = (line: WaitingLine, { tenant }: Demand, rank: number, why: string): Refusal =>
+    refuse("QueueFull", why, told(line, line.waitMillis(line.ahead(tenant, rank), now())))
+
+  /** Room for one more, or why there is none. */
+  const room = (line: WaitingLine, demand: Demand, rank: number): Refusal | undefined => {
+    if (bytes + demand.bytes > bounds.queueBytes) return shed(line, demand, rank, "too many bytes are waiting")
+    if (line.size < bounds.queueCapacity) return undefined
+    const full = `the queue for ${line.model} is full`
+    const other = line.displaced(demand.tenant, rank)
+    if (other === undefined) return shed(line, demand, rank, full)
+    leave(other)
+    other.settle(Effect.fail(shed(line, other.demand, other.rank, full)))
+    return undefined
   }
 
   /** In one synchronous step, so that two cannot take the last place. */
-  const join = (demand: Demand, commit: () => Commit, loading: boolean): Entry => {
-    const waitMillis = Math.min(demand.queueMillis ?? options.queueMillis, options.queueMillis)
-    let line = lines.get(demand.model.key)
-    if (line === undefined) lines.set(demand.model.key, line = new WaitingLine())
-    const entry = new Entry(line, demand, commit, loading, clock.currentTimeMillisUnsafe() + waitMillis)
-    // A retry has waited its turn already.
-    if (demand.excluded.length > 0) line.entries.unshift(entry)
-    else line.entries.push(entry)
-    line.bytes += demand.bytes
+  const join = (line: WaitingLine, demand: Demand, commit: () => Commit, loading: boolean): Entry | Refusal => {
+    const at = now()
+    const rank = WaitingLine.rank(demand, at, bounds.ageMillis)
+    const refusal = room(line, demand, rank)
+    if (refusal !== undefined) return refusal
+    demand.deadline ??= at + Math.min(demand.queueMillis ?? bounds.queueMillis, bounds.queueMillis)
+    const entry = new Entry(line, demand, commit, rank, ++arrivals)
+    if (line.size === 0) {
+      line.loading = loading
+      line.stopped = !loading && demand.excluded.length === 0
+    }
+    line.add(entry, at)
     bytes += demand.bytes
     waiting++
+    demand.waiting = entry
+    if (line.loading) demand.cold = true
     return entry
   }
 
@@ -206,19 +184,28 @@ const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Option
   ): Effect.Effect<A, E | Refusal, R> =>
     // Uninterruptible but for the waiting and the use: a lease is never between hands.
     Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
-      const held = (lease: Lease) =>
-        Effect.onExit(restore(Effect.suspend(() => use(lease))), () => Effect.sync(() => lease.release(unused)))
-      const line = lines.get(demand.model.key)
-      let loading = false
-      if (line === undefined || line.entries.length === 0 || demand.excluded.length > 0) {
-        const now = commit()
-        if (isLease(now)) return held(now)
-        if (typeof now === "object") return Effect.fail(now)
-        loading = now === "loading"
+      const line = lineOf(demand.model.key)
+      const held = (lease: Lease) => {
+        const begun = now()
+        line.drain.began()
+        return Effect.onExit(restore(Effect.suspend(() => use(lease))), () =>
+          Effect.sync(() => {
+            line.drain.ended(now() - begun)
+            lease.release(unused)
+          }))
       }
-      const refusal = full(line, demand)
-      if (refusal !== undefined) return Effect.fail(refusal)
-      const entry = join(demand, commit, loading)
+      const first = line.size === 0
+      let loading = false
+      if (first || demand.excluded.length > 0) {
+        const commits = commit()
+        if (isLease(commits)) return held(commits)
+        if (typeof commits === "object") return Effect.fail(commits)
+        loading = commits === "loading"
+      }
+      const entry = join(line, demand, commit, loading)
+      if ("_tag" in entry) return Effect.fail(entry)
+      // Those in front wait for something that this one may not need.
+      if (!first && !line.stopped && !line.uniform) settle(line)
       return Effect.flatMap(Effect.exit(restore(entry.turn)), (exit): Effect.Effect<A, E | Refusal, R> => {
         leave(entry)
         if (Exit.isSuccess(exit) && entry.lease !== undefined) return held(entry.lease)
@@ -228,31 +215,54 @@ const make = Effect.fnUntraced(function* (options: Required<{ [K in keyof Option
       })
     })
 
+  const snapshot = (line: WaitingLine): QueueSnapshot => {
+    const at = now()
+    const since = line.entries().reduce((oldest, { demand }) => Math.min(oldest, demand.since), at)
+    return {
+      model: line.model,
+      depth: line.size,
+      bytes: line.bytes,
+      oldestMillis: at - since,
+      waitMillis: line.waitMillis(line.size, at),
+      classes: line.depths(),
+      tenants: line.shares(),
+    }
+  }
+
   return Admission.of({
     admit,
-    queues: () => {
-      const now = clock.currentTimeMillisUnsafe()
-      const snapshots: Array<QueueSnapshot> = []
-      for (const [model, { bytes, entries: [first, ...rest] }] of lines) {
-        if (first !== undefined) {
-          snapshots.push({ model, depth: 1 + rest.length, bytes, oldestMillis: now - first.demand.since })
-        }
-      }
-      return snapshots
-    },
+    queues: () => Array.from(lines.values()).filter(({ size }) => size > 0).map(snapshot),
   })
 })
 
-const whole = (field: keyof Options, given: number | undefined, otherwise: number): number => {
+const whole = (field: keyof Options, given: number | undefined, otherwise: number, least = 0): number => {
   const value = given ?? otherwise
-  if (!Number.isInteger(value) || value < 0) {
-    throw new RangeError(`BoundedAdmission.layer: ${field} must be a whole number of at least 0, got ${value}`)
+  if (!Number.isInteger(value) || value < least) {
+    throw new RangeError(`BoundedAdmission.layer: ${field} must be a whole number of at least ${least}, got ${value}`)
   }
   return value
 }
 
+const weights = (given: Options["tenantWeights"]): ReadonlyMap<string, number> => {
+  const map = new Map(Object.entries(given ?? {}))
+  for (const [tenant, weight] of map) {
+    if (!(weight > 0 && weight < Infinity)) {
+      throw new RangeError(`BoundedAdmission.layer: tenantWeights must be above 0, got ${weight} for ${tenant}`)
+    }
+  }
+  return map
+}
+
 /**
  * Bounded queues. Memory held by waiting requests is at most `queueBytes` plus their envelopes.
+ *
+ * **Details**
+ *
+ * - Within a class tenants take turns, by weight. A retry goes before everybody, at once where it can.
+ * - `interactive` goes before `default`, and that before `batch`; each `ageMillis` of waiting makes a request one class better.
+ * - Where a queue is full, the tenant with most in it for its weight gives up its latest request to one that has less; else a newcomer takes the place of its
+ *   own tenant's latest of a lower class; else it is shed.
+ * - Shed and evicted requests are told the depth, and the wait as how fast the queue drains lets expect it: seconds, 1 to 120 in `Retry-After`.
  *
  * @category layers
  * @since 0.1.0
@@ -264,6 +274,8 @@ export const layer = (options?: Options): Layer.Layer<Admission, never, Leases> 
       queueCapacity: whole("queueCapacity", options?.queueCapacity, 128),
       queueBytes: whole("queueBytes", options?.queueBytes, 256 * 1024 * 1024),
       queueMillis: whole("queueMillis", options?.queueMillis, 30_000),
+      ageMillis: whole("ageMillis", options?.ageMillis, 10_000, 1),
+      tenantWeights: weights(options?.tenantWeights),
     }),
   )
 
@@ -275,5 +287,11 @@ export const layer = (options?: Options): Layer.Layer<Admission, never, Leases> 
  */
 export const layerUnbounded: Layer.Layer<Admission, never, Leases> = Layer.effect(
   Admission,
-  make({ queueCapacity: Infinity, queueBytes: Infinity, queueMillis: Infinity }),
+  make({
+    queueCapacity: Infinity,
+    queueBytes: Infinity,
+    queueMillis: Infinity,
+    ageMillis: 10_000,
+    tenantWeights: new Map(),
+  }),
 )

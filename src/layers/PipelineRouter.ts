@@ -80,6 +80,9 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
         queueMillis: request.queueMillis,
         session: request.session,
         excluded: [],
+        deadline: undefined,
+        waiting: undefined,
+        cold: undefined,
         tier: undefined,
         keepsNothing: keepsNothing(run.request),
         loads: !unloads(run.request),
@@ -92,6 +95,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       reply: ReplySink,
       request?: () => RoutedRequest,
     ): Effect.Effect<Settled, Refusal> => {
+      run.demand = demand
       const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
       const asked = demand.loads && !demand.model.remote && !clients.passThrough
         ? run.request.envelope.numCtx
@@ -110,6 +114,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
           commit,
           (lease) => {
             run.attempts++
+            if (demand.cold === true) run.cold = true
             run.outcome = undefined
             run.backend = lease.backend.id
             if (request !== undefined) run.request = request()

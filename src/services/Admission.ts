@@ -6,7 +6,7 @@
 import { Context, type Effect } from "effect"
 import type { Commit, Lease } from "./Leases.ts"
 import type { Refusal } from "./Refusal.ts"
-import type { Demand } from "./RoutedRequest.ts"
+import type { Demand, Priority } from "./RoutedRequest.ts"
 
 /**
  * One queue, now.
@@ -19,8 +19,14 @@ export interface QueueSnapshot {
   readonly model: string
   readonly depth: number
   readonly bytes: number
-  /** Milliseconds the one in front has waited. */
+  /** Milliseconds the one that has waited longest has waited. */
   readonly oldestMillis: number
+  /** Milliseconds that one who came now would wait, by how fast the queue has been draining. */
+  readonly waitMillis: number
+  /** Waiting requests of each class, as they have aged. */
+  readonly classes: Readonly<Record<Priority, number>>
+  /** Waiting requests of each tenant that has any. */
+  readonly tenants: ReadonlyArray<{ readonly tenant: string; readonly depth: number }>
 }
 
 /**
@@ -32,7 +38,8 @@ export interface QueueSnapshot {
 export class Admission extends Context.Service<Admission, {
   /**
    * Brackets `use` with a lease, which is released as `ignored` if `use` has not released it. With an empty queue and a commit that succeeds nothing suspends.
-   * `wait` and `loading` keep the place; the time spent `loading` does not count against the queue deadline.
+   * `wait` and `loading` keep the place; the time spent `loading` does not count against the queue deadline. `priority` and `deadline` of the demand are read
+   * again while it waits.
    */
   readonly admit: <A, E, R>(
     demand: Demand,

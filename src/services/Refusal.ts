@@ -61,6 +61,8 @@ export interface Refusal {
   readonly retryAfter?: number | undefined
   /** The model as the client spelt it, where the dialect's text names it. */
   readonly model?: string | undefined
+  /** The queue it did not get through: sent as `X-Llamero-Queue-Depth`, and `X-Llamero-Estimated-Wait` in seconds. */
+  readonly queue?: { readonly depth: number; readonly waitMillis: number } | undefined
 }
 
 /**
@@ -72,7 +74,7 @@ export interface Refusal {
 export const refuse = (
   reason: RefusalReason,
   message: string,
-  options?: { readonly status?: number; readonly retryAfter?: number; readonly model?: string },
+  options?: Partial<Pick<Refusal, "status" | "retryAfter" | "model" | "queue">>,
 ): Refusal => ({
   _tag: "Refusal",
   reason,
@@ -80,6 +82,7 @@ export const refuse = (
   message,
   retryAfter: options?.retryAfter,
   model: options?.model,
+  queue: options?.queue,
 })
 
 /** Shed because of load: never reached a backend, so safe to retry. @category models @since 0.1.0 */

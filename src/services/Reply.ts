@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Refusal } from "./Refusal.ts"
+import type { QueuePlace } from "./RoutedRequest.ts"
 import type { ByteSink } from "./Transport.ts"
 
 /**
@@ -17,8 +18,8 @@ export interface ReplySink extends ByteSink {
   readonly committed: boolean
   /** Bytes passed on to the client so far. */
   readonly bytes: number
-  /** A sign of life at a record boundary; the first one commits status 200. Does nothing where the dialect has none (a reply that does not stream). */
-  heartbeat(): void
+  /** A sign of life at a record boundary; the first one commits status 200. Does nothing where the dialect has none (a reply that does not stream). The comments of server-sent events say `place`. */
+  heartbeat(place?: QueuePlace): void
   /** A status and body in the client's dialect, or an error record once committed. */
   refuse(why: Refusal): void
   /** Headers of llamero's own, sent with the head: alternating names and values. Must come before the head. */

@@ -94,7 +94,7 @@ export interface Changes {
   readonly keepAlive?: string | null | undefined
 }
 
-/** Smaller goes first. @category models @since 0.1.0 */
+/** `interactive` goes before `default`, and that before `batch`; who has waited long moves up. @category models @since 0.1.0 */
 export type Priority = "interactive" | "default" | "batch"
 
 /**
@@ -121,6 +121,22 @@ export interface RoutedRequest {
   readonly session?: number | undefined
 }
 
+/** Where a request stands in its queue. @category models @since 0.1.0 */
+export interface QueuePlace {
+  /** From 1, as things are: who comes later with a better class, or from a tenant that has had less, may still go before. */
+  readonly position: number
+  /** Milliseconds until its turn, by how fast the queue has been draining. */
+  readonly waitMillis: number
+}
+
+/** A request that waits. @category models @since 0.1.0 */
+export interface QueueEntry {
+  /** Whether it waits for a load of its model that is under way. */
+  readonly loading: boolean
+  /** `now` by the router's clock, in milliseconds. */
+  place(now: number): QueuePlace
+}
+
 /**
  * What admission, placement and leases need to know of a request.
  *
@@ -141,12 +157,22 @@ export interface Demand {
   /** Held in memory while it waits. */
   readonly bytes: number
   readonly tenant: string
-  readonly priority: Priority
+  /** Read again while it waits: whoever shares this demand between several callers may raise it. */
+  priority: Priority
   /** When it arrived, by the router's clock, in milliseconds. */
   readonly since: number
   readonly queueMillis: number | undefined
   /** Of the request. */
   readonly session?: number | undefined
+  /**
+   * Until when it waits, by the router's clock, in milliseconds. Set by admission when the request first has to wait, moved on by what a load takes, and kept
+   * when it is tried again. Read again while it waits: whoever shares this demand between several callers may move it on.
+   */
+  deadline?: number | undefined
+  /** Set by admission for as long as it waits. */
+  waiting?: QueueEntry | undefined
+  /** Whether it has waited for a load of its model: set by admission. */
+  cold?: boolean | undefined
   /** Backends that an earlier attempt of the same request failed on. */
   readonly excluded: ReadonlyArray<string>
   /** Whether the model must be in memory first; not so for a call that unloads it. */

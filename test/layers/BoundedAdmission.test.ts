@@ -5,8 +5,10 @@ import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as MockLeases from "../../src/layers/MockLeases.ts"
 import { Admission } from "../../src/services/Admission.ts"
 import { contract, enter } from "../contracts/Admission.ts"
+import { queueing } from "../contracts/AdmissionQueues.ts"
 
 contract("bounded", BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 }))
+queueing("bounded", BoundedAdmission.layer)
 
 describe("BoundedAdmission", () => {
   const over = (slots: number, options?: BoundedAdmission.Options) =>

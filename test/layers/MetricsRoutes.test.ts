@@ -50,7 +50,17 @@ const setUp = Effect.gen(function* () {
     MockModelCatalog.layer([{ name: "m:1b", owners: ["a"] }, { name: "idle:1b", owners: ["a"] }]),
     SynchronousRouterEvents.layer,
     partly(Breaker, { state: (backend, model) => backend === "a" && model === "m:1b" ? "open" : "closed" }),
-    partly(Admission, { queues: () => [{ model: "m:1b", depth: 3, bytes: 300, oldestMillis: 1500 }] }),
+    partly(Admission, {
+      queues: () => [{
+        model: "m:1b",
+        depth: 3,
+        bytes: 300,
+        oldestMillis: 1500,
+        waitMillis: 4000,
+        classes: { interactive: 1, default: 2, batch: 0 },
+        tenants: [{ tenant: "default", depth: 3 }],
+      }],
+    }),
     partly(Leases, {
       view: fleetOf([viewOf("a", { streams: 2, limitOf: ({ key }) => key === "m:1b" ? 5 : 1 })]),
       count: () => 2,

@@ -15,6 +15,7 @@ import { Option } from "effect"
 import type { Refusal } from "../../services/Refusal.ts"
 import { refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
+import type { QueuePlace } from "../../services/RoutedRequest.ts"
 import type { TransportError, Upstream } from "../../services/Transport.ts"
 import { textOf } from "./json.ts"
 
@@ -140,8 +141,8 @@ export class BriefReply implements ReplySink {
     this.reply.fail(error)
   }
 
-  heartbeat(): void {
-    this.reply.heartbeat()
+  heartbeat(place?: QueuePlace): void {
+    this.reply.heartbeat(place)
   }
 
   refuse(why: Refusal): void {

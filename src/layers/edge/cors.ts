@@ -56,7 +56,7 @@ const normal = (origin: string): ReadonlyArray<string> => [
   "Access-Control-Allow-Origin",
   origin,
   "Access-Control-Expose-Headers",
-  "X-Request-Id,Retry-After",
+  "X-Request-Id,Retry-After,X-Llamero-Queue-Depth,X-Llamero-Estimated-Wait",
   ...(origin === "*" ? [] : ["Vary", "Origin"]),
 ]
 

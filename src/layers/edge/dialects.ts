@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Refusal } from "../../services/Refusal.ts"
-import type { Endpoint } from "../../services/RoutedRequest.ts"
+import type { Endpoint, QueuePlace } from "../../services/RoutedRequest.ts"
 
 const encoder = new TextEncoder()
 const bytes = (text: string): Uint8Array => encoder.encode(text)
@@ -82,6 +82,10 @@ export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered 
     String(body.length),
   ]
   if (why.retryAfter !== undefined) headers.push("Retry-After", String(Math.max(1, Math.ceil(why.retryAfter))))
+  if (why.queue !== undefined) {
+    const seconds = (why.queue.waitMillis / 1000).toFixed(1)
+    headers.push("X-Llamero-Queue-Depth", String(why.queue.depth), "X-Llamero-Estimated-Wait", seconds)
+  }
   if (isPointless(endpoint, why, status)) headers.push("x-should-retry", "false")
   return { status, headers, body }
 }
@@ -132,14 +136,23 @@ const comment = bytes(": keep-alive\n\n")
  *
  * **Details**
  *
- * Server-sent events have comments. In the native dialect blank lines break the Python and Go clients, so it is a chunk with empty content.
+ * Server-sent events have comments, which say the place of a request that waits and has asked for it. In the native dialect blank lines break the Python and Go clients, so it is a chunk with empty content.
  *
  * @category rendering
  * @since 0.1.0
  */
-export const heartbeat = (endpoint: Endpoint, model: string, now: number): Uint8Array | undefined => {
+export const heartbeat = (
+  endpoint: Endpoint,
+  model: string,
+  now: number,
+  place?: QueuePlace,
+): Uint8Array | undefined => {
   if (endpoint.streamEnd === "none") return undefined
-  if (endpoint.dialect !== "native") return comment
+  if (endpoint.dialect !== "native") {
+    return place === undefined
+      ? comment
+      : bytes(`: queued, position ${place.position}, about ${Math.ceil(place.waitMillis / 1000)} s\n\n`)
+  }
   const head = { model, created_at: new Date(now).toISOString() }
   const record = endpoint.kind === "chat"
     ? { ...head, message: { role: "assistant", content: "" }, done: false }

@@ -6,7 +6,7 @@
 import type { Refusal } from "../../services/Refusal.ts"
 import { refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
-import { type Endpoint, header } from "../../services/RoutedRequest.ts"
+import { type Endpoint, header, type QueuePlace } from "../../services/RoutedRequest.ts"
 import type { TransportError, Upstream } from "../../services/Transport.ts"
 import * as Dialects from "./dialects.ts"
 import { returnHeaders } from "./headers.ts"
@@ -129,7 +129,7 @@ export abstract class ReplyBase implements ReplySink {
     this.close()
   }
 
-  heartbeat(): void {
+  heartbeat(place?: QueuePlace): void {
     if (this.closed || this.blocked || !this.streams || this.errors !== undefined) return
     if (!this.committed) {
       if (this.status >= 300) return
@@ -140,7 +140,7 @@ export abstract class ReplyBase implements ReplySink {
       )
     }
     if (!this.atBoundary()) return
-    const sign = Dialects.heartbeat(this.endpoint, this.model, this.now())
+    const sign = Dialects.heartbeat(this.endpoint, this.model, this.now(), place)
     if (sign !== undefined) this.push(sign)
   }
 

@@ -6,7 +6,7 @@
 import { Clock, Duration, Effect } from "effect"
 import { Bag } from "../edge/bag.ts"
 import { streams } from "../edge/request.ts"
-import { header, type RoutedRequest } from "../../services/RoutedRequest.ts"
+import { header, type QueuePlace, type RoutedRequest } from "../../services/RoutedRequest.ts"
 import { every } from "../internal/every.ts"
 import type { Run } from "./run.ts"
 
@@ -17,7 +17,12 @@ const looks = 10
 const asksInQueue = ({ headers }: RoutedRequest): boolean => header(headers, "x-llamero-heartbeat") === "queued"
 
 /** Where the status has gone out there is nothing to lose by another sign. */
-const hears = (run: Run): boolean => run.working || run.reply.committed || asksInQueue(run.request)
+const hears = (run: Run): boolean =>
+  run.working || run.demand?.waiting?.loading === true || run.reply.committed || asksInQueue(run.request)
+
+/** Its place, for who asked to hear of it. */
+const placeOf = ({ demand, request }: Run, now: number): QueuePlace | undefined =>
+  demand?.waiting !== undefined && asksInQueue(request) ? demand.waiting.place(now) : undefined
 
 /**
  * The requests under way. Those that stream, and whose model is loading or whose backend is at work, hear from the router when nothing has come for
@@ -34,7 +39,7 @@ export const make = Effect.fnUntraced(function* (millis: number) {
       run.seenBytes = bytes
       run.quietSince = now
     } else if (now - run.quietSince >= millis) {
-      if (streams(run.request) && hears(run)) run.reply.heartbeat()
+      if (streams(run.request) && hears(run)) run.reply.heartbeat(placeOf(run, now))
       run.quietSince = now
     }
   }

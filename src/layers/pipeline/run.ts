@@ -6,7 +6,7 @@
 import type { Outcome } from "../../services/Outcome.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
-import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 
 /** One request under way: what its heartbeats and its event need to know. @internal */
@@ -20,6 +20,8 @@ export class Run {
   backend: string | undefined = undefined
   outcome: Outcome | undefined = undefined
   queuedMillis = 0
+  /** What it asks for now, once its model is known. */
+  demand: Demand | undefined = undefined
   /** Whether a load is under way for it, or a backend at work: then silence is answered with heartbeats. */
   working = false
   /** Whether it waited for a load of its model. */
