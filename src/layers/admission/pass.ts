@@ -36,7 +36,7 @@ export const pass = (line: WaitingLine, tried: (entry: Entry) => "wait" | "loadi
     if (answer === "loading") {
       if (aside.length === 0 && line.uniform) {
         line.loading = true
-        if (!loadedBefore) for (const { demand } of line.entries()) demand.cold = true
+        if (!loadedBefore) { for (const { demand } of line.entries()) demand.cold = true }
         break
       }
       entry.demand.cold = true
