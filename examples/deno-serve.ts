@@ -6,6 +6,7 @@ import * as FetchTransport from "../src/layers/FetchTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as WebServer from "../src/layers/WebServer.ts"
+import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
 import { stack } from "./support/stack.ts"
 
@@ -30,7 +31,7 @@ const services = stack(settings).pipe(
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
 )
 
-export default WebServer.toFetch(OllamaApp.layer(), services, {
+export default WebServer.toFetch(app(settings, OllamaApp.layer()), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
 })

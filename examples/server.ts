@@ -10,7 +10,9 @@ import * as NodeServer from "../src/layers/NodeServer.ts"
 import * as NodeTransport from "../src/layers/NodeTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as Settings from "../src/layers/Settings.ts"
+import type { ApiKeysError } from "../src/services/ApiKeys.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
+import { app } from "./support/guards.ts"
 import { runMain } from "./support/main.ts"
 import * as Place from "./support/place.ts"
 import { stack } from "./support/stack.ts"
@@ -30,7 +32,7 @@ const circuits = ({ redisUrl }: Settings.Settings) =>
     : LocalBreaker.storeRedis.pipe(Layer.provide(NodeRedis.layer({ url: redisUrl })))
 
 const server = (settings: Settings.Settings, place: Place.Place) =>
-  NodeServer.layer(OllamaApp.layer({ bodyLimit: ByteSize.bytes(settings.bodyLimit) }), {
+  NodeServer.layer(app(settings, OllamaApp.layer({ bodyLimit: ByteSize.bytes(settings.bodyLimit) })), {
     host: settings.host,
     port: settings.port,
     origins: settings.origins,
@@ -61,9 +63,9 @@ const main = Effect.scoped(Effect.gen(function* () {
   )
 }))
 
-const why = (error: Config.ConfigError | FleetError | HttpServerError.ServeError): string => {
+const why = (error: ApiKeysError | Config.ConfigError | FleetError | HttpServerError.ServeError): string => {
   if (error._tag === "ConfigError") return Settings.explain(error)
-  if (error._tag === "FleetError") return error.message
+  if (error._tag === "FleetError" || error._tag === "ApiKeysError") return error.message
   const { address, code, message, port } = error.cause as NodeJS.ErrnoException & { address?: string; port?: number }
   return code === "EADDRINUSE"
     ? `${address}:${port} is in use; set LLAMERO_PORT to a free port`

@@ -16,6 +16,7 @@ import * as WatchedRelay from "../../src/layers/WatchedRelay.ts"
 import * as AccessLogObserver from "../../src/plugins/AccessLogObserver.ts"
 import * as CostAwareVictimPicker from "../../src/plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
+import * as Guards from "./guards.ts"
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
@@ -27,6 +28,7 @@ export const stack = (settings: Settings, circuits = CircuitBreaker.layerStoreMe
     coalescer: settings.coalesce ? MemoryCoalescer.layer(settings) : IndependentCoalescer.layer,
     relay: WatchedRelay.layer(settings),
     router: PipelineRouter.layer({
+      guards: Guards.guards(settings),
       heartbeatMillis: settings.heartbeatMillis,
       retry: FailoverRetry.make({
         ratio: settings.retryRatio,
@@ -44,4 +46,4 @@ export const stack = (settings: Settings, circuits = CircuitBreaker.layerStoreMe
     prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),
     // Where single requests are not wanted in the log, the ones that failed still are.
     observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })],
-  })
+  }).pipe(Layer.provideMerge(Guards.services(settings)))

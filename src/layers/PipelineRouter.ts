@@ -333,12 +333,13 @@ const recordBytes = 200
 
 /** For guards that charge for tokens: where nobody counted those of a stream, be it that its client left or that it did not ask, its length tells. */
 const charged = (run: Run, outcome: Outcome): Outcome => {
-  const { bytes } = run.reply
-  if (outcome.usage?.answerTokens !== undefined || run.attempts === 0 || bytes === 0 || !streams(run.request)) {
-    return outcome
-  }
+  const served = run.attempts > 0 || run.reply.bytes > 0
+  const uncounted = served && outcome.usage?.answerTokens === undefined &&
+    (outcome.cause === "client-gone" || (outcome.kind === "success" && streams(run.request)))
+  if (!uncounted) return outcome
   const { promptTokens, slotWaitMillis } = outcome.usage ?? {}
-  return { ...outcome, usage: { promptTokens, slotWaitMillis, answerTokens: Math.ceil(bytes / recordBytes) } }
+  const answerTokens = Math.ceil(run.reply.bytes / recordBytes)
+  return { ...outcome, usage: { promptTokens, slotWaitMillis, answerTokens } }
 }
 
 /** Stands in for an upstream that has already ended. */

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Config, ConfigProvider, Effect } from "effect"
+import type { Limits } from "../services/ApiKeys.ts"
 import * as Parse from "./settings/parse.ts"
 
 /**
@@ -64,6 +65,34 @@ const redis = {
 const address = {
   wanted: "an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::",
   parse: (text: string): string | undefined => /^[\w.:%-]+$/.test(text) ? text : undefined,
+}
+
+const path = { wanted: "the path of a file", parse: (text: string): string | undefined => text }
+
+/** `gpt-4o=llama3.1:8b` or, with models to fall back on, `gpt-4o=llama3.1:70b|llama3.1:8b`. */
+const aliases = {
+  wanted: "names with the models they stand for, such as gpt-4o=llama3.1:70b|llama3.1:8b,gpt-4o-mini=mistral:7b",
+  parse: (text: string): Readonly<Record<string, ReadonlyArray<string>>> | undefined => {
+    const pairs = Parse.pairs(text)
+    if (pairs === undefined) return undefined
+    const chains = Object.entries(pairs).map(([name, models]) => [name, models.split("|")] as const)
+    return chains.some(([, chain]) => chain.includes("")) ? undefined : Object.fromEntries(chains)
+  },
+}
+const limits = {
+  wanted: "limits such as requests=60,tokens=20000,concurrent=4: the first two for a minute",
+  parse: (text: string): Limits | undefined => {
+    const pairs = Object.entries(Parse.pairs(text) ?? { wrong: "" })
+    const names: Readonly<Record<string, keyof Limits>> = {
+      requests: "requestsPerMinute",
+      tokens: "tokensPerMinute",
+      concurrent: "concurrent",
+    }
+    const read = pairs.map(([name, value]) => [names[name], Parse.whole(1)(value)] as const)
+    return read.every(([name, value]) => name !== undefined && value !== undefined)
+      ? Object.fromEntries(read)
+      : undefined
+  },
 }
 
 /** @category models @since 0.1.0 */
@@ -157,6 +186,16 @@ export const variables = {
     "",
     [],
   ),
+  keysFile: of("LLAMERO_KEYS_FILE", "File of API keys; with one, nobody gets in without a key", path, "", ""),
+  keysOpen: of(
+    "LLAMERO_KEYS_OPEN",
+    "Paths that need no key",
+    words("paths with commas between"),
+    "/livez,/readyz",
+  ),
+  rateLimit: of("LLAMERO_RATE_LIMIT", "Limits for each key without its own, or each tenant", limits, "", {}),
+  aliases: of("LLAMERO_ALIASES", "Other names for models, and models to fall back on", aliases, "", {}),
+  contextGuard: of("LLAMERO_CONTEXT_GUARD", "Whether prompts that cannot fit the context are refused", onOff, "on"),
   logLevel: of("LLAMERO_LOG_LEVEL", "How much is logged", level, "Info"),
 }
 

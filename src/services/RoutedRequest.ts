@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Grant } from "./ApiKeys.ts"
 import type { Model } from "./ModelCatalog.ts"
 
 /** What a call asks for. @category models @since 0.1.0 */
@@ -113,6 +114,8 @@ export interface RoutedRequest {
   readonly envelope: Envelope
   readonly tenant: string
   readonly priority: Priority
+  /** Of the client's API key, where a guard has asked for one. */
+  readonly grant?: Grant | undefined
   /** Milliseconds since the epoch, by the router's clock. */
   readonly receivedAt: number
   /** Longest wait in a queue, in milliseconds; the layer's default when absent. */

@@ -87,6 +87,8 @@ describe("atLeast", () => {
         assert.strictEqual(envelope.images, 1)
         assert.isBelow(envelope.promptBytes, words.length + 300)
       }
+      // Text whose period is that of the samples.
+      assert.strictEqual(request("/api/chat", { model: "m", ...user("a b ".repeat(4000)) }).envelope.images, 0)
       const { envelope } = request("/api/generate", { model: "m", prompt: words, images: [picture, picture] })
       assert.strictEqual(envelope.images, 2)
       assert.strictEqual(envelope.promptBytes, words.length + 2)

@@ -67,10 +67,12 @@ const isBase64Byte = (byte: number): boolean =>
   (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x2f && byte <= 0x39) || byte === 0x2b ||
   byte === 0x3d
 
-/** Whether the string, quotes included, is base64 or a data URL of it, by samples from all over it. */
+/** Whether the string, quotes included, is base64 or a data URL of it: by how it begins, where prose has a space, and by samples from all over it. */
 const isImage = (bytes: Uint8Array, start: number, end: number): boolean => {
   const isUrl = bytes[start + 1] === 0x64 && bytes[start + 5] === 0x3a // data:
   const from = isUrl ? bytes.indexOf(0x2c, start) + 1 : start + 1
+  const beginning = Math.min(end - 1, from + 256)
+  for (let at = from; at < beginning; at++) if (!isBase64Byte(bytes[at]!)) return false
   const step = Math.max(1, Math.floor((end - 1 - from) / 256))
   for (let at = from; at < end - 1; at += step) if (!isBase64Byte(bytes[at]!)) return false
   return from > start

@@ -73,3 +73,10 @@ export const onOff = (text: string): boolean | undefined => {
   if (/^(on|true|yes|1)$/i.test(text)) return true
   return /^(off|false|no|0)$/i.test(text) ? false : undefined
 }
+
+/** `name=value` parts between commas; `undefined` where one is none, or a name comes twice. @category parsing @since 0.1.0 */
+export const pairs = (text: string): Readonly<Record<string, string>> | undefined => {
+  const parts = list(text).map((part) => /^([^=\s]+)\s*=\s*(\S+)$/.exec(part))
+  const found = new Map(parts.flatMap((part) => part === null ? [] : [[part[1]!, part[2]!]]))
+  return found.size === parts.length ? Object.fromEntries(found) : undefined
+}

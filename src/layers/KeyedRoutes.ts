@@ -1,0 +1,44 @@
+/**
+ * API keys for everything that is not inference: lists, models, health, metrics, and whatever routes a deployer adds.
+ *
+ * @since 0.1.0
+ */
+import { Effect, type Layer } from "effect"
+import { HttpRouter, HttpServerRequest } from "effect/http"
+import { ApiKeys, invalid, missing, presented } from "../services/ApiKeys.ts"
+import * as Respond from "./routes/respond.ts"
+
+const pathOf = (url: string): string => {
+  const query = url.indexOf("?")
+  return query < 0 ? url : url.slice(0, query)
+}
+
+/**
+ * Merge it with the routes. Every path needs a valid key but those named: a path that nobody has thought of is closed.
+ *
+ * **Gotchas**
+ *
+ * Inference does not come this way: it needs `ApiKeyGuard`. A key's models are not looked at here: whoever has a key sees which models there are.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: {
+  /** Paths that need no key, exactly as written. Defaults to `/livez` and `/readyz`, which say yes or no and cost nothing. */
+  readonly open?: ReadonlyArray<string> | undefined
+}): Layer.Layer<never, never, HttpRouter.HttpRouter | ApiKeys> => {
+  const open = new Set(options?.open ?? ["/livez", "/readyz"])
+  return HttpRouter.use(Effect.fnUntraced(function* (router) {
+    const keys = yield* ApiKeys
+    yield* router.addGlobalMiddleware((handler) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, url }) => {
+        const path = pathOf(url)
+        if (open.has(path)) return handler
+        const key = presented((name) => headers[name])
+        if (key !== "" && keys.find(key) !== undefined) return handler
+        const answer = path.startsWith("/v1/") ? Respond.errorOpenAi : Respond.error
+        return Effect.succeed(answer(401, key === "" ? missing : invalid))
+      })
+    )
+  }))
+}
