@@ -1,4 +1,5 @@
 /** The same router as a web handler: `deno serve -A --port 11435 examples/deno-serve.ts`, or any host that calls `{ fetch }`. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Config, Effect, Layer, References } from "effect"
 import { FetchHttpClient } from "effect/http"
 import process from "node:process"
@@ -13,7 +14,11 @@ import { stack } from "./support/stack.ts"
 /** Where to listen is said on the command line here; everything else is a setting. */
 const started = Effect.gen(function* () {
   const settings = yield* Settings.config
-  const place = yield* Place.choose(settings, { transport: FetchTransport.layer(), client: FetchHttpClient.layer })
+  const place = yield* Place.choose(settings, {
+    transport: FetchTransport.layer(),
+    client: FetchHttpClient.layer,
+    files: NodeFileSystem.layer,
+  })
   console.log(`llamero: ${place.says}`)
   return { settings, place }
 })

@@ -1,4 +1,5 @@
 /** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { ByteSize, type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
@@ -52,6 +53,7 @@ const main = Effect.scoped(Effect.gen(function* () {
   const place = yield* Place.choose(settings, {
     transport: NodeTransport.layer({ connectMillis: settings.connectMillis }),
     client: NodeHttpClient.layerUndici,
+    files: NodeFileSystem.layer,
   })
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer

@@ -1,6 +1,7 @@
 /** Where requests go: the backends that the settings name, the Ollama on this machine, or a simulated one. */
-import { Effect, Layer } from "effect"
+import { Effect, type FileSystem, Layer } from "effect"
 import { HttpClient } from "effect/http"
+import * as FileFleet from "../../src/layers/FileFleet.ts"
 import * as HttpOllamaApi from "../../src/layers/HttpOllamaApi.ts"
 import type { Settings } from "../../src/layers/Settings.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
@@ -26,17 +27,26 @@ export interface Reach {
   readonly transport: Layer.Layer<Transport>
   /** Its time for a response's head must be longer than a load takes. */
   readonly client: Layer.Layer<HttpClient.HttpClient>
+  readonly files: Layer.Layer<FileSystem.FileSystem>
 }
 
-const real = (urls: ReadonlyArray<string>, settings: Settings, { client, transport }: Reach): Place => ({
-  layer: Layer.mergeAll(
-    StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))),
-    HttpOllamaApi.layer().pipe(Layer.provide(client)),
-    transport,
-  ),
-  says: `routing to ${urls.join(", ")}`,
+const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, { client, transport }: Reach): Place => ({
+  layer: Layer.mergeAll(fleet, HttpOllamaApi.layer().pipe(Layer.provide(client)), transport),
+  says: `routing to ${where}`,
   model: "MODEL",
 })
+
+const listed = (urls: ReadonlyArray<string>, settings: Settings, reach: Reach): Place =>
+  real(StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))), urls.join(", "), reach)
+
+const filed = (path: string, settings: Settings, reach: Reach): Place =>
+  real(
+    FileFleet.layer(path, { backend: limits(settings), interval: settings.fleetMillis }).pipe(
+      Layer.provide(reach.files),
+    ),
+    `the backends in ${path}`,
+    reach,
+  )
 
 const simulated = (settings: Settings): Place => {
   const url = "http://simulated-a100:11434"
@@ -71,10 +81,11 @@ const answers = HttpClient.get(`${local}/api/version`).pipe(
 )
 
 export const choose = (settings: Settings, reach: Reach): Effect.Effect<Place> => {
-  if (settings.backends.length > 0) return Effect.succeed(real(settings.backends, settings, reach))
-  if (settings.ollamaHost !== "") return Effect.succeed(real([settings.ollamaHost], settings, reach))
+  if (settings.backends.length > 0) return Effect.succeed(listed(settings.backends, settings, reach))
+  if (settings.fleetFile !== "") return Effect.succeed(filed(settings.fleetFile, settings, reach))
+  if (settings.ollamaHost !== "") return Effect.succeed(listed([settings.ollamaHost], settings, reach))
   return Effect.map(
     Effect.provide(answers, reach.client),
-    (found) => found ? real([local], settings, reach) : simulated(settings),
+    (found) => found ? listed([local], settings, reach) : simulated(settings),
   )
 }

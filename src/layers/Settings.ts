@@ -113,6 +113,13 @@ const level = {
  */
 export const variables = {
   backends: of("LLAMERO_BACKENDS", "The Ollama servers to route to", urls, "", []),
+  fleetFile: of(
+    "LLAMERO_FLEET_FILE",
+    "A JSON file with the backends, read again when it changes; where LLAMERO_BACKENDS is not set",
+    { wanted: "the path of a file", parse: (text: string): string | undefined => text },
+    "",
+  ),
+  fleetMillis: of("LLAMERO_FLEET_INTERVAL", "Between two looks at LLAMERO_FLEET_FILE", duration, "1s"),
   ollamaHost: of("OLLAMA_HOST", "The one Ollama server to route to, where LLAMERO_BACKENDS is not set", host, "", ""),
   host: of("LLAMERO_HOST", "Address to listen on; 0.0.0.0 lets other machines in", address, "127.0.0.1"),
   port: of("LLAMERO_PORT", "Port to listen on", port, "11435"),

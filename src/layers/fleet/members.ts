@@ -1,0 +1,92 @@
+/**
+ * A set of backends that may be replaced as a whole, with the states that operators gave its members.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Stream, SubscriptionRef } from "effect"
+import {
+  type Backend,
+  backend,
+  type BackendInput,
+  Fleet,
+  FleetError,
+  InvalidFleet,
+  type Member,
+  type MemberState,
+  UnknownBackend,
+} from "../../services/Fleet.ts"
+
+/** @internal */
+export const invalid = (description: string): FleetError =>
+  new FleetError({ reason: new InvalidFleet({ description }) })
+
+/** Two names for one server would count its slots and its memory twice, so a URL may not be repeated either. */
+const duplicate = (backends: ReadonlyArray<Backend>): string | undefined => {
+  const ids = new Set<string>()
+  const urls = new Map<string, string>()
+  for (const { id, url } of backends) {
+    if (ids.has(id)) return `two backends are called ${JSON.stringify(id)}`
+    const other = urls.get(url)
+    if (other !== undefined) return `${JSON.stringify(other)} and ${JSON.stringify(id)} have the same URL ${url}`
+    ids.add(id)
+    urls.set(url, id)
+  }
+  return undefined
+}
+
+/** All of them, or why they are no fleet. @internal */
+export const checked = Effect.fnUntraced(function* (
+  inputs: ReadonlyArray<BackendInput>,
+): Effect.fn.Return<ReadonlyArray<Backend>, FleetError> {
+  const backends = yield* Effect.try({
+    try: () => inputs.map((input) => backend(input)),
+    catch: (error) => invalid(error instanceof Error ? error.message : String(error)),
+  })
+  if (backends.length === 0) return yield* invalid("a fleet needs at least one backend")
+  const twice = duplicate(backends)
+  if (twice !== undefined) return yield* invalid(twice)
+  return backends
+})
+
+const same = (one: Backend, other: Backend): boolean => JSON.stringify(one) === JSON.stringify(other)
+
+/**
+ * The fleet, and the one way to change who is in it. A member that stays keeps its state, and its very object when nothing about it has changed; one that
+ * goes gets no new work, and finishes what it has.
+ *
+ * @internal
+ */
+export const make = Effect.fnUntraced(function* (backends: ReadonlyArray<Backend>) {
+  const ref = yield* SubscriptionRef.make<ReadonlyArray<Member>>(
+    backends.map((backend): Member => ({ backend, state: "active" })),
+  )
+
+  const setState = Effect.fn("Fleet.setState")(function* (id: string, state: MemberState) {
+    const known = yield* SubscriptionRef.modify(ref, (members): readonly [boolean, ReadonlyArray<Member>] => {
+      const member = members.find(({ backend }) => backend.id === id)
+      if (member === undefined || member.state === state) return [member !== undefined, members]
+      return [true, members.map((other) => other === member ? { backend: member.backend, state } : other)]
+    })
+    if (!known) return yield* new FleetError({ reason: new UnknownBackend({ id }) })
+  })
+
+  /** Whether anything changed. */
+  const replace = (next: ReadonlyArray<Backend>): Effect.Effect<boolean> =>
+    SubscriptionRef.modify(ref, (members): readonly [boolean, ReadonlyArray<Member>] => {
+      const old = new Map(members.map((member) => [member.backend.id, member]))
+      const changed = next.map((backend): Member => {
+        const member = old.get(backend.id)
+        if (member === undefined) return { backend, state: "active" }
+        return same(member.backend, backend) ? member : { backend, state: member.state }
+      })
+      const nothing = changed.length === members.length && changed.every((member, i) => member === members[i])
+      return nothing ? [false, members] : [true, changed]
+    })
+
+  const fleet = Fleet.of({
+    members: () => SubscriptionRef.getUnsafe(ref),
+    changes: Stream.changes(SubscriptionRef.changes(ref)),
+    setState,
+  })
+  return { fleet, replace }
+})
