@@ -3,7 +3,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { ByteSize, type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
-import { CircuitBreaker } from "effect/persistence"
+import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
 import * as LocalBreaker from "../src/layers/LocalBreaker.ts"
 import * as NodeRedis from "../src/layers/NodeRedis.ts"
@@ -26,11 +26,15 @@ ${says}
   curl ${url}/api/tags
 `
 
-/** Replicas that know of a Redis share what they find out about backends. */
-const circuits = ({ redisUrl }: Settings.Settings) =>
-  redisUrl === ""
-    ? CircuitBreaker.layerStoreMemory()
-    : LocalBreaker.storeRedis.pipe(Layer.provide(NodeRedis.layer({ url: redisUrl })))
+/** Replicas that know of a Redis share what they find out about backends, and what clients have used. */
+const stores = ({ redisUrl }: Settings.Settings) => {
+  if (redisUrl === "") return { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
+  const redis = NodeRedis.layer({ url: redisUrl })
+  return {
+    circuits: LocalBreaker.storeRedis.pipe(Layer.provide(redis)),
+    limits: RateLimiter.layerStoreRedis({ prefix: "llamero:limit:" }).pipe(Layer.provide(redis)),
+  }
+}
 
 const server = (settings: Settings.Settings, place: Place.Place) =>
   NodeServer.layer(app(settings, OllamaApp.layer({ bodyLimit: ByteSize.bytes(settings.bodyLimit) })), {
@@ -43,7 +47,7 @@ const server = (settings: Settings.Settings, place: Place.Place) =>
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
-    Layer.provide(stack(settings, circuits(settings))),
+    Layer.provide(stack(settings, stores(settings))),
     Layer.provide(place.layer),
   )
 

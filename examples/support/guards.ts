@@ -32,8 +32,11 @@ const keys = ({ keysFile }: Settings): Layer.Layer<ApiKeys, ApiKeysError> =>
     ),
   )
 
-export const services = (settings: Settings): Layer.Layer<ApiKeys | RateLimiter.RateLimiter, ApiKeysError> =>
-  Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory)))
+export const services = (
+  settings: Settings,
+  limits: Layer.Layer<RateLimiter.RateLimiterStore>,
+): Layer.Layer<ApiKeys | RateLimiter.RateLimiter, ApiKeysError> =>
+  Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(limits)))
 
 /** Everything besides inference, behind keys where there are any. */
 export const app = (settings: Settings, routes: ReturnType<typeof OllamaApp.layer>) =>

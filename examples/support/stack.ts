@@ -1,6 +1,6 @@
 /** The standard stack with the settings put in. */
 import { Layer } from "effect"
-import { CircuitBreaker } from "effect/persistence"
+import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
 import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
@@ -20,8 +20,14 @@ import * as Guards from "./guards.ts"
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
-/** `circuits` is where breakers keep what they share. */
-export const stack = (settings: Settings, circuits = CircuitBreaker.layerStoreMemory()) =>
+/** Where breakers and rate limits keep what replicas share. */
+export interface Stores {
+  readonly circuits: Layer.Layer<CircuitBreaker.CircuitBreakerStore>
+  readonly limits: Layer.Layer<RateLimiter.RateLimiterStore>
+}
+const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
+
+export const stack = (settings: Settings, { circuits, limits } = memory) =>
   Standard.layer({
     admission: BoundedAdmission.layer(settings),
     leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
@@ -46,4 +52,4 @@ export const stack = (settings: Settings, circuits = CircuitBreaker.layerStoreMe
     prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),
     // Where single requests are not wanted in the log, the ones that failed still are.
     observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })],
-  }).pipe(Layer.provideMerge(Guards.services(settings)))
+  }).pipe(Layer.provideMerge(Guards.services(settings, limits)))

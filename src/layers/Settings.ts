@@ -162,7 +162,7 @@ export const variables = {
   breakerFailures: of("LLAMERO_BREAKER_FAILURES", "Failures one after the other that open a breaker", atLeast(1), "5"),
   breakerOpenMillis: of("LLAMERO_BREAKER_OPEN", "How long a breaker stays open at first", duration, "30s"),
   breakerOpenMaxMillis: of("LLAMERO_BREAKER_OPEN_MAX", "How long at most, after doubling", duration, "5m"),
-  redisUrl: of("LLAMERO_REDIS_URL", "The Redis through which replicas share their breakers", redis, "", ""),
+  redisUrl: of("LLAMERO_REDIS_URL", "The Redis through which replicas share breakers and rate limits", redis, "", ""),
   healthMillis: of("LLAMERO_HEALTH_INTERVAL", "Between two probes of a backend", duration, "5s"),
   healthTimeoutMillis: of("LLAMERO_HEALTH_TIMEOUT", "For one probe", duration, "5s"),
   coalesce: of("LLAMERO_COALESCE", "Identical deterministic requests in flight share one call", onOff, "on"),

@@ -57,7 +57,7 @@ export const make = (
         const chain = chains.size === 0 || asked === "" ? undefined : chains.get(ModelName.canonical(asked))
         const model = chain === undefined ? undefined : choose(chain)
         if (model === undefined || model === asked) return { _tag: "Pass", request }
-        return { _tag: "Pass", request, rewrite: { model }, headers: ["X-Llamero-Model", model] }
+        return { _tag: "Pass", request, rewrite: { model } }
       },
     }
   })

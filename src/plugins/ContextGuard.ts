@@ -98,7 +98,6 @@ export const make = (
         _tag: "Pass",
         request,
         rewrite: { model: sibling, ...(request.envelope.numCtx === undefined ? {} : { numCtx: null }) },
-        headers: ["X-Llamero-Model", sibling],
       }
     }
 

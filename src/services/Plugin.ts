@@ -61,7 +61,7 @@ export type Verdict =
   | {
     readonly _tag: "Pass"
     readonly request: RoutedRequest
-    /** What the router is to change in the body of `request`: a splice, the rest stays as the client sent it. */
+    /** What the router is to change in the body of `request`: a splice, the rest stays as the client sent it. Of another model the client is told in `X-Llamero-Model`. */
     readonly rewrite?: Changes | undefined
     /** Sent with the answer: alternating names and values. */
     readonly headers?: ReadonlyArray<string> | undefined

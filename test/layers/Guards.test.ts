@@ -121,7 +121,7 @@ describe("guards", () => {
       const { settled } = yield* finish(ask("/api/chat", `{"seed": 1, "model" : "other", "messages":[{}] }`, reply))
       assert.strictEqual(settled.status, 200)
       assert.strictEqual(seen, `tiny-eos {"seed": 1, "model" : "tiny-eos", "messages":[{}] }`)
-      assert.deepStrictEqual(reply.annotations, ["X-A", "b"])
+      assert.deepStrictEqual(reply.annotations, ["X-A", "b", "X-Llamero-Model", "tiny-eos"])
     }).pipe(Effect.provide(router(renames, looks)))
   })
 

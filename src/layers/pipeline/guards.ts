@@ -96,6 +96,7 @@ export const make = Effect.fnUntraced(function* <R>(
     else {
       run.request = { ...request, ...rewrite(request.body, request.envelope, request.endpoint, verdict.rewrite) }
       run.model = run.request.envelope.model
+      run.renamed ||= verdict.rewrite.model !== undefined
     }
     return undefined
   }
@@ -114,6 +115,8 @@ export const make = Effect.fnUntraced(function* <R>(
       if (refused !== undefined) return refused
     }
     run.guard = -1
+    // Once, when no guard is left that could choose yet another.
+    if (run.renamed) run.reply.annotate(["X-Llamero-Model", run.model])
     return undefined
   }
 

@@ -33,6 +33,8 @@ export class Run {
   quietSince: number
   /** The guard that is being asked; -1 when none is. */
   guard = -1
+  /** A guard has put another model in the place of the client's. */
+  renamed = false
   settled = false
   readonly settledGuards: Array<(outcome: Outcome) => void> = []
   constructor(request: RoutedRequest, reply: ReplySink) {

@@ -1,0 +1,57 @@
+/** Keys for two teams, with limits, on a simulated GPU: `node examples/05-tenants-and-keys.ts`. */
+import { Layer } from "effect"
+import { RateLimiter } from "effect/persistence"
+import * as L from "../src/index.ts"
+
+const url = "http://gpu-1:11434"
+const keys = L.StaticApiKeys.layer([
+  { id: "web", tenant: "shop", secret: { key: "sk-web" }, priority: "interactive" },
+  {
+    id: "nightly",
+    tenant: "research",
+    secret: { key: "sk-nightly" }, // In production its hash: { sha256: "…" }, or FileApiKeys.layer("keys.json").
+    models: ["llama3.1:8b"],
+    limits: { requestsPerMinute: 2, tokensPerMinute: 20_000, concurrent: 4 },
+    priority: "batch",
+  },
+])
+
+const router = L.Standard.layer({
+  router: L.PipelineRouter.layer({ guards: [L.ApiKeyGuard.make(), L.RateLimitGuard.make(), L.ContextGuard.make()] }),
+})
+const services = router.pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
+  ),
+  Layer.provide(L.SimulatedFleet.layer({
+    [url]: { gpus: ["24 GiB"], models: [L.SimulatedFleet.Model.llama31, L.SimulatedFleet.Model.mistral], loadTime: 1 },
+  })),
+  Layer.provideMerge(keys),
+  Layer.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))),
+)
+// Inference is behind the guard, everything else behind these routes.
+const app = Layer.merge(L.OllamaApp.layer(), L.KeyedRoutes.layer())
+const server = L.WebServer.toFetch(app, services)
+
+const ask = (path: string, key: string, body?: object): Promise<Response> =>
+  server.fetch(
+    new Request(`http://llamero${path}`, {
+      headers: key === "" ? {} : { authorization: `Bearer ${key}` },
+      ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+    }),
+  )
+const show = async (what: string, answer: Promise<Response>) => {
+  const response = await answer
+  const text = await response.text()
+  console.log(`${what}: ${response.status}${response.ok ? "" : ` ${text.trim()}`}`)
+}
+const chat = (model: string) => ({ model, max_tokens: 8, messages: [{ role: "user", content: "Hello" }] })
+
+await show("no key", ask("/v1/chat/completions", "", chat("llama3.1:8b")))
+await show("no key, a list", ask("/api/tags", ""))
+await show("the shop", ask("/v1/chat/completions", "sk-web", chat("mistral:7b")))
+await show("research, another model", ask("/v1/chat/completions", "sk-nightly", chat("mistral:7b")))
+for (const time of ["first", "second", "third"]) {
+  await show(`research, ${time} time`, ask("/v1/chat/completions", "sk-nightly", chat("llama3.1:8b")))
+}
+await server.dispose()
