@@ -48,6 +48,13 @@ const ask = (fleet: Fleet, backend: Backend, method: string, path: string, reque
     return Effect.sync(() => abort())
   })
 
+/** As over HTTP: no call but a load takes longer. */
+const limited = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<A, E | Unreachable> =>
+  Effect.timeoutOrElse(call, {
+    duration: "5 seconds",
+    orElse: () => Effect.fail(new Unreachable({ description: "no answer within 5s" })),
+  })
+
 const Problem = Schema.fromJsonString(Schema.Struct({ error: Schema.String }))
 const Version = Schema.Struct({ version: Schema.String })
 const Tags = Schema.Struct({ models: Schema.Array(TagsModel) })
@@ -78,6 +85,7 @@ const make = (fleet: Fleet): OllamaApi["Service"] => {
             (description) => Effect.fail(new Rejected({ status, description })),
           )
       ),
+      name === "load" ? (loading) => loading : limited,
       Effect.mapError((reason) => new OllamaApiError({ backend: backend.id, call: name, reason })),
       Effect.withSpan(`OllamaApi.${name}`),
     )

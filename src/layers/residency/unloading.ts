@@ -67,6 +67,8 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
       if (held.models.entries.get(entry.key) !== entry) return
       yield* Effect.sleep(goneMillis)
     }
+    // Not at once: the load that wants the room would ask for the same again, and again be told no.
+    if (Option.isNone(asked)) yield* Effect.sleep(goneMillis)
     // Somebody else uses it, behind our back.
     undrain(held, entry)
   })

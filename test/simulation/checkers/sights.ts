@@ -1,0 +1,162 @@
+/** What there is to see of a router from outside, and who looks. A checker knows one invariant, and says what breaks it. */
+import type { BreakerTransition, Permit } from "../../../src/services/Breaker.ts"
+import type { Outcome } from "../../../src/services/Outcome.ts"
+import type { Endpoint, Priority } from "../../../src/services/RoutedRequest.ts"
+import type { RouterEvent } from "../../../src/services/RouterEvents.ts"
+import type { Allocation, DeviceStatus } from "../../../src/services/VramLedger.ts"
+
+/** One request, and all that its client got. */
+export interface Answer {
+  readonly id: string
+  readonly endpoint: Endpoint
+  readonly model: string
+  readonly tenant: string
+  readonly streams: boolean
+  /** Statuses sent; one of them is right. */
+  readonly statuses: Array<number>
+  /** Everything but signs of life, in order. */
+  readonly chunks: Array<Uint8Array>
+  /** Signs of life that came in the middle of a record. */
+  misplaced: number
+  /** How often a backend's answer began to be passed on. */
+  opens: number
+  /** How often it ended, and how: whole, or with a broken connection. */
+  readonly endings: Array<"finished" | "cut">
+  /** The client left before the end. */
+  left: boolean
+}
+
+/** One exchange with one backend. */
+export interface Sent {
+  /** Of the request that it was sent for. */
+  readonly id: string
+  readonly backend: string
+  readonly chunks: Array<Uint8Array>
+  status: number
+  ending: "end" | "fail" | "abort" | undefined
+}
+
+/** A backend and a model there. */
+export interface There {
+  readonly backend: string
+  readonly model: string
+}
+
+/** A request's place in a queue, from its arrival there. */
+export interface Place {
+  readonly id: string
+  readonly model: string
+  readonly tenant: string
+  readonly priority: Priority
+  /** It has been sent before, and goes in front. */
+  readonly again: boolean
+}
+
+export interface Sights {
+  readonly asked: Answer
+  readonly closed: Answer
+  readonly event: RouterEvent
+  /** About to be sent. */
+  readonly sent: Sent
+  readonly over: Sent
+  readonly leased: { readonly lease: There }
+  /** About to be given back. */
+  readonly released: { readonly lease: There; readonly outcome: Outcome }
+  /** Leases held now, by the router's own books. */
+  readonly counted: number
+  readonly permit: There & { readonly permit: Permit | undefined }
+  readonly recorded: There & { readonly permit: Permit; readonly outcome: Outcome }
+  readonly moved: BreakerTransition
+  readonly loading: There & { readonly devices: ReadonlyArray<string> }
+  readonly loaded: There
+  readonly unloading: There
+  readonly pinned: There
+  readonly unpinned: There
+  readonly reserved: {
+    readonly allocations: ReadonlyArray<Allocation>
+    readonly devices: ReadonlyArray<DeviceStatus>
+  }
+  /** What others hold on a device, as a good reading showed it. */
+  readonly read: { readonly device: string; readonly total: number; readonly foreign: number }
+  readonly waiting: Place
+  readonly granted: Place
+  readonly gone: Place
+  readonly queues: ReadonlyArray<{ readonly model: string; readonly depth: number; readonly bytes: number }>
+  /** Nothing is under way, and nobody has asked for a while. */
+  readonly idle: Idle
+}
+
+export interface Idle {
+  readonly active: number
+  readonly leases: number
+  readonly exchanges: number
+  readonly queues: number
+  readonly streams: number
+  /** Charged by the ledger, and in memory by what residency says: `backend model`, sorted; `undefined` where memory is not managed. */
+  readonly allocations: ReadonlyArray<string> | undefined
+  readonly resident: ReadonlyArray<string>
+}
+
+/** Looks at some of it; a text is a violation. */
+export interface Checker {
+  readonly invariant: number
+  readonly name: string
+  readonly see: { readonly [K in keyof Sights]?: (what: Sights[K]) => string | undefined | void }
+}
+
+export interface Violation {
+  readonly invariant: number
+  readonly checker: string
+  readonly what: string
+}
+
+type Looks = {
+  readonly [K in keyof Sights]: Array<
+    { readonly by: Checker; readonly look: (what: Sights[K]) => string | undefined | void }
+  >
+}
+
+/** Shows everything to everyone who looks for it. */
+export class Watch {
+  readonly violations: Array<Violation> = []
+  private readonly looks: Looks = {
+    asked: [],
+    closed: [],
+    event: [],
+    sent: [],
+    over: [],
+    leased: [],
+    released: [],
+    counted: [],
+    permit: [],
+    recorded: [],
+    moved: [],
+    loading: [],
+    loaded: [],
+    unloading: [],
+    pinned: [],
+    unpinned: [],
+    reserved: [],
+    read: [],
+    waiting: [],
+    granted: [],
+    gone: [],
+    queues: [],
+    idle: [],
+  }
+  constructor(checkers: ReadonlyArray<Checker>) {
+    const add = <K extends keyof Sights>(by: Checker, sight: K): void => {
+      const look = by.see[sight]
+      if (look !== undefined) this.looks[sight].push({ by, look })
+    }
+    for (const checker of checkers) {
+      for (const sight of Object.keys(this.looks) as Array<keyof Sights>) add(checker, sight)
+    }
+  }
+  tell<K extends keyof Sights>(sight: K, what: Sights[K]): void {
+    for (const { by, look } of this.looks[sight]) {
+      const wrong = look(what)
+      if (typeof wrong === "string") this.violations.push({ invariant: by.invariant, checker: by.name, what: wrong })
+    }
+  }
+}

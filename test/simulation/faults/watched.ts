@@ -1,0 +1,186 @@
+/** The shipping layers, each with eyes around it. */
+import { Effect, Layer } from "effect"
+import { Admission } from "../../../src/services/Admission.ts"
+import { Breaker } from "../../../src/services/Breaker.ts"
+import { isLease, Leases } from "../../../src/services/Leases.ts"
+import { OllamaApi } from "../../../src/services/OllamaApi.ts"
+import { type Pin, Residency } from "../../../src/services/Residency.ts"
+import { type ByteSink, Transport } from "../../../src/services/Transport.ts"
+import { VramLedger } from "../../../src/services/VramLedger.ts"
+import type { Place, Sent, There, Watch } from "../checkers/sights.ts"
+
+/** What each backend is sent, and what it sends. */
+export const transport = (watch: Watch) => <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
+  Layer.effect(
+    Transport,
+    Effect.map(Transport, ({ send }) => ({
+      send: (backend, call, to) => {
+        const id = call.headers[call.headers.indexOf("X-Request-Id") + 1]!
+        const sent: Sent = { id, backend: backend.id, chunks: [], status: 0, ending: undefined }
+        const over = (ending: Sent["ending"]): void => {
+          if (sent.ending !== undefined) return
+          sent.ending = ending
+          watch.tell("over", sent)
+        }
+        const sink: ByteSink = {
+          open: (upstream) =>
+            to.open({
+              pause: () => upstream.pause(),
+              resume: () => upstream.resume(),
+              abort: () => {
+                over("abort")
+                upstream.abort()
+              },
+            }),
+          head: (status, raw) => {
+            sent.status = status
+            to.head(status, raw)
+          },
+          data: (chunk) => {
+            sent.chunks.push(chunk)
+            to.data(chunk)
+          },
+          end: () => {
+            over("end")
+            to.end()
+          },
+          fail: (error) => {
+            over("fail")
+            to.fail(error)
+          },
+        }
+        watch.tell("sent", sent)
+        send(backend, call, sink)
+      },
+    })),
+  ).pipe(Layer.provide(inner))
+
+/** Loads and unloads. */
+export const api = (watch: Watch) => <E, R>(inner: Layer.Layer<OllamaApi, E, R>): Layer.Layer<OllamaApi, E, R> =>
+  Layer.effect(
+    OllamaApi,
+    Effect.map(OllamaApi, (made) => ({
+      ...made,
+      load: (backend, model, options) =>
+        Effect.suspend(() => {
+          const load = { backend: backend.id, model, devices: backend.devices }
+          watch.tell("loading", load)
+          return Effect.ensuring(made.load(backend, model, options), Effect.sync(() => watch.tell("loaded", load)))
+        }),
+      unload: (backend, model, options) =>
+        Effect.suspend(() => {
+          watch.tell("unloading", { backend: backend.id, model })
+          return made.unload(backend, model, options)
+        }),
+    })),
+  ).pipe(Layer.provide(inner))
+
+export const breaker = (watch: Watch) => <E, R>(inner: Layer.Layer<Breaker, E, R>): Layer.Layer<Breaker, E, R> =>
+  Layer.effect(
+    Breaker,
+    Effect.map(Breaker, (made) => {
+      made.onTransition((transition) => watch.tell("moved", transition))
+      return {
+        ...made,
+        acquire: (backend, model) => {
+          const permit = made.acquire(backend, model)
+          watch.tell("permit", { backend, model, permit })
+          if (permit === undefined) return undefined
+          return {
+            trial: permit.trial,
+            record: (outcome) => {
+              watch.tell("recorded", { backend, model, permit, outcome })
+              permit.record(outcome)
+            },
+          }
+        },
+      }
+    }),
+  ).pipe(Layer.provide(inner))
+
+export const leases = (watch: Watch) => <E, R>(inner: Layer.Layer<Leases, E, R>): Layer.Layer<Leases, E, R> =>
+  Layer.effect(
+    Leases,
+    Effect.map(Leases, (made) => {
+      // One release may set off others; the books are right when all have returned.
+      let depth = 0
+      return {
+        ...made,
+        commit: (ranked, demand) => {
+          const commit = made.commit(ranked, demand)
+          if (!isLease(commit)) return commit
+          const lease: There = { backend: commit.backend.id, model: demand.model.key }
+          watch.tell("leased", { lease })
+          return {
+            ...commit,
+            release: (outcome) => {
+              // Before, since what it frees may be taken before it returns.
+              watch.tell("released", { lease, outcome })
+              depth++
+              commit.release(outcome)
+              if (--depth === 0) watch.tell("counted", made.count())
+            },
+          }
+        },
+      }
+    }),
+  ).pipe(Layer.provide(inner))
+
+export const ledger = (watch: Watch) => <E, R>(inner: Layer.Layer<VramLedger, E, R>): Layer.Layer<VramLedger, E, R> =>
+  Layer.effect(
+    VramLedger,
+    Effect.map(VramLedger, (made) => ({
+      ...made,
+      reserve: (backend, model, numCtx) => {
+        const allocation = made.reserve(backend, model, numCtx)
+        if (!("_tag" in allocation)) {
+          const mine = new Set(allocation.shares().map(({ device }) => device))
+          const devices = made.devices().filter(({ device }) => mine.has(device))
+          watch.tell("reserved", { allocations: made.allocations(), devices })
+        }
+        return allocation
+      },
+    })),
+  ).pipe(Layer.provide(inner))
+
+export const residency = (watch: Watch) => <E, R>(inner: Layer.Layer<Residency, E, R>): Layer.Layer<Residency, E, R> =>
+  Layer.effect(
+    Residency,
+    Effect.map(Residency, (made) => ({
+      ...made,
+      pin: (backend, model): Pin => {
+        const there = { backend, model: model.key }
+        const pin = made.pin(backend, model)
+        watch.tell("pinned", there)
+        let released = false
+        return {
+          release: () => {
+            pin.release()
+            if (released) return
+            released = true
+            watch.tell("unpinned", there)
+          },
+        }
+      },
+    })),
+  ).pipe(Layer.provide(inner))
+
+export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, E, R>): Layer.Layer<Admission, E, R> =>
+  Layer.effect(
+    Admission,
+    Effect.map(Admission, (made) => ({
+      ...made,
+      admit: (demand, commit, use) =>
+        Effect.suspend(() => {
+          const { excluded, id, model: { key: model }, priority, tenant } = demand
+          const place: Place = { id, model, tenant, priority, again: excluded.length > 0 }
+          watch.tell("waiting", place)
+          const granting = () => {
+            const committed = commit()
+            if (isLease(committed)) watch.tell("granted", place)
+            return committed
+          }
+          return Effect.ensuring(made.admit(demand, granting, use), Effect.sync(() => watch.tell("gone", place)))
+        }),
+    })),
+  ).pipe(Layer.provide(inner))

@@ -1,0 +1,127 @@
+/** The shipping stack over a simulated fleet, under one seed's conditions. */
+import { ByteSize, Effect, Layer, Logger, Option } from "effect"
+import * as BoundedAdmission from "../../../src/layers/BoundedAdmission.ts"
+import { CircuitBreaker } from "effect/persistence"
+import * as LocalBreaker from "../../../src/layers/LocalBreaker.ts"
+import * as MemoryLeases from "../../../src/layers/MemoryLeases.ts"
+import * as MemoryVramLedger from "../../../src/layers/MemoryVramLedger.ts"
+import * as PollingResidency from "../../../src/layers/PollingResidency.ts"
+import * as SimulatedFleet from "../../../src/layers/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../../src/layers/SimulatedGpuProbe.ts"
+import * as SimulatedOllamaApi from "../../../src/layers/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../../src/layers/SimulatedTransport.ts"
+import * as Standard from "../../../src/layers/Standard.ts"
+import * as StaticFleet from "../../../src/layers/StaticFleet.ts"
+import * as SynchronousRouterEvents from "../../../src/layers/SynchronousRouterEvents.ts"
+import * as UnmanagedVramLedger from "../../../src/layers/UnmanagedVramLedger.ts"
+import * as CostAwareVictimPicker from "../../../src/plugins/CostAwareVictimPicker.ts"
+import { GpuProbe, GpuProbeError, Timeout } from "../../../src/services/GpuProbe.ts"
+import * as Footprints from "../../support/footprints.ts"
+import { url } from "../../support/routers.ts"
+import type { Watch } from "../checkers/sights.ts"
+import { chats } from "./calls.ts"
+import * as Watched from "./watched.ts"
+
+export const ids = ["a", "b", "c"]
+export const gibibyte = 1024 ** 3
+const cardBytes = 24 * gibibyte
+export const reserve = 2 * gibibyte
+export const queueCapacity = 40
+export const queueBytes = 16 * 1024
+
+/** Two fit a card beside the reserve, so four on three cards have to make room for each other. */
+const models = [
+  ...chats.map((name, i) => SimulatedFleet.Model.model({ name, size: (7 + i) * gibibyte, answer: 3 })),
+  SimulatedFleet.Model.model({ ...SimulatedFleet.Model.tinyEmbed, name: "compass", embeddingLength: 4 }),
+]
+
+/** What goes wrong with the GPUs' readings. */
+export interface Gpus {
+  probe: "good" | "fails" | "hangs" | "slow" | "missing"
+  /** Bytes that other processes hold, by backend id. */
+  readonly foreign: Map<string, number>
+}
+
+const deviceOf = (id: string): string => SimulatedGpuProbe.uuid(url(id), 0)
+
+const probe = (gpus: Gpus, watch: Watch) =>
+  Layer.effect(
+    GpuProbe,
+    Effect.map(GpuProbe, (inner) => {
+      const read = Effect.map(inner.read, (answer) => ({
+        ...answer,
+        devices: answer.devices.flatMap((reading) => {
+          const id = ids.find((id) => deviceOf(id) === reading.uuid)!
+          if (gpus.probe === "missing" && id === "b") return []
+          const foreign = gpus.foreign.get(id) ?? 0
+          const free = Option.map(
+            reading.free,
+            (bytes) => Math.max(0, Number(ByteSize.toNumberUnsafe(bytes)) - foreign),
+          )
+          watch.tell("read", { device: reading.uuid, total: cardBytes, foreign })
+          return [{ ...reading, free: Option.map(free, ByteSize.bytes) }]
+        }),
+      }))
+      const failed = Effect.fail(
+        new GpuProbeError({ source: "simulated", reason: new Timeout({ description: "the driver does not answer" }) }),
+      )
+      return {
+        source: inner.source,
+        read: Effect.suspend(() =>
+          gpus.probe === "fails"
+            ? failed
+            : gpus.probe === "hangs"
+            ? Effect.andThen(Effect.sleep(5000), failed)
+            : gpus.probe === "slow"
+            ? Effect.andThen(Effect.sleep(1500), read)
+            : read
+        ),
+      }
+    }),
+  ).pipe(Layer.provide(SimulatedGpuProbe.layer))
+
+/** What is logged as an error is one of ours: the simulated backends' misbehaviour is not worth an error. */
+const logger = (watch: Watch) =>
+  Logger.layer([Logger.make(({ logLevel, message }) => {
+    if (logLevel === "Error" || logLevel === "Fatal") {
+      watch.violations.push({ invariant: 0, checker: "log", what: String(message) })
+    }
+  })])
+
+export const stack = (managed: boolean, gpus: Gpus, watch: Watch) => {
+  const server: SimulatedFleet.ServerOptions = {
+    models,
+    decodeRate: 200,
+    loadTime: "700 millis",
+    overhead: "5 millis",
+    parallelism: 4,
+    callsMax: 0,
+    contextLength: 4096,
+    ...(managed ? { gpus: [cardBytes], loadBandwidth: 8 * gibibyte, releaseTime: "300 millis" } : {}),
+  }
+  const ledger = managed ? MemoryVramLedger.layer() : UnmanagedVramLedger.layer
+  return Standard.layer({
+    events: SynchronousRouterEvents.layer,
+    breaker: LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()), Watched.breaker(watch)),
+    leases: MemoryLeases.layer.pipe(Watched.leases(watch)),
+    residency: PollingResidency.layer({ victims: CostAwareVictimPicker.make() }).pipe(Watched.residency(watch)),
+    ledger: Watched.ledger(watch)(ledger),
+    admission: BoundedAdmission.layer({ queueCapacity, queueBytes }).pipe(Watched.admission(watch)),
+  }).pipe(
+    Layer.provideMerge(Layer.mergeAll(
+      SimulatedTransport.layer.pipe(Watched.transport(watch)),
+      SimulatedOllamaApi.layer.pipe(Watched.api(watch)),
+      probe(gpus, watch),
+      Footprints.simulated,
+    )),
+    Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({
+      url: url(id),
+      id,
+      parallelism: 4,
+      devices: managed ? [deviceOf(id)] : [],
+      labels: { "context-length": "4096" },
+    })))),
+    Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), server])))),
+    Layer.provideMerge(logger(watch)),
+  )
+}
