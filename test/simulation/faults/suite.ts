@@ -42,7 +42,7 @@ export const suite = (share: number, shares: number): void => {
         `${seeds.length} seeds, ${seeds.length * requests} requests, ${Math.round(millis / 60_000)} virtual minutes:`,
         JSON.stringify(ends),
       )
-    }, 600_000)
+    }, 1_800_000)
 
     it("the same seed gives the same trace", () => {
       for (const seed of (given === undefined ? [share, share + 2] : seeds)) {
