@@ -43,6 +43,7 @@ const server = (settings: Settings.Settings, place: Place.Place) =>
     origins: settings.origins,
     hosts: settings.hosts,
     bodyBytesMax: settings.bodyLimit,
+    tenantHeader: settings.tenantHeader,
     bufferBytesMax: settings.bufferBytes,
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),

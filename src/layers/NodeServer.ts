@@ -33,6 +33,11 @@ export interface Options {
   readonly uploadBytesMax?: number | undefined
   /** Bytes of all answers that wait for their clients; beyond it, those who hold most are cut. Defaults to 256 MiB. */
   readonly bufferBytesMax?: number | undefined
+  /**
+   * Header that says whose request it is, for fair queues; `undefined` or empty for one tenant. For whoever in front can be trusted to set it: never one that
+   * holds a secret, since tenants are named in events. Defaults to none.
+   */
+  readonly tenantHeader?: string | undefined
   /** How long streams may go on after the scope closes. Defaults to 30 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
   /** A client that neither sends nor reads for so long is cut. Defaults to 60 seconds. */
@@ -117,6 +122,7 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
     router,
     fork: Effect.runForkWith(context),
     bodyBytesMax,
+    tenantHeader: options.tenantHeader?.toLowerCase() || undefined,
     uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.uploadBytesMax ?? 256 * 1024 * 1024) },
     active,
     onIdle: idle.wake,

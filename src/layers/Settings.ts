@@ -139,6 +139,18 @@ export const variables = {
   queueCapacity: of("LLAMERO_QUEUE_CAPACITY", "Requests waiting for one model", atLeast(0), "128"),
   queueBytes: of("LLAMERO_QUEUE_BYTES", "Bodies waiting, all models together", size, "256MiB"),
   queueMillis: of("LLAMERO_QUEUE_DEADLINE", "Longest wait in a queue, loads under way apart", duration, "30s"),
+  tenantHeader: of(
+    "LLAMERO_TENANT_HEADER",
+    "Header that says whose request it is, so that tenants share fairly; for a proxy in front to set",
+    { wanted: "the name of a header", parse: (text: string) => /^[\w-]*$/.test(text) ? text : undefined },
+    "",
+  ),
+  tenantWeights: of(
+    "LLAMERO_TENANT_WEIGHTS",
+    "Shares of tenants, such as team-a=3; 1 for all others",
+    { wanted: "shares above 0 with commas between, such as team-a=3,team-b=0.5", parse: Parse.shares },
+    "",
+  ),
   connectMillis: of("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", duration, "5s"),
   writeMillis: of("LLAMERO_WRITE_TIMEOUT", "For a backend to take more of a request's body", duration, "10s"),
   firstByteMillis: of("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", duration, "120s"),

@@ -24,6 +24,11 @@ export interface Options {
   readonly bodyBytesMax?: number | undefined
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
+  /**
+   * Header that says whose request it is, for fair queues; `undefined` or empty for one tenant. For whoever in front can be trusted to set it: never one that
+   * holds a secret, since tenants are named in events. Defaults to none.
+   */
+  readonly tenantHeader?: string | undefined
 }
 
 /** What a host calls. @category models @since 0.1.0 */
@@ -141,6 +146,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
     const clock = yield* Clock.Clock
     const router = yield* Router
     const cors = Cors.make(options?.origins)
+    const tenantHeader = options?.tenantHeader?.toLowerCase() || undefined
     const limit = options?.bodyBytesMax ?? 64 * 1024 * 1024
     const nextId = RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36))
     const fork = Effect.runForkWith(context)
@@ -172,7 +178,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
       if (reply.closed) return
       const made = "_tag" in body
         ? body
-        : Edge.make(reply.id, endpoint, raw, headers.contentType, body, clock.currentTimeMillisUnsafe())
+        : Edge.make(reply.id, endpoint, raw, headers, body, clock.currentTimeMillisUnsafe(), tenantHeader)
       if ("_tag" in made) {
         reply.refuse(made)
         return exchange.end()

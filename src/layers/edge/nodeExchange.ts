@@ -22,6 +22,7 @@ export interface Shared {
   readonly router: Router["Service"]
   readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
   readonly bodyBytesMax: number
+  readonly tenantHeader: string | undefined
   readonly uploads: Uploads
   readonly active: Bag<NodeExchange>
   /** Called when the last one is gone. */
@@ -37,7 +38,7 @@ export class NodeExchange implements Slotted {
   private readonly shared: Shared
   private readonly incoming: IncomingMessage
   private readonly endpoint: Endpoint
-  private readonly contentType: string | undefined
+  private readonly headers: Request.EdgeHeaders
   private readonly reply: NodeReply
   private body: BodyReader | undefined = undefined
   private fiber: Fiber.Fiber<Settled> | undefined = undefined
@@ -60,7 +61,7 @@ export class NodeExchange implements Slotted {
     this.incoming = incoming
     this.response = response
     this.endpoint = endpoint
-    this.contentType = headers.contentType
+    this.headers = headers
     this.reply = new NodeReply(response, endpoint, id, cors, shared.clock)
     shared.active.add(this)
     response.on("close", () => this.closed())
@@ -104,9 +105,10 @@ export class NodeExchange implements Slotted {
       this.reply.id,
       this.endpoint,
       this.incoming.rawHeaders,
-      this.contentType,
+      this.headers,
       body,
       clock.currentTimeMillisUnsafe(),
+      this.shared.tenantHeader,
     )
     if ("_tag" in request) return this.reply.refuse(request)
     this.route(request)

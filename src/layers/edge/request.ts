@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import { type Refusal, refuse } from "../../services/Refusal.ts"
-import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
+import { type Endpoint, header, type Priority, type RoutedRequest } from "../../services/RoutedRequest.ts"
+import { decimal, millis } from "../settings/parse.ts"
 import { canStream } from "./endpoints.ts"
 import { scan } from "./envelope.ts"
 import { rewrite } from "./splice.ts"
@@ -22,6 +23,10 @@ export interface EdgeHeaders {
   origin: string | undefined
   host: string | undefined
   requestId: string | undefined
+  /** `X-Request-Timeout`: longest wait in a queue. */
+  timeout: string | undefined
+  /** `X-Request-Priority`. */
+  priority: string | undefined
 }
 
 /**
@@ -38,6 +43,8 @@ export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
     origin: undefined,
     host: undefined,
     requestId: undefined,
+    timeout: undefined,
+    priority: undefined,
   }
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
@@ -61,6 +68,12 @@ export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
       case 16:
         if (name.toLowerCase() === "content-encoding") found.contentEncoding ??= raw[i + 1]
         break
+      case 17:
+        if (name.toLowerCase() === "x-request-timeout") found.timeout ??= raw[i + 1]
+        break
+      case 18:
+        if (name.toLowerCase() === "x-request-priority") found.priority ??= raw[i + 1]
+        break
     }
   }
   return found
@@ -69,8 +82,24 @@ export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
 /** Names are kept in events and looked up in maps: nobody gets to choose how much memory that takes. */
 const modelLengthMax = 512
 
-/** Whose requests those are that no guard has given to a tenant. */
+/** Whose requests those are that no header and no guard has given to a tenant. */
 const nobody = "default"
+/** Longest name of a tenant: as for models. */
+const tenantLengthMax = 128
+
+const priorities: ReadonlyArray<Priority> = ["interactive", "default", "batch"]
+const unknownPriority = refuse("BadRequest", `X-Request-Priority must be one of ${priorities.join(", ")}`)
+const unknownTimeout = refuse(
+  "BadRequest",
+  "X-Request-Timeout must be seconds, such as 30, or a duration, such as 500ms",
+)
+const longTenant = refuse("BadRequest", "the tenant's name is too long")
+
+/** Bare numbers are seconds. */
+const millisOf = (text: string): number | undefined => {
+  const seconds = decimal(text)
+  return seconds === undefined ? millis(text) : Math.round(seconds * 1000)
+}
 
 /**
  * A body scanned and made a request, or what is wrong with it.
@@ -79,6 +108,8 @@ const nobody = "default"
  *
  * The brief's endpoint does not stream by default and Ollama's generate does, so `stream` is put into the body where the client left it out.
  *
+ * `tenantHeader`, in lower case, names the header that says whose request it is.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -86,26 +117,34 @@ export const make = (
   id: string,
   endpoint: Endpoint,
   headers: ReadonlyArray<string>,
-  contentType: string | undefined,
+  edge: EdgeHeaders,
   body: Uint8Array,
   now: number,
+  tenantHeader?: string,
 ): RoutedRequest | Refusal => {
-  const envelope = scan(body, endpoint, contentType)
+  const envelope = scan(body, endpoint, edge.contentType)
   if ("_tag" in envelope) return envelope
   if (envelope.model === "") return refuse("ModelNotFound", "model '' not found", { model: "" })
   if (envelope.model.length > modelLengthMax) return refuse("BadRequest", "the model's name is too long")
   const sent = endpoint.dialect === "brief" && envelope.stream === undefined
     ? rewrite(body, envelope, endpoint, { stream: endpoint.streamsByDefault })
     : { body, envelope }
+  const priority = edge.priority === undefined ? "default" : priorities.find((one) => one === edge.priority)
+  if (priority === undefined) return unknownPriority
+  const queueMillis = edge.timeout === undefined ? undefined : millisOf(edge.timeout)
+  if (edge.timeout !== undefined && queueMillis === undefined) return unknownTimeout
+  const tenant = (tenantHeader === undefined ? undefined : header(headers, tenantHeader)) || nobody
+  if (tenant.length > tenantLengthMax) return longTenant
   return {
     id,
     endpoint,
     headers,
     body: sent.body,
     envelope: sent.envelope,
-    tenant: nobody,
-    priority: "default",
+    tenant,
+    priority,
     receivedAt: now,
+    queueMillis,
   }
 }
 

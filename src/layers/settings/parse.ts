@@ -38,6 +38,13 @@ export const bytes = (text: string): number | undefined => {
 export const list = (text: string): ReadonlyArray<string> =>
   text.split(",").map((part) => part.trim()).filter((part) => part !== "")
 
+/** `team-a=3,team-b=0.5`. @category parsing @since 0.1.0 */
+export const shares = (text: string): Readonly<Record<string, number>> | undefined => {
+  const pairs = list(text).map((part) => /^(.+?)\s*=\s*(\d+(?:\.\d+)?)$/.exec(part))
+  const found = pairs.map((pair) => [pair?.[1] ?? "", Number(pair?.[2])] as const)
+  return found.every(([, share]) => share > 0) ? Object.fromEntries(found) : undefined
+}
+
 const authority = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/?#[\]@]*))(?::(\d+))?$/
 const bareIpv6 = /^[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7}$/
 const everywhere: Readonly<Record<string, string>> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" }
