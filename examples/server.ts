@@ -1,7 +1,7 @@
 /** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { ByteSize, type Config, Duration, Effect, Layer, References } from "effect"
+import { ByteSize, type Config, Duration, Effect, Layer, Redacted, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
@@ -36,8 +36,14 @@ const stores = ({ redisUrl }: Settings.Settings) => {
   }
 }
 
+const routes = (settings: Settings.Settings) =>
+  OllamaApp.layer({
+    bodyLimit: ByteSize.bytes(settings.bodyLimit),
+    adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
+  })
+
 const server = (settings: Settings.Settings, place: Place.Place) =>
-  NodeServer.layer(app(settings, OllamaApp.layer({ bodyLimit: ByteSize.bytes(settings.bodyLimit) })), {
+  NodeServer.layer(app(settings, routes(settings)), {
     host: settings.host,
     port: settings.port,
     origins: settings.origins,

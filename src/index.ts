@@ -34,6 +34,7 @@ export * as Transport from "./services/Transport.ts"
 export * as VramLedger from "./services/VramLedger.ts"
 
 // layers
+export * as AdminRoutes from "./layers/AdminRoutes.ts"
 export * as AmdSysfsGpuProbe from "./layers/AmdSysfsGpuProbe.ts"
 export * as BoundedAdmission from "./layers/BoundedAdmission.ts"
 export * as CalibratedTokenEstimator from "./layers/CalibratedTokenEstimator.ts"

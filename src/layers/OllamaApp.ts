@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type ByteSize, type Duration, Layer } from "effect"
+import { type ByteSize, type Duration, Layer, type Redacted } from "effect"
 import type { HttpRouter } from "effect/http"
 import type { Admission } from "../services/Admission.ts"
 import type { BackendHealth } from "../services/BackendHealth.ts"
@@ -17,6 +17,7 @@ import type { Residency } from "../services/Residency.ts"
 import type { Router } from "../services/Router.ts"
 import type { RouterEvents } from "../services/RouterEvents.ts"
 import type { Transport } from "../services/Transport.ts"
+import * as AdminRoutes from "./AdminRoutes.ts"
 import * as FallbackRoutes from "./FallbackRoutes.ts"
 import * as HealthRoutes from "./HealthRoutes.ts"
 import * as ManagementRoutes from "./ManagementRoutes.ts"
@@ -54,6 +55,8 @@ export const layer = (options?: {
   readonly answerMax?: Duration.Input | undefined
   /** Largest body of `/api/show`. Defaults to 64 MiB. */
   readonly bodyLimit?: ByteSize.ByteSize | undefined
+  /** Of `/admin/*`. Without one there are no such routes. */
+  readonly adminToken?: Redacted.Redacted<string> | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>
   Layer.mergeAll(
     OllamaRoutes.layer({ answerMax: options?.answerMax, bodyLimit: options?.bodyLimit }),
@@ -61,5 +64,6 @@ export const layer = (options?: {
     HealthRoutes.layer,
     RouterMetrics.layer,
     MetricsRoutes.layer,
+    options?.adminToken === undefined ? Layer.empty : AdminRoutes.layer({ token: options.adminToken }),
     FallbackRoutes.layer,
   )

@@ -151,6 +151,13 @@ export const variables = {
     { wanted: "shares above 0 with commas between, such as team-a=3,team-b=0.5", parse: Parse.shares },
     "",
   ),
+  adminToken: of(
+    "LLAMERO_ADMIN_TOKEN",
+    "Bearer token of /admin/*; without one there are no such routes",
+    // Whatever it is, it reads: an error would print it.
+    { wanted: "a token", parse: (text: string): string => text },
+    "",
+  ),
   connectMillis: of("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", duration, "5s"),
   writeMillis: of("LLAMERO_WRITE_TIMEOUT", "For a backend to take more of a request's body", duration, "10s"),
   firstByteMillis: of("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", duration, "120s"),
