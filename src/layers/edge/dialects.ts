@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Refusal } from "../../services/Refusal.ts"
+import { Option } from "effect"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Endpoint, QueuePlace } from "../../services/RoutedRequest.ts"
 
 const encoder = new TextEncoder()
@@ -120,14 +121,19 @@ export const errorRecord = (endpoint: Endpoint, why: Refusal, id: string): Uint8
   return framed(endpoint, JSON.stringify(record))
 }
 
+const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
+
 /**
- * A backend's own error answer, as the last record of a stream that has begun.
+ * A backend's own error answer, as the last record of a stream that has begun. What is no JSON (the page of a proxy in front of it, or too much of anything)
+ * would be no record either, so it is said in llamero's words.
  *
  * @category rendering
  * @since 0.1.0
  */
-export const backendErrorRecord = (endpoint: Endpoint, body: string): Uint8Array =>
-  framed(endpoint, body.replace(/\s*[\r\n]\s*/g, " ").trim())
+export const backendErrorRecord = (endpoint: Endpoint, status: number, body: string, id: string): Uint8Array =>
+  Option.isSome(parse(body))
+    ? framed(endpoint, body.replace(/\s*[\r\n]\s*/g, " ").trim())
+    : errorRecord(endpoint, refuse("BackendFailed", `the backend answered ${status}`), id)
 
 const comment = bytes(": keep-alive\n\n")
 

@@ -103,7 +103,7 @@ export abstract class ReplyBase implements ReplySink {
   end(): void {
     if (this.closed) return
     if (this.errors !== undefined) {
-      this.send(Dialects.backendErrorRecord(this.endpoint, textOf(this.errors)))
+      this.send(Dialects.backendErrorRecord(this.endpoint, this.status, textOf(this.errors), this.id))
     } else if (!this.committed) this.commit(this.status, returnHeaders(this.raw))
     this.close()
   }

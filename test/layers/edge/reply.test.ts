@@ -205,6 +205,18 @@ describe("reply", () => {
     reply.end()
     assert.strictEqual(reply.body, `: keep-alive\n\ndata: {"error":{"message":"boom"}}\n\n`)
   })
+
+  it("makes a record of an error page as well", () => {
+    for (const page of ["<html>\nBad Gateway\n</html>", `{"error":"${"x".repeat(100_000)}"}`]) {
+      const reply = new Memory("/api/generate")
+      reply.heartbeat()
+      reply.head(502, ["Content-Type", "text/html"])
+      for (const chunk of cut(bytes(page), random(1))) reply.data(chunk)
+      reply.end()
+      assert.include(reply.body, `"done":false}\n{"error":"the backend answered 502"}\n`)
+      assert.isTrue(reply.finished)
+    }
+  })
 })
 
 describe("brief", () => {
