@@ -24,6 +24,11 @@ const said = (endpoint: Endpoint, why: Refusal): { readonly status: number; read
 const openaiType = (status: number): string =>
   status === 400 ? "invalid_request_error" : status === 404 ? "not_found_error" : "api_error"
 
+/** OpenAI's shape of an error, as Ollama fills it in. @category rendering @since 0.1.0 */
+export const openaiError = (status: number, message: string) => ({
+  error: { message, type: openaiType(status), param: null, code: null },
+})
+
 const anthropicTypes: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
   401: "authentication_error",
@@ -39,7 +44,7 @@ const anthropicTypes: Readonly<Record<number, string>> = {
 const shape = (endpoint: Endpoint, status: number, message: string, id: string): unknown => {
   switch (endpoint.dialect) {
     case "openai":
-      return { error: { message, type: openaiType(status), param: null, code: null } }
+      return openaiError(status, message)
     case "anthropic":
       return { type: "error", error: { type: anthropicTypes[status] ?? "api_error", message }, request_id: id }
     default:

@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { openaiError } from "../edge/dialects.ts"
 
 /** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
 export const nativeJson = "application/json; charset=utf-8"
@@ -17,11 +18,9 @@ export const json = (text: string, status = 200, contentType = nativeJson): Http
 export const error = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
   json(JSON.stringify({ error: message }), status)
 
-/** OpenAI's shape of the same, as Ollama fills it in. @category constructors @since 0.1.0 */
-export const errorOpenAi = (status: number, message: string): HttpServerResponse.HttpServerResponse => {
-  const type = status === 400 ? "invalid_request_error" : status === 404 ? "not_found_error" : "api_error"
-  return json(JSON.stringify({ error: { message, type, param: null, code: null } }), status, "application/json")
-}
+/** OpenAI's shape of the same. @category constructors @since 0.1.0 */
+export const errorOpenAi = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
+  json(JSON.stringify(openaiError(status, message)), status, "application/json")
 
 /** No backend answered. Retrying soon is right: health is probed every few seconds. @category constructors @since 0.1.0 */
 export const unreachable = (
