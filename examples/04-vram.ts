@@ -1,63 +1,57 @@
-/** What is in the memory of this machine's devices: `node examples/04-vram.ts`, with `--watch` every second. */
-import { ByteSize, Effect, Option, References, Schedule } from "effect"
+/** What is in the memory of this machine's devices, and which models are: `node examples/04-vram.ts`, with `--watch` every second. */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { Effect, Option, References, Schedule } from "effect"
 import process from "node:process"
-import { GpuProbe, type GpuProbeError, type GpuReading, type GpuReadings } from "../src/services/GpuProbe.ts"
+import * as NodeTransport from "../src/layers/NodeTransport.ts"
+import * as Settings from "../src/layers/Settings.ts"
+import { Fleet, type Member } from "../src/services/Fleet.ts"
+import { GpuProbe, type GpuReading } from "../src/services/GpuProbe.ts"
+import { OllamaApi } from "../src/services/OllamaApi.ts"
 import { localProbe } from "./support/gpus.ts"
 import { runMain } from "./support/main.ts"
+import * as Place from "./support/place.ts"
+import { bar, gib, table } from "./support/table.ts"
 
-const width = 30
-
-const show = <A>(value: Option.Option<A>, text: (known: A) => string): string =>
+const number = (value: Option.Option<number | bigint>) => Option.getOrUndefined(Option.map(value, Number))
+const show = <A>(value: Option.Option<A>, text: (known: A) => string) =>
   Option.match(value, { onNone: () => "?", onSome: text })
 
-const bytes = (value: Option.Option<ByteSize.ByteSize>): string =>
-  show(value, (size) => ByteSize.format(size, { unit: "GiB" }))
-
-/** What is taken, whoever took it: total less free. */
-const bar = ({ free, total }: GpuReading): string => {
-  if (Option.isNone(free) || Option.isNone(total)) return "?".repeat(width)
-  const filled = width - Math.round((Number(free.value) / Number(total.value)) * width)
-  return "█".repeat(filled) + "░".repeat(width - filled)
-}
-
-const row = (device: GpuReading): ReadonlyArray<string> => [
-  device.name,
-  device.kind,
-  bar(device),
-  bytes(device.free),
-  bytes(device.total),
-  show(device.utilisation, (share) => `${Math.round(share * 100)} %`),
-  show(device.temperature, (degrees) => `${degrees} °C`),
-  show(device.power, (watts) => `${Math.round(watts)} W`),
-  show(device.health, (health) => health._tag === "Healthy" ? "healthy" : health.reason),
+const deviceRow = ({ free, health, kind, name, power, temperature, total, utilisation }: GpuReading) => [
+  ...[name, kind, bar(1 - (number(free) ?? NaN) / (number(total) ?? NaN)), gib(number(free)), gib(number(total))],
+  show(utilisation, (share) => `${Math.round(share * 100)} %`),
+  show(temperature, (degrees) => `${degrees} °C`),
+  show(power, (watts) => `${Math.round(watts)} W`),
+  show(health, (one) => one._tag === "Healthy" ? "healthy" : one.reason),
 ]
 
-const head = ["device", "kind", "memory taken", "free", "total", "busy", "heat", "power", "health"]
-
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = head.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
-  return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n")
-}
-
-const page = ({ devices, passedOver, source }: GpuReadings): string =>
-  [
-    table([head, ...devices.map(row)]),
-    "",
-    `read by ${source}`,
-    ...passedOver.map((other) => `not by ${other.source}: ${other.reason}: ${other.description}`),
-  ].join("\n")
+/** What a backend has on its disk: with the share that is on GPUs, where it is in memory. */
+const modelRows = Effect.fnUntraced(function* ({ backend: { id }, backend }: Member) {
+  const { ps, tags } = yield* OllamaApi
+  const [there, all] = yield* Effect.all([ps(backend), tags(backend)])
+  return all.map(({ model, size }) => {
+    const row = there.find((one) => one.model === model)
+    if (row === undefined) return [id, model, bar(0), "0", `absent, ${gib(size)} on disk`]
+    const share = row.size_vram / row.size
+    return [id, model, bar(share), gib(row.size), share < 1 ? "resident, not all on GPUs" : "resident"]
+  })
+}, (rows, { backend }) => Effect.catch(rows, (why) => Effect.succeed([[backend.id, "?", bar(NaN), "?", why.message]])))
 
 const watching = process.argv.includes("--watch")
 
-const main = Effect.gen(function* () {
-  const probe = yield* GpuProbe
-  const once = Effect.map(probe.read, (readings) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page(readings)}`))
-  if (!watching) return yield* once
-  const failed = (error: GpuProbeError) => Effect.sync(() => console.log(error.message))
-  yield* Effect.repeat(Effect.catch(once, failed), Schedule.spaced("1 second"))
-}).pipe(
-  Effect.provide(localProbe),
-  Effect.provideService(References.MinimumLogLevel, "Error"), // The page says what the log would.
-)
+const once = Effect.gen(function* () {
+  const { devices, passedOver, source } = yield* (yield* GpuProbe).read
+  const models = yield* Effect.forEach((yield* Fleet).members(), modelRows, { concurrency: "unbounded" })
+  const head = ["device", "kind", "memory taken", "free", "total", "busy", "heat", "power", "health"]
+  const others = passedOver.map((other) => `not by ${other.source}: ${other.reason}: ${other.description}`)
+  const modelTable = table([["backend", "model", "on GPUs", "in memory", "state"], ...models.flat()])
+  return [table([head, ...devices.map(deviceRow)]), "", modelTable, "", `read by ${source}`, ...others].join("\n")
+}).pipe(watching ? Effect.catch(({ message }) => Effect.succeed(message)) : (page) => page)
 
-runMain(main, (error) => error.message)
+const main = Effect.gen(function* () {
+  const settings = yield* Settings.config
+  const place = yield* Place.choose(settings, { transport: NodeTransport.layer(), client: NodeHttpClient.layerUndici })
+  const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
+  yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [localProbe, place.layer])
+}).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page says what the log would.
+
+runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)

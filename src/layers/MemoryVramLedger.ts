@@ -187,8 +187,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  *   memory it has with a label (`memory: "24 GiB"`). Where neither is known the backend is not managed.
  * - A reading that fails changes nothing, so raises nothing. A good one moves capacity either way: what other processes take stops new loads.
  * - What is being loaded, or was loaded since the last good reading, has to fit into what that reading called free.
- * - A model goes on the device with the least room that suffices; over several only if no single one would do, all shares or none.
- * - What is unloaded stays charged until 75 % of it is back in a reading, or 5 s have passed.
+ * - Of several devices Ollama chooses by itself: charged is the one with the most room, as Ollama would; over several only if no single one would do, all
+ *   shares or none. Until a reading of all of them has shown where it really is, nothing else is promised on any of them.
+ * - What is unloaded stays charged until 75 % of it is back in a reading, or 5 s have passed. While nothing can be read it is then free where the backend
+ *   has one device; where it has several, only a reading says where.
+ * - Of two readings that overlap, the one that began later counts.
  *
  * @category layers
  * @since 0.1.0

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Effect, Layer } from "effect"
+import { ByteSize, Context, Effect, Fiber, Layer } from "effect"
 import * as MemoryVramLedger from "../../src/layers/MemoryVramLedger.ts"
 import * as MockGpuProbe from "../../src/layers/MockGpuProbe.ts"
 import { model } from "../../src/layers/MockModelCatalog.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import { backend } from "../../src/services/Fleet.ts"
-import { Timeout } from "../../src/services/GpuProbe.ts"
+import { GpuProbe, Timeout } from "../../src/services/GpuProbe.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { RouterEvents } from "../../src/services/RouterEvents.ts"
 import { type Allocation, type NoRoom, VramLedger } from "../../src/services/VramLedger.ts"
@@ -55,16 +55,50 @@ const loaded = (made: Allocation | NoRoom): Allocation => {
   return made
 }
 
+class Overlapping extends Context.Service<Overlapping, { millis: number; free: number }>()("test/Overlapping") {}
+
+/** A probe that looks first and answers later. */
+const overlapping = MemoryVramLedger.layer({ interval: "1 hour" }).pipe(
+  Layer.provide(Layer.effect(
+    GpuProbe,
+    Effect.map(Overlapping, (world) =>
+      GpuProbe.of({
+        source: "overlapping",
+        read: Effect.suspend(() => {
+          const devices = [device("g0", 24, 24), device("g1", 16, world.free)]
+          return Effect.delay(Effect.succeed({ source: "overlapping", passedOver: [], devices }), world.millis)
+        }),
+      })),
+  )),
+  Layer.provide(Footprints.table({ "m:latest": gib })),
+  Layer.provideMerge(Layer.sync(Overlapping, () => ({ millis: 0, free: 16 }))),
+  Layer.provide(Layer.orDie(StaticFleet.layer(inputs))),
+)
+
 describe("MemoryVramLedger", () => {
-  it.effect("takes the tightest device that suffices, several only where no single one would do, or what is declared", () =>
+  it.effect("takes the device with the most room, as Ollama does, several only where no single one would do, or what is declared", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
+      const readings = yield* MockGpuProbe.MockReadings
+      yield* readings.set([device("g0", 24, 14), device("g1", 16, 16)])
+      yield* ledger.refresh
       assert.deepStrictEqual(loaded(ledger.reserve(a, one("m"))).shares(), [{ device: "g1", bytes: 6 * gib }])
+      // Ollama may have put it on the other one: nothing more before a reading of both.
+      assert.isFalse(isRoom(ledger.reserve(a, one("m"))))
+      yield* readings.set([device("g0", 24, 24)])
+      yield* ledger.refresh
+      assert.isFalse(isRoom(ledger.reserve(b, one("m"))))
+      yield* readings.set([device("g0", 24, 24), device("g1", 16, 10)])
+      yield* ledger.refresh
       assert.deepStrictEqual(loaded(ledger.reserve(a, one("p"))).shares(), [{ device: "g0", bytes: 13 * gib }])
+      yield* readings.set([device("g0", 24, 11), device("g1", 16, 10)])
+      yield* ledger.refresh
       const big = ledger.reserve(a, one("q"))
       assert(!isRoom(big))
       assert.deepStrictEqual(big.freeing, [{ devices: ["g0", "g1"], bytes: 13 * gib }])
       for (const each of ledger.allocations()) each.move("gone")
+      yield* readings.set(both)
+      yield* ledger.refresh
       const split = loaded(ledger.reserve(a, one("q"))).shares()
       assert.deepStrictEqual(split.map(({ device }) => device), ["g0", "g1"])
       assert.strictEqual(split.reduce((sum, { bytes }) => sum + bytes, 0), 30 * gib)
@@ -114,6 +148,49 @@ describe("MemoryVramLedger", () => {
         assert.strictEqual(held(), 0)
       }
     }).pipe(Effect.provide(stack({ m: 6 }))))
+
+  it.effect("while nothing can be read, what a backend with several devices gives back is not taken for free anywhere", () =>
+    Effect.gen(function* () {
+      const ledger = yield* VramLedger
+      const readings = yield* MockGpuProbe.MockReadings
+      const room = (on: typeof a) => ledger.room(on)
+      // Somebody else loaded it, and all of it is on the first device.
+      yield* readings.set([device("g0", 24, 12), device("g1", 16, 10)])
+      const adopted = ledger.adopt(a, "m:latest", {
+        size: 6 * gib,
+        sizeVram: 6 * gib,
+        contextLength: 4096,
+        automatic: false,
+      })
+      yield* ledger.refresh
+      const alone = loaded(ledger.reserve(b, one("m")))
+      ledger.observe(alone, undefined, { size: 5 * gib, sizeVram: 5 * gib, contextLength: 4096, automatic: true })
+      yield* readings.set([device("g0", 24, 12), device("g1", 16, 5)])
+      yield* ledger.refresh
+      assert.strictEqual(room(b), 3 * gib)
+      yield* readings.set(new Timeout({ description: "the driver hangs" }))
+      adopted.move("releasing")
+      yield* elapse("6 seconds")
+      assert.strictEqual(room(b), 3 * gib)
+      // One device: what was certainly there is free again, and no more.
+      alone.move("releasing")
+      yield* elapse("6 seconds")
+      assert.strictEqual(room(b), 8 * gib)
+    }).pipe(Effect.provide(stack({ m: 6 }))))
+
+  it.effect("of two readings that overlap the one that began later counts", () =>
+    Effect.gen(function* () {
+      const [ledger, world] = [yield* VramLedger, yield* Overlapping]
+      const free = () => ledger.devices().find(({ device }) => device === "g1")!.free
+      world.millis = 1500
+      const slow = yield* Effect.forkChild(ledger.refresh, { startImmediately: true })
+      Object.assign(world, { millis: 0, free: 4 })
+      yield* ledger.refresh
+      assert.strictEqual(free(), 4 * gib)
+      yield* elapse("2 seconds")
+      yield* Fiber.join(slow)
+      assert.strictEqual(free(), 4 * gib)
+    }).pipe(Effect.provide(overlapping)))
 })
 
 const { a100, Model } = SimulatedFleet

@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Layer, Option, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import process from "node:process"
 import { afterAll } from "vitest"
 import * as HttpGpuProbe from "../../src/layers/HttpGpuProbe.ts"
@@ -15,6 +17,32 @@ else afterAll(() => FakeNvml.remove(fake))
 
 const scripted = (state: FakeNvml.State): Record<string, string> =>
   fake === undefined ? {} : { LLAMERO_NVML_LIBRARY: fake.library, FAKE_NVML_STATE: FakeNvml.script(fake, state).path }
+
+const row = (name: string, size: number) => ({ name, model: name, size: size * 2 ** 30, digest: name, details: {} })
+const shown = (name: string, part: number) => ({
+  ...row(name, 8),
+  size_vram: part * 2 ** 30,
+  expires_at: "2318-12-31T00:00:00Z",
+  context_length: 4096,
+})
+const answers: Readonly<Record<string, unknown>> = {
+  "/api/tags": { models: ["whole:latest", "half:latest", "none:latest"].map((name) => row(name, 2)) },
+  "/api/ps": { models: [shown("whole:latest", 8), shown("half:latest", 4)] },
+}
+
+/** The URL of a server with three models, two of them in memory. */
+const ollama = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const server = createServer((request, response) => {
+        response.setHeader("content-type", "application/json").end(JSON.stringify(answers[request.url ?? ""] ?? {}))
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close()),
+  ),
+  (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+)
 
 const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 
@@ -32,7 +60,22 @@ for (const runtime of ["node", "deno"] as const) {
         assert.include(printed, "read by system-memory")
         assert.include(printed, "not by nvml: LibraryMissing: /nowhere/libnvidia-ml.so.1")
         assert.include(printed, "not by nvidia-smi: LibraryMissing")
+        assert.match(printed, /simulated-a100 +llama3\.1:8b +░{30} +0 +absent, [\d.]+ GiB on disk/)
+        assert.include(printed, "SIMULATED")
       }))
+
+    it.live("04-vram shows the models of the backends that the settings name", () =>
+      Effect.scoped(Effect.gen(function* () {
+        const url = yield* ollama
+        const env = { LLAMERO_BACKENDS: `${url},http://127.0.0.1:1` }
+        const { printed, status } = yield* run([...runtimes[runtime], "examples/04-vram.ts"], env)
+        assert.strictEqual(status, 0, printed)
+        assert.match(printed, /whole:latest +█{30} +8 GiB +resident\n/)
+        assert.match(printed, /half:latest +█{15}░{15} +8 GiB +resident, not all on GPUs\n/)
+        assert.match(printed, /none:latest +░{30} +0 +absent, 2 GiB on disk\n/)
+        assert.match(printed, /127\.0\.0\.1:1 +\? +\?{30}/)
+        assert.include(printed, `routing to ${url}`)
+      })))
 
     it.live.skipIf(fake === undefined)("04-vram shows the cards that NVML shows", () =>
       Effect.gen(function* () {

@@ -127,11 +127,12 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
           world.probe = probes[step.n % probes.length]!
           break
         case "foreign": {
-          const device = world.devices.get(step.on === 0 ? "g0" : "g1")!
+          const uuid = step.on === 0 ? "g0" : "g1"
+          const device = world.devices.get(uuid)!
           const before = device.foreign
-          const room = device.total - world.promised(step.on === 0 ? "g0" : "g1") + before
+          const room = device.total - world.promised(uuid) + before
           device.foreign = Math.max(0, Math.min(step.n * gib, room))
-          if (device.foreign > before) device.dirty = true
+          if (device.foreign > before) world.take(uuid)
           break
         }
         case "fail":

@@ -5,7 +5,7 @@ import * as Reading from "../../src/layers/probes/reading.ts"
 import { Timeout } from "../../src/services/GpuProbe.ts"
 import { GpuProbe, GpuProbeError } from "../../src/services/GpuProbe.ts"
 import { OllamaApi, OllamaApiError, Rejected } from "../../src/services/OllamaApi.ts"
-import { type Allocation, VramLedger } from "../../src/services/VramLedger.ts"
+import { type Allocation, type Share, VramLedger } from "../../src/services/VramLedger.ts"
 
 export const gib = 1024 ** 3
 export const reserve = 2 * gib
@@ -21,7 +21,9 @@ export const catalog = MockModelCatalog.layer(
 interface Runner {
   readonly backend: string
   readonly model: string
-  readonly shares: ReadonlyArray<{ readonly device: string; readonly bytes: number }>
+  readonly shares: ReadonlyArray<Share>
+  /** Whether the router knows the memory it is in. */
+  readonly managed: boolean
   loading: boolean
 }
 
@@ -30,13 +32,14 @@ interface Device {
   foreign: number
   /** Somebody else took memory since the last good reading. */
   dirty: boolean
-  lastFree: number | undefined
+  /** How often somebody else took memory. */
+  taken: number
 }
 
 export class World {
   readonly devices = new Map<string, Device>([
-    ["g0", { total: 24 * gib, foreign: 0, dirty: false, lastFree: undefined }],
-    ["g1", { total: 16 * gib, foreign: 0, dirty: false, lastFree: undefined }],
+    ["g0", { total: 24 * gib, foreign: 0, dirty: false, taken: 0 }],
+    ["g1", { total: 16 * gib, foreign: 0, dirty: false, taken: 0 }],
   ])
   readonly runners = new Set<Runner>()
   /** On its way back. */
@@ -54,6 +57,8 @@ export class World {
   unloads = 0
   loads = 0
   ledger: VramLedger["Service"] | undefined
+  /** By commit: the devices of which no reading was missing what others took, and how often they had. */
+  private readonly quiet = new WeakMap<Allocation, ReadonlyMap<string, number>>()
 
   private expect(holds: boolean, what: string): void {
     if (!holds) this.violations.push(what)
@@ -71,7 +76,8 @@ export class World {
   promised(device: string): number {
     let sum = this.devices.get(device)!.foreign
     for (const one of [...this.runners, ...this.lagging]) {
-      for (const share of one.shares) if (share.device === device) sum += share.bytes
+      const part = this.lagging.has(one) && one.loading ? 0.5 : 1
+      for (const share of one.shares) if (share.device === device) sum += share.bytes * part
     }
     return sum
   }
@@ -88,15 +94,32 @@ export class World {
     for (const runner of this.runners) if (runner.backend === backend && !runner.loading) this.runners.delete(runner)
   }
 
+  /** Where Ollama puts it: on the device with the most free memory if it takes at most 80 % of that, else over all. */
+  private place(backend: string, bytes: number): ReadonlyArray<Share> {
+    const free = (device: string) => this.devices.get(device)!.total - this.used(device)
+    const devices = backends.find(({ id }) => id === backend)!.devices
+    const most = devices.reduce((best, device) => free(device) > free(best) ? device : best)
+    // What does not fit is spilled.
+    if (devices.length === 1 || bytes <= 0.8 * free(most)) return [{ device: most, bytes: Math.min(bytes, free(most)) }]
+    const whole = Math.max(bytes, devices.reduce((sum, device) => sum + free(device), 0))
+    return devices.map((device) => ({ device, bytes: bytes * free(device) / whole }))
+  }
+
+  /** Somebody else takes memory. */
+  take(uuid: string): void {
+    const device = this.devices.get(uuid)!
+    device.dirty = true
+    device.taken++
+  }
+
   /** Behind the router's back; where it lands nobody is told. */
   intrude(backend: string, model: string): void {
-    const device = backend === "a" ? "g0" : "g1"
     if (this.find(backend, model) !== undefined) return
-    const bytes = sizes[model]! * gib
-    if (this.used(device) + bytes > this.devices.get(device)!.total) return
-    this.devices.get(device)!.dirty = true
+    const shares = this.place(backend, sizes[model]! * gib)
+    if (shares.some(({ bytes, device }) => this.promised(device) + bytes > this.devices.get(device)!.total)) return
+    for (const { device } of shares) this.take(device)
     this.intrusions++
-    this.runners.add({ backend, model, shares: [{ device, bytes }], loading: false })
+    this.runners.add({ backend, model, shares, managed: false, loading: false })
   }
 
   find(backend: string, model: string): Runner | undefined {
@@ -117,7 +140,6 @@ export class World {
         if (this.probe === "none") {
           return [{ ...Reading.unknown(uuid, uuid, "gpu"), total: Option.some(ByteSize.bytes(device.total)) }]
         }
-        device.lastFree = free
         if (this.probe === "good") device.dirty = false
         return [{
           ...Reading.unknown(uuid, uuid, "gpu"),
@@ -152,17 +174,30 @@ export class World {
         one.backend === backend && one.model === model && one.state() === "loading"
       )
       this.expect(allocation !== undefined, "a load without an allocation")
-      const shares = (allocation?.shares() ?? []).map(({ bytes, device }) => ({ device, bytes: bytes * 0.97 }))
+      const managed = (allocation?.shares() ?? []).length > 0
+      // What is there, is there, and what is charged is a little more than it takes.
+      const before = this.find(backend, model)
+      if (before !== undefined) yield* this.drop(before)
+      const shares = this.place(backend, sizes[model]! * gib * 0.97)
+      const known = allocation === undefined ? undefined : this.quiet.get(allocation)
+      // Where others took memory that no reading has shown, nobody can tell where it lands.
+      const quiet = managed && backends.find(({ id }) => id === backend)!.devices.every((device) =>
+        known?.get(device) === this.devices.get(device)!.taken
+      )
+      for (const { bytes, device } of shares) {
+        const { total } = this.devices.get(device)!
+        // Over several devices llama.cpp fills each to the same part, into the reserve of the fullest.
+        const limit = shares.length > 1 ? total : total - reserve
+        if (quiet) this.expect(this.promised(device) + bytes <= limit + 1, `bytes loaded on ${device}`)
+      }
       for (const other of this.runners) {
         if (!other.loading) continue
         this.expect(other.backend !== backend, "two loads on a backend")
-        for (const { device } of shares) {
+        for (const { device } of managed && other.managed ? shares : []) {
           this.expect(!other.shares.some((share) => share.device === device), `two loads on ${device}`)
         }
       }
-      const before = this.find(backend, model)
-      if (before !== undefined) yield* this.drop(before)
-      const runner: Runner = { backend, model, shares, loading: true }
+      const runner: Runner = { backend, model, shares, managed, loading: true }
       this.runners.add(runner)
       yield* Effect.sleep(1500).pipe(Effect.onInterrupt(() => Effect.sync(() => this.runners.delete(runner))))
       if (this.loadFails) {
@@ -218,6 +253,8 @@ export class World {
   /** Invariant 1, computed by the world's own books, whenever the ledger promises something. */
   private checked(ledger: VramLedger["Service"], made: Allocation): void {
     this.commits++
+    const quiet = Array.from(this.devices).filter(([, { dirty }]) => !dirty)
+    this.quiet.set(made, new Map(quiet.map(([uuid, { taken }]) => [uuid, taken])))
     for (const { bytes, device } of made.shares()) {
       const known = this.devices.get(device)!
       const sum = ledger.allocations().reduce(
@@ -228,7 +265,8 @@ export class World {
       const capacity = ledger.devices().find((one) => one.device === device)!.capacity
       this.expect(sum <= capacity! + 1, `allocations on ${device} against its capacity`)
       // What a reading called free, less what was promised since, is what there is; unless others took some since.
-      if (!known.dirty) {
+      const many = backends.find(({ id }) => id === made.backend)!.devices.length > 1
+      if (!known.dirty && !many) {
         this.expect(this.promised(device) + bytes <= known.total - reserve + 1, `bytes on ${device}`)
       }
     }

@@ -50,12 +50,13 @@ export class Charges {
   /** `/api/ps` showed what an allocation has really taken. */
   observe(allocation: ChargedAllocation, backend: Backend, model: Model | undefined, observed: Observed): void {
     if (observed.sizeVram === 0) return
+    allocation.observed = observed.sizeVram
     const tokens = sane(observed.contextLength, undefined)
     if (observed.automatic && tokens !== undefined) this.contexts.set(`${backend.id} ${allocation.model}`, tokens)
     if (model === undefined || tokens === undefined) {
       return allocation.resize(Math.max(allocation.bytes, observed.sizeVram))
     }
-    const { after } = this.footprints.learn(model, backend, shape(backend, tokens, allocation.parts.length), {
+    const { after } = this.footprints.learn(model, backend, shape(backend, tokens, allocation.shares().length), {
       size: observed.size,
       sizeVram: observed.sizeVram,
     })

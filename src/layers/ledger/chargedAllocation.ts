@@ -5,6 +5,7 @@
  */
 import type { Allocation, AllocationState, Share } from "../../services/VramLedger.ts"
 import type { Charge, DeviceBook } from "./deviceBook.ts"
+import { isLoading } from "./plainAllocations.ts"
 
 /** What the ledger does when an allocation moves. @category models @since 0.1.0 */
 export interface Owner {
@@ -23,7 +24,10 @@ export class ChargedAllocation implements Allocation, Charge {
   /** The explicit context it was loaded with; `undefined` is Ollama's own. */
   readonly numCtx: number | undefined
   current: AllocationState
+  /** One for each device on which it may be, with what is charged there: of several, Ollama chooses by itself. */
   parts: ReadonlyArray<Share>
+  /** What `/api/ps` showed last; unlike what is charged, without any margin. */
+  observed = 0
   /** Devices whose last good reading had its memory in it. */
   readonly seen = new Set<string>()
   /** When it became resident, in the order of readings. */
@@ -54,7 +58,7 @@ export class ChargedAllocation implements Allocation, Charge {
     for (const { device } of parts) books.get(device)?.charges.add(this)
   }
 
-  readonly shares = (): ReadonlyArray<Share> => this.parts
+  readonly shares = (): ReadonlyArray<Share> => this.parts.filter(({ bytes }) => bytes > 0)
   readonly state = (): AllocationState => this.current
 
   readonly move = (to: AllocationState): void => {
@@ -79,6 +83,17 @@ export class ChargedAllocation implements Allocation, Charge {
 
   seenOn(device: string): boolean {
     return this.seen.has(device)
+  }
+
+  /**
+   * Whether a device on which it may be can be fuller than anybody knows: its load has not ended, or a backend with several devices chose where to put it, and
+   * not all of them have been read since.
+   */
+  get unsettled(): boolean {
+    if (isLoading(this.current)) return true
+    if (this.parts.length === 1) return false
+    const read = this.current === "releasing" ? this.freeBefore : this.seen
+    return read.size < this.parts.length
   }
 
   /** Charges another sum, divided as before. */

@@ -3,12 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { AllocationState } from "../../services/VramLedger.ts"
-import { isLoading } from "./plainAllocations.ts"
-
 /** What of an allocation the account of a device looks at. @category models @since 0.1.0 */
 export interface Charge {
-  readonly current: AllocationState
+  /** Whether it may take memory here that no reading shows yet, and that is not charged here. */
+  readonly unsettled: boolean
   /** Bytes on a device. */
   readonly on: (device: string) => number
   /** Whether the last good reading of the device had its memory in it. */
@@ -77,8 +75,9 @@ export class DeviceBook {
     return capacity === undefined ? undefined : capacity - this.held
   }
 
-  get loads(): boolean {
-    for (const charge of this.charges) if (isLoading(charge.current)) return true
+  /** Whether nothing else may be promised here now. */
+  get unsettled(): boolean {
+    for (const charge of this.charges) if (charge.unsettled) return true
     return false
   }
 
@@ -97,7 +96,7 @@ export class DeviceBook {
     this.foreign = Math.max(0, this.total - this.free - this.seen)
   }
 
-  /** Memory that a charge gave back while nothing could be read: free again, as far as anybody knows. Capacity stays what it was. */
+  /** Memory that the last good reading left out, and that was given back while nothing could be read since. */
   assumeBack(bytes: number): void {
     if (this.free !== undefined) this.free = Math.min(this.free + bytes, this.total ?? Infinity)
   }

@@ -12,7 +12,7 @@ import type { Devices } from "./devices.ts"
 const number = (value: Option.Option<ByteSize.ByteSize>): number | undefined =>
   Option.getOrUndefined(Option.map(value, ByteSize.toNumberUnsafe))
 
-/** A good reading of one device; whether it was one. */
+/** Takes over the reading of one device, if it is a good one; whether it needs no other reason why not. */
 const take = (
   devices: Devices,
   held: Iterable<ChargedAllocation>,
@@ -22,6 +22,8 @@ const take = (
 ): boolean => {
   const free = number(reading.free)
   const book = devices.book(reading.uuid)
+  // One that began later has ended before: what this one saw is older.
+  if (begun < book.readSeq) return true
   book.sick = Option.isSome(reading.health) && reading.health.value._tag === "Unhealthy"
   if (free === undefined) {
     book.total ??= number(reading.total)
@@ -30,7 +32,7 @@ const take = (
   }
   book.read(number(reading.total), free, now, begun)
   for (const allocation of held) {
-    if (allocation.on(reading.uuid) === 0) continue
+    if (!book.charges.has(allocation)) continue
     const steady = allocation.current === "resident" || allocation.current === "draining"
     if (steady && allocation.residentSeq < begun) allocation.seen.add(reading.uuid)
     else allocation.seen.delete(reading.uuid)
@@ -57,7 +59,7 @@ export const read = Effect.fnUntraced(function* (
   const good = new Set<string>()
   for (const reading of readings ?? []) if (take(devices, held, reading, begun, now())) good.add(reading.uuid)
   for (const [uuid, book] of devices.books) {
-    if (good.has(uuid) || readings?.some((reading) => reading.uuid === uuid) === true) continue
+    if (good.has(uuid) || begun < book.readSeq || readings?.some((reading) => reading.uuid === uuid) === true) continue
     book.failure = Result.isFailure(result)
       ? result.failure.message || "the probe failed"
       : readings === undefined

@@ -38,12 +38,11 @@ const released = (allocation: ChargedAllocation, books: Books, now: number, time
 export const settle = (held: Iterable<ChargedAllocation>, books: Books, now: number, timeout: number): void => {
   for (const allocation of Array.from(held)) {
     if (allocation.current !== "releasing" || !released(allocation, books, now, timeout)) continue
-    for (const { bytes, device } of allocation.parts) {
-      const book = books.get(device)
-      // Nothing was read since, so what was known to be its memory is taken for free.
-      const unread = book !== undefined && book.readSeq < allocation.releasingSeq
-      if (unread && allocation.freeBefore.has(device)) book.assumeBack(bytes)
-    }
+    const [only, ...others] = allocation.parts
+    const book = only === undefined ? undefined : books.get(only.device)
+    // Nothing was read since, so what was known to be its memory is taken for free. Where it was on several devices nobody knows how much on which.
+    const unread = book !== undefined && others.length === 0 && book.readSeq < allocation.releasingSeq
+    if (unread && allocation.freeBefore.has(book.uuid)) book.assumeBack(Math.min(allocation.bytes, allocation.observed))
     allocation.move("gone")
   }
 }

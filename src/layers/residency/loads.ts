@@ -123,12 +123,12 @@ export class Loads {
   /** Starts the first load that the ledger has room for, unless one is running. */
   pump(): void {
     if (this.running !== undefined) return
+    // Also those behind a load that keeps others back: who waits for what is there waits for nothing.
+    for (const load of this.queue.filter((each) => this.there(each))) {
+      this.queue.splice(this.queue.indexOf(load), 1)
+      this.over(load)
+    }
     for (const load of this.queue.slice()) {
-      if (this.there(load)) {
-        this.queue.splice(this.queue.indexOf(load), 1)
-        this.over(load)
-        continue
-      }
       if (!load.ready || this.blocked(load)) continue
       const reserved = this.ledger.reserve(this.backend, load.model, load.numCtx)
       if (!("_tag" in reserved)) {
