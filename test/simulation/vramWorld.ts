@@ -96,7 +96,7 @@ export class World {
 
   /** Where Ollama puts it: on the device with the most free memory if it takes at most 80 % of that, else over all. */
   private place(backend: string, bytes: number): ReadonlyArray<Share> {
-    const free = (device: string) => this.devices.get(device)!.total - this.used(device)
+    const free = (device: string) => Math.max(0, this.devices.get(device)!.total - this.used(device))
     const devices = backends.find(({ id }) => id === backend)!.devices
     const most = devices.reduce((best, device) => free(device) > free(best) ? device : best)
     // What does not fit is spilled.
