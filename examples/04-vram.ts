@@ -1,4 +1,5 @@
 /** What is in the memory of this machine's devices, and which models are: `node examples/04-vram.ts`, with `--watch` every second. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Option, References, Schedule } from "effect"
 import process from "node:process"
@@ -49,7 +50,8 @@ const once = Effect.gen(function* () {
 
 const main = Effect.gen(function* () {
   const settings = yield* Settings.config
-  const place = yield* Place.choose(settings, { transport: NodeTransport.layer(), client: NodeHttpClient.layerUndici })
+  const reach = { transport: NodeTransport.layer(), client: NodeHttpClient.layerUndici, files: NodeFileSystem.layer }
+  const place = yield* Place.choose(settings, reach)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
   yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [localProbe, place.layer])
 }).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page says what the log would.
