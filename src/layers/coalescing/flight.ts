@@ -59,7 +59,8 @@ export class Member implements Upstream, Slotted {
   }
 
   resume(): void {
-    if (!this.full) return
+    // One that has left, or was cut off, hears nothing more.
+    if (!this.full || this.slot < 0) return
     this.full = false
     this.flight.deliver(this)
     this.flight.throttle()
@@ -125,6 +126,11 @@ export class Flight implements ReplySink, Slotted {
 
   get committed(): boolean {
     return this.members.find(({ reply }) => reply.committed) !== undefined
+  }
+
+  /** Bytes kept for clients that join late or read slowly. */
+  get held(): number {
+    return this.log.reduce((sum, chunk) => sum + chunk.length, 0)
   }
 
   enter(reply: ReplySink, resume: Resume): Member {
