@@ -13,7 +13,7 @@ import { demandFor, modelOn } from "../support/demands.ts"
 import { request } from "../support/routers.ts"
 import { bytes, RecordingReply } from "../support/sinks.ts"
 
-const limits = { replayBytes: 4096, behindBytes: 1024 }
+const limits = { replayBytes: 2048, behindBytes: 700 }
 const chunkMax = 900
 const model = modelOn("m:latest", "a")
 

@@ -80,7 +80,7 @@ export class Batch implements ReplySink, Slotted {
 
   /** Whether it could take the flight in, and did. */
   take(flight: Flight): boolean {
-    if (this.sealed !== undefined || this.flights.length >= this.sizeMax) return false
+    if (this.flights.length >= this.sizeMax) return false
     if (this.texts + textLength(flight) > textMax) return false
     this.flights.push(flight)
     this.count(flight)
