@@ -233,12 +233,9 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
         return Effect.onExit(attempt(run, demand, reply, request), (exit) =>
           Effect.sync(() => {
             shared.remove(run)
-            leader.backend = run.backend
-            leader.cold = run.cold
-            leader.rewrote = run.rewrote
+            if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return leader.take(run)
             // No request is left to tell of this attempt.
-            const abandoned = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-            if (abandoned && run.backend !== undefined && run.outcome === undefined) {
+            if (run.backend !== undefined && run.outcome === undefined) {
               events.publish({
                 _tag: "AttemptFailed",
                 at: clock.currentTimeMillisUnsafe(),

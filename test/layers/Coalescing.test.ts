@@ -108,6 +108,9 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
       const gone = (yield* RouterEvents).recent(100).filter((event) => event._tag === "AttemptFailed")
       assert.deepStrictEqual(gone.map(({ cause }) => cause), ["client-gone"])
+      const left = (yield* RouterEvents).recent(4).filter((event) => event._tag === "RequestSettled")
+      assert.lengthOf(left, 3)
+      for (const event of left) assert.deepInclude(event.settled, { status: 499, backend: undefined, attempts: 0 })
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
   it.effect("whoever joins late gets what was sent before, then the rest", () =>

@@ -7,7 +7,7 @@ import { Effect, Exit } from "effect"
 import type { Lead } from "../../services/Coalescer.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
-import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Demand, QueuePlace, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { TransportError, type Upstream } from "../../services/Transport.ts"
 import { Bag, type Slotted } from "../edge/bag.ts"
@@ -194,8 +194,8 @@ export class Flight implements ReplySink, Slotted {
   }
 
   /** The first one: once it is committed, a client's own request gives it the others. */
-  heartbeat(): void {
-    for (const { reply } of this.members.snapshot()) if (!reply.committed) reply.heartbeat()
+  heartbeat(place?: QueuePlace): void {
+    for (const { reply } of this.members.snapshot()) if (!reply.committed) reply.heartbeat(place)
   }
 
   annotate(headers: ReadonlyArray<string>): void {

@@ -43,6 +43,15 @@ export class Run {
     this.model = request.envelope.model
     this.quietSince = request.receivedAt
   }
+  /** What happened to an answer that this one shares. */
+  take({ attempts, backend, cold, outcome, queuedMillis, rewrote }: Run): void {
+    this.attempts = attempts
+    this.backend = backend
+    this.cold = cold
+    this.outcome = outcome
+    this.queuedMillis = queuedMillis
+    this.rewrote = rewrote
+  }
   end(result: Settled["result"], status: number, refusal: Refusal | undefined): Settled {
     return {
       result,
