@@ -29,8 +29,8 @@ export interface Options {
   readonly origins?: ReadonlyArray<string> | undefined
   /** Names besides Ollama's built-in ones that clients may call a server on loopback by; `*` for all. Defaults to none. */
   readonly hosts?: ReadonlyArray<string> | undefined
-  /** Bodies being received at one time, in bytes; more are refused with 503. Defaults to 256 MiB. */
-  readonly uploadBytesMax?: number | undefined
+  /** Bodies held at one time, in bytes: being received, waiting or running; more are refused with 503. At least `bodyBytesMax`. Defaults to 512 MiB. */
+  readonly heldBytesMax?: number | undefined
   /** Bytes of all answers that wait for their clients; beyond it, those who hold most are cut. Defaults to 256 MiB. */
   readonly bufferBytesMax?: number | undefined
   /**
@@ -123,7 +123,7 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
     fork: Effect.runForkWith(context),
     bodyBytesMax,
     tenantHeader: options.tenantHeader?.toLowerCase() || undefined,
-    uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.uploadBytesMax ?? 256 * 1024 * 1024) },
+    uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.heldBytesMax ?? 512 * 1024 * 1024) },
     active,
     onIdle: idle.wake,
   }

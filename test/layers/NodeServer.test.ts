@@ -78,6 +78,24 @@ describe("NodeServer", () => {
       assert.strictEqual(server.active(), 1)
     }))
 
+  it.live("a body counts until its request is over, whoever waits for what", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serve(streaming, { bodyBytesMax: 100, heldBytesMax: 100 })
+      const sent = Raw.post("/api/chat", chat)
+      const first = yield* Raw.open(server.port)
+      first.write(sent)
+      yield* until(() => first.received().includes("first"), "a stream")
+      const second = yield* Raw.open(server.port)
+      second.write(sent)
+      yield* until(() => second.received().includes("too many bodies"), "a refusal")
+      assert.match(second.received(), /^HTTP\/1.1 503/)
+      first.socket.destroy()
+      yield* until(() => server.active() === 0, "nothing under way")
+      const third = yield* Raw.open(server.port)
+      third.write(sent)
+      yield* until(() => third.received().includes("first"), "another stream")
+    }))
+
   it.live("gives the app everything else, with an id", () =>
     Effect.gen(function* () {
       const { server } = yield* serve()

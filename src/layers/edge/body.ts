@@ -16,13 +16,13 @@ const nothing = new Uint8Array(0)
 /** What became of a body. It is never called when the client leaves half way: the server hears that from the response. @internal */
 export type Done = (result: Uint8Array | Refusal) => void
 
-/** The bytes of all bodies that are being received. @internal */
+/** The bytes of all bodies, from their first byte to the end of their requests. @internal */
 export interface Uploads {
   bytes: number
   readonly max: number
 }
 
-const tooMany = refuse("QueueFull", "too much is being received", { retryAfter: 1 })
+const tooMany = refuse("QueueFull", "too many bodies are being held", { retryAfter: 1 })
 
 /** @internal */
 export class BodyReader {
@@ -63,7 +63,13 @@ export class BodyReader {
     else if (this.uploads.bytes > this.uploads.max) this.finish(tooMany)
   }
 
-  /** The client has left, or the body is whole: it is no longer being received. */
+  /** It was compressed, and is so long in truth. */
+  decoded(length: number): void {
+    this.uploads.bytes += length - this.held
+    this.held = length
+  }
+
+  /** The client has left, or has its answer: nobody needs the body any more. */
   release(): void {
     this.uploads.bytes -= this.held
     this.held = 0
@@ -72,7 +78,7 @@ export class BodyReader {
   private finish(result: Uint8Array | Refusal): void {
     const done = this.done
     this.done = undefined
-    this.release()
+    if ("_tag" in result) this.release()
     this.parts.length = 0
     done?.(result)
   }

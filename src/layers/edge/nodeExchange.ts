@@ -40,7 +40,9 @@ export class NodeExchange implements Slotted {
   private readonly endpoint: Endpoint
   private readonly headers: Request.EdgeHeaders
   private readonly reply: NodeReply
-  private body: BodyReader | undefined = undefined
+  private readonly body: BodyReader
+  /** The body is still being received. */
+  private receiving = true
   private fiber: Fiber.Fiber<Settled> | undefined = undefined
   /** The client has its answer, or has left. */
   private over = false
@@ -78,8 +80,8 @@ export class NodeExchange implements Slotted {
 
   /** Called by the sweeper: `true` when nothing has moved for `limit` calls, be it an upload or a client that does not read. */
   isStuck(limit: number): boolean {
-    const waitsForClient = this.body !== undefined || this.reply.blocked || this.reply.closed
-    const moved = this.body?.received ?? this.response.writableLength
+    const waitsForClient = this.receiving || this.reply.blocked || this.reply.closed
+    const moved = this.receiving ? this.body.received : this.response.writableLength
     this.still = waitsForClient && moved === this.seen ? this.still + 1 : 0
     this.seen = moved
     return this.still >= limit
@@ -93,11 +95,14 @@ export class NodeExchange implements Slotted {
 
   private decoded(encoding: string, body: Uint8Array | Refusal): void {
     if ("_tag" in body) return this.received(body)
-    decode(encoding, body, this.shared.bodyBytesMax).then((plain) => this.received(plain))
+    decode(encoding, body, this.shared.bodyBytesMax).then((plain) => {
+      if (!this.over && !("_tag" in plain)) this.body.decoded(plain.length)
+      this.received(plain)
+    })
   }
 
   private received(body: Uint8Array | Refusal): void {
-    this.body = undefined
+    this.receiving = false
     if (this.over) return
     if ("_tag" in body) return this.reply.refuse(body)
     const { clock } = this.shared
@@ -135,8 +140,7 @@ export class NodeExchange implements Slotted {
   private closed(): void {
     if (this.over) return
     this.over = true
-    this.body?.release()
-    this.body = undefined
+    this.receiving = false
     this.reply.leave()
     this.fiber?.interruptUnsafe()
     this.leave()
@@ -144,6 +148,7 @@ export class NodeExchange implements Slotted {
 
   private leave(): void {
     if (!this.over || this.fiber !== undefined) return
+    this.body.release()
     const { active, onIdle } = this.shared
     active.remove(this)
     if (active.size === 0) onIdle()
