@@ -94,6 +94,12 @@ describe("MemoryCoalescer", () => {
       assert.deepStrictEqual(said(), ["interactive", 1300])
       fibers.push(yield* join({}))
       assert.deepStrictEqual(said(), ["interactive", undefined])
+      // Admission has said until when it waits: a thousand milliseconds.
+      seen!.deadline = 1000
+      fibers.push(yield* join({ since: 300 }))
+      assert.strictEqual(seen!.deadline, 1300)
+      fibers.push(yield* join({ since: 400, queueMillis: 100 }))
+      assert.strictEqual(seen!.deadline, 1300)
       yield* Deferred.succeed(gate, undefined)
       for (const fiber of fibers) yield* Fiber.join(fiber)
     }).pipe(Effect.provide(MemoryCoalescer.layer())))

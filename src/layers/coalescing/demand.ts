@@ -13,9 +13,18 @@ export const live = (demand: Demand): LiveDemand => ({ ...demand })
 
 const order: Readonly<Record<Priority, number>> = { interactive: 0, default: 1, batch: 2 }
 
+/** Until when one that joins may wait. One without a limit of its own has that of admission, which is at least what the flight was given. */
+const deadlineOf = (deadline: number, into: Demand, { queueMillis, since }: Demand): number => {
+  const given = deadline - into.since
+  const wanted = queueMillis ?? given
+  return since + (into.queueMillis === undefined ? Math.min(wanted, given) : wanted)
+}
+
 /** The better priority and the later deadline of the two; no deadline of its own means the longest there is. @internal */
 export const improve = (into: LiveDemand, from: Demand): void => {
   if (order[from.priority] < order[into.priority]) into.priority = from.priority
+  // It waits already.
+  if (into.deadline !== undefined) into.deadline = Math.max(into.deadline, deadlineOf(into.deadline, into, from))
   into.queueMillis = into.queueMillis === undefined || from.queueMillis === undefined
     ? undefined
     : Math.max(into.queueMillis, from.since + from.queueMillis - into.since)
