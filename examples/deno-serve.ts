@@ -3,10 +3,13 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Config, Effect, Layer, References } from "effect"
 import { FetchHttpClient } from "effect/http"
 import process from "node:process"
+import { pathToFileURL } from "node:url"
 import * as FetchTransport from "../src/layers/FetchTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
+import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as WebServer from "../src/layers/WebServer.ts"
+import type { PluginError } from "../src/services/PluginFile.ts"
 import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
 import { stack } from "./support/stack.ts"
@@ -20,18 +23,19 @@ const started = Effect.gen(function* () {
     files: NodeFileSystem.layer,
   })
   console.log(`llamero: ${place.says}`)
-  return { settings, place }
+  const plugins = yield* PluginFiles.fromFiles(settings.plugins, pathToFileURL("./").href)
+  return { settings, place, plugins }
 })
 
-const explained = Effect.catch(started, (error: Config.ConfigError) =>
+const explained = Effect.catch(started, (error: Config.ConfigError | PluginError) =>
   Effect.sync(() => {
-    console.error(`llamero: ${Settings.explain(error)}`)
+    console.error(`llamero: ${error._tag === "PluginError" ? error.message : Settings.explain(error)}`)
     return process.exit(1)
   }))
 
-const { place, settings } = await Effect.runPromise(explained)
+const { place, plugins, settings } = await Effect.runPromise(explained)
 
-const services = stack(settings).pipe(
+const services = stack(settings, plugins).pipe(
   Layer.provideMerge(place.layer),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
 )

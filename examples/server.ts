@@ -5,14 +5,17 @@ import { ByteSize, type Config, Duration, Effect, Layer, Redacted, References } 
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
+import { pathToFileURL } from "node:url"
 import * as LocalBreaker from "../src/layers/LocalBreaker.ts"
 import * as NodeRedis from "../src/layers/NodeRedis.ts"
 import * as NodeServer from "../src/layers/NodeServer.ts"
 import * as NodeTransport from "../src/layers/NodeTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
+import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import type { ApiKeysError } from "../src/services/ApiKeys.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
+import type { PluginError } from "../src/services/PluginFile.ts"
 import { app } from "./support/guards.ts"
 import { runMain } from "./support/main.ts"
 import * as Place from "./support/place.ts"
@@ -42,7 +45,7 @@ const routes = (settings: Settings.Settings) =>
     adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
   })
 
-const server = (settings: Settings.Settings, place: Place.Place) =>
+const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins) =>
   NodeServer.layer(app(settings, routes(settings)), {
     host: settings.host,
     port: settings.port,
@@ -54,13 +57,14 @@ const server = (settings: Settings.Settings, place: Place.Place) =>
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
-    Layer.provide(stack(settings, stores(settings))),
+    Layer.provide(stack(settings, plugins, stores(settings))),
     Layer.provide(place.layer),
   )
 
 const main = Effect.scoped(Effect.gen(function* () {
   const settings = yield* Settings.config
   for (const name of Settings.unknownNames(Object.keys(process.env))) console.warn(`llamero: ${name} is no setting`)
+  const plugins = yield* PluginFiles.fromFiles(settings.plugins, pathToFileURL("./").href)
   const place = yield* Place.choose(settings, {
     transport: NodeTransport.layer({ connectMillis: settings.connectMillis }),
     client: NodeHttpClient.layerUndici,
@@ -71,14 +75,16 @@ const main = Effect.scoped(Effect.gen(function* () {
     console.log(banner(url, place))
     yield* Effect.never
   }).pipe(
-    Effect.provide(server(settings, place)),
+    Effect.provide(server(settings, place, plugins)),
     Effect.provideService(References.MinimumLogLevel, settings.logLevel),
   )
 }))
 
-const why = (error: ApiKeysError | Config.ConfigError | FleetError | HttpServerError.ServeError): string => {
+const why = (
+  error: ApiKeysError | Config.ConfigError | FleetError | HttpServerError.ServeError | PluginError,
+): string => {
   if (error._tag === "ConfigError") return Settings.explain(error)
-  if (error._tag === "FleetError" || error._tag === "ApiKeysError") return error.message
+  if (error._tag !== "ServeError") return error.message
   const { address, code, message, port } = error.cause as NodeJS.ErrnoException & { address?: string; port?: number }
   return code === "EADDRINUSE"
     ? `${address}:${port} is in use; set LLAMERO_PORT to a free port`

@@ -7,6 +7,8 @@ import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
 import * as MemoryLeases from "../../src/layers/MemoryLeases.ts"
 import * as MemoryCoalescer from "../../src/layers/MemoryCoalescer.ts"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
+import * as PlannedPrewarmer from "../../src/layers/PlannedPrewarmer.ts"
+import * as PluginFiles from "../../src/layers/PluginFiles.ts"
 import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
 import * as PollingResidency from "../../src/layers/PollingResidency.ts"
 import type { Level, Settings } from "../../src/layers/Settings.ts"
@@ -14,8 +16,10 @@ import * as Standard from "../../src/layers/Standard.ts"
 import * as StartPrewarmer from "../../src/layers/StartPrewarmer.ts"
 import * as WatchedRelay from "../../src/layers/WatchedRelay.ts"
 import * as AccessLogObserver from "../../src/plugins/AccessLogObserver.ts"
+import * as AtStartPlan from "../../src/plugins/AtStartPlan.ts"
 import * as CostAwareVictimPicker from "../../src/plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
+import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import * as Guards from "./guards.ts"
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
@@ -27,16 +31,18 @@ export interface Stores {
 }
 const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
 
-export const stack = (settings: Settings, { circuits, limits } = memory) =>
+/** `plugins` come from files. */
+export const stack = (settings: Settings, plugins: PluginFiles.Plugins, { circuits, limits } = memory) =>
   Standard.layer({
+    profile: PluginFiles.extend(StandardProfile.make(), plugins),
     admission: BoundedAdmission.layer(settings),
     leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
     coalescer: settings.coalesce ? MemoryCoalescer.layer(settings) : IndependentCoalescer.layer,
     relay: WatchedRelay.layer(settings),
     router: PipelineRouter.layer({
-      guards: Guards.guards(settings),
+      guards: [...Guards.guards(settings), ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
-      retry: FailoverRetry.make({
+      retry: plugins.retry ?? FailoverRetry.make({
         ratio: settings.retryRatio,
         perSecond: settings.retryPerSecond,
         attemptsMax: settings.attemptsMax,
@@ -48,8 +54,16 @@ export const stack = (settings: Settings, { circuits, limits } = memory) =>
       openDurationMax: settings.breakerOpenMaxMillis,
     }).pipe(Layer.provide(circuits)),
     health: PollingBackendHealth.layer({ interval: settings.healthMillis, timeout: settings.healthTimeoutMillis }),
-    residency: PollingResidency.layer({ loadTimeout: settings.loadMillis, victims: CostAwareVictimPicker.make() }),
-    prewarmer: StartPrewarmer.layer({ models: settings.prewarm }),
+    residency: PollingResidency.layer({
+      loadTimeout: settings.loadMillis,
+      victims: plugins.victims ?? CostAwareVictimPicker.make(),
+    }),
+    prewarmer: plugins.plans.length === 0
+      ? StartPrewarmer.layer({ models: settings.prewarm })
+      : PlannedPrewarmer.layer({ plans: [AtStartPlan.make(settings.prewarm), ...plugins.plans] }),
     // Where single requests are not wanted in the log, the ones that failed still are.
-    observers: [AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 })],
+    observers: [
+      AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 }),
+      ...plugins.observers,
+    ],
   }).pipe(Layer.provideMerge(Guards.services(settings, limits)))

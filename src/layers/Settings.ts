@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Config, ConfigProvider, Effect } from "effect"
+import { Config, ConfigProvider, Effect, Option, Schema } from "effect"
+import type { Entry } from "../services/PluginFile.ts"
 import type { Limits } from "../services/ApiKeys.ts"
 import * as Parse from "./settings/parse.ts"
 
@@ -95,6 +96,24 @@ const limits = {
   },
 }
 
+/** Paths with commas between, or JSON, where plugins have options. */
+const plugins = {
+  wanted:
+    'paths or URLs of plugin files with commas between, or JSON such as [{"from":"./near.ts","options":{"zone":"a"},"weight":2}]',
+  parse: (text: string): ReadonlyArray<Entry> | undefined => {
+    if (!text.trimStart().startsWith("[")) return Parse.list(text).map((from) => ({ from }))
+    return Option.getOrUndefined(decodeEntries(text))
+  },
+}
+const decodeEntries = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Array(Schema.Struct({
+    from: Schema.String,
+    options: Schema.optionalKey(Schema.Unknown),
+    weight: Schema.optionalKey(Schema.Finite),
+  }))),
+  { onExcessProperty: "error" },
+)
+
 /** @category models @since 0.1.0 */
 export type Level = "All" | "Trace" | "Debug" | "Info" | "Warn" | "Error" | "Fatal" | "None"
 const levels: ReadonlyArray<Level> = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"]
@@ -121,6 +140,7 @@ export const variables = {
   ),
   fleetMillis: of("LLAMERO_FLEET_INTERVAL", "Between two looks at LLAMERO_FLEET_FILE", duration, "1s"),
   ollamaHost: of("OLLAMA_HOST", "The one Ollama server to route to, where LLAMERO_BACKENDS is not set", host, "", ""),
+  plugins: of("LLAMERO_PLUGINS", "Plugin files to take in, in this order", plugins, ""),
   host: of("LLAMERO_HOST", "Address to listen on; 0.0.0.0 lets other machines in", address, "127.0.0.1"),
   port: of("LLAMERO_PORT", "Port to listen on", port, "11435"),
   parallelism: of(

@@ -1,0 +1,148 @@
+/**
+ * Assembles a router from a list of plugin files.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Schema } from "effect"
+import type {
+  Filter,
+  Guard,
+  Observer,
+  Picker,
+  Plan,
+  Profile,
+  RetryPolicy,
+  Scorer,
+  VictimPicker,
+} from "../services/Plugin.ts"
+import { type AnyPlugin, type Definition, type Entry, PluginError } from "../services/PluginFile.ts"
+
+/** The plugins of all files, by kind, in the order of the files. @category models @since 0.1.0 */
+export interface Plugins {
+  readonly filters: ReadonlyArray<Filter>
+  readonly guards: ReadonlyArray<Guard>
+  readonly observers: ReadonlyArray<Observer>
+  readonly picker: Picker | undefined
+  readonly plans: ReadonlyArray<Plan>
+  readonly retry: RetryPolicy | undefined
+  readonly scorers: Profile["scorers"]
+  readonly victims: VictimPicker | undefined
+}
+
+/** What each kind must be able to do. */
+const functions: { readonly [K in AnyPlugin["kind"]]: ReadonlyArray<string> } = {
+  filter: ["keep"],
+  guard: ["check"],
+  observer: ["observe"],
+  picker: ["pick"],
+  plan: ["targets"],
+  retry: ["seen", "decide"],
+  scorer: ["score"],
+  "victim-picker": ["pick"],
+}
+const kinds = Object.keys(functions).join(", ")
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null
+
+/** Why a value is no plugin. */
+const flaw = (value: unknown): string | undefined => {
+  if (!isRecord(value)) return `must be a plugin, a list of plugins or PluginFile.define(…), got ${typeof value}`
+  const { kind, name } = value
+  const wanted = typeof kind === "string" && Object.hasOwn(functions, kind)
+    ? functions[kind as AnyPlugin["kind"]]
+    : undefined
+  if (wanted === undefined) return `its kind must be one of ${kinds}; got ${JSON.stringify(kind)}`
+  if (typeof name !== "string" || name === "") return `a ${kind} needs a name`
+  const lacking = wanted.find((method) => typeof value[method] !== "function")
+  return lacking === undefined ? undefined : `the ${kind} ${JSON.stringify(name)} needs a function ${lacking}`
+}
+
+const isDefinition = (value: unknown): value is Definition<unknown> =>
+  isRecord(value) && value["kind"] === "definition" && typeof value["make"] === "function" && "options" in value
+
+/** Paths are relative to `folder`, a URL that ends in a slash. */
+const imported = (entry: Entry, folder: string) =>
+  Effect.tryPromise({
+    try: (): Promise<{ readonly default?: unknown }> => import(new URL(entry.from, folder).href),
+    catch: (error) =>
+      new PluginError({
+        file: entry.from,
+        description: `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
+      }),
+  })
+
+const load = Effect.fnUntraced(function* (entry: Entry, folder: string) {
+  const fail = (description: string) => new PluginError({ file: entry.from, description })
+  const { default: exported } = yield* imported(entry, folder)
+  if (exported === undefined) return yield* fail("has no default export")
+  let made = exported
+  if (isDefinition(exported)) {
+    const options = yield* Effect.mapError(
+      Schema.decodeUnknownEffect(exported.options, { onExcessProperty: "error" })(entry.options ?? {}),
+      (error) => fail(`its options are wrong: ${error.message}`),
+    )
+    made = yield* Effect.try({
+      try: () => exported.make(options),
+      catch: (error) => fail(error instanceof Error ? error.message : String(error)),
+    })
+  } else if (entry.options !== undefined) return yield* fail("takes no options")
+  const list: ReadonlyArray<unknown> = Array.isArray(made) ? made : [made]
+  for (const one of list) {
+    const why = flaw(one)
+    if (why !== undefined) return yield* fail(why)
+  }
+  return { entry, plugins: list as ReadonlyArray<AnyPlugin> }
+})
+
+/** The one of a kind that there may only be one of. */
+const only = <K extends AnyPlugin["kind"]>(all: ReadonlyArray<AnyPlugin>, kind: K) =>
+  all.find((plugin): plugin is Extract<AnyPlugin, { readonly kind: K }> => plugin.kind === kind)
+
+const of = <K extends AnyPlugin["kind"]>(all: ReadonlyArray<AnyPlugin>, kind: K) =>
+  all.filter((plugin): plugin is Extract<AnyPlugin, { readonly kind: K }> => plugin.kind === kind)
+
+/**
+ * Loads plugin files; all of them, or a `PluginError` that says which one is broken and why.
+ *
+ * **Details**
+ *
+ * `folder` is the URL that paths are relative to, with a slash at its end. A file's default export is a plugin, a list of plugins, or a definition made by
+ * `PluginFile.define`, whose options are checked against its schema. There may be one picker, one retry policy and one victim picker in all.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromFiles = Effect.fnUntraced(function* (
+  entries: ReadonlyArray<Entry>,
+  folder: string,
+): Effect.fn.Return<Plugins, PluginError> {
+  const loaded = yield* Effect.forEach(entries, (entry) => load(entry, folder))
+  for (const kind of ["picker", "retry", "victim-picker"] as const) {
+    const brings = loaded.flatMap(({ entry, plugins }) => of(plugins, kind).map(() => entry.from))
+    if (brings.length > 1) {
+      return yield* new PluginError({ file: brings[1]!, description: `there is a ${kind} already, from ${brings[0]}` })
+    }
+  }
+  const all = loaded.flatMap(({ plugins }) => plugins)
+  return {
+    filters: of(all, "filter"),
+    guards: of(all, "guard"),
+    observers: of(all, "observer"),
+    picker: only(all, "picker"),
+    plans: of(all, "plan"),
+    retry: only(all, "retry"),
+    scorers: loaded.flatMap(({ entry, plugins }) =>
+      of(plugins, "scorer").map((scorer: Scorer) => ({ scorer, weight: entry.weight ?? 1 }))
+    ),
+    victims: only(all, "victim-picker"),
+  }
+})
+
+/** A profile with the plugins of files added; their picker, if they bring one, takes the place of its own. @category combinators @since 0.1.0 */
+export const extend = (profile: Profile, { filters, picker, scorers }: Plugins): Profile => ({
+  name: profile.name,
+  filters: [...profile.filters, ...filters],
+  scorers: [...profile.scorers, ...scorers],
+  picker: picker ?? profile.picker,
+})
