@@ -4,8 +4,10 @@ import { TestClock } from "effect/testing"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as MockLeases from "../../src/layers/MockLeases.ts"
 import { Admission } from "../../src/services/Admission.ts"
+import { Leases } from "../../src/services/Leases.ts"
 import { contract, enter } from "../contracts/Admission.ts"
 import { queueing } from "../contracts/AdmissionQueues.ts"
+import { demandFor, modelOn } from "../support/demands.ts"
 
 contract("bounded", BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 }))
 queueing("bounded", BoundedAdmission.layer)
@@ -94,6 +96,28 @@ describe("BoundedAdmission", () => {
       slots.setFree(1)
       assert.strictEqual(yield* Fiber.join(fiber), "a")
     }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
+
+  it.effect("a retry keeps the deadline of its first wait", () =>
+    Effect.gen(function* () {
+      const retry = yield* park("again", { excluded: ["a"], deadline: 2000 })
+      yield* TestClock.adjust(2100)
+      assert.strictEqual((yield* Fiber.join(retry)).status, 504)
+    }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
+
+  it.effect("says how deep the queue is and how long the wait, and who waits knows its place", () =>
+    Effect.gen(function* () {
+      const admission = yield* Admission
+      const leases = yield* Leases
+      const demand = demandFor(modelOn("m:latest", "mock"), { id: "b" })
+      yield* park("a")
+      yield* Effect.forkChild(admission.admit(demand, () => leases.commit([], demand), () => Effect.void), {
+        startImmediately: true,
+      })
+      assert.strictEqual(demand.waiting?.place(0).position, 2)
+      const error = yield* Effect.flip(enter("c"))
+      assert.deepStrictEqual(error.queue, { depth: 2, waitMillis: 3000 })
+      assert.strictEqual(error.retryAfter, 3)
+    }).pipe(Effect.provide(over(0, { queueCapacity: 2 }))))
 
   it.effect("a grant that meets an interruption goes to the next in line", () =>
     Effect.gen(function* () {
