@@ -24,6 +24,7 @@ import { forwardHeaders } from "./edge/headers.ts"
 import { streams } from "./edge/request.ts"
 import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
 import * as Guards from "./pipeline/guards.ts"
+import * as Hedge from "./pipeline/hedge.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
 import { giveUp, mayFareBetter, notFound, saysNotWhen } from "./pipeline/givingUp.ts"
 import { learnFrom } from "./pipeline/learning.ts"
@@ -89,6 +90,20 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       }
     }
 
+    const hedged = retry.hedging === undefined ? undefined : yield* Hedge.make({
+      events,
+      leases,
+      placement,
+      relay,
+      residency,
+      retry,
+      hedging: retry.hedging,
+      failed: (demand, backend, { outcome: { cause } }) => {
+        if (cause === "http-404") lost(demand, backend)
+        attemptFailed(demand, backend, cause)
+      },
+    })
+
     const attempt = (
       run: Run,
       demand: Demand,
@@ -119,7 +134,9 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
             run.backend = lease.backend.id
             if (request !== undefined) run.request = request()
             run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
-            return relay.run(lease, passedOn(run, lease, reply), expect, reply)
+            return hedged !== undefined && Hedge.hedges(run, lease.demand)
+              ? hedged(lease, { run, expect, reply, call: (to, lane) => passedOn(run, to, lane) })
+              : relay.run(lease, passedOn(run, lease, reply), expect, reply)
           },
         ),
         (ended) => {
@@ -163,21 +180,27 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       ended: Attempt & { readonly _tag: "Retry" },
       request?: () => RoutedRequest,
     ): Effect.Effect<Settled, Refusal> => {
-      const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, run.backend!] }
+      const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, run.backend!] }
       const { cause } = ended.outcome
       const failed = { demand, backend: run.backend!, outcome: ended.outcome, attempts: run.attempts }
       const now = clock.currentTimeMillisUnsafe()
-      if (cause === "http-404") {
-        residency.forget(run.backend!, demand.model)
-        catalog.forget(run.backend!, demand.model)
-      }
+      if (cause === "http-404") lost(demand, run.backend!)
       const worth = placement.rank(elsewhere, leases.view).size > 0 &&
         mayFareBetter(cause, demand, leases.view.find(run.backend!)) && retry.decide(failed, now) === "elsewhere"
       // An answer that is passed on is told with the request.
       if (!worth && ended.answer !== undefined) return Effect.sync(() => passOn(run, reply, ended.answer!))
-      events.publish({ _tag: "AttemptFailed", at: now, id: demand.id, backend: run.backend!, cause })
+      attemptFailed(demand, run.backend!, cause)
       return worth ? attempt(run, elsewhere, reply, request) : Effect.fail(giveUp(demand, ended.outcome))
     }
+
+    /** It has the model no longer. */
+    const lost = (demand: Demand, backend: string): void => {
+      residency.forget(backend, demand.model)
+      catalog.forget(backend, demand.model)
+    }
+
+    const attemptFailed = (demand: Demand, backend: string, cause: string): void =>
+      events.publish({ _tag: "AttemptFailed", at: clock.currentTimeMillisUnsafe(), id: demand.id, backend, cause })
 
     const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
       // Ollama's own "busy" says nothing of when to come back.

@@ -38,6 +38,7 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
   const sheds = series(counter("llamero_sheds_total", "Requests refused because of load"), context)
   const attempts = series(counter("llamero_attempts_total", "Exchanges with backends, by how they ended"), context)
   const retries = series(counter("llamero_retries_total", "Attempts after the first"), context)
+  const hedges = series(counter("llamero_hedges_total", "Second attempts beside slow first ones"), context)
   const loads = series(counter("llamero_loads_total", "Loads of models that ended"), context)
   const loading = series(seconds("llamero_load_duration_seconds", "Duration of loads that succeeded"), context)
   const spills = series(counter("llamero_spills_total", "Models found with layers in system memory"), context)
@@ -84,6 +85,12 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
         return settled(event)
       case "AttemptFailed":
         return attempted(event.backend, event.cause)
+      case "Hedged":
+        hedges(1, { model: event.model, result: event.result })
+        if (event.aborted !== undefined) {
+          attempted(event.aborted, event.result === "canceled" ? "client-gone" : "hedged")
+        }
+        return
       case "HealthChanged":
         return health(1, { backend: event.change.backend, to: event.change.status.state })
       case "BreakerMoved": {

@@ -41,17 +41,23 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
   })
   yield* Effect.forkScoped(every(Duration.millis(sweepMillis), sweep))
 
+  const start: Relay["Service"]["start"] = (lease, call, expect, reply, done) => {
+    const exchange = new Exchange(lease, reply, expect, clock, (self, attempt) => {
+      active.remove(self)
+      lease.release(attempt.outcome)
+      done(attempt)
+    })
+    active.add(exchange)
+    transport.send(lease.backend, call, exchange)
+    return exchange
+  }
+
   return Relay.of({
     active: () => active.size,
+    start,
     run: (lease, call, expect, reply) =>
       Effect.callback<Attempt>((resume) => {
-        const exchange = new Exchange(lease, reply, expect, clock, (self, attempt) => {
-          active.remove(self)
-          lease.release(attempt.outcome)
-          resume(Effect.succeed(attempt))
-        })
-        active.add(exchange)
-        transport.send(lease.backend, call, exchange)
+        const exchange = start(lease, call, expect, reply, (attempt) => resume(Effect.succeed(attempt)))
         return Effect.sync(() => exchange.abort())
       }),
   })

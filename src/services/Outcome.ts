@@ -52,3 +52,5 @@ export const success: Outcome = { kind: "success", cause: "ok" }
 export const clientGone: Outcome = { kind: "ignored", cause: "client-gone" }
 /** Released without having been used. @category constructors @since 0.1.0 */
 export const unused: Outcome = { kind: "ignored", cause: "unused" }
+/** Aborted, since another attempt of the same request answered first. @category constructors @since 0.1.0 */
+export const hedged: Outcome = { kind: "ignored", cause: "hedged" }

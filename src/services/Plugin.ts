@@ -127,6 +127,22 @@ export interface RetryPolicy {
   /** Every request counts towards a budget. Called once for each. */
   readonly seen: (now: number) => void
   readonly decide: (failed: FailedAttempt, now: number) => "elsewhere" | "give-up"
+  /** When a second attempt begins beside a first one that is slow; `decide` is asked for it as for any other. Absent: never. */
+  readonly hedging?: Hedging | undefined
+}
+
+/**
+ * When an attempt is slow. What it may become is the router's rule: one hedge for a request, to a backend that has the model in memory; who answers first is
+ * relayed, the other one aborted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Hedging {
+  /** Milliseconds without a first byte after which it is; `undefined` while there is nothing to go by. */
+  readonly after: (demand: Demand, streams: boolean) => number | undefined
+  /** What a first attempt took to its first byte, or had taken when the second one answered. */
+  readonly observed: (demand: Demand, streams: boolean, firstByteMillis: number) => void
 }
 
 /** Reads events; can slow nothing down and break nothing. @category models @since 0.1.0 */

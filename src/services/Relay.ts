@@ -8,7 +8,7 @@ import type { Lease } from "./Leases.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { ReplySink } from "./Reply.ts"
 import type { StreamEnd } from "./RoutedRequest.ts"
-import type { Call } from "./Transport.ts"
+import type { Call, Upstream } from "./Transport.ts"
 
 /**
  * How an attempt ended. After `Retry` nothing of it has reached the reply.
@@ -46,6 +46,14 @@ export class Relay extends Context.Service<Relay, {
     expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
     reply: ReplySink,
   ) => Effect.Effect<Attempt>
+  /** `run` without a fiber: `done` hears how the attempt ended, once, perhaps before `start` returns. To abort it is to end it as `ignored`. */
+  readonly start: (
+    lease: Lease,
+    call: Call,
+    expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
+    reply: ReplySink,
+    done: (attempt: Attempt) => void,
+  ) => Upstream
   /** Exchanges under way. */
   readonly active: () => number
 }>()("llamero/services/Relay") {}

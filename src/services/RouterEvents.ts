@@ -38,6 +38,30 @@ export interface RequestSettled {
   readonly cold?: boolean | undefined
 }
 
+/**
+ * A first attempt was slow.
+ *
+ * - `won`, `lost`: the second one answered, or the first one did.
+ * - `failed`: the second one failed before its first byte.
+ * - `canceled`: the client left both.
+ * - `nowhere`: no other backend had the model in memory and a place free; `over-budget`: there is none left for retries.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Hedged {
+  readonly _tag: "Hedged"
+  readonly at: number
+  readonly id: string
+  readonly model: string
+  readonly first: string
+  /** Absent where no second attempt was made. */
+  readonly second: string | undefined
+  /** Whose attempt was aborted, beside the one that the request's own record tells of. */
+  readonly aborted: string | undefined
+  readonly result: "won" | "lost" | "failed" | "canceled" | "nowhere" | "over-budget"
+}
+
 /** @category models @since 0.1.0 */
 export type RouterEvent =
   | RequestSettled
@@ -48,6 +72,7 @@ export type RouterEvent =
     readonly backend: string
     readonly cause: string
   }
+  | Hedged
   | { readonly _tag: "HealthChanged"; readonly at: number; readonly change: HealthChange }
   | { readonly _tag: "BreakerMoved"; readonly at: number; readonly transition: BreakerTransition }
   | { readonly _tag: "LoadEnded"; readonly at: number; readonly load: LoadEnd }

@@ -9,6 +9,8 @@ import type { ReplySink } from "../../services/Reply.ts"
 import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 
+const none: ReadonlyArray<string> = []
+
 /** One request under way: what its heartbeats and its event need to know. @internal */
 export class Run {
   slot = -1
@@ -18,6 +20,8 @@ export class Run {
   model: string
   attempts = 0
   backend: string | undefined = undefined
+  /** Backends that failed beside `backend`, where attempts were hedged. */
+  alsoFailed: ReadonlyArray<string> = none
   outcome: Outcome | undefined = undefined
   queuedMillis = 0
   /** What it asks for now, once its model is known. */
