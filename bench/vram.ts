@@ -1,7 +1,11 @@
-/** Cold starts of two simulated hours, through llamero and directly: `node bench/vram.ts [SEEDS]`. */
+/**
+ * Cold starts of two simulated hours, through llamero and directly: `node bench/vram.ts [SEEDS]`. Beside them what there would be if each load began at once:
+ * the fewest for anybody who knows the future, and those of the least recently used leaving.
+ */
 import { Effect } from "effect"
 import process from "node:process"
-import { direct, type Figures, throughLlamero } from "../test/simulation/vramTrace.ts"
+import { leastRecent, oracle } from "../test/simulation/vramOracle.ts"
+import { arrivals, direct, type Figures, throughLlamero } from "../test/simulation/vramTrace.ts"
 
 const seeds = Array.from({ length: Number(process.argv[2] ?? 8) }, (_, index) => `vram-${index + 1}`)
 const percent = (part: number): string => `${(100 * part).toFixed(1)} %`
@@ -23,17 +27,23 @@ const row = (seed: string, how: string, { cold, failed, loads, overcommits, requ
 await Effect.runPromise(Effect.gen(function* () {
   console.log("    seed      how requests     cold   cold %    loads   spills  overcm.   failed     vRAM")
   const ratios: Array<number> = []
+  const uses: Array<number> = []
   for (const seed of seeds) {
     const [llamero, ollama] = [yield* throughLlamero(seed), yield* direct(seed)]
     console.log(row(seed, "llamero", llamero))
     console.log(row(seed, "direct", ollama))
+    const trace = yield* arrivals(seed)
+    console.log(`${seed.padEnd(8)}  cold at least ${oracle(trace)} (oracle), ${leastRecent(trace)} (LRU, no waits)`)
+    uses.push(llamero.use)
     ratios.push(llamero.cold / ollama.cold)
   }
-  const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length
+  const average = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const mean = average(ratios)
   const of = (ratio: number) => ratio.toFixed(2)
   console.log(
     `cold starts through llamero / directly: mean ${of(mean)}, from ${of(Math.min(...ratios))} to ${
       of(Math.max(...ratios))
     }`,
   )
+  console.log(`vRAM use while demand exceeds memory: mean ${percent(average(uses))}`)
 }))

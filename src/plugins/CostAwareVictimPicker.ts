@@ -74,10 +74,10 @@ const greedy = (priced: ReadonlyArray<Priced>, wanted: number): Choice | undefin
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** Defaults to 10 minutes. */
+  /** Defaults to 1 minute. Over many minutes everything is wanted again, and only the loads' times would tell. */
   readonly horizonMillis?: number | undefined
 }): VictimPicker => {
-  const horizon = options?.horizonMillis ?? 600_000
+  const horizon = options?.horizonMillis ?? 60_000
   if (!(horizon > 0)) throw new RangeError(`CostAwareVictimPicker.make: horizonMillis must be above 0, got ${horizon}`)
   const costOf = ({ loadMillis, loadedAt, rate }: Victim, now: number): number =>
     (1 - Math.exp(-rate * horizon)) * loadMillis * (now - loadedAt < 2 * loadMillis ? 2 : 1)

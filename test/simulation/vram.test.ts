@@ -1,7 +1,8 @@
 /** Done-when 5 of issue 3, on a few seeds; `node bench/vram.ts` prints more of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { direct, throughLlamero } from "./vramTrace.ts"
+import { oracle } from "./vramOracle.ts"
+import { arrivals, direct, throughLlamero } from "./vramTrace.ts"
 
 const seeds = ["vram-1", "vram-2", "vram-3"]
 
@@ -14,14 +15,16 @@ describe("two hours on one card with six models that do not all fit", () => {
         for (const seed of seeds) {
           const figures = yield* throughLlamero(seed)
           assert.deepInclude(figures, { overcommits: 0, spills: 0, coldPrewarmed: 0, failed: 0 }, seed)
+          // Nobody does better than who knows the future: else the trace, or what is counted, is wrong.
+          assert.isAtLeast(figures.cold, oracle(yield* arrivals(seed)), seed)
           cold += figures.cold
           use += figures.use / seeds.length
           coldDirect += (yield* direct(seed)).cold
         }
-        // These three seeds are kind: over eight of them use is 0.874 and the ratio 0.79. The issue asks for 0.89 and 0.6, which is still open.
-        assert.isAtLeast(use, 0.87)
-        assert.isAtMost(cold / coldDirect, 0.8)
+        // Over eight seeds use is 0.926 and the ratio 0.59, from 0.46 to 0.70 (`node bench/vram.ts`).
+        assert.isAtLeast(use, 0.9)
+        assert.isAtMost(cold / coldDirect, 0.66)
       }),
-    120_000,
+    300_000,
   )
 })

@@ -5,6 +5,7 @@ import * as PlannedPrewarmer from "../../src/layers/PlannedPrewarmer.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
+import * as DemandPlan from "../../src/plugins/DemandPlan.ts"
 import * as PinnedPlan from "../../src/plugins/PinnedPlan.ts"
 import type * as Standard from "../../src/layers/Standard.ts"
 import { backend } from "../../src/services/Fleet.ts"
@@ -33,7 +34,7 @@ const others = [
   }),
   Model.model({ ...shape, name: "gemma2:9b", size: 5.8e9, blocks: 42, embeddingLength: 5120 }),
 ]
-const embedder = Model.embedder.name
+export const embedder = Model.embedder.name
 /** Popularity is made up: no public trace has model names. */
 const popularity: ReadonlyArray<readonly [string, number]> = [
   [Model.llama31.name, 0.26],
@@ -149,10 +150,11 @@ const play = <E, R>(
     }
   })
 
-/** Through llamero, with the embedder pinned by a plan. */
+/** Through llamero, with the embedder pinned by a plan, and what was used of late loaded into memory that is free. */
 export const throughLlamero = (seed: string, swaps: Standard.Swaps = {}): Effect.Effect<Figures> =>
   Effect.gen(function* () {
     const trace = yield* arrivals(seed)
+    const demand = DemandPlan.make()
     return yield* Effect.gen(function* () {
       const router = yield* Router
       const ledger = yield* VramLedger
@@ -171,7 +173,8 @@ export const throughLlamero = (seed: string, swaps: Standard.Swaps = {}): Effect
         overManaged({ a: server }, {
           ...swaps,
           admission: BoundedAdmission.layer({ queueMillis: 120_000 }),
-          prewarmer: PlannedPrewarmer.layer({ plans: [PinnedPlan.make([embedder])] }),
+          prewarmer: PlannedPrewarmer.layer({ plans: [PinnedPlan.make([embedder]), demand.plan] }),
+          observers: [demand.observer],
         }),
         { local: true },
       ),

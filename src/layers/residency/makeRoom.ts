@@ -78,6 +78,8 @@ const pick = (
 export const makeRoom = (question: Question): ReadonlyArray<Tenant> | "under way" | "none" => {
   const { allocations, freeing, idleMillis, impatient, now, tenants } = question
   for (const option of freeing) {
+    // What is on its way back is charged and not yet read as free: until it is, more seems to be missing than is, and nobody may leave for that.
+    if (allocations.some((one) => one.state() === "releasing" && bytesOn(one, option.devices) > 0)) return "under way"
     const coming = allocations.reduce((sum, one) => sum + (leaving(one) ? bytesOn(one, option.devices) : 0), 0)
     const wanted = option.bytes - coming
     if (wanted <= 0) return "under way"
