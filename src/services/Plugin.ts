@@ -76,8 +76,8 @@ export type Verdict =
  *
  * **Details**
  *
- * A check that is an Effect is never interrupted. When it ends after its time limit, or after its client has left, and has passed, its `settled` is called
- * at once, so that nothing stays reserved.
+ * A check that is an Effect is never interrupted, not by its time limit and not when its client leaves. What it lets pass after its request has ended is
+ * settled at once, so that nothing stays reserved.
  *
  * @category models
  * @since 0.1.0

@@ -145,7 +145,7 @@ describe("ContextGuard", () => {
         before = after
       }
       assert.isAbove(before, 2400)
-      const cut = yield* finish(ask("/api/generate", { model, prompt: words(20_000) }))
+      const cut = yield* finish(ask("/api/generate", { model, prompt: words(10_000) }))
       assert.isBelow(cut.settled.outcome?.usage?.promptTokens ?? 5000, 4097)
       assert.strictEqual(estimate("tiny-eos:latest", 10_000), before)
     }).pipe(Effect.provide(

@@ -23,6 +23,7 @@ const keys = StaticApiKeys.layer([
   { id: "all", secret: { key: "k-all" }, tenant: "team" },
   { id: "one", secret: { key: "k-one" }, models: ["TINY-eos"], priority: "batch" },
   { id: "few", secret: { key: "k-few" }, limits: { requestsPerMinute: 2 } },
+  { id: "pair", secret: { key: "k-pair" }, limits: { requestsPerMinute: 2, concurrent: 2 } },
 ])
 const needs = Layer.merge(keys, memory)
 const setup = (
@@ -120,6 +121,21 @@ describe("RateLimitGuard", () => {
         assert.strictEqual((yield* finish(send(body, "k-few", path))).settled.status, 200)
       }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
   }
+
+  it.effect("each key has limits of its own, and what is refused takes no place among those at one time", () =>
+    Effect.gen(function* () {
+      for (const key of ["k-few", "k-pair"]) {
+        for (const status of [200, 200, 429, 429, 429]) {
+          const fiber = yield* Effect.forkChild(send(chat, key), { startImmediately: true })
+          yield* TestClock.adjust("1 second")
+          const { reply, settled } = yield* Fiber.join(fiber)
+          assert.strictEqual(settled.status, status, key)
+          if (status === 429) assert.include(reply.refusals[0]?.message, "a minute")
+        }
+      }
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* finish(send(chat, "k-pair"))).settled.status, 200)
+    }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
 
   it.effect("so many at one time; a place is free again when one ends, in whatever way", () =>
     Effect.gen(function* () {

@@ -129,11 +129,10 @@ export const make = Effect.fnUntraced(function* <R>(
   ): Effect.Effect<void, Refusal> => {
     const since = clock.currentTimeNanosUnsafe()
     const fiber = fork(check)
-    let late = false
     // At the very moment of its end: whatever becomes of the request from here on, the guard hears of it.
     fiber.addObserver((exit) => {
       if (!Exit.isSuccess(exit) || exit.value._tag === "Refusal" || exit.value.settled === undefined) return
-      if (late || run.settled) exit.value.settled(clientGone)
+      if (run.settled) exit.value.settled(clientGone)
       else run.settledGuards.push(exit.value.settled)
     })
     const done = fiber.pollUnsafe()
@@ -142,7 +141,6 @@ export const make = Effect.fnUntraced(function* <R>(
       asked.meter.took(clock.currentTimeNanosUnsafe() - since)
       if (exit !== undefined && Exit.isFailure(exit)) return Effect.failCause(exit.cause)
       if (exit !== undefined) return decided(run, exit.value, asked) ?? ask(run, index + 1) ?? Effect.void
-      late = true
       asked.meter.fail()
       return asked.guard.fails === "open" ? ask(run, index + 1) ?? Effect.void : Effect.fail(tooLate)
     })
