@@ -17,7 +17,7 @@ import type { Leases } from "../services/Leases.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import type { OllamaApi } from "../services/OllamaApi.ts"
 import type { Placement } from "../services/Placement.ts"
-import type { Observer, Profile } from "../services/Plugin.ts"
+import type { GuardInput, GuardNeeds, Observer, Plan, Profile, RetryPolicy } from "../services/Plugin.ts"
 import type { Prewarmer } from "../services/Prewarmer.ts"
 import type { Relay } from "../services/Relay.ts"
 import type { Residency } from "../services/Residency.ts"
@@ -36,6 +36,7 @@ import * as NoPrewarmer from "./NoPrewarmer.ts"
 import * as Observers from "./Observers.ts"
 import * as OllamaModelCatalog from "./OllamaModelCatalog.ts"
 import * as PipelineRouter from "./PipelineRouter.ts"
+import * as PlannedPrewarmer from "./PlannedPrewarmer.ts"
 import * as PollingBackendHealth from "./PollingBackendHealth.ts"
 import * as PollingResidency from "./PollingResidency.ts"
 import * as ProfilePlacement from "./ProfilePlacement.ts"
@@ -73,29 +74,61 @@ export interface Places {
 /** What the stack provides. @category models @since 0.1.0 */
 export type Provides = Places[keyof Places][0]
 
+/** Plugins, each kind in the order in which it is asked. @category models @since 0.1.0 */
+export interface Plugins {
+  /** Asked before a request is queued. Defaults to none. */
+  readonly guards?: ReadonlyArray<GuardInput<unknown>> | undefined
+  /** Filters, scorers and the picker. Defaults to `StandardProfile`. */
+  readonly profile?: Profile | undefined
+  /** What becomes of a failed attempt. Defaults to `FailoverRetry`. */
+  readonly retry?: RetryPolicy | undefined
+  /** What is to be in memory. Defaults to none: models are loaded when they are asked for. */
+  readonly plans?: ReadonlyArray<Plan<unknown>> | undefined
+  /** Hear every event. Defaults to none. */
+  readonly observers?: ReadonlyArray<Observer<unknown>> | undefined
+}
+
 /**
- * Layers to put in place of the standard ones, and the two values most often changed. Everything has a default, stated in `layer`.
+ * Layers to put in place of the standard ones, and plugins. Everything has a default, stated in `layer`.
  *
  * @category models
  * @since 0.1.0
  */
-export type Swaps =
-  & { readonly [K in keyof Places]?: Layer.Layer<Places[K][0], unknown, unknown> }
-  & { readonly profile?: Profile | undefined; readonly observers?: ReadonlyArray<Observer> | undefined }
+export type Swaps = { readonly [K in keyof Places]?: Layer.Layer<Places[K][0], unknown, unknown> } & Plugins
 
 type Errors<S> = { [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer E, infer _R> ? E : never }[keyof S]
+
+/** What a plugin asks for that the stack around it does not have. */
+type Asks<P> = P extends { readonly kind: "plan" }
+  ? P extends Plan<infer R> ? Exclude<R, Places["prewarmer"][1]> : never
+  : P extends Observer<infer R> ? Exclude<R, Needs | Provides>
+  : Exclude<GuardNeeds<P>, Places["router"][1]>
+
 type Lacks<S> = {
   [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer _E, infer R>
     ? Exclude<R, K extends keyof Places ? Places[K][1] : never>
+    : K extends "guards" | "plans" | "observers" ? S[K] extends ReadonlyArray<infer P> ? Asks<P> : never
     : never
 }[keyof S]
+
+/** Plugins that a swapped layer would have to be given itself: left to the stack they would silently do nothing. */
+const misplaced = ({ guards, placement, plans, prewarmer, profile, retry, router }: Swaps): string | undefined => {
+  if (router !== undefined && (guards ?? retry) !== undefined) {
+    return "guards and retry are options of the router put in"
+  }
+  if (placement !== undefined && profile !== undefined) return "the profile is an option of the placement put in"
+  if (prewarmer !== undefined && plans !== undefined) return "plans are options of the prewarmer put in"
+  return undefined
+}
 
 /**
  * A whole router, but for which backends there are and how to reach them.
  *
  * **Details**
  *
- * To swap a layer, name its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. The type of the result says what is still needed.
+ * To swap a layer, name its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. To add plugins, list them: `Standard.layer({ guards: [mine] })`.
+ * The type of the result says what is still needed, by layers and by plugins. Plugins for a layer that is swapped go to that layer; given here as well
+ * they are a `RangeError`.
  *
  * @category layers
  * @since 0.1.0
@@ -104,11 +137,17 @@ export const layer = <const S extends Swaps = Record<never, never>>(
   swaps?: S,
 ): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>> => {
   const put: Swaps = swaps ?? {}
+  const wrong = misplaced(put)
+  if (wrong !== undefined) throw new RangeError(`Standard.layer: ${wrong}`)
   const stack = Observers.layer(put.observers ?? []).pipe(
     // Has models in memory before anyone asks; above Residency, which loads them.
-    Layer.provideMerge(put.prewarmer ?? NoPrewarmer.layer),
+    Layer.provideMerge(
+      put.prewarmer ?? (put.plans === undefined ? NoPrewarmer.layer : PlannedPrewarmer.layer({ plans: put.plans })),
+    ),
     // The pipeline; above everything that a request passes.
-    Layer.provideMerge(put.router ?? PipelineRouter.layer({ retry: FailoverRetry.make() })),
+    Layer.provideMerge(
+      put.router ?? PipelineRouter.layer({ guards: put.guards ?? [], retry: put.retry ?? FailoverRetry.make() }),
+    ),
     // Identical deterministic requests in flight share a call; embedding inputs that queue travel together.
     Layer.provideMerge(put.coalescer ?? MemoryCoalescer.layer()),
     // Tokens in a prompt: four characters each, until answers have told better.

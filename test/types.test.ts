@@ -1,0 +1,124 @@
+/** What the compiler says of a router that is not whole: it names what is missing. */
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import process from "node:process"
+
+const root = resolve(import.meta.dirname, "..")
+// Inside the package, so that `llamero` is the package itself.
+const folder = join(root, `.types-${process.pid}`)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const head = `
+import { Context, Effect, Layer } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger,
+  MockGpuProbe, MockModelFootprints, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
+const fleet = StaticFleet.layer(["http://a:11434"])
+const transport = FetchTransport.layer()
+const api = HttpOllamaApi.layer().pipe(Layer.provide(FetchHttpClient.layer))
+class Billing extends Context.Service<Billing, { readonly charge: Effect.Effect<void> }>()("Billing") {}
+const guard: Plugin.Guard<Billing> = {
+  kind: "guard", name: "billing", check: (request) => Effect.flatMap(Billing, ({ charge }) => Effect.as(charge, { _tag: "Pass", request }))
+}
+const observer: Plugin.Observer<Billing> = { kind: "observer", name: "billing", observe: () => Effect.flatMap(Billing, ({ charge }) => charge) }
+const plan: Plugin.Plan<Billing> = { kind: "plan", name: "paid", targets: () => Effect.as(Billing, []) }
+const runs = (router: Layer.Layer<Standard.Provides, unknown>) => router
+`
+
+/** The last line of the compiler's message has the heart of it. */
+const wrong: ReadonlyArray<readonly [string, string, string]> = [
+  [
+    "no fleet",
+    `runs(Standard.layer().pipe(Layer.provide([transport, api])))`,
+    "Type 'Fleet' is not assignable to type 'never'.",
+  ],
+  [
+    "no transport",
+    `runs(Standard.layer().pipe(Layer.provide([fleet, api])))`,
+    "Type 'Transport' is not assignable to type 'never'.",
+  ],
+  [
+    "no control calls",
+    `runs(Standard.layer().pipe(Layer.provide([fleet, transport])))`,
+    "Type 'OllamaApi' is not assignable to type 'never'.",
+  ],
+  [
+    "a ledger without its probe",
+    `runs(Standard.layer({ ledger: MemoryVramLedger.layer() }).pipe(Layer.provide([fleet, transport, api])))`,
+    "Type 'GpuProbe | ModelFootprints' is not assignable to type 'never'.",
+  ],
+  [
+    "a guard's own need",
+    `runs(Standard.layer({ guards: [guard] }).pipe(Layer.provide([fleet, transport, api])))`,
+    "Type 'Billing' is not assignable to type 'never'.",
+  ],
+  [
+    "an observer's own need",
+    `runs(Standard.layer({ observers: [observer] }).pipe(Layer.provide([fleet, transport, api])))`,
+    "Type 'Billing' is not assignable to type 'never'.",
+  ],
+  [
+    "a plan's own need",
+    `runs(Standard.layer({ plans: [plan] }).pipe(Layer.provide([fleet, transport, api])))`,
+    "Type 'Billing' is not assignable to type 'never'.",
+  ],
+  [
+    "a layer in the wrong place",
+    `Standard.layer({ breaker: BoundedAdmission.layer() })`,
+    "Type 'Breaker' is not assignable to type 'Admission'.",
+  ],
+  [
+    "a scorer among the filters",
+    `Standard.layer({ profile: { ...StandardProfile.make(), filters: [LeastBusyScorer.make()] } })`,
+    "Property 'keep' is missing in type 'Scorer' but required in type 'Filter'.",
+  ],
+  [
+    "a filter for a picker",
+    `Standard.layer({ profile: { ...StandardProfile.make(), picker: HealthyFilter.make() } })`,
+    "Property 'pick' is missing in type 'Filter' but required in type 'Picker'.",
+  ],
+  [
+    "an observer among the guards",
+    `Standard.layer({ guards: [observer] })`,
+    "Property 'check' is missing in type 'Observer<Billing>' but required in type 'Guard<unknown>'.",
+  ],
+]
+const right: ReadonlyArray<readonly [string, string]> = [
+  ["the whole stack", `runs(Standard.layer().pipe(Layer.provide([fleet, transport, api])))`],
+  [
+    "plugins with what they need",
+    `const billing = Layer.succeed(Billing, { charge: Effect.void })
+runs(Standard.layer({ guards: [guard], observers: [observer], plans: [plan] }).pipe(Layer.provide([fleet, transport, api, billing])))`,
+  ],
+  [
+    "a managed ledger with its probe",
+    `const gpus = Layer.merge(MockGpuProbe.layer([]), MockModelFootprints.layer({}))
+runs(Standard.layer({ ledger: MemoryVramLedger.layer() }).pipe(Layer.provide([fleet, transport, api, gpus])))`,
+  ],
+]
+
+/** The messages of each file, by its name. */
+const compiled = (() => {
+  mkdirSync(folder)
+  const files = [...wrong, ...right].map(([name, code]) => [name.replaceAll(/\W/g, "-"), code] as const)
+  for (const [name, code] of files) writeFileSync(join(folder, `${name}.ts`), head + code + "\nexport {}\n")
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"], exclude: [] }),
+  )
+  let told = ""
+  try {
+    execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
+  } catch (error) {
+    told = (error as { readonly stdout: string }).stdout
+  }
+  return (name: string) =>
+    told.split(/^(?=\S)/m).filter((message) => message.includes(`/${name.replaceAll(/\W/g, "-")}.ts(`)).join("")
+})()
+
+describe("types", () => {
+  for (const [name, , says] of wrong) it(`name what is wrong: ${name}`, () => assert.include(compiled(name), says))
+  for (const [name] of right) it(`accept ${name}`, () => assert.strictEqual(compiled(name), ""))
+})
