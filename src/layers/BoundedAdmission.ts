@@ -70,7 +70,7 @@ const make = Effect.fnUntraced(function* (bounds: Bounds) {
 
   /** Asks for one that waits. What a plugin throws inside a commit ends its own request, not the queue. */
   const tried = (entry: Entry): "wait" | "loading" | "gone" => {
-    const answer = Result.try(entry.commit)
+    const answer = Result.try(() => entry.commit(entry.line.size))
     if (Result.isFailure(answer)) {
       end(entry, Effect.die(answer.failure))
       return "gone"
@@ -158,7 +158,12 @@ const make = Effect.fnUntraced(function* (bounds: Bounds) {
   }
 
   /** In one synchronous step, so that two cannot take the last place. */
-  const join = (line: WaitingLine, demand: Demand, commit: () => Commit, loading: boolean): Entry | Refusal => {
+  const join = (
+    line: WaitingLine,
+    demand: Demand,
+    commit: (waiting: number) => Commit,
+    loading: boolean,
+  ): Entry | Refusal => {
     const at = now()
     const rank = WaitingLine.rank(demand, at, bounds.ageMillis)
     const refusal = room(line, demand, rank)
@@ -179,7 +184,7 @@ const make = Effect.fnUntraced(function* (bounds: Bounds) {
 
   const admit = <A, E, R>(
     demand: Demand,
-    commit: () => Commit,
+    commit: (waiting: number) => Commit,
     use: (lease: Lease) => Effect.Effect<A, E, R>,
   ): Effect.Effect<A, E | Refusal, R> =>
     // Uninterruptible but for the waiting and the use: a lease is never between hands.
@@ -197,7 +202,7 @@ const make = Effect.fnUntraced(function* (bounds: Bounds) {
       const first = line.size === 0
       let loading = false
       if (first || demand.excluded.length > 0) {
-        const commits = commit()
+        const commits = commit((line?.size ?? 0) + 1)
         if (isLease(commits)) return held(commits)
         if (typeof commits === "object") return Effect.fail(commits)
         loading = commits === "loading"

@@ -115,10 +115,10 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       const asked = demand.loads && !demand.model.remote && !clients.passThrough
         ? run.request.envelope.numCtx
         : undefined
-      const commit = (): Commit => {
+      const commit = (waiting: number): Commit => {
         const placed = asked === undefined ? demand : tiered(demand, asked, residency, clients)
         if ("_tag" in placed) return placed
-        const committed = leases.commit(placement.rank(placed, leases.view), placed)
+        const committed = leases.commit(placement.rank(placed, leases.view), placed, waiting)
         run.working = committed !== "wait"
         if (committed === "loading") run.cold = true
         return committed

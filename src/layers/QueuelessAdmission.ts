@@ -12,11 +12,11 @@ import type { Demand } from "../services/RoutedRequest.ts"
 
 const admit = <A, E, R>(
   demand: Demand,
-  commit: () => Commit,
+  commit: (waiting: number) => Commit,
   use: (lease: Lease) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | Refusal, R> =>
   Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
-    const now = commit()
+    const now = commit(1)
     if (isLease(now)) {
       return Effect.onExit(restore(Effect.suspend(() => use(now))), () => Effect.sync(() => now.release(unused)))
     }

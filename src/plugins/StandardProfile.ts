@@ -4,13 +4,17 @@
  * @since 0.1.0
  */
 import type { Profile } from "../services/Plugin.ts"
+import * as FitsFilter from "./FitsFilter.ts"
+import * as FreeMemoryScorer from "./FreeMemoryScorer.ts"
 import * as HealthyFilter from "./HealthyFilter.ts"
 import * as LeastBusyScorer from "./LeastBusyScorer.ts"
+import * as LoadTimeScorer from "./LoadTimeScorer.ts"
 import * as MaxScorePicker from "./MaxScorePicker.ts"
 import * as ResidentScorer from "./ResidentScorer.ts"
 
 /**
- * Healthy backends; a warm model outweighs any difference in load (3 to 1); then the least busy; ties in turn.
+ * Healthy backends that the model can ever fit into; a warm model outweighs any difference in load (3 to 1); then the least busy, with room for the model and
+ * quick to load it, as far as that is known; ties in turn.
  *
  * **Details**
  *
@@ -21,10 +25,12 @@ import * as ResidentScorer from "./ResidentScorer.ts"
  */
 export const make = (): Profile => ({
   name: "standard",
-  filters: [HealthyFilter.make()],
+  filters: [HealthyFilter.make(), FitsFilter.make()],
   scorers: [
     { scorer: ResidentScorer.make(), weight: 3 },
     { scorer: LeastBusyScorer.make(), weight: 1 },
+    { scorer: FreeMemoryScorer.make(), weight: 0.5 },
+    { scorer: LoadTimeScorer.make(), weight: 0.5 },
   ],
   picker: MaxScorePicker.make(),
 })

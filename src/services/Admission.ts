@@ -39,11 +39,11 @@ export class Admission extends Context.Service<Admission, {
   /**
    * Brackets `use` with a lease, which is released as `ignored` if `use` has not released it. With an empty queue and a commit that succeeds nothing suspends.
    * `wait` and `loading` keep the place; the time spent `loading` does not count against the queue deadline. `priority` and `deadline` of the demand are read
-   * again while it waits.
+   * again while it waits. A commit is told how many wait for the model, its own request included.
    */
   readonly admit: <A, E, R>(
     demand: Demand,
-    commit: () => Commit,
+    commit: (waiting: number) => Commit,
     use: (lease: Lease) => Effect.Effect<A, E, R>,
   ) => Effect.Effect<A, E | Refusal, R>
   /** The queues that are not empty. */

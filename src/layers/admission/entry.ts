@@ -23,13 +23,13 @@ export class Entry implements Placed, QueueEntry {
   lease: Lease | undefined = undefined
   readonly line: WaitingLine
   readonly demand: Demand
-  readonly commit: () => Commit
+  readonly commit: (waiting: number) => Commit
   /** Orders arrivals within a millisecond. */
   readonly seq: number
   private result: Effect.Effect<void, Refusal> | undefined = undefined
   private wake: ((result: Effect.Effect<void, Refusal>) => void) | undefined = undefined
 
-  constructor(line: WaitingLine, demand: Demand, commit: () => Commit, rank: number, seq: number) {
+  constructor(line: WaitingLine, demand: Demand, commit: (waiting: number) => Commit, rank: number, seq: number) {
     this.line = line
     this.demand = demand
     this.commit = commit

@@ -175,8 +175,8 @@ export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, 
           const { excluded, id, model: { key: model }, priority, tenant } = demand
           const place: Place = { id, model, tenant, priority, again: excluded.length > 0 }
           watch.tell("waiting", place)
-          const granting = () => {
-            const committed = commit()
+          const granting = (waiting: number) => {
+            const committed = commit(waiting)
             if (isLease(committed)) watch.tell("granted", place)
             return committed
           }
