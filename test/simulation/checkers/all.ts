@@ -2,6 +2,7 @@
 import { attempts } from "./attempts.ts"
 import { breaking } from "./breaking.ts"
 import { bytes } from "./bytes.ts"
+import { fairness } from "./fairness.ts"
 import { leases } from "./leases.ts"
 import { loads } from "./loads.ts"
 import { memory } from "./memory.ts"
@@ -15,9 +16,10 @@ export interface Bounds {
   readonly queueCapacity: number
   readonly queueBytes: number
   readonly attempts: number
+  /** Whether classes are what they were at arrival, so that what is fair within one can be told. */
+  readonly fair: boolean
 }
 
-/** Fairness between tenants is not among them yet: the queues are first come, first served. */
 export const all = (bounds: Bounds): { readonly checkers: ReadonlyArray<Checker>; readonly hash: () => string } => {
   const traced = trace()
   return {
@@ -31,6 +33,7 @@ export const all = (bounds: Bounds): { readonly checkers: ReadonlyArray<Checker>
       breaking(),
       bytes(),
       loads(),
+      ...(bounds.fair ? [fairness({ slack: 2 })] : []),
       traced,
     ],
   }

@@ -43,21 +43,23 @@ export const breaking = (): Checker => {
           return `${name} opened again after ${lastKind}`
         }
       },
-      permit: ({ backend, model, permit }) => {
-        const pair = both({ backend, model })
+      // By what the breaker says of itself: of two circuits that move at once, the second is announced after listeners have acted on the first.
+      permit: ({ backend, model, permit, whole, worse }) => {
         const name = `${backend} ${model}`
+        const halfOpen = whole === "half-open"
+          ? circuit({ backend })
+          : worse === "half-open"
+          ? circuit({ backend, model })
+          : undefined
         if (permit === undefined) {
-          const free = pair.every(({ state, trials }) =>
-            state === "closed" || (state === "half-open" && trials.size === 0)
-          )
-          return free ? `${name} is wedged: nobody tries it, and nobody may` : undefined
+          if (worse === "closed") return `${name} is closed, and lets nobody through`
+          const only = whole === "closed" && worse === "half-open"
+          return only && halfOpen?.trials.size === 0 ? `${name} is wedged: nobody tries it, and nobody may` : undefined
         }
-        for (const one of pair) {
-          if (one.state === "open") return `${name} is open, and let one through`
-          if (one.state !== "half-open") continue
-          one.trials.add(permit)
-          if (one.trials.size > 1) return `${name} is half-open, and let ${one.trials.size} through`
-        }
+        if (worse === "open" || worse === "isolated") return `${name} is ${worse}, and let one through`
+        if (halfOpen === undefined) return
+        halfOpen.trials.add(permit)
+        if (halfOpen.trials.size > 1) return `${name} is half-open, and let ${halfOpen.trials.size} through`
       },
       recorded: ({ backend, model, outcome, permit }) => {
         if (done.has(permit)) return

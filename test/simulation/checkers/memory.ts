@@ -1,13 +1,16 @@
 import type { Checker } from "./sights.ts"
 
-/** Invariant 1: at every commit, on every device, allocations add up to no more than there is, less what others hold and the reserve. */
+/**
+ * Invariant 1: at every commit, on every device it touches, allocations add up to no more than the ledger's capacity, which is known, and never to more than
+ * the whole device less the reserve. That capacity follows readings is for the histories of memory to check, which keep books of their own.
+ */
 export const memory = (options: { readonly reserve: number }): Checker => {
-  const readings = new Map<string, { readonly total: number; readonly foreign: number }>()
+  const totals = new Map<string, number>()
   return {
     invariant: 1,
     name: "memory",
     see: {
-      read: (reading) => void readings.set(reading.device, reading),
+      read: ({ device, total }) => void totals.set(device, total),
       reserved: ({ allocations, devices }) => {
         for (const { capacity, device } of devices) {
           let sum = 0
@@ -17,10 +20,8 @@ export const memory = (options: { readonly reserve: number }): Checker => {
           if (capacity === undefined || sum > capacity + 1) {
             return `${sum} bytes on ${device}, whose capacity is ${capacity}`
           }
-          const seen = readings.get(device)
-          if (seen === undefined) return `${sum} bytes on ${device}, which nobody has read`
-          const left = seen.total - seen.foreign - options.reserve
-          if (sum > left + 1) return `${sum} bytes on ${device}, where others leave ${left}`
+          const left = (totals.get(device) ?? 0) - options.reserve
+          if (sum > left + 1) return `${sum} bytes on ${device}, which has ${left} beside the reserve`
         }
       },
     },

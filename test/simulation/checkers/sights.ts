@@ -1,5 +1,5 @@
 /** What there is to see of a router from outside, and who looks. A checker knows one invariant, and says what breaks it. */
-import type { BreakerTransition, Permit } from "../../../src/services/Breaker.ts"
+import type { BreakerState, BreakerTransition, Permit } from "../../../src/services/Breaker.ts"
 import type { Outcome } from "../../../src/services/Outcome.ts"
 import type { Endpoint, Priority } from "../../../src/services/RoutedRequest.ts"
 import type { RouterEvent } from "../../../src/services/RouterEvents.ts"
@@ -59,12 +59,18 @@ export interface Sights {
   /** About to be sent. */
   readonly sent: Sent
   readonly over: Sent
-  readonly leased: { readonly lease: There }
+  /** `uses`: it needs the model in memory, as all but calls that unload it do. */
+  readonly leased: { readonly lease: There; readonly uses: boolean }
   /** About to be given back. */
   readonly released: { readonly lease: There; readonly outcome: Outcome }
   /** Leases held now, by the router's own books. */
   readonly counted: number
-  readonly permit: There & { readonly permit: Permit | undefined }
+  /** With the states just before, of the backend's breaker, and the worse of it and the model's there. */
+  readonly permit: There & {
+    readonly permit: Permit | undefined
+    readonly whole: BreakerState
+    readonly worse: BreakerState
+  }
   readonly recorded: There & { readonly permit: Permit; readonly outcome: Outcome }
   readonly moved: BreakerTransition
   readonly loading: There & { readonly devices: ReadonlyArray<string> }
@@ -76,8 +82,8 @@ export interface Sights {
     readonly allocations: ReadonlyArray<Allocation>
     readonly devices: ReadonlyArray<DeviceStatus>
   }
-  /** What others hold on a device, as a good reading showed it. */
-  readonly read: { readonly device: string; readonly total: number; readonly foreign: number }
+  /** A good reading. */
+  readonly read: { readonly device: string; readonly total: number; readonly free: number }
   readonly waiting: Place
   readonly granted: Place
   readonly gone: Place

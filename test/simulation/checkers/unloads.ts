@@ -17,16 +17,14 @@ export const unloads = (): Checker => {
   const busy = new Tally()
   const pinned = new Tally()
   const loading = new Tally()
-  const released = new WeakSet<There>()
+  const using = new Set<There>()
   return {
     invariant: 3,
     name: "unloads",
     see: {
-      leased: ({ lease }) => busy.add(lease, 1),
+      leased: ({ lease, uses }) => void (uses && (busy.add(lease, 1), using.add(lease))),
       released: ({ lease }) => {
-        if (released.has(lease)) return
-        released.add(lease)
-        busy.add(lease, -1)
+        if (using.delete(lease)) busy.add(lease, -1)
       },
       pinned: (there) => pinned.add(there, 1),
       unpinned: (there) => pinned.add(there, -1),

@@ -83,8 +83,10 @@ export const breaker = (watch: Watch) => <E, R>(inner: Layer.Layer<Breaker, E, R
       return {
         ...made,
         acquire: (backend, model) => {
+          const whole = made.state(backend)
+          const worse = made.state(backend, model)
           const permit = made.acquire(backend, model)
-          watch.tell("permit", { backend, model, permit })
+          watch.tell("permit", { backend, model, permit, whole, worse })
           if (permit === undefined) return undefined
           return {
             trial: permit.trial,
@@ -110,7 +112,7 @@ export const leases = (watch: Watch) => <E, R>(inner: Layer.Layer<Leases, E, R>)
           const commit = made.commit(ranked, demand)
           if (!isLease(commit)) return commit
           const lease: There = { backend: commit.backend.id, model: demand.model.key }
-          watch.tell("leased", { lease })
+          watch.tell("leased", { lease, uses: demand.loads })
           return {
             ...commit,
             release: (outcome) => {

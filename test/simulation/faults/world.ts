@@ -58,7 +58,7 @@ const probe = (gpus: Gpus, watch: Watch) =>
             reading.free,
             (bytes) => Math.max(0, Number(ByteSize.toNumberUnsafe(bytes)) - foreign),
           )
-          watch.tell("read", { device: reading.uuid, total: cardBytes, foreign })
+          watch.tell("read", { device: reading.uuid, total: cardBytes, free: Option.getOrElse(free, () => 0) })
           return [{ ...reading, free: Option.map(free, ByteSize.bytes) }]
         }),
       }))
@@ -88,7 +88,16 @@ const logger = (watch: Watch) =>
     }
   })])
 
-export const stack = (managed: boolean, gpus: Gpus, watch: Watch) => {
+export interface Conditions {
+  /** Whether the router manages the backends' memory. */
+  readonly managed: boolean
+  /** Whether requests that wait go up a class in time, as they do by default. */
+  readonly ages: boolean
+  readonly gpus: Gpus
+  readonly watch: Watch
+}
+
+export const stack = ({ ages, gpus, managed, watch }: Conditions) => {
   const server: SimulatedFleet.ServerOptions = {
     models,
     decodeRate: 200,
@@ -106,7 +115,9 @@ export const stack = (managed: boolean, gpus: Gpus, watch: Watch) => {
     leases: MemoryLeases.layer.pipe(Watched.leases(watch)),
     residency: PollingResidency.layer({ victims: CostAwareVictimPicker.make() }).pipe(Watched.residency(watch)),
     ledger: Watched.ledger(watch)(ledger),
-    admission: BoundedAdmission.layer({ queueCapacity, queueBytes }).pipe(Watched.admission(watch)),
+    admission: BoundedAdmission.layer({ queueCapacity, queueBytes, ageMillis: ages ? undefined : 1e12 }).pipe(
+      Watched.admission(watch),
+    ),
   }).pipe(
     Layer.provideMerge(Layer.mergeAll(
       SimulatedTransport.layer.pipe(Watched.transport(watch)),
