@@ -31,10 +31,11 @@ const faults = [
 
 /** Before each answer, so that nothing is lost with the process. */
 const counting = (server: SimulatedFleet.SimulatedServer): void => {
-  const before = existsSync(file) ? JSON.parse(readFileSync(file, "utf8") || "{}") : {}
-  const counts = { asked: 0, answered: 0, ...before }
-  const at = openSync(file, "w")
+  const counts = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { asked: 0, answered: 0 }
+  // Never truncated: a kill between that and the first write would lose what was counted.
+  const at = openSync(file, existsSync(file) ? "r+" : "w")
   const write = () => void writeSync(at, JSON.stringify(counts).padEnd(60), 0)
+  write()
   const { handle } = server
   server.handle = (request, exchange) => {
     // Loads and what the router asks for itself are not requests of clients.
