@@ -1,9 +1,14 @@
 /** The examples that end by themselves say what they are meant to say, on Node and on Deno. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { run, runtimes } from "./support/processes.ts"
+import * as SimulatedOllamaServer from "../src/layers/SimulatedOllamaServer.ts"
+import { denoServe, prints, run, runtimes, start } from "./support/processes.ts"
 
 const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
+  "03-two-gpus.ts": [
+    /gpu-2: 7\.5 of 10\.0 GiB, 0\.0 foreign: mistral:7b \(resident\), gte-qwen2:1\.5b \(resident\)/,
+    /another program takes memory:[^]*gpu-2: 7\.5 of 6\.5 GiB, 3\.5 foreign: mistral:7b/,
+  ],
   "05-tenants-and-keys.ts": [
     /no key: 401/,
     /no key, a list: 401/,
@@ -18,6 +23,11 @@ const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
     /long: 200, gpt-4o-mini is llama3\.1:8b$/m,
     /the big one is out: 200, gpt-4o is mistral:7b$/m,
   ],
+  "08-coalescing.ts": [
+    /\/api\/chat: 100 requests, 1 different answers, 1 upstream calls/,
+    /1000 requests, 1000 different answers/,
+  ],
+  "09-custom-gpu-source.ts": [/^(system-memory: System memory: .* free of|dcgm: )/m],
 }
 
 for (const [file, wanted] of Object.entries(examples)) {
@@ -32,3 +42,47 @@ for (const [file, wanted] of Object.entries(examples)) {
     }
   })
 }
+
+const chat = { model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] }
+const post = (url: string, headers = {}) =>
+  Effect.promise(async () => {
+    const response = await fetch(url, { method: "POST", body: JSON.stringify(chat), headers })
+    return { status: response.status, text: await response.text() }
+  })
+
+for (const [runtime, command] of Object.entries(runtimes)) {
+  describe(`examples that stay, on ${runtime}`, () => {
+    it.live(
+      "10-inside-an-effect-app.ts: the router and the app's own routes, on one port",
+      () =>
+        Effect.gen(function* () {
+          const running = yield* start([...command, "examples/10-inside-an-effect-app.ts"], { PORT: "0" })
+          const [, url = ""] = yield* prints(running, /listening on (http:\/\/[\d.]+:\d+)/)
+          for (const status of [200, 200, 429]) {
+            assert.strictEqual((yield* post(`${url}/api/chat`, { "x-team": "red" })).status, status)
+          }
+          const bill = yield* Effect.promise(() => fetch(`${url}/bill`).then((response) => response.json()))
+          assert.deepStrictEqual(bill, { red: 3 })
+        }).pipe(Effect.scoped),
+      60_000,
+    )
+
+    it.live("11-inside-node-http.ts: behind another server's path", () =>
+      Effect.gen(function* () {
+        const running = yield* start([...command, "examples/11-inside-node-http.ts"], { PORT: "0" })
+        const [, port = ""] = yield* prints(running, /port: (\d+)/)
+        const { status, text } = yield* post(`http://127.0.0.1:${port}/ai/api/chat`)
+        assert.strictEqual(status, 200, text)
+        assert.isTrue(JSON.parse(text).done)
+      }).pipe(Effect.scoped), 60_000)
+  })
+}
+
+it.live("06-deno-serve.ts serves what it routes to", () =>
+  Effect.gen(function* () {
+    const { url } = yield* SimulatedOllamaServer.make()
+    const running = yield* start([...denoServe, "examples/06-deno-serve.ts"], { OLLAMA_URL: url })
+    const [, port = ""] = yield* prints(running, /istening on http:\/\/[^:]+:(\d+)/)
+    const { status, text } = yield* post(`http://127.0.0.1:${port}/api/chat`)
+    assert.strictEqual(status, 200, text)
+  }).pipe(Effect.scoped), 60_000)

@@ -88,6 +88,14 @@ const wrong: ReadonlyArray<readonly [string, string, string]> = [
 const right: ReadonlyArray<readonly [string, string]> = [
   ["the whole stack", `runs(Standard.layer().pipe(Layer.provide([fleet, transport, api])))`],
   [
+    "plugins written in place, their parameters typed",
+    `runs(Standard.layer({
+  guards: [{ kind: "guard", name: "g", check: (request) => ({ _tag: "Pass", request }) }],
+  observers: [{ kind: "observer", name: "o", observe: (event) => void event._tag }],
+  profile: ({ tenant }) => ({ ...StandardProfile.make(), name: tenant, picker: MaxScorePicker.make() })
+}).pipe(Layer.provide([fleet, transport, api])))`,
+  ],
+  [
     "plugins with what they need",
     `const billing = Layer.succeed(Billing, { charge: Effect.void })
 runs(Standard.layer({ guards: [guard], observers: [observer], plans: [plan] }).pipe(Layer.provide([fleet, transport, api, billing])))`,

@@ -5,18 +5,9 @@
  */
 import { Layer } from "effect"
 import { Placement } from "../services/Placement.ts"
-import type { Profile } from "../services/Plugin.ts"
-
-const profile: Profile = {
-  name: "owners",
-  filters: [],
-  scorers: [],
-  picker: { kind: "picker", name: "first", pick: () => 0 },
-}
 
 /** @category layers @since 0.1.0 */
 export const layer: Layer.Layer<Placement> = Layer.succeed(Placement, {
-  profile,
   rank: (demand, fleet) => {
     const candidates = fleet.owners(demand.model)
       .filter((view) => !demand.excluded.includes(view.backend.id))

@@ -41,46 +41,54 @@ class Picked implements Ranking {
   }
 }
 
-const make = (profile: Profile) =>
+/** One profile for every request, or the one that a request gets: by its tenant, its model, its kind. @category models @since 0.1.0 */
+export type ProfileInput = Profile | ((demand: Demand) => Profile)
+
+const make = (input: ProfileInput) =>
   Effect.map(Random.Random, (random) => {
     const next = () => random.nextDoubleUnsafe()
-    const scoreOf = (view: BackendView, demand: Demand, fleet: FleetView): number => {
+    const profileOf = typeof input === "function" ? input : () => input
+    const scoreOf = (profile: Profile, view: BackendView, demand: Demand, fleet: FleetView): number => {
       let total = 0
       for (const { scorer, weight } of profile.scorers) total += weight * clamp(scorer.score(view, demand, fleet))
       return total
     }
-    const kept = (view: BackendView, demand: Demand): string | undefined => {
+    const kept = (profile: Profile, view: BackendView, demand: Demand): string | undefined => {
       if (demand.excluded.includes(view.backend.id)) return "already-tried"
       for (const filter of profile.filters) if (!filter.keep(view, demand)) return filter.name
       return undefined
     }
     return Placement.of({
-      profile,
       rank: (demand, fleet) => {
+        const profile = profileOf(demand)
         const owners = fleet.owners(demand.model)
         const candidates: Array<Candidate> = []
         for (const view of owners) {
-          if (kept(view, demand) === undefined) candidates.push({ view, score: scoreOf(view, demand, fleet) })
+          if (kept(profile, view, demand) === undefined) {
+            candidates.push({ view, score: scoreOf(profile, view, demand, fleet) })
+          }
         }
         return candidates.length === 0 ? empty : new Picked(profile, demand, next, candidates)
       },
-      explain: (demand, fleet) =>
-        fleet.backends.map((view): Explanation => {
+      explain: (demand, fleet) => {
+        const profile = profileOf(demand)
+        return fleet.backends.map((view): Explanation => {
           const scores = Object.fromEntries(
             profile.scorers.map(({ scorer }) => [scorer.name, clamp(scorer.score(view, demand, fleet))]),
           )
           return {
             backend: view.backend.id,
-            droppedBy: view.owns(demand.model) ? kept(view, demand) : "has-model",
+            droppedBy: view.owns(demand.model) ? kept(profile, view, demand) : "has-model",
             scores,
-            total: scoreOf(view, demand, fleet),
+            total: scoreOf(profile, view, demand, fleet),
           }
-        }),
+        })
+      },
     })
   })
 
 /**
- * Placement by a profile: its filters, its weighted scorers, its picker.
+ * Placement by a profile: its filters, its weighted scorers, its picker. A function chooses one for each request, synchronously and from what is made beforehand.
  *
  * **Details**
  *
@@ -90,7 +98,7 @@ const make = (profile: Profile) =>
  * @category layers
  * @since 0.1.0
  */
-export const layer = (profile: Profile): Layer.Layer<Placement> => Layer.effect(Placement, make(profile))
+export const layer = (profile: ProfileInput): Layer.Layer<Placement> => Layer.effect(Placement, make(profile))
 
 /** The picked order as plain ids: for tests and for people. @category accessors @since 0.1.0 */
 export const order = (ranking: Ranking): ReadonlyArray<string> => Array.from(ranking, ({ view }) => view.backend.id)

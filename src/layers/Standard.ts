@@ -17,7 +17,7 @@ import type { Leases } from "../services/Leases.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import type { OllamaApi } from "../services/OllamaApi.ts"
 import type { Placement } from "../services/Placement.ts"
-import type { GuardInput, GuardNeeds, Observer, Plan, Profile, RetryPolicy } from "../services/Plugin.ts"
+import type { GuardInput, GuardNeeds, Observer, Plan, RetryPolicy } from "../services/Plugin.ts"
 import type { Prewarmer } from "../services/Prewarmer.ts"
 import type { Relay } from "../services/Relay.ts"
 import type { Residency } from "../services/Residency.ts"
@@ -78,8 +78,8 @@ export type Provides = Places[keyof Places][0]
 export interface Plugins {
   /** Asked before a request is queued. Defaults to none. */
   readonly guards?: ReadonlyArray<GuardInput<unknown>> | undefined
-  /** Filters, scorers and the picker. Defaults to `StandardProfile`. */
-  readonly profile?: Profile | undefined
+  /** Filters, scorers and the picker; a function chooses them for each request. Defaults to `StandardProfile`. */
+  readonly profile?: ProfilePlacement.ProfileInput | undefined
   /** What becomes of a failed attempt. Defaults to `FailoverRetry`. */
   readonly retry?: RetryPolicy | undefined
   /** What is to be in memory. Defaults to none: models are loaded when they are asked for. */
@@ -98,11 +98,14 @@ export type Swaps = { readonly [K in keyof Places]?: Layer.Layer<Places[K][0], u
 
 type Errors<S> = { [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer E, infer _R> ? E : never }[keyof S]
 
+/** A function that returns no Effect says nothing of what it needs: it needs nothing. */
+type Said<R> = unknown extends R ? never : R
+
 /** What a plugin asks for that the stack around it does not have. */
 type Asks<P> = P extends { readonly kind: "plan" }
-  ? P extends Plan<infer R> ? Exclude<R, Places["prewarmer"][1]> : never
-  : P extends Observer<infer R> ? Exclude<R, Needs | Provides>
-  : Exclude<GuardNeeds<P>, Places["router"][1]>
+  ? P extends Plan<infer R> ? Exclude<Said<R>, Places["prewarmer"][1]> : never
+  : P extends Observer<infer R> ? Exclude<Said<R>, Needs | Provides>
+  : Exclude<Said<GuardNeeds<P>>, Places["router"][1]>
 
 type Lacks<S> = {
   [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer _E, infer R>
@@ -133,10 +136,10 @@ const misplaced = ({ guards, placement, plans, prewarmer, profile, retry, router
  * @category layers
  * @since 0.1.0
  */
-export const layer = <const S extends Swaps = Record<never, never>>(
-  swaps?: S,
-): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>> => {
-  const put: Swaps = swaps ?? {}
+export const layer: {
+  (): Layer.Layer<Provides, never, Needs>
+  <const S extends Swaps>(swaps: S): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>>
+} = (put: Swaps = {}): Layer.Layer<Provides, never, Needs> => {
   const wrong = misplaced(put)
   if (wrong !== undefined) throw new RangeError(`Standard.layer: ${wrong}`)
   const stack = Observers.layer(put.observers ?? []).pipe(
@@ -176,5 +179,5 @@ export const layer = <const S extends Swaps = Record<never, never>>(
     Layer.provideMerge(put.events ?? RingRouterEvents.layer()),
   )
   // Each line above is typed; only that a swap's own errors and needs are what `S` says is beyond the compiler.
-  return stack as Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>>
+  return stack as Layer.Layer<Provides, never, Needs>
 }

@@ -5,7 +5,7 @@
  */
 import { Context } from "effect"
 import type { FleetView } from "./FleetView.ts"
-import type { Candidate, Profile } from "./Plugin.ts"
+import type { Candidate } from "./Plugin.ts"
 import type { Demand } from "./RoutedRequest.ts"
 
 /**
@@ -35,7 +35,6 @@ export interface Explanation {
  * @since 0.1.0
  */
 export class Placement extends Context.Service<Placement, {
-  readonly profile: Profile
   readonly rank: (demand: Demand, fleet: FleetView) => Ranking
   /** The same decision, told in full. Slow; never on the path of a request. */
   readonly explain: (demand: Demand, fleet: FleetView) => ReadonlyArray<Explanation>

@@ -25,7 +25,7 @@ export const over = <const S extends Standard.Swaps = Record<never, never>>(
   backend?: Partial<Exclude<BackendInput, string>>,
 ) => {
   const ids = Object.keys(servers)
-  return Standard.layer(swaps).pipe(
+  return Standard.layer(swaps ?? {} as S).pipe(
     Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ ...backend, url: url(id), id })))),
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), servers[id]!])))),

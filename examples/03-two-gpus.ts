@@ -1,0 +1,55 @@
+/** Two GPUs that are not there: where models go when llamero owns the memory, and what a script makes of it. `node examples/03-two-gpus.ts` */
+import { ByteSize, Effect, Layer } from "effect"
+import * as L from "llamero"
+
+const url = (id: string) => `http://${id}:11434`
+const ids = ["gpu-1", "gpu-2"]
+const { embedder, llama31, mistral } = L.SimulatedFleet.Model
+const gpu = (id: string, freeGib: number) =>
+  L.MockGpuProbe.device(id, ByteSize.gibibytes(12), { freeBytes: ByteSize.gibibytes(freeGib) })
+
+const simulated = L.SimulatedFleet.layer(
+  Object.fromEntries(
+    ids.map((id) => [url(id), { gpus: ["12 GiB"], models: [embedder, llama31, mistral], loadTime: 10 }]),
+  ),
+)
+const stack = L.Standard.layer({ ledger: L.MemoryVramLedger.layer() }).pipe(
+  Layer.provideMerge(Layer.mergeAll(
+    L.StaticFleet.layer(ids.map((id) => ({ id, url: url(id), devices: [id] }))),
+    L.SimulatedTransport.layer.pipe(Layer.provide(simulated)),
+    L.SimulatedOllamaApi.layer.pipe(Layer.provide(simulated)),
+    L.MockGpuProbe.layer(ids.map((id) => gpu(id, 12))),
+    // What each model takes, in bytes; LearnedModelFootprints estimates it, and learns.
+    L.MockModelFootprints.layer({ [llama31.name]: 6e9, [mistral.name]: 6e9, [embedder.name]: 2e9 }),
+  )),
+)
+const gib = (bytes: number | undefined) => bytes === undefined ? "?" : (bytes / 2 ** 30).toFixed(1)
+
+const main = Effect.gen(function* () {
+  const ledger = yield* L.VramLedger.VramLedger
+  const router = yield* L.WebServer.make(L.OllamaApp.layer())
+  const ask = (path: string, body: object) =>
+    Effect.promise(() =>
+      router.fetch(new Request(`http://llamero${path}`, { method: "POST", body: JSON.stringify(body) }))
+        .then(async (response) => `${response.status} ${(await response.text()).slice(0, 90)}`)
+    )
+  const show = (what: string) =>
+    Effect.sync(() => {
+      console.log(what)
+      for (const { capacity, device, foreign, held } of ledger.devices()) {
+        const there = ledger.allocations().filter((one) => one.shares().some((share) => share.device === device))
+        const models = there.map((one) => `${one.model} (${one.state()})`).join(", ")
+        console.log(`  ${device}: ${gib(held)} of ${gib(capacity)} GiB, ${gib(foreign)} foreign: ${models}`)
+      }
+    })
+
+  for (const model of [llama31.name, mistral.name]) yield* ask("/api/generate", { model, prompt: "hi", stream: false })
+  yield* ask("/api/embed", { model: embedder.name, input: "hi" })
+  yield* show("three models, each where there was room:")
+  // Somebody starts a program on the second GPU.
+  yield* (yield* L.MockGpuProbe.MockReadings).set([gpu("gpu-1", 6), gpu("gpu-2", 1)])
+  yield* ledger.refresh
+  yield* show("another program takes memory:")
+})
+
+await Effect.runPromise(Effect.scoped(Effect.provide(main, stack)))

@@ -1,0 +1,12 @@
+/** A router as `{ fetch }`: `deno serve -A --port 11435 examples/06-deno-serve.ts`, and any other host that calls a web handler. */
+import { Layer } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { FetchTransport, HttpOllamaApi, OllamaApp, Standard, StaticFleet, WebServer } from "llamero"
+import process from "node:process"
+
+const services = Standard.layer().pipe(
+  Layer.provideMerge(StaticFleet.layer([process.env["OLLAMA_URL"] ?? "http://127.0.0.1:11434"])),
+  Layer.provideMerge([FetchTransport.layer(), HttpOllamaApi.layer().pipe(Layer.provide(FetchHttpClient.layer))]),
+)
+
+export default WebServer.toFetch(OllamaApp.layer(), services)

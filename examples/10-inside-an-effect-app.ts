@@ -1,0 +1,57 @@
+/** A router inside an app that is there already: its own routes, its own services, one port. `node examples/10-inside-an-effect-app.ts` */
+import { NodeRuntime } from "@effect/platform-node"
+import { Context, Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import * as L from "llamero"
+import * as NodeServer from "llamero/layers/NodeServer"
+import process from "node:process"
+
+/** The app's own: what questions cost. */
+class Billing extends Context.Service<Billing, {
+  readonly charge: (tenant: string) => Effect.Effect<boolean>
+  readonly charged: () => ReadonlyMap<string, number>
+}>()("Billing") {
+  static readonly layer = Layer.sync(Billing, () => {
+    const charged = new Map<string, number>()
+    return {
+      charge: (tenant) =>
+        Effect.sync(() => {
+          charged.set(tenant, (charged.get(tenant) ?? 0) + 1)
+          return charged.get(tenant)! <= 2
+        }),
+      charged: () => charged,
+    }
+  })
+}
+
+/** A guard that uses it; the type of the router says that it needs `Billing`. */
+const paying: L.Plugin.Guard<Billing> = {
+  kind: "guard",
+  name: "paying",
+  check: (request) =>
+    Effect.map(
+      Effect.flatMap(Billing, ({ charge }) => charge(request.tenant)),
+      (pays) =>
+        pays ? { _tag: "Pass", request } : L.Refusal.refuse("RateLimited", "no credit left", { retryAfter: 60 }),
+    ),
+}
+
+const bill = HttpRouter.use((router) =>
+  Effect.flatMap(
+    Billing,
+    ({ charged }) =>
+      router.add("GET", "/bill", Effect.sync(() => HttpServerResponse.jsonUnsafe(Object.fromEntries(charged())))),
+  )
+)
+
+const url = "http://gpu-1:11434"
+const simulated = Layer.merge(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer).pipe(
+  Layer.provide(L.SimulatedFleet.layer({ [url]: {} })),
+)
+const app = Layer.merge(L.OllamaApp.layer(), bill)
+const server = NodeServer.layer(app, { port: Number(process.env["PORT"] ?? 11435), tenantHeader: "x-team" }).pipe(
+  Layer.tap((context) => Effect.log(`listening on ${Context.get(context, NodeServer.NodeServer).url}`)),
+  Layer.provide(L.Standard.layer({ guards: [paying] })),
+  Layer.provide([simulated, L.StaticFleet.layer([url]), Billing.layer]),
+)
+NodeRuntime.runMain(Layer.launch(server))

@@ -1,0 +1,42 @@
+/** A router behind somebody else's server: plain node:http here; in Hono it is `app.mount("/ai", router.fetch)`. `node examples/11-inside-node-http.ts` */
+import { Layer } from "effect"
+import * as L from "llamero"
+import { createServer } from "node:http"
+import process from "node:process"
+import { Readable } from "node:stream"
+
+const url = "http://gpu-1:11434"
+const services = L.Standard.layer().pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
+  ),
+  Layer.provide(L.SimulatedFleet.layer({ [url]: {} })),
+)
+const router = L.WebServer.toFetch(L.OllamaApp.layer(), services)
+
+const server = createServer(async (incoming, outgoing) => {
+  const path = incoming.url ?? "/"
+  if (!path.startsWith("/ai/")) return void outgoing.writeHead(404).end("this app has its AI under /ai\n")
+  const leave = new AbortController()
+  outgoing.once("close", () => leave.abort()) // a client that leaves ends the generation
+  const response = await router.fetch(
+    new Request(`http://${incoming.headers.host}${path.slice(3)}`, {
+      method: incoming.method ?? "GET",
+      headers: Object.entries(incoming.headers).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, String(value)]]
+      ),
+      ...(incoming.method === "GET" || incoming.method === "HEAD"
+        ? {}
+        : { body: Readable.toWeb(incoming), duplex: "half" }),
+      signal: leave.signal,
+    } as RequestInit),
+  )
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+  if (response.body === null) return void outgoing.end()
+  for await (const chunk of response.body) {
+    if (!outgoing.write(chunk)) await new Promise((done) => outgoing.once("drain", done))
+  }
+  outgoing.end()
+})
+server.listen(Number(process.env["PORT"] ?? 11436), "127.0.0.1", () => console.log("listening on", server.address()))
+process.once("SIGTERM", () => server.close(() => router.dispose().then(() => process.exit(0))))
