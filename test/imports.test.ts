@@ -76,4 +76,12 @@ describe("imports", () => {
     const outside = new Set([...reached].flatMap(imports).filter((specifier) => !specifier.startsWith(".")))
     assert.sameMembers([...outside].filter((one) => !/^effect(\/|$)/.test(one)), ["node:crypto", "node:zlib"])
   })
+
+  it("deno.json exports what package.json does by pattern: every service, layer and plugin", () => {
+    const { exports } = JSON.parse(readFileSync(resolve(src, "../deno.json"), "utf8"))
+    const wanted = files.filter((file) => /^(services|layers|plugins)\/[^/]+$/.test(file))
+    const listed = Object.keys(exports).filter((name) => /^\.\/(services|layers|plugins)\//.test(name))
+    assert.sameMembers(listed, wanted.map((file) => `./${file.replace(/\.ts$/, "")}`))
+    for (const name of listed) assert.strictEqual(exports[name], `./src${name.slice(1)}.ts`)
+  })
 })
