@@ -81,7 +81,7 @@ describe("imports", () => {
     const { exports } = JSON.parse(readFileSync(resolve(src, "../deno.json"), "utf8"))
     const wanted = files.filter((file) => /^(services|layers|plugins)\/[^/]+$/.test(file))
     const listed = Object.keys(exports).filter((name) => /^\.\/(services|layers|plugins)\//.test(name))
-    assert.sameMembers(listed, wanted.map((file) => `./${file.replace(/\.ts$/, "")}`))
+    assert.sameMembers(listed, wanted.map((file) => `./${file.replace(/\.ts$/, "")}`), "npm run exports")
     for (const name of listed) assert.strictEqual(exports[name], `./src${name.slice(1)}.ts`)
   })
 })
