@@ -38,7 +38,9 @@ const one = (
     const body = JSON.stringify(call.body(n))
     let status = 0
     let text = ""
+    let ended = false
     const end = (verdict: string): void => {
+      ended = true
       clearTimeout(timer)
       resolve({ verdict, status })
     }
@@ -71,6 +73,8 @@ const one = (
     sent.on("error", (error) => end(how === "leaves" ? "left" : `socket: ${error.message}`))
     if (how === "leaves") {
       setTimeout(() => {
+        // Its socket may be another's by now.
+        if (ended) return
         // With a reset, as a process that dies.
         if (n % 3 === 0) sent.socket?.resetAndDestroy()
         sent.destroy()
