@@ -149,6 +149,7 @@ const make = (options: Made) =>
         touches.push({ backend, model: model.key })
         if (!running.has(idOf(backend, model.key))) set(backend, model.key, "resident")
       },
+      want: () => {},
       forget: (backend, model) => {
         const gone = model === undefined ? list(backend).map((each) => each.model) : [model.key]
         for (const key of gone) if (!running.has(idOf(backend, key))) set(backend, key, "absent")

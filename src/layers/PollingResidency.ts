@@ -40,7 +40,7 @@ export interface Options {
   readonly keepAlive?: number | undefined
   /** Who is unloaded to make room. Defaults to nobody. */
   readonly victims?: VictimPicker | undefined
-  /** A model used less long ago is not unloaded, unless a load has waited for `patience`. Defaults to 1 second. */
+  /** A model used or waited for less long ago is not unloaded, unless a load has waited for `patience`. Defaults to 1 second. */
   readonly idle?: Duration.Input | undefined
   /** After so long a wait, what is busy is drained for a load, and no other load passes it. Defaults to 10 seconds. */
   readonly patience?: Duration.Input | undefined
@@ -150,6 +150,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       if (held === undefined) return
       held.models.used(held.models.find(model)?.key ?? model.key, now())
       touched(held, model)
+    },
+    want: (backend, model) => {
+      const entry = backends.get(backend)?.models.find(model)
+      if (entry !== undefined) entry.wantedAt = now()
     },
     forget: (backend, model) => {
       const held = backends.get(backend)

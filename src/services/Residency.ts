@@ -132,6 +132,8 @@ export class Residency extends Context.Service<Residency, {
   readonly loadMillis: (backend: string, model: Model) => number
   /** A request used the model: what keep-alive does in the backend is taken over here. Synchronous. */
   readonly touch: (backend: string, model: Model) => void
+  /** A request waits for a model that is there: for making room that is as good as a use. Synchronous. */
+  readonly want: (backend: string, model: Model) => void
   /** The backend says that the model is not there after all. Synchronous. */
   readonly forget: (backend: string, model?: Model) => void
   /** Reads `/api/ps` of every backend now. */

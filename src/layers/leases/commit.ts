@@ -30,6 +30,7 @@ class Look {
 
   isFull(slots: Slots, { model }: Demand): void {
     this.busy = true
+    if (!model.remote) slots.sources.residency.want(slots.backend.id, model)
     const service = slots.serviceMillisOf(model)
     if (service !== undefined && service > 0) this.rate += slots.limitOf(model) / service
   }

@@ -21,6 +21,8 @@ export class Entry {
   loadedAt: number
   /** Requests that use it. */
   refs = 0
+  /** When a request was last found waiting for it. */
+  wantedAt = -Infinity
   /** Gets no new requests, and is unloaded when it is idle. */
   draining = false
   spilled = false

@@ -26,7 +26,7 @@ export interface Question {
   readonly now: number
   /** Whether the load has waited so long that what is busy may be told to go, too. */
   readonly impatient: boolean
-  /** A model used less long ago is about to be used again. */
+  /** A model used or waited for less long ago is about to be used again. */
   readonly idleMillis: number
 }
 
@@ -54,6 +54,10 @@ const victimOf = ({ entry, loadMillis, models }: Tenant, devices: ReadonlyArray<
     blob: models.blobOf(entry.key),
   }
 }
+
+/** When it was last used, or waited for: who is kept from it by something else will use it at once. */
+const lastAt = (models: ResidentModels, entry: Entry): number =>
+  Math.max(entry.wantedAt, models.usage.get(entry.key)?.lastAt ?? -Infinity)
 
 /** What the picker says, if it makes sense: known candidates that free enough. */
 const pick = (
@@ -87,7 +91,7 @@ export const makeRoom = (question: Question): ReadonlyArray<Tenant> | "under way
       !pinned && !loading && !entry.draining && bytesOn(entry.allocation, option.devices) > 0
     )
     const rested = there.filter(({ entry, models }) =>
-      models.idle(entry) && (impatient || now - (models.usage.get(entry.key)?.lastAt ?? -Infinity) >= idleMillis)
+      models.idle(entry) && (impatient || now - lastAt(models, entry) >= idleMillis)
     )
     const chosen = pick(rested, option, wanted, question)
     if (chosen.length > 0) return chosen
