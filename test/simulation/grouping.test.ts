@@ -65,7 +65,12 @@ const play = <E, R>(
     return { answers, loads, longest: Math.max(...answers.map(({ millis }) => millis)) }
   })
 
-const body = (model: string, tokens: number) => ({ model, prompt: "hi", stream: false, options: { num_predict: tokens } })
+const body = (model: string, tokens: number) => ({
+  model,
+  prompt: "hi",
+  stream: false,
+  options: { num_predict: tokens },
+})
 
 const routed = Effect.fnUntraced(function* (options?: Parameters<typeof play>[1]) {
   const router = yield* Router
@@ -119,45 +124,53 @@ describe("models that do not fit together", () => {
       yield* grouped(figures)
     }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))), 60_000)
 
-  it.effect("are so too where one client each thinks for half a second between its requests", () =>
-    Effect.gen(function* () {
-      const figures = yield* routed({ clients: 2, pause: 500 })
-      print("managed, two clients with pauses", figures)
-      yield* grouped(figures)
-    }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))), 60_000)
+  it.effect(
+    "are so too where one client each thinks for half a second between its requests",
+    () =>
+      Effect.gen(function* () {
+        const figures = yield* routed({ clients: 2, pause: 500 })
+        print("managed, two clients with pauses", figures)
+        yield* grouped(figures)
+      }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))),
+    60_000,
+  )
 
-  it.effect("stay while requests wait for them, although something else takes all streams", () =>
-    Effect.gen(function* () {
-      const router = yield* Router
-      const simulated = (yield* SimulatedFleet.SimulatedFleet).get(url("a"))
-      const ask = Effect.fnUntraced(function* (model: string, tokens: number) {
-        const call = request("/api/generate", body(model, tokens), yield* now)
-        return yield* Effect.forkChild(router.route(call, new RecordingReply()), { startImmediately: true })
-      })
-      yield* TestClock.adjust("1 second")
-      yield* ask("tiny-loop", 1)
-      yield* ask(Model.llama31.name, 1)
-      yield* TestClock.adjust("10 seconds")
-      // Both streams of the GPU, for 20 s.
-      for (let i = 0; i < 2; i++) yield* ask("tiny-loop", 2000)
-      const waits = yield* ask(Model.llama31.name, 1)
-      const other = yield* ask(Model.mistral.name, 1)
-      yield* TestClock.adjust("9 seconds")
-      assert.strictEqual(simulated.counts.loads, 2)
-      yield* TestClock.adjust("5 seconds")
-      // Not for ever.
-      assert.strictEqual(simulated.counts.loads, 3)
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual((yield* Fiber.join(waits)).status, 200)
-      assert.strictEqual((yield* Fiber.join(other)).status, 200)
-    }).pipe(
-      Effect.provide(
-        overManaged({ a: { ...server, models: [...server.models!, Model.tinyLoop] } }, {}, {
-          parallelism: 2,
-          streamsMax: 2,
-        }),
+  it.effect(
+    "stay while requests wait for them, although something else takes all streams",
+    () =>
+      Effect.gen(function* () {
+        const router = yield* Router
+        const simulated = (yield* SimulatedFleet.SimulatedFleet).get(url("a"))
+        const ask = Effect.fnUntraced(function* (model: string, tokens: number) {
+          const call = request("/api/generate", body(model, tokens), yield* now)
+          return yield* Effect.forkChild(router.route(call, new RecordingReply()), { startImmediately: true })
+        })
+        yield* TestClock.adjust("1 second")
+        yield* ask("tiny-loop", 1)
+        yield* ask(Model.llama31.name, 1)
+        yield* TestClock.adjust("10 seconds")
+        // Both streams of the GPU, for 20 s.
+        for (let i = 0; i < 2; i++) yield* ask("tiny-loop", 2000)
+        const waits = yield* ask(Model.llama31.name, 1)
+        const other = yield* ask(Model.mistral.name, 1)
+        yield* TestClock.adjust("9 seconds")
+        assert.strictEqual(simulated.counts.loads, 2)
+        yield* TestClock.adjust("5 seconds")
+        // Not for ever.
+        assert.strictEqual(simulated.counts.loads, 3)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(waits)).status, 200)
+        assert.strictEqual((yield* Fiber.join(other)).status, 200)
+      }).pipe(
+        Effect.provide(
+          overManaged({ a: { ...server, models: [...server.models!, Model.tinyLoop] } }, {}, {
+            parallelism: 2,
+            streamsMax: 2,
+          }),
+        ),
       ),
-    ), 60_000)
+    60_000,
+  )
 
   it.effect("are swapped for nearly every request by the server itself", () =>
     Effect.gen(function* () {
