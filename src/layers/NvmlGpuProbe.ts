@@ -6,6 +6,7 @@
 import { Clock, Context, Duration, Effect, FileSystem, Layer, Option } from "effect"
 import process from "node:process"
 import { GpuProbe, type GpuReading, type GpuReadings, Healthy, Unhealthy } from "../services/GpuProbe.ts"
+import * as Child from "./nvml/child.ts"
 import * as Client from "./nvml/client.ts"
 import type { RawDevice } from "./nvml/protocol.ts"
 import * as Xids from "./nvml/xids.ts"
@@ -70,8 +71,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     source,
     libraries: options?.libraries ?? defaultLibraries,
     processes: options?.processes ?? false,
-    env: options?.env ?? {},
-    command: options?.helper,
+    start: () => Child.start(options?.env ?? {}, options?.helper),
     deadline,
     openDeadline: Duration.fromInputUnsafe(options?.openDeadline ?? "10 seconds"),
     backoff: Duration.fromInputUnsafe(options?.backoff ?? "1 second"),

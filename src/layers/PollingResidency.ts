@@ -42,7 +42,7 @@ export interface Options {
   readonly victims?: VictimPicker | undefined
   /** A model used or waited for less long ago is not unloaded, unless a load has waited for `patience`. Defaults to 1 second. */
   readonly idle?: Duration.Input | undefined
-  /** After so long a wait, what is busy is drained for a load, and no other load passes it. Defaults to 10 seconds. */
+  /** After so long a wait, what is busy is drained for a load, and no other load passes it while that goes. Defaults to 10 seconds. */
   readonly patience?: Duration.Input | undefined
 }
 

@@ -30,7 +30,7 @@ export class ChargedAllocation implements Allocation, Charge {
   observed = 0
   /** Devices whose last good reading had its memory in it. */
   readonly seen = new Set<string>()
-  /** When it became resident, in the order of readings. */
+  /** Since when all its memory is there, in the order of readings; never before a load has ended, nor once a release has begun. */
   residentSeq = Infinity
   releasingAt = Infinity
   releasingSeq = Infinity

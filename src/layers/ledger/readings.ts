@@ -33,8 +33,7 @@ const take = (
   book.read(number(reading.total), free, now, begun)
   for (const allocation of held) {
     if (!book.charges.has(allocation)) continue
-    const steady = allocation.current === "resident" || allocation.current === "draining"
-    if (steady && allocation.residentSeq < begun) allocation.seen.add(reading.uuid)
+    if (allocation.residentSeq < begun) allocation.seen.add(reading.uuid)
     else allocation.seen.delete(reading.uuid)
   }
   book.account()

@@ -19,8 +19,8 @@ export const begin = (allocation: ChargedAllocation, books: Books, now: number, 
     const free = books.get(device)?.free
     if (free !== undefined) allocation.freeBefore.set(device, free)
   }
-  // From now on its memory may be among what the next reading calls free: it no longer counts as seen.
-  allocation.seen.clear()
+  // Its memory may be among what the next reading calls free: it will not count as seen.
+  allocation.residentSeq = Infinity
 }
 
 /** Whether the memory is there, or has been waited for long enough. */

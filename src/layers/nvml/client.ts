@@ -14,8 +14,8 @@ export interface Options {
   readonly source: string
   readonly libraries: ReadonlyArray<string>
   readonly processes: boolean
-  readonly env: Readonly<Record<string, string>>
-  readonly command: ReadonlyArray<string> | undefined
+  /** Starts a helper. */
+  readonly start: () => Child.Child
   /** For one read by a helper that has the library open. */
   readonly deadline: Duration.Duration
   /** For loading and initialising. */
@@ -110,7 +110,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       if (last !== undefined && clock.currentTimeMillisUnsafe() < notBefore) return Effect.fail(last)
       if (unreaped !== undefined && !unreaped.gone()) return Effect.fail(fail(stuck(unreaped)))
       unreaped = undefined
-      child = Child.start(options.env, options.command)
+      child = options.start()
     }
     return Effect.raceFirst(exchange(child), watchdog(child)).pipe(
       Effect.matchEffect({

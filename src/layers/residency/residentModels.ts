@@ -75,9 +75,8 @@ export class ResidentModels {
     if (entry.refs > 0) return false
     if (this.ghosts.size === 0) return true
     const blob = this.blobOf(entry.key)
-    for (const ghost of this.ghosts.values()) {
-      if (ghost.key === entry.key || (blob !== undefined && this.blobOf(ghost.key) === blob)) return false
-    }
+    if (blob === undefined) return true
+    for (const ghost of this.ghosts.values()) if (this.blobOf(ghost.key) === blob) return false
     return true
   }
 

@@ -37,7 +37,7 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
   const drain = (held: Held, entry: Entry): void => {
     entry.draining = true
     entry.allocation?.move("draining")
-    if (held.models.idle(entry)) run(leave(held, entry))
+    run(leave(held, entry))
     listeners.notify(undefined)
   }
 
@@ -114,7 +114,8 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
         impatient,
         idleMillis: limits.idleMillis,
       })
-      if (leave === "none") return impatient ? "hold" : "pass"
+      // Nobody who passes it can take what it waits for: they can be told to go like all others.
+      if (leave === "none") return "pass"
       if (leave === "under way") return "hold"
       for (const { entry, models } of leave) drain(backends.get(models.backend)!, entry)
       return "hold"
@@ -127,7 +128,7 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
       return true
     },
     rested: (held, entry) => {
-      if (entry.draining && held.models.idle(entry)) run(leave(held, entry))
+      if (entry.draining) run(leave(held, entry))
     },
   }
 }
