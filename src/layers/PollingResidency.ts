@@ -78,6 +78,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       there: (load) => loading.resident(held, load.model, load),
       over: (load) => ended(held, load, 0, undefined),
       noRoom: unloading.noRoom,
+      same: (one, other) => models.same(one, other),
       drop: (load) => {
         loads.finish(load, loads.error(load.model.key, "no free memory", now()))
         run(Effect.sync(() => listeners.notify(undefined)))

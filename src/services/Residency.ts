@@ -99,7 +99,7 @@ export class Residency extends Context.Service<Residency, {
   readonly state: (backend: string, model: Model) => ResidencyState
   /** Everything on one backend. */
   readonly list: (backend: string) => ReadonlyArray<ResidentModel>
-  /** Starts a load, or joins the one under way; in the router's scope, so nobody need wait for it. At most one per backend and model. Synchronous. */
+  /** Starts a load, or joins the one under way; in the router's scope, so nobody need wait for it. At most one per backend and set of weights, whatever name is asked for. Synchronous. */
   readonly request: (backend: Backend, model: Model, options?: LoadRequest) => void
   /** As `request`, and waits for the end. Interrupting the wait does not stop the load. */
   readonly load: (backend: Backend, model: Model, options?: LoadRequest) => Effect.Effect<void, LoadError>
@@ -107,7 +107,7 @@ export class Residency extends Context.Service<Residency, {
   readonly unload: (backend: Backend, model: Model) => boolean
   /** A request uses the model from now on, until released: `touch`, and not unloaded meanwhile. Synchronous. */
   readonly hold: (backend: string, model: Model) => Pin
-  /** Never chosen to make room, whether it is in memory now or later. Synchronous. */
+  /** Never chosen to make room, whether it is in memory now or later, under any name of its weights. Synchronous. */
   readonly pin: (backend: string, model: Model) => Pin
   /**
    * Whether a resident model serves a request without being loaded again: one for `numCtx` tokens, or for the automatic context when `undefined`. `undefined`

@@ -238,11 +238,74 @@ describe("PollingResidency", () => {
       assert.strictEqual(residency.state("a", m), "loading")
     }).pipe(Effect.provide(polling)))
 
+  it.effect("a load of weights under a second name joins the one under way", () =>
+    Effect.gen(function* () {
+      for (const [first, second] of [["m-base", "m-tuned"], ["n", "copy-of-n"]] as const) {
+        const { fake, model, n, residency } = yield* setup
+        fake.calls.length = 0
+        // One is running, the other one is queued behind it.
+        residency.request(a, first === "n" ? model("m") : n)
+        for (const name of [first, second]) residency.request(a, model(name))
+        assert.strictEqual(residency.state("a", model(second)), "loading")
+        assert.lengthOf(residency.list("a").filter(({ state }) => state === "loading"), 2)
+        const waits = yield* Effect.forkChild(residency.load(a, model(second)), { startImmediately: true })
+        yield* elapse("5 seconds")
+        yield* Fiber.join(waits)
+        assert.strictEqual(residency.state("a", model(second)), "resident")
+        residency.forget("a")
+        fake.resident = []
+        yield* residency.refresh
+      }
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("weights that failed to load are not tried sooner under another name", () =>
+    Effect.gen(function* () {
+      const { fake, model, residency } = yield* setup
+      fake.loadFailure = { status: 500, description: "no" }
+      const [base, tuned] = [model("m-base"), model("m-tuned")]
+      residency.request(a, base)
+      yield* elapse("1100 millis")
+      assert.isUndefined(residency.failure("b", tuned))
+      assert.strictEqual(residency.failure("a", tuned)?.model, "m-base:latest")
+      residency.request(a, tuned)
+      assert.strictEqual(residency.state("a", tuned), "absent")
+      yield* elapse("1 second")
+      residency.request(a, tuned)
+      yield* elapse("1100 millis")
+      // The second failure of the same weights: twice the cool-down.
+      yield* elapse("1500 millis", "500 millis")
+      assert.isDefined(residency.failure("a", base))
+      yield* elapse("1 second")
+      fake.loadFailure = undefined
+      residency.request(a, base)
+      yield* elapse("1100 millis")
+      assert.strictEqual(residency.state("a", tuned), "resident")
+      assert.strictEqual(fake.calls.filter((call) => call.startsWith("load")).length, 3)
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("a pin holds for every name of the weights", () =>
+    Effect.gen(function* () {
+      const { fake, model, residency } = yield* setup
+      const pin = residency.pin("a", model("m-tuned"))
+      residency.request(a, model("m-base"))
+      yield* elapse("2 seconds")
+      assert.isFalse(residency.unload(a, model("m-base")))
+      assert.lengthOf(fake.calls.filter((call) => call.startsWith("unload")), 0)
+      pin.release()
+      assert.isTrue(residency.unload(a, model("m-base")))
+    }).pipe(Effect.provide(polling)))
+
+  /** Canonical names of the same weights. */
+  const weights: Readonly<Record<string, string>> = {
+    "copy-of-n:latest": "n:latest",
+    "m-tuned:latest": "m-base:latest",
+  }
+
   const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
   const Step = Schema.Struct({ what: upTo(9), backend: upTo(1), model: upTo(4), millis: upTo(4000) })
 
   it.effect.prop(
-    "invariant 8, whatever the history: one load of a model on a backend, one load on a backend, and nothing left over",
+    "invariant 8, whatever the history: one load of a set of weights on a backend, one load on a backend, and nothing left over",
     { history: Schema.Array(Step).check(Schema.isMaxLength(30)) },
     ({ history }) =>
       Effect.gen(function* () {
@@ -262,8 +325,10 @@ describe("PollingResidency", () => {
           for (const each of owners) {
             const loading = ledger.allocations().filter((all) => all.backend === each && all.state() === "loading")
             assert.isAtMost(loading.length, 1)
-            const keys = residency.list(each).map((row) => row.model)
-            assert.strictEqual(new Set(keys).size, keys.length)
+            const rows = residency.list(each)
+            assert.strictEqual(new Set(rows.map((row) => row.model)).size, rows.length)
+            const loads = rows.filter(({ state }) => state === "loading").map((row) => weights[row.model] ?? row.model)
+            assert.strictEqual(new Set(loads).size, loads.length, loads.join())
           }
         }
         yield* elapse("60 seconds", "5 seconds")

@@ -1,5 +1,5 @@
 /**
- * The loads of one backend: one at a time, in the order they were asked for, at most one of a model.
+ * The loads of one backend: one at a time, in the order they were asked for, at most one of a set of weights, whatever names it has.
  *
  * @since 0.1.0
  */
@@ -62,6 +62,8 @@ export class Loads {
   readonly noRoom: (load: Load, why: NoRoom) => Turn
   readonly fail: (load: Load, description: string) => void
   readonly drop: (load: Load) => void
+  /** Whether two names are of the same weights. */
+  readonly same: (one: string, other: string) => boolean
   readonly queue: Array<Load> = []
   running: Load | undefined
   private idleSince = 0
@@ -72,7 +74,7 @@ export class Loads {
     backend: Backend,
     ledger: VramLedger["Service"],
     limitMillis: number,
-    owner: Pick<Loads, "start" | "blocked" | "there" | "over" | "noRoom" | "fail" | "drop">,
+    owner: Pick<Loads, "start" | "blocked" | "there" | "over" | "noRoom" | "fail" | "drop" | "same">,
   ) {
     this.backend = backend
     this.ledger = ledger
@@ -84,11 +86,12 @@ export class Loads {
     this.noRoom = owner.noRoom
     this.fail = owner.fail
     this.drop = owner.drop
+    this.same = owner.same
   }
 
   find(key: string): Load | undefined {
-    if (this.running?.model.key === key) return this.running
-    for (const load of this.queue) if (load.model.key === key) return load
+    if (this.running !== undefined && this.same(this.running.model.key, key)) return this.running
+    for (const load of this.queue) if (this.same(load.model.key, key)) return load
     return undefined
   }
 
@@ -165,22 +168,31 @@ export class Loads {
   }
 
   succeeded(key: string, millis: number): void {
-    this.failures.delete(key)
+    for (const name of this.failures.keys()) if (this.same(name, key)) this.failures.delete(name)
     const before = this.millis.get(key)
     this.millis.set(key, before === undefined ? millis : before + smoothing * (millis - before))
   }
 
   /** Milliseconds until the model may be tried again here. */
   failed(error: LoadError): number {
-    const count = (this.failures.get(error.model)?.count ?? 0) + 1
+    const count = (this.failureOf(error.model)?.count ?? 0) + 1
     const coolDown = Math.min(coolDownMillis * 2 ** (count - 1), coolDownMillisMax)
     this.failures.set(error.model, { error, count, until: error.at + coolDown })
     return coolDown
   }
 
   failure(key: string, now: () => number): LoadError | undefined {
-    const failure = this.failures.get(key)
+    const failure = this.failureOf(key)
     return failure === undefined || now() >= failure.until ? undefined : failure.error
+  }
+
+  /** The newest one of the weights: under another name they are not tried again any sooner. */
+  private failureOf(key: string): Failure | undefined {
+    let newest: Failure | undefined
+    for (const [name, failure] of this.failures) {
+      if ((newest === undefined || failure.until > newest.until) && this.same(name, key)) newest = failure
+    }
+    return newest
   }
 
   learntMillis(key: string): number | undefined {

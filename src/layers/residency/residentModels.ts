@@ -55,10 +55,23 @@ export class ResidentModels {
     const blob = Option.getOrUndefined(this.catalog.blob(model, this.backend))
     if (!digest && blob === undefined) return undefined
     for (const entry of this.entries.values()) {
-      if (digest && entry.row?.digest === digest) return entry
+      if (digest && (entry.row?.digest === digest || this.digestOf(entry.key) === digest)) return entry
       if (blob !== undefined && this.blobOf(entry.key) === blob) return entry
     }
     return undefined
+  }
+
+  /** Whether two names are of one set of weights here, as far as is known: they share a runner, so also its loads, their failures and its pins. */
+  same(one: string, other: string): boolean {
+    if (one === other) return true
+    const digest = this.digestOf(one)
+    if (digest && this.digestOf(other) === digest) return true
+    const blob = this.blobOf(one)
+    return blob !== undefined && this.blobOf(other) === blob
+  }
+
+  private digestOf(key: string): string | undefined {
+    return this.catalog.peek(key)?.owners.get(this.backend)?.digest
   }
 
   blobOf(key: string): string | undefined {

@@ -54,7 +54,7 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
     yield* Effect.yieldNow
     if (!entry.draining || !held.models.idle(entry)) return
     // Pinned while its last requests were on their way out: it stays.
-    if (pins.has(held.models.backend, entry.key)) return undrain(held, entry)
+    if (pins.has(held.models, entry.key)) return undrain(held, entry)
     const model = catalog.peek(entry.key)
     const embedder = model !== undefined && isEmbedder(model)
     const asked = yield* api.unload(held.loads.backend, entry.key, { embedder }).pipe(
@@ -80,8 +80,8 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
         all.push({
           models,
           entry,
-          pinned: pins.has(models.backend, entry.key),
-          loading: loads.running?.model.key === entry.key,
+          pinned: pins.has(models, entry.key),
+          loading: loads.running !== undefined && models.same(loads.running.model.key, entry.key),
           loadMillis: loadMillis(loads, entry.key, entry.row?.size),
         })
       }
@@ -96,7 +96,7 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
       if (!ledger.managed(held.loads.backend)) return entry?.draining === true
       if (!held.read) return true
       if (entry === undefined) return false
-      if (!entry.draining && held.models.idle(entry) && !pins.has(held.models.backend, entry.key)) drain(held, entry)
+      if (!entry.draining && held.models.idle(entry) && !pins.has(held.models, entry.key)) drain(held, entry)
       return true
     },
     noRoom: (load, { freeing, never, reason }) => {
@@ -123,7 +123,7 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
     unload: (held, model) => {
       const entry = held.models.find(model)
       if (entry === undefined || entry.draining || !held.models.idle(entry)) return false
-      if (pins.has(held.models.backend, entry.key) || held.loads.find(entry.key) !== undefined) return false
+      if (pins.has(held.models, entry.key) || held.loads.find(entry.key) !== undefined) return false
       drain(held, entry)
       return true
     },

@@ -71,7 +71,7 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
       const started = loading(held.loads)
       return [
         ...started,
-        ...held.models.list(now()).filter(({ model }) => !started.some((load) => load.model === model)),
+        ...held.models.list(now()).filter(({ model }) => !started.some((load) => held.models.same(load.model, model))),
       ]
     },
     serves: (backend, model, numCtx) => {
