@@ -27,14 +27,25 @@ const refused: ReadonlyArray<readonly [HttpRouter.PathInput, ReadonlyArray<Respo
   ["/api/experimental/model-recommendations", ["GET"], `model-recommendations is not allowed: ${cloud}`],
 ]
 
+const refuse = (paths: typeof refused): Layer.Layer<never, never, HttpRouter.HttpRouter> =>
+  HttpRouter.use((router) =>
+    router.addAll(paths.flatMap(([path, methods, reason]) => Respond.on(methods, path, Respond.error(403, reason))))
+  )
+
 /**
  * 403 with a reason, in Ollama's shape.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRouter.use((router) =>
-  router.addAll(
-    refused.flatMap(([path, methods, reason]) => Respond.on(methods, path, Respond.error(403, reason))),
-  )
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = refuse(refused)
+
+/**
+ * All of it but `/api/pull`, for which `PullRoutes` or a route of your own is there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWithoutPull: Layer.Layer<never, never, HttpRouter.HttpRouter> = refuse(
+  refused.filter(([path]) => path !== "/api/pull"),
 )

@@ -23,6 +23,7 @@ import * as HealthRoutes from "./HealthRoutes.ts"
 import * as ManagementRoutes from "./ManagementRoutes.ts"
 import * as MetricsRoutes from "./MetricsRoutes.ts"
 import * as OllamaRoutes from "./OllamaRoutes.ts"
+import * as PullRoutes from "./PullRoutes.ts"
 import * as RouterMetrics from "./RouterMetrics.ts"
 
 /** What the routes ask. @category models @since 0.1.0 */
@@ -43,7 +44,7 @@ export type Needs =
 /**
  * **Details**
  *
- * To leave something out or to put routes of your own in its place (a pull, say, where `ManagementRoutes` refuses one), merge the layers you want yourself:
+ * To leave something out or to put routes of your own in its place, merge the layers you want yourself:
  * this is nothing but their list. Cross-origin rules are the listener's, for these routes as for inference; where the app is served by something else,
  * `CorsRoutes` has the same ones.
  *
@@ -57,10 +58,14 @@ export const layer = (options?: {
   readonly bodyLimit?: ByteSize.ByteSize | undefined
   /** Of `/admin/*`. Without one there are no such routes. */
   readonly adminToken?: Redacted.Redacted<string> | undefined
+  /** What clients may have pulled. Nothing by default: `/api/pull` is refused. */
+  readonly pulls?: PullRoutes.Options | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>
   Layer.mergeAll(
     OllamaRoutes.layer({ answerMax: options?.answerMax, bodyLimit: options?.bodyLimit }),
-    ManagementRoutes.layer,
+    options?.pulls === undefined
+      ? ManagementRoutes.layer
+      : Layer.merge(ManagementRoutes.layerWithoutPull, PullRoutes.layer(options.pulls)),
     HealthRoutes.layer,
     RouterMetrics.layer,
     MetricsRoutes.layer,

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { ByteSize, Duration, Effect, Layer, Option, Schema } from "effect"
-import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { ByteSize, Duration, Effect, Layer, Option } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BackendHealth } from "../services/BackendHealth.ts"
 import type { Backend, Fleet } from "../services/Fleet.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
@@ -12,6 +12,7 @@ import { canonical } from "../services/ModelName.ts"
 import { OllamaApi } from "../services/OllamaApi.ts"
 import type { Call, Transport } from "../services/Transport.ts"
 import * as Fanout from "./routes/fanout.ts"
+import * as Named from "./routes/named.ts"
 import * as Respond from "./routes/respond.ts"
 import * as Rows from "./routes/rows.ts"
 import * as Version from "./routes/version.ts"
@@ -89,16 +90,6 @@ const merged = (fanout: Fanout.Fanout, list: List) =>
     return lists.length === 0 ? Respond.unreachable(list.failed) : list.render(Rows.union(lists, list.id, list.rank))
   })
 
-const Named = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
-
-/** The model that a body names, by the rules of Go's JSON: keys match whatever their case, `name` is the older spelling. */
-const modelOf = (body: string): string => {
-  const fields = Object.entries(Option.getOrElse(Schema.decodeUnknownOption(Named)(body), () => ({})))
-  const value = (key: string) => fields.find(([name, value]) => name.toLowerCase() === key && value !== "")?.[1]
-  const named = value("model") ?? value("name")
-  return typeof named === "string" ? named : ""
-}
-
 /** Asks the owners; where the catalog knows none, any backend, whose own words then say what is wrong. */
 const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string, call: Call) =>
   Effect.flatMap(name === "" ? Effect.succeedNone : Effect.option(catalog.find(name)), (found) => {
@@ -107,26 +98,20 @@ const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name
     return owners.length > 0 ? fanout.first(owners, call) : fanout.first(backends, call, Fanout.said)
   })
 
-const makeShow = Effect.fnUntraced(function* (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) {
-  const catalog = yield* ModelCatalog
-  const show = Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const body = yield* Effect.provideService(request.text, HttpIncomingMessage.MaxBodySize, bodyLimit)
-    const answer = yield* askOwners(fanout, catalog, modelOf(body), {
-      method: "POST",
-      path: "/api/show",
-      headers: ["content-type", "application/json"],
-      body: new TextEncoder().encode(body),
-    })
-    return answer === undefined ? Respond.unreachable() : Fanout.passOn(answer)
-  })
-  return Effect.catchTag(show, "HttpServerError", ({ reason }) =>
-    Effect.succeed(
-      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-        ? Respond.error(413, `request body too large, the limit is ${bodyLimit} bytes`)
-        : Respond.error(400, "request body could not be read"),
+const makeShow = (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) =>
+  Effect.map(ModelCatalog, (catalog) =>
+    Named.answer(
+      bodyLimit,
+      Effect.fnUntraced(function* (body) {
+        const answer = yield* askOwners(fanout, catalog, Named.model(Named.fields(body)), {
+          method: "POST",
+          path: "/api/show",
+          headers: ["content-type", "application/json"],
+          body: new TextEncoder().encode(body),
+        })
+        return answer === undefined ? Respond.unreachable() : Fanout.passOn(answer)
+      }),
     ))
-})
 
 /** `/v1/models/:model`, from an owner. */
 const makeOpenAiModel = (fanout: Fanout.Fanout) =>

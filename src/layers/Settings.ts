@@ -6,6 +6,7 @@
 import { Config, ConfigProvider, Effect, Option, Schema } from "effect"
 import type { Entry } from "../services/PluginFile.ts"
 import type { Limits } from "../services/ApiKeys.ts"
+import * as Pulls from "./pulls/allowed.ts"
 import * as Parse from "./settings/parse.ts"
 
 /**
@@ -93,6 +94,15 @@ const limits = {
     return read.every(([name, value]) => name !== undefined && value !== undefined)
       ? Object.fromEntries(read)
       : undefined
+  },
+}
+
+const pulls = {
+  wanted:
+    "names of models with commas between, or beginnings with a * behind, such as llama3.1:8b,qwen3*,hf.co/someone/*",
+  parse: (text: string): ReadonlyArray<string> | undefined => {
+    const found = Parse.list(text)
+    return found.every(Pulls.isPattern) ? found : undefined
   },
 }
 
@@ -241,6 +251,13 @@ export const variables = {
   ),
   rateLimit: of("LLAMERO_RATE_LIMIT", "Limits for each key without its own, or each tenant", limits, "", {}),
   aliases: of("LLAMERO_ALIASES", "Other names for models, and models to fall back on", aliases, "", {}),
+  pulls: of(
+    "LLAMERO_PULLS",
+    "Models that clients may have pulled, on all backends, such as llama3.1:8b,qwen3*",
+    pulls,
+    "",
+    [],
+  ),
   contextGuard: of("LLAMERO_CONTEXT_GUARD", "Whether prompts that cannot fit the context are refused", onOff, "on"),
   logLevel: of("LLAMERO_LOG_LEVEL", "How much is logged", level, "Info"),
 }

@@ -1,0 +1,46 @@
+/**
+ * Small bodies that name a model.
+ *
+ * @since 0.1.0
+ */
+import { type ByteSize, Effect, Option, Schema } from "effect"
+import { HttpIncomingMessage, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import * as Respond from "./respond.ts"
+
+const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+
+/** The fields of a body, by the rules of Go's JSON: keys match whatever their case. @category decoding @since 0.1.0 */
+export const fields = (body: string): (key: string) => unknown => {
+  const found = Object.entries(Option.getOrElse(Schema.decodeUnknownOption(Fields)(body), () => ({})))
+  return (key) => found.find(([name, value]) => name.toLowerCase() === key && value !== "")?.[1]
+}
+
+/** The model that a body names; `name` is the older spelling. @category decoding @since 0.1.0 */
+export const model = (field: (key: string) => unknown): string => {
+  const named = field("model") ?? field("name")
+  return typeof named === "string" ? named : ""
+}
+
+/**
+ * Answers a request by its body; 413 or 400 where that cannot be read.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const answer = <R>(
+  limit: ByteSize.ByteSize,
+  handle: (body: string) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>,
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
+  HttpServerRequest.HttpServerRequest.use((request) =>
+    Effect.provideService(request.text, HttpIncomingMessage.MaxBodySize, limit)
+  ).pipe(
+    Effect.matchEffect({
+      onSuccess: handle,
+      onFailure: ({ reason }) =>
+        Effect.succeed(
+          reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+            ? Respond.error(413, `request body too large, the limit is ${limit} bytes`)
+            : Respond.error(400, "request body could not be read"),
+        ),
+    }),
+  )
