@@ -9,53 +9,41 @@ const source = "dcgm"
 const fail = (error: unknown) =>
   new GpuProbe.GpuProbeError({ source, reason: new GpuProbe.Unreachable({ description: String(error) }) })
 
-/** `DCGM_FI_DEV_FB_FREE{gpu="0",UUID="GPU-…",modelName="NVIDIA A100"} 39000`, in MiB. */
+/** `DCGM_FI_DEV_FB_FREE{gpu="0",UUID="GPU-…",modelName="NVIDIA A100"} 39000`, in MiB; the same for what is used. */
 const parse = (text: string): ReadonlyArray<GpuProbe.GpuReading> => {
-  const devices = new Map<string, { name: string; free: number; used: number }>()
-  for (const [, field, labels = "", value] of text.matchAll(/^DCGM_FI_DEV_FB_(FREE|USED)\{(.*)\} (\d+)/gm)) {
-    const label = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? "?"
-    const device = devices.get(label("UUID")) ?? { name: label("modelName"), free: 0, used: 0 }
-    devices.set(label("UUID"), { ...device, [field === "FREE" ? "free" : "used"]: Number(value) })
-  }
+  const used = new Map(
+    Array.from(text.matchAll(/^DCGM_FI_DEV_FB_USED\{.*UUID="([^"]+)".*\} (\d+)/gm), (m) => [m[1], m[2]]),
+  )
   return Array.from(
-    devices,
-    ([uuid, { free, name, used }]) =>
-      MockGpuProbe.device(uuid, ByteSize.mebibytes(free + used), {
+    text.matchAll(/^DCGM_FI_DEV_FB_FREE\{.*UUID="([^"]+)".*modelName="([^"]+)".*\} (\d+)/gm),
+    ([, uuid = "", name = "", free]) =>
+      MockGpuProbe.device(uuid, ByteSize.mebibytes(Number(free) + Number(used.get(uuid) ?? NaN)), {
         name,
-        freeBytes: ByteSize.mebibytes(free),
-        health: Option.none(), // not in these fields: unknown, not healthy
+        freeBytes: ByteSize.mebibytes(Number(free)),
+        health: Option.none(), // these fields do not tell: unknown, not healthy
       }),
   )
 }
 
-const layer = (url: string) =>
-  Layer.effect(
-    GpuProbe.GpuProbe,
-    Effect.map(HttpClient.HttpClient, (client) =>
-      GpuProbe.GpuProbe.of({
-        source,
-        read: client.get(url).pipe(
-          Effect.flatMap((response) => response.text),
-          Effect.timeout("1 second"),
-          Effect.mapBoth({
-            onFailure: fail,
-            onSuccess: (text) => ({ source, passedOver: [], devices: parse(text) }),
-          }),
-        ),
-      })),
-  ).pipe(Layer.provide(FetchHttpClient.layer))
+const dcgm = Effect.fnUntraced(function* (url: string) {
+  const client = yield* HttpClient.HttpClient
+  const text = Effect.flatMap(client.get(url), (response) => response.text)
+  const read = Effect.map(
+    Effect.timeout(text, "1 second"),
+    (page) => ({ source, passedOver: [], devices: parse(page) }),
+  )
+  return GpuProbe.GpuProbe.of({ source, read: Effect.mapError(read, fail) })
+})
 
-// The system's memory where the exporter does not answer. In a router it goes below `ledger: MemoryVramLedger.layer()`.
+// The system's memory where the exporter does not answer. In a router this goes below `ledger: MemoryVramLedger.layer()`.
 const probe = FirstThatWorksGpuProbe.layer([
-  layer(process.argv[2] ?? "http://127.0.0.1:9400/metrics"),
+  Layer.effect(GpuProbe.GpuProbe, dcgm(process.argv[2] ?? "http://127.0.0.1:9400/metrics")).pipe(
+    Layer.provide(FetchHttpClient.layer),
+  ),
   SystemMemoryGpuProbe.layer(),
 ]).pipe(Layer.provide(NodeServices.layer))
 
-const { devices, passedOver, source: from } = await Effect.runPromise(
-  Effect.provide(Effect.flatMap(GpuProbe.GpuProbe, ({ read }) => read), probe),
-)
-for (const { free, name, total } of devices) {
-  const shown = [free, total].map(Option.match({ onNone: () => "?", onSome: ByteSize.format }))
-  console.log(`${from}: ${name}: ${shown.join(" free of ")}`)
+const readings = await Effect.runPromise(Effect.provide(Effect.flatMap(GpuProbe.GpuProbe, ({ read }) => read), probe))
+for (const { free, name } of readings.devices) {
+  console.log(`${readings.source}: ${name}: ${Option.match(free, { onNone: () => "?", onSome: ByteSize.format })} free`)
 }
-for (const { description, source } of passedOver) console.log(`not by ${source}: ${description}`)

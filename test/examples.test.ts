@@ -1,9 +1,12 @@
 /** The examples that end by themselves say what they are meant to say, on Node and on Deno. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
 import * as SimulatedOllamaServer from "../src/layers/SimulatedOllamaServer.ts"
 import { denoServe, prints, run, runtimes, start } from "./support/processes.ts"
 
+const examplesFolder = resolve(import.meta.dirname, "../examples")
 const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   "03-two-gpus.ts": [
     /gpu-2: 7\.5 of 10\.0 GiB, 0\.0 foreign: mistral:7b \(resident\), gte-qwen2:1\.5b \(resident\)/,
@@ -27,7 +30,7 @@ const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
     /\/api\/chat: 100 requests, 1 different answers, 1 upstream calls/,
     /1000 requests, 1000 different answers/,
   ],
-  "09-custom-gpu-source.ts": [/^(system-memory: System memory: .* free of|dcgm: )/m],
+  "09-custom-gpu-source.ts": [/^(system-memory: System memory: .* free|dcgm: )/m],
 }
 
 for (const [file, wanted] of Object.entries(examples)) {
@@ -86,3 +89,19 @@ it.live("06-deno-serve.ts serves what it routes to", () =>
     const { status, text } = yield* post(`http://127.0.0.1:${port}/api/chat`)
     assert.strictEqual(status, 200, text)
   }).pipe(Effect.scoped), 60_000)
+
+describe("examples stay short", () => {
+  /** Lines after the imports. */
+  const lines = (file: string): number => {
+    const text = readFileSync(join(examplesFolder, file), "utf8")
+    return text.slice(text.lastIndexOf("\nimport ")).split("\n").slice(2).filter((line) => line.trim() !== "").length
+  }
+  const limits = { "02-custom-scorer.ts": 15, "09-custom-gpu-source.ts": 40, "13-tenants-profiles-and-redis.ts": 40 }
+  for (const [file, most] of Object.entries(limits)) it(file, () => assert.isAtMost(lines(file), most))
+
+  it("none has more than 60 lines", () => {
+    for (const file of readdirSync(examplesFolder).filter((name) => /^\d\d-.*\.ts$/.test(name))) {
+      assert.isAtMost(readFileSync(join(examplesFolder, file), "utf8").trimEnd().split("\n").length, 60, file)
+    }
+  })
+})
