@@ -78,7 +78,14 @@ const run = async (ollama: string): Promise<void> => {
   writeFileSync(
     file("tsconfig.json"),
     JSON.stringify({
-      compilerOptions: { module: "nodenext", target: "es2024", strict: true, noEmit: true, types: [], skipLibCheck: false },
+      compilerOptions: {
+        module: "nodenext",
+        target: "es2024",
+        strict: true,
+        noEmit: true,
+        types: [],
+        skipLibCheck: false,
+      },
       include: ["router.ts"],
     }),
   )

@@ -7,6 +7,22 @@
 /**
  * What kind of refusal it is; it decides the status.
  *
+ * - `BadRequest`: the call cannot be read, or its prompt or context does not fit the model.
+ * - `Unauthorized`: no API key, or one that is not valid.
+ * - `Forbidden`: the API key is not for this model.
+ * - `ModelNotFound`: no backend has the model.
+ * - `MethodNotAllowed`: the path does not take this method. For guards and routes of your own; nothing that is shipped says it.
+ * - `BodyTooLarge`: the body is above the limit.
+ * - `UnsupportedEncoding`: the body is compressed in a way that the router cannot undo.
+ * - `RateLimited`: the key or tenant has used up what it may in a minute, or at one time.
+ * - `QueueFull`: as many wait as may, or the router holds as many bodies as it may. Nothing was sent to a backend.
+ * - `NoBackend`: no backend can take it: none is healthy, or the router has no connections left.
+ * - `Draining`: the router is shutting down.
+ * - `DeadlineExceeded`: it waited too long in the queue, or its answer took too long as a whole.
+ * - `LoadFailed`: the model could not be loaded; with the backend's own status where it gave one.
+ * - `BackendFailed`: the backend failed before or in the middle of its answer; 504 where it stayed silent.
+ * - `Internal`: a fault of the router or of a plugin; 503 where a guard did not answer in time.
+ *
  * @category models
  * @since 0.1.0
  */
