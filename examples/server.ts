@@ -43,6 +43,7 @@ const routes = (settings: Settings.Settings) =>
   OllamaApp.layer({
     bodyLimit: ByteSize.bytes(settings.bodyLimit),
     adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
+    requiredModels: settings.requiredModels,
     pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
   })
 

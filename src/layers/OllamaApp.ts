@@ -58,6 +58,8 @@ export const layer = (options?: {
   readonly bodyLimit?: ByteSize.ByteSize | undefined
   /** Of `/admin/*`. Without one there are no such routes. */
   readonly adminToken?: Redacted.Redacted<string> | undefined
+  /** Models without which the router is not ready: each on some healthy backend's disk. Defaults to none. */
+  readonly requiredModels?: ReadonlyArray<string> | undefined
   /** What clients may have pulled. Nothing by default: `/api/pull` is refused. */
   readonly pulls?: PullRoutes.Options | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>
@@ -66,7 +68,7 @@ export const layer = (options?: {
     options?.pulls === undefined
       ? ManagementRoutes.layer
       : Layer.merge(ManagementRoutes.layerWithoutPull, PullRoutes.layer(options.pulls)),
-    HealthRoutes.layer,
+    HealthRoutes.layerRequiring(options?.requiredModels ?? []),
     RouterMetrics.layer,
     MetricsRoutes.layer,
     options?.adminToken === undefined ? Layer.empty : AdminRoutes.layer({ token: options.adminToken }),

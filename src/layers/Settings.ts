@@ -228,6 +228,13 @@ export const variables = {
     "",
     [],
   ),
+  requiredModels: of(
+    "LLAMERO_REQUIRED_MODELS",
+    "Models without which the router is not ready: each on the disk of some healthy backend",
+    words("models with commas between"),
+    "",
+    [],
+  ),
   origins: of(
     "LLAMERO_ORIGINS",
     "Origins of web pages to let in, beyond Ollama's own list",

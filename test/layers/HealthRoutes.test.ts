@@ -3,6 +3,7 @@ import { Context, Effect, Layer } from "effect"
 import * as MockResidency from "../../src/layers/MockResidency.ts"
 import * as HealthRoutes from "../../src/layers/HealthRoutes.ts"
 import * as MockBackendHealth from "../../src/layers/MockBackendHealth.ts"
+import * as MockModelCatalog from "../../src/layers/MockModelCatalog.ts"
 import * as MockRouter from "../../src/layers/MockRouter.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import { Breaker } from "../../src/services/Breaker.ts"
@@ -12,7 +13,7 @@ import { refuse } from "../../src/services/Refusal.ts"
 import { Router } from "../../src/services/Router.ts"
 import { partly, serve } from "../support/web.ts"
 
-const setUp = Effect.gen(function* () {
+const setUpWith = Effect.fnUntraced(function* (required: ReadonlyArray<string> | undefined) {
   const plans: Array<PrewarmStatus> = []
   const services = yield* Layer.build(Layer.mergeAll(
     StaticFleet.layer([{ id: "a", url: "http://a:11434" }, { id: "b", url: "http://b:11434" }]),
@@ -22,10 +23,17 @@ const setUp = Effect.gen(function* () {
     Layer.succeed(Prewarmer, { ready: () => plans.every(({ state }) => state === "resident"), status: () => plans }),
   ))
   const ask = yield* serve(
-    HealthRoutes.layer.pipe(Layer.provide(MockResidency.layer()), Layer.provide(Layer.succeedContext(services))),
+    (required === undefined ? HealthRoutes.layer : HealthRoutes.layerRequiring(required)).pipe(
+      Layer.provide(MockResidency.layer()),
+      Layer.provide(
+        MockModelCatalog.layer([{ name: "both:1b", owners: ["a", "b"] }, { name: "only:1b", owners: ["b"] }]),
+      ),
+      Layer.provide(Layer.succeedContext(services)),
+    ),
   )
   return { ask, services, plans, health: Context.get(services, MockBackendHealth.MockHealth) }
 })
+const setUp = setUpWith(undefined)
 
 describe("HealthRoutes", () => {
   it.live("is alive whatever the fleet does", () =>
@@ -54,6 +62,27 @@ describe("HealthRoutes", () => {
         ready: false,
         reasons: ["draining", "no healthy backend", "prewarm: m:1b failed: out of memory"],
       })
+    }))
+
+  it.live("is ready only with the required models on the disk of a healthy backend, in any spelling", () =>
+    Effect.gen(function* () {
+      const { ask, health, services } = yield* setUpWith(["library/BOTH:1b", "only:1b"])
+      assert.strictEqual((yield* ask("GET /readyz")).status, 200)
+      yield* Context.get(services, Fleet).setState("b", "draining")
+      const not = yield* ask("GET /readyz")
+      assert.strictEqual(not.status, 503)
+      assert.deepStrictEqual(JSON.parse(not.body).reasons, ["required: only:1b is on no healthy backend"])
+      yield* Context.get(services, Fleet).setState("b", "active")
+      health.set("b", "unhealthy", "refused")
+      assert.deepStrictEqual(JSON.parse((yield* ask("GET /readyz")).body).reasons, [
+        "required: only:1b is on no healthy backend",
+      ])
+      health.set("b", "healthy")
+      assert.strictEqual((yield* ask("GET /readyz")).status, 200)
+      const { ask: none } = yield* setUpWith(["never-pulled"])
+      assert.deepStrictEqual(JSON.parse((yield* none("GET /readyz")).body).reasons, [
+        "required: never-pulled is on no healthy backend",
+      ])
     }))
 
   it.live("tells of each backend and of the whole", () =>

@@ -89,6 +89,7 @@ describe("Settings", () => {
           { LLAMERO_BODY_LIMIT: "64 potatoes" },
           { LLAMERO_LOG_LEVEL: "loud" },
           { LLAMERO_DRAIN_TIMEOUT: "0s" },
+          { LLAMERO_PULLS: "llama3*,q*n" },
         ]
       ) {
         const [[name, value]] = Object.entries(env) as [[string, string]]
