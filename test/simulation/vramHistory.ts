@@ -161,7 +161,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
     world.loadFails = false
     world.psFails = false
     for (const device of world.devices.values()) device.foreign = 0
-    for (let i = 0; i < 100; i++) yield* TestClock.adjust(500)
+    for (let i = 0; i < 50; i++) yield* TestClock.adjust(1000)
     // Nothing is left over, and the books agree with what is there.
     const ledger = yield* VramLedger
     for (const one of ledger.allocations()) {
