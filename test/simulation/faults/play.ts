@@ -131,6 +131,11 @@ export const play = (seed: number, requests: number): Played => {
   while (underWay.size > 0 && time.elapsed < end) time.runUntil(time.elapsed + 1000)
   // Memory on its way back is given up by the time of day, which may have jumped back by a minute.
   time.runUntil(time.elapsed + 70_000)
+  // A load that found no room waits on when its clients have gone, no longer than its own limit.
+  const loading = () =>
+    ids.some((id) => Context.get(services, Residency).list(id).some(({ state }) => state === "loading"))
+  const given = time.elapsed + 400_000
+  while (loading() && time.elapsed < given) time.runUntil(time.elapsed + 1000)
   watch.tell("idle", idle(services, managed))
   const elapsed = time.elapsed
   fork(Scope.close(scope, Exit.void))
