@@ -50,10 +50,16 @@ const once = Effect.gen(function* () {
 
 const main = Effect.gen(function* () {
   const settings = yield* Settings.config
-  const reach = { transport: NodeTransport.layer(), client: NodeHttpClient.layerUndici, files: NodeFileSystem.layer }
+  const gpus = localProbe(settings.nvmlLibrary)
+  const reach = {
+    transport: NodeTransport.layer(),
+    client: NodeHttpClient.layerUndici,
+    files: NodeFileSystem.layer,
+    gpus,
+  }
   const place = yield* Place.choose(settings, reach)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
-  yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [localProbe, place.layer])
+  yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, gpus])
 }).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page says what the log would.
 
 runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)

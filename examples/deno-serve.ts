@@ -10,6 +10,7 @@ import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as WebServer from "../src/layers/WebServer.ts"
 import type { PluginError } from "../src/services/PluginFile.ts"
+import { localProbe } from "./support/gpus.ts"
 import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
 import { stack } from "./support/stack.ts"
@@ -21,6 +22,7 @@ const started = Effect.gen(function* () {
     transport: FetchTransport.layer(),
     client: FetchHttpClient.layer,
     files: NodeFileSystem.layer,
+    gpus: localProbe(settings.nvmlLibrary),
   })
   console.log(`llamero: ${place.says}`)
   const plugins = yield* PluginFiles.fromFiles(settings.plugins, pathToFileURL("./").href)

@@ -14,16 +14,17 @@ const settings = Config.all({
   token: Config.Redacted("LLAMERO_AGENT_TOKEN").pipe(Config.withDefault(Redacted.make(""))),
   host: Config.String("LLAMERO_AGENT_HOST").pipe(Config.withDefault("0.0.0.0")),
   port: Config.Int("LLAMERO_AGENT_PORT").pipe(Config.withDefault(11436)),
+  library: Config.String("LLAMERO_NVML_LIBRARY").pipe(Config.withDefault("")),
 })
 
 const main = Effect.gen(function* () {
-  const { host, port, token } = yield* settings
+  const { host, library, port, token } = yield* settings
   if (Redacted.value(token) === "") {
     return yield* Effect.fail({ message: "set LLAMERO_AGENT_TOKEN; nothing is shown without one" })
   }
   const agent = HttpRouter.serve(GpuAgentRoutes.layer({ token }), { disableLogger: true }).pipe(
     HttpServer.withLogAddress,
-    Layer.provide(localProbe),
+    Layer.provide(localProbe(library)),
     Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
   )
   return yield* Layer.launch(agent)

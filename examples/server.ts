@@ -15,7 +15,9 @@ import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import type { ApiKeysError } from "../src/services/ApiKeys.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
+import type { FootprintError } from "../src/services/Footprint.ts"
 import type { PluginError } from "../src/services/PluginFile.ts"
+import { localProbe } from "./support/gpus.ts"
 import { app } from "./support/guards.ts"
 import { runMain } from "./support/main.ts"
 import * as Place from "./support/place.ts"
@@ -71,6 +73,7 @@ const main = Effect.scoped(Effect.gen(function* () {
     transport: NodeTransport.layer({ connectMillis: settings.connectMillis }),
     client: NodeHttpClient.layerUndici,
     files: NodeFileSystem.layer,
+    gpus: localProbe(settings.nvmlLibrary),
   })
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer
@@ -83,7 +86,7 @@ const main = Effect.scoped(Effect.gen(function* () {
 }))
 
 const why = (
-  error: ApiKeysError | Config.ConfigError | FleetError | HttpServerError.ServeError | PluginError,
+  error: ApiKeysError | Config.ConfigError | FleetError | FootprintError | HttpServerError.ServeError | PluginError,
 ): string => {
   if (error._tag === "ConfigError") return Settings.explain(error)
   if (error._tag !== "ServeError") return error.message

@@ -1,7 +1,6 @@
 /** The probes of this machine, best first. */
 import { NodeServices } from "@effect/platform-node"
 import { Layer } from "effect"
-import process from "node:process"
 import * as AmdSysfsGpuProbe from "../../src/layers/AmdSysfsGpuProbe.ts"
 import * as FirstThatWorksGpuProbe from "../../src/layers/FirstThatWorksGpuProbe.ts"
 import * as NvidiaSmiGpuProbe from "../../src/layers/NvidiaSmiGpuProbe.ts"
@@ -9,12 +8,11 @@ import * as NvmlGpuProbe from "../../src/layers/NvmlGpuProbe.ts"
 import * as SystemMemoryGpuProbe from "../../src/layers/SystemMemoryGpuProbe.ts"
 import type { GpuProbe } from "../../src/services/GpuProbe.ts"
 
-/** `LLAMERO_NVML_LIBRARY` names another library than the one the system finds. */
-const named = process.env["LLAMERO_NVML_LIBRARY"]
-
-export const localProbe: Layer.Layer<GpuProbe> = FirstThatWorksGpuProbe.layer([
-  NvmlGpuProbe.layer({ libraries: named ? [named] : undefined }),
-  NvidiaSmiGpuProbe.layer(),
-  AmdSysfsGpuProbe.layer(),
-  SystemMemoryGpuProbe.layer(),
-]).pipe(Layer.provide(NodeServices.layer))
+/** `library` names another NVML than the one the system finds. */
+export const localProbe = (library: string): Layer.Layer<GpuProbe> =>
+  FirstThatWorksGpuProbe.layer([
+    NvmlGpuProbe.layer({ libraries: library === "" ? undefined : [library] }),
+    NvidiaSmiGpuProbe.layer(),
+    AmdSysfsGpuProbe.layer(),
+    SystemMemoryGpuProbe.layer(),
+  ]).pipe(Layer.provide(NodeServices.layer))

@@ -1,19 +1,24 @@
 /** Where requests go: the backends that the settings name, the Ollama on this machine, or a simulated one. */
-import { Effect, type FileSystem, Layer } from "effect"
+import { Effect, type FileSystem, Layer, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import * as FileFleet from "../../src/layers/FileFleet.ts"
+import * as HttpGpuProbe from "../../src/layers/HttpGpuProbe.ts"
 import * as HttpOllamaApi from "../../src/layers/HttpOllamaApi.ts"
+import * as NoGpuProbe from "../../src/layers/NoGpuProbe.ts"
+import * as ProbedFleet from "../../src/layers/ProbedFleet.ts"
 import type { Settings } from "../../src/layers/Settings.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../src/layers/SimulatedGpuProbe.ts"
 import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import type { Fleet, FleetError } from "../../src/services/Fleet.ts"
+import type { GpuProbe } from "../../src/services/GpuProbe.ts"
 import type { OllamaApi } from "../../src/services/OllamaApi.ts"
 import type { Transport } from "../../src/services/Transport.ts"
 
 export interface Place {
-  readonly layer: Layer.Layer<Fleet | OllamaApi | Transport, FleetError>
+  readonly layer: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport, FleetError>
   /** For the banner. */
   readonly says: string
   /** A model to try. */
@@ -28,16 +33,30 @@ export interface Reach {
   /** Its time for a response's head must be longer than a load takes. */
   readonly client: Layer.Layer<HttpClient.HttpClient>
   readonly files: Layer.Layer<FileSystem.FileSystem>
+  /** The devices of this machine, for `LLAMERO_VRAM`. */
+  readonly gpus: Layer.Layer<GpuProbe>
 }
 
-const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, { client, transport }: Reach): Place => ({
-  layer: Layer.mergeAll(fleet, HttpOllamaApi.layer().pipe(Layer.provide(client)), transport),
+/** The fleet with the devices of this machine and of those that have an agent. */
+const probed = (fleet: Layer.Layer<Fleet, FleetError>, settings: Settings, { client, gpus }: Reach) => {
+  const token = Redacted.make(settings.agentToken)
+  const agents = settings.agents.map((url) => [new URL(url).hostname, HttpGpuProbe.layer({ url, token })] as const)
+  const hosts = { localhost: gpus, ...Object.fromEntries(agents) }
+  return ProbedFleet.layer({ fleet, hosts }).pipe(Layer.provide(client))
+}
+
+const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, settings: Settings, reach: Reach): Place => ({
+  layer: Layer.mergeAll(
+    settings.vram ? probed(fleet, settings, reach) : Layer.merge(fleet, NoGpuProbe.layer),
+    HttpOllamaApi.layer().pipe(Layer.provide(reach.client)),
+    reach.transport,
+  ),
   says: `routing to ${where}`,
   model: "MODEL",
 })
 
 const listed = (urls: ReadonlyArray<string>, settings: Settings, reach: Reach): Place =>
-  real(StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))), urls.join(", "), reach)
+  real(StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))), urls.join(", "), settings, reach)
 
 const filed = (path: string, settings: Settings, reach: Reach): Place =>
   real(
@@ -45,6 +64,7 @@ const filed = (path: string, settings: Settings, reach: Reach): Place =>
       Layer.provide(reach.files),
     ),
     `the backends in ${path}`,
+    settings,
     reach,
   )
 
@@ -62,7 +82,8 @@ const simulated = (settings: Settings): Place => {
   })
   return {
     layer: Layer.mergeAll(
-      StaticFleet.layer([{ url, id: "simulated-a100", ...limits(settings) }]),
+      StaticFleet.layer([{ url, id: "simulated-a100", devices: [SimulatedGpuProbe.uuid(url)], ...limits(settings) }]),
+      SimulatedGpuProbe.layer,
       SimulatedOllamaApi.layer,
       SimulatedTransport.layer,
     ).pipe(Layer.provide(fleet)),

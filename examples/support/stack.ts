@@ -1,26 +1,35 @@
 /** The standard stack with the settings put in. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Layer } from "effect"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
+import * as LearnedModelFootprints from "../../src/layers/LearnedModelFootprints.ts"
 import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
 import * as MemoryLeases from "../../src/layers/MemoryLeases.ts"
 import * as MemoryCoalescer from "../../src/layers/MemoryCoalescer.ts"
+import * as MemoryVramLedger from "../../src/layers/MemoryVramLedger.ts"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
-import * as PlannedPrewarmer from "../../src/layers/PlannedPrewarmer.ts"
 import * as PluginFiles from "../../src/layers/PluginFiles.ts"
 import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
 import * as PollingResidency from "../../src/layers/PollingResidency.ts"
 import type { Level, Settings } from "../../src/layers/Settings.ts"
 import * as Standard from "../../src/layers/Standard.ts"
-import * as StartPrewarmer from "../../src/layers/StartPrewarmer.ts"
+import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
 import * as WatchedRelay from "../../src/layers/WatchedRelay.ts"
 import * as AccessLogObserver from "../../src/plugins/AccessLogObserver.ts"
 import * as AtStartPlan from "../../src/plugins/AtStartPlan.ts"
 import * as CostAwareVictimPicker from "../../src/plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
+import * as PinnedPlan from "../../src/plugins/PinnedPlan.ts"
 import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import * as Guards from "./guards.ts"
+
+/** What models take: learned, but for what the deployer pins. */
+const footprints = ({ footprintsFile }: Settings) =>
+  footprintsFile === ""
+    ? LearnedModelFootprints.layer()
+    : LearnedModelFootprints.fromFile(footprintsFile).pipe(Layer.provide(NodeFileSystem.layer))
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
@@ -58,9 +67,10 @@ export const stack = (settings: Settings, plugins: PluginFiles.Plugins, { circui
       loadTimeout: settings.loadMillis,
       victims: plugins.victims ?? CostAwareVictimPicker.make(),
     }),
-    prewarmer: plugins.plans.length === 0
-      ? StartPrewarmer.layer({ models: settings.prewarm })
-      : PlannedPrewarmer.layer({ plans: [AtStartPlan.make(settings.prewarm), ...plugins.plans] }),
+    ledger: settings.vram
+      ? MemoryVramLedger.layer({ reserve: settings.vramReserve }).pipe(Layer.provide(footprints(settings)))
+      : UnmanagedVramLedger.layer,
+    plans: [AtStartPlan.make(settings.prewarm), PinnedPlan.make(settings.pinned), ...plugins.plans],
     // Where single requests are not wanted in the log, the ones that failed still are.
     observers: [
       AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 }),

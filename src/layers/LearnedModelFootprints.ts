@@ -3,14 +3,15 @@
  *
  * @since 0.1.0
  */
-import { Clock, Duration, Effect, Fiber, FiberMap, Layer, Result } from "effect"
+import { Clock, Duration, Effect, Fiber, FiberMap, FileSystem, Layer, Result } from "effect"
 import { BackendHealth } from "../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../services/Fleet.ts"
 import {
   type Footprint,
-  type FootprintError,
+  FootprintError,
   type Geometry,
   type Lesson,
+  ManifestInvalid,
   ModelFootprints,
   type Observation,
   type RunShape,
@@ -184,3 +185,20 @@ export const layer = (
   options?: Options,
 ): Layer.Layer<ModelFootprints, FootprintError, Fleet | OllamaApi | ModelCatalog | BackendHealth> =>
   Layer.effect(ModelFootprints, make(options))
+
+const unreadable = (path: string) => (error: { readonly message: string }) =>
+  new FootprintError({ reason: new ManifestInvalid({ description: `${path}: ${error.message}` }) })
+
+/**
+ * `layer` with the manifest in a file, read once.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const fromFile = (path: string, options?: Omit<Options, "manifest">) =>
+  Layer.unwrap(
+    FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
+      Effect.map((manifest) => layer({ ...options, manifest })),
+      Effect.mapError(unreadable(path)),
+    ),
+  )

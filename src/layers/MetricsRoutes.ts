@@ -15,6 +15,7 @@ import { ModelCatalog } from "../services/ModelCatalog.ts"
 import { Residency } from "../services/Residency.ts"
 import { Router } from "../services/Router.ts"
 import { RouterEvents } from "../services/RouterEvents.ts"
+import { VramLedger } from "../services/VramLedger.ts"
 import * as Respond from "./routes/respond.ts"
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })
@@ -25,6 +26,15 @@ const breakerState = gauge(
   "llamero_breaker_state",
   "0 closed, 1 half-open, 2 open, 3 isolated; with a model where its own breaker is not closed",
 )
+const deviceAllocated = gauge(
+  "llamero_device_allocated_bytes",
+  "Memory of a device that is promised or taken by models",
+)
+const deviceCapacity = gauge("llamero_device_capacity_bytes", "Memory of a device that may be promised in all")
+const deviceForeign = gauge("llamero_device_foreign_bytes", "Memory of a device that other programs take")
+const deviceFree = gauge("llamero_device_free_bytes", "Free memory of a device in its last good reading")
+const deviceReadable = gauge("llamero_device_readable", "1 where the last reading of a device was good, else 0")
+const deviceTotal = gauge("llamero_device_total_bytes", "Memory of a device")
 const eventsLost = Metric.counter("llamero_events_lost_total", {
   description: "Events overwritten before they were counted",
   incremental: true,
@@ -44,7 +54,17 @@ const streams = gauge("llamero_streams", "Streams a backend serves")
 
 const level: Readonly<Record<BreakerState, number>> = { closed: 0, "half-open": 1, open: 2, isolated: 3 }
 
-type Services = Admission | BackendHealth | Breaker | Fleet | Leases | ModelCatalog | Residency | Router | RouterEvents
+type Services =
+  | Admission
+  | BackendHealth
+  | Breaker
+  | Fleet
+  | Leases
+  | ModelCatalog
+  | Residency
+  | Router
+  | RouterEvents
+  | VramLedger
 
 /** Reads everything now, into a registry of its own: what has gone from the fleet leaves no series behind. */
 const readings = (services: Context.Context<Services>) => (): Context.Context<never> => {
@@ -68,6 +88,17 @@ const readings = (services: Context.Context<Services>) => (): Context.Context<ne
   for (const { depth, model, oldestMillis } of queues) {
     set(queueDepth, depth, { model })
     set(queueOldest, oldestMillis / 1000, { model })
+  }
+
+  for (const { capacity, device, failure, foreign, free, held, total } of Context.get(services, VramLedger).devices()) {
+    set(deviceReadable, failure === "" ? 1 : 0, { device })
+    set(deviceAllocated, held, { device })
+    // Unknown is no series; it is never 0.
+    const known = [[deviceCapacity, capacity], [deviceForeign, foreign], [deviceFree, free], [
+      deviceTotal,
+      total,
+    ]] as const
+    for (const [metric, bytes] of known) if (bytes !== undefined) set(metric, bytes, { device })
   }
 
   for (const { backend: { id: backend } } of Context.get(services, Fleet).members()) {

@@ -17,6 +17,7 @@ import type { Residency } from "../services/Residency.ts"
 import type { Router } from "../services/Router.ts"
 import type { RouterEvents } from "../services/RouterEvents.ts"
 import type { Transport } from "../services/Transport.ts"
+import type { VramLedger } from "../services/VramLedger.ts"
 import * as AdminRoutes from "./AdminRoutes.ts"
 import * as FallbackRoutes from "./FallbackRoutes.ts"
 import * as HealthRoutes from "./HealthRoutes.ts"
@@ -40,6 +41,7 @@ export type Needs =
   | Router
   | RouterEvents
   | Transport
+  | VramLedger
 
 /**
  * **Details**

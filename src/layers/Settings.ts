@@ -69,6 +69,18 @@ const address = {
   parse: (text: string): string | undefined => /^[\w.:%-]+$/.test(text) ? text : undefined,
 }
 
+/** Whatever it is, it reads: an error would print it. */
+const secret = { wanted: "a token", parse: (text: string): string => text }
+
+const agents = {
+  wanted: "http(s) URLs with commas between, no two on one host, such as http://10.0.0.4:11436,http://10.0.0.5:11436",
+  parse: (text: string): ReadonlyArray<string> | undefined => {
+    const found = Parse.list(text)
+    if (!found.every((url) => /^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ""))) return undefined
+    return new Set(found.map((url) => new URL(url).hostname)).size === found.length ? found : undefined
+  },
+}
+
 const path = { wanted: "the path of a file", parse: (text: string): string | undefined => text }
 
 /** `gpt-4o=llama3.1:8b` or, with models to fall back on, `gpt-4o=llama3.1:70b|llama3.1:8b`. */
@@ -184,8 +196,7 @@ export const variables = {
   adminToken: of(
     "LLAMERO_ADMIN_TOKEN",
     "Bearer token of /admin/*; without one there are no such routes",
-    // Whatever it is, it reads: an error would print it.
-    { wanted: "a token", parse: (text: string): string => text },
+    secret,
     "",
   ),
   connectMillis: of("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", duration, "5s"),
@@ -228,6 +239,34 @@ export const variables = {
     "",
     [],
   ),
+  pinned: of(
+    "LLAMERO_PINNED",
+    "Models to keep in memory; the router is ready when they are there",
+    words("models with commas between"),
+    "",
+    [],
+  ),
+  vram: of(
+    "LLAMERO_VRAM",
+    "Whether llamero decides what fits into GPU memory and what leaves it, on backends whose devices it can read; else Ollama does",
+    onOff,
+    "off",
+  ),
+  vramReserve: of("LLAMERO_VRAM_RESERVE", "Kept free on each device, with LLAMERO_VRAM", size, "2GiB"),
+  footprintsFile: of(
+    "LLAMERO_FOOTPRINTS",
+    "A JSON file that says what models take, where that is known better",
+    path,
+    "",
+  ),
+  agents: of(
+    "LLAMERO_AGENTS",
+    "GPU agents on other machines, one for each host of backends, such as http://10.0.0.4:11436",
+    agents,
+    "",
+  ),
+  agentToken: of("LLAMERO_AGENT_TOKEN", "The agents' token", secret, ""),
+  nvmlLibrary: of("LLAMERO_NVML_LIBRARY", "NVIDIA's library, where the system does not find it", path, ""),
   requiredModels: of(
     "LLAMERO_REQUIRED_MODELS",
     "Models without which the router is not ready: each on the disk of some healthy backend",

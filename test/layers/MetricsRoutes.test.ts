@@ -14,6 +14,7 @@ import { success } from "../../src/services/Outcome.ts"
 import { refuse } from "../../src/services/Refusal.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { type RequestSettled, RouterEvents } from "../../src/services/RouterEvents.ts"
+import { type DeviceStatus, VramLedger } from "../../src/services/VramLedger.ts"
 import { fleetOf, viewOf } from "../support/views.ts"
 import { partly, serve } from "../support/web.ts"
 
@@ -41,6 +42,19 @@ const settled = (options: Partial<RequestSettled["settled"]>, event?: Partial<Re
   bytesOut: 20,
   ...event,
 })
+
+const unknown: DeviceStatus = {
+  device: "",
+  backends: ["a"],
+  declared: undefined,
+  total: undefined,
+  free: undefined,
+  capacity: undefined,
+  held: 0,
+  foreign: undefined,
+  readAt: undefined,
+  failure: "",
+}
 
 const setUp = Effect.gen(function* () {
   const services = yield* Layer.build(Layer.mergeAll(
@@ -77,6 +91,12 @@ const setUp = Effect.gen(function* () {
           expiresAt: undefined,
           source: "observed",
         }],
+    }),
+    partly(VramLedger, {
+      devices: () => [
+        { ...unknown, device: "GPU-1", total: 24, free: 9, capacity: 20, held: 12, foreign: 3 },
+        { ...unknown, device: "GPU-2", failure: "the probe failed" },
+      ],
     }),
   ))
   const registry = Layer.succeed(Metric.MetricRegistry, new Map())
@@ -116,8 +136,18 @@ describe("MetricsRoutes", () => {
           "llamero_active_requests 0",
           "# TYPE llamero_events_lost_total counter",
           "llamero_events_lost_total 0",
+          `llamero_device_total_bytes{device="GPU-1"} 24`,
+          `llamero_device_free_bytes{device="GPU-1"} 9`,
+          `llamero_device_capacity_bytes{device="GPU-1"} 20`,
+          `llamero_device_allocated_bytes{device="GPU-1"} 12`,
+          `llamero_device_foreign_bytes{device="GPU-1"} 3`,
+          `llamero_device_readable{device="GPU-1"} 1`,
+          `llamero_device_readable{device="GPU-2"} 0`,
+          `llamero_device_allocated_bytes{device="GPU-2"} 0`,
         ]
       ) assert.include(lines, line)
+      // Unknown is not 0.
+      assert.isFalse(lines.some((line) => /device_(total|free|capacity|foreign)_bytes\{device="GPU-2"/.test(line)))
     }))
 
   it.live("counts what the events tell", () =>

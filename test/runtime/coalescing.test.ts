@@ -33,7 +33,7 @@ const router = (backend: string, runtime: keyof typeof runtimes) =>
       LLAMERO_LOG_LEVEL: "Warn",
     })
     const [, url = ""] = yield* prints(running, /istening on (http:\/\/[\d.]+:\d+)/)
-    yield* Effect.promise(() => poll(async () => (await fetch(`${url}/readyz`)).status === 200))
+    yield* Effect.promise(() => poll(() => (await fetch(`${url}/readyz`)).status === 200))
     return url
   })
 
@@ -55,9 +55,9 @@ for (const runtime of ["node", "deno"] as const) {
             const chats = () => server.calls.slice(before).filter(({ path }) => path === "/api/chat")
             const leave = new AbortController()
             const first = post(`${url}/api/chat`, chat, leave.signal)
-            await poll(async () => (chats()[0]?.tokens ?? 0) > 0)
+            await poll(() => (chats()[0]?.tokens ?? 0) > 0)
             const others = Array.from({ length: 99 }, () => post(`${url}/api/chat`, chat))
-            await poll(async () => (await active(url)) === 100)
+            await poll(() => (await active(url)) === 100)
             leave.abort()
             assert.match((await first).thrown ?? "", /abort/i)
             const answers = await Promise.all(others)
@@ -89,9 +89,9 @@ for (const runtime of ["node", "deno"] as const) {
             server.faults.set(Fault.hang, { path: "/api/embed", times: 1 })
             const leave = new AbortController()
             const first = post(`${url}/api/embed`, embed("first"), leave.signal)
-            await poll(async () => embeds().length === 1)
+            await poll(() => embeds().length === 1)
             const all = Array.from({ length: 1000 }, (_, i) => post(`${url}/api/embed`, embed(`text ${i}`)))
-            await poll(async () => (await active(url)) === 1001)
+            await poll(() => (await active(url)) === 1001)
             leave.abort()
             await first
             const answers = await Promise.all(all)

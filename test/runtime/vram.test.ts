@@ -1,12 +1,14 @@
 /** The examples about GPU memory, run as programs on both runtimes. */
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Effect, Layer, Option, Redacted } from "effect"
+import { ByteSize, Effect, Layer, Option, Redacted, Schedule } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import process from "node:process"
 import { afterAll } from "vitest"
 import * as HttpGpuProbe from "../../src/layers/HttpGpuProbe.ts"
+import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
+import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
 import { GpuProbe } from "../../src/services/GpuProbe.ts"
 import * as FakeNvml from "../support/fakeNvml.ts"
 import { prints, run, runtimes, start } from "../support/processes.ts"
@@ -99,6 +101,42 @@ for (const runtime of ["node", "deno"] as const) {
           // Not `child.kill`: Deno then reports the signal, however the child ended.
           process.kill(running.child.pid!, "SIGTERM")
           assert.strictEqual(yield* running.ended, 0)
+        })),
+    )
+
+    it.live.skipIf(fake === undefined)(
+      "the reference server owns the memory that it can read, with LLAMERO_VRAM",
+      () =>
+        Effect.scoped(Effect.gen(function* () {
+          const { url } = yield* SimulatedOllamaServer.make({
+            gpus: ["24 GiB"],
+            models: [SimulatedFleet.Model.embedder],
+            loadTime: 0,
+          })
+          const server = yield* start([...runtimes[runtime], "examples/server.ts"], {
+            ...scripted(FakeNvml.cards(1)),
+            LLAMERO_BACKENDS: url,
+            LLAMERO_PORT: "0",
+            LLAMERO_PINNED: SimulatedFleet.Model.embedder.name,
+            LLAMERO_VRAM: "on",
+            LLAMERO_VRAM_RESERVE: "1GiB",
+          })
+          const [, router] = yield* prints(server, /listening on (http:\S+)/)
+          const read = (path: string) => Effect.promise(() => fetch(`${router}${path}`))
+          const ready = Effect.flatMap(
+            read("/readyz"),
+            ({ status }) => status === 200 ? Effect.void : Effect.fail("no"),
+          )
+          yield* Effect.retry(ready, Schedule.spaced("50 millis")).pipe(Effect.timeout("20 seconds"))
+          const metrics = yield* Effect.flatMap(read("/metrics"), (answer) => Effect.promise(() => answer.text()))
+          const value = (name: string) =>
+            Number(new RegExp(`^llamero_device_${name}_bytes\\{device="GPU-[^"]*"\\} (\\d+)`, "m").exec(metrics)?.[1])
+          assert.strictEqual(value("total"), 24 * 2 ** 30)
+          // The card shows 4 GiB that are not ours, and 1 GiB stays free.
+          assert.isAtLeast(value("allocated"), 2 ** 28)
+          assert.strictEqual(value("free"), 20 * 2 ** 30)
+          assert.isAtMost(value("capacity"), 24 * 2 ** 30 - 2 ** 30)
+          assert.isAtMost(value("allocated"), value("capacity"))
         })),
     )
 
