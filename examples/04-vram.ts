@@ -1,15 +1,12 @@
 /** What is in the memory of this machine's devices, and which models are: `node examples/04-vram.ts`, with `--watch` every second. */
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Option, References, Schedule } from "effect"
 import process from "node:process"
-import * as NodeTransport from "../src/layers/NodeTransport.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import { Fleet, type Member } from "../src/services/Fleet.ts"
 import { GpuProbe, type GpuReading } from "../src/services/GpuProbe.ts"
 import { OllamaApi } from "../src/services/OllamaApi.ts"
-import { localProbe } from "./support/gpus.ts"
 import { runMain } from "./support/main.ts"
+import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
 import { bar, gib, table } from "./support/table.ts"
 
@@ -50,16 +47,10 @@ const once = Effect.gen(function* () {
 
 const main = Effect.gen(function* () {
   const settings = yield* Settings.config
-  const gpus = localProbe(settings.nvmlLibrary)
-  const reach = {
-    transport: NodeTransport.layer(),
-    client: NodeHttpClient.layerUndici,
-    files: NodeFileSystem.layer,
-    gpus,
-  }
+  const reach = nodeReach(settings)
   const place = yield* Place.choose(settings, reach)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
-  yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, gpus])
+  yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, reach.gpus])
 }).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page says what the log would.
 
 runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)

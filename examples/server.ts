@@ -1,6 +1,4 @@
 /** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { ByteSize, type Config, Duration, Effect, Layer, Redacted, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
@@ -9,7 +7,6 @@ import { pathToFileURL } from "node:url"
 import * as LocalBreaker from "../src/layers/LocalBreaker.ts"
 import * as NodeRedis from "../src/layers/NodeRedis.ts"
 import * as NodeServer from "../src/layers/NodeServer.ts"
-import * as NodeTransport from "../src/layers/NodeTransport.ts"
 import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as Settings from "../src/layers/Settings.ts"
@@ -17,9 +14,9 @@ import type { ApiKeysError } from "../src/services/ApiKeys.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
 import type { FootprintError } from "../src/services/Footprint.ts"
 import type { PluginError } from "../src/services/PluginFile.ts"
-import { localProbe } from "./support/gpus.ts"
 import { app } from "./support/guards.ts"
 import { runMain } from "./support/main.ts"
+import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
 import { stack } from "./support/stack.ts"
 
@@ -69,12 +66,7 @@ const main = Effect.scoped(Effect.gen(function* () {
   const settings = yield* Settings.config
   for (const name of Settings.unknownNames(Object.keys(process.env))) console.warn(`llamero: ${name} is no setting`)
   const plugins = yield* PluginFiles.fromFiles(settings.plugins, pathToFileURL("./").href)
-  const place = yield* Place.choose(settings, {
-    transport: NodeTransport.layer({ connectMillis: settings.connectMillis }),
-    client: NodeHttpClient.layerUndici,
-    files: NodeFileSystem.layer,
-    gpus: localProbe(settings.nvmlLibrary),
-  })
+  const place = yield* Place.choose(settings, nodeReach(settings))
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer
     console.log(banner(url, place))

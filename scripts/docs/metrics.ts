@@ -93,11 +93,15 @@ const guard: L.Plugin.Guard = {
 }
 
 const place = Layer.merge(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer).pipe(
-  Layer.provideMerge(L.StaticFleet.layer([url])),
+  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [L.SimulatedGpuProbe.uuid(url)] }])),
+  Layer.provideMerge(L.SimulatedGpuProbe.layer),
   // So slow that the first request holds the only slot and the second one waits, for as long as anybody looks.
   Layer.provideMerge(L.SimulatedFleet.layer({ [url]: { gpus: ["24 GiB"], decodeRate: 0.001 } })),
 )
-const stack = L.Standard.layer({ router: L.PipelineRouter.layer({ guards: [guard] }) }).pipe(
+const stack = L.Standard.layer({
+  router: L.PipelineRouter.layer({ guards: [guard] }),
+  ledger: L.MemoryVramLedger.layer().pipe(Layer.provide(L.LearnedModelFootprints.layer())),
+}).pipe(
   Layer.provideMerge(place),
   Layer.provideMerge(Layer.succeed(Metric.MetricRegistry, new Map())),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None")),

@@ -17,7 +17,7 @@ const metric = (text: string, name: string): number =>
     .filter((line) => line.startsWith(name))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0)
 
-const poll = async (isTrue: () => Promise<boolean>) => {
+const poll = async (isTrue: () => boolean | Promise<boolean>) => {
   while (!(await isTrue())) await new Promise((done) => setTimeout(done, 20))
 }
 
@@ -33,7 +33,7 @@ const router = (backend: string, runtime: keyof typeof runtimes) =>
       LLAMERO_LOG_LEVEL: "Warn",
     })
     const [, url = ""] = yield* prints(running, /istening on (http:\/\/[\d.]+:\d+)/)
-    yield* Effect.promise(() => poll(() => (await fetch(`${url}/readyz`)).status === 200))
+    yield* Effect.promise(() => poll(async () => (await fetch(`${url}/readyz`)).status === 200))
     return url
   })
 
@@ -57,7 +57,7 @@ for (const runtime of ["node", "deno"] as const) {
             const first = post(`${url}/api/chat`, chat, leave.signal)
             await poll(() => (chats()[0]?.tokens ?? 0) > 0)
             const others = Array.from({ length: 99 }, () => post(`${url}/api/chat`, chat))
-            await poll(() => (await active(url)) === 100)
+            await poll(async () => (await active(url)) === 100)
             leave.abort()
             assert.match((await first).thrown ?? "", /abort/i)
             const answers = await Promise.all(others)
@@ -91,7 +91,7 @@ for (const runtime of ["node", "deno"] as const) {
             const first = post(`${url}/api/embed`, embed("first"), leave.signal)
             await poll(() => embeds().length === 1)
             const all = Array.from({ length: 1000 }, (_, i) => post(`${url}/api/embed`, embed(`text ${i}`)))
-            await poll(() => (await active(url)) === 1001)
+            await poll(async () => (await active(url)) === 1001)
             leave.abort()
             await first
             const answers = await Promise.all(all)

@@ -1,0 +1,14 @@
+/** How a Node server reaches backends, files and this machine's devices. On Deno these run too, and are the faster ones. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeTransport from "../../src/layers/NodeTransport.ts"
+import type { Settings } from "../../src/layers/Settings.ts"
+import { localProbe } from "./gpus.ts"
+import type { Reach } from "./place.ts"
+
+export const reach = ({ connectMillis, nvmlLibrary }: Settings): Reach => ({
+  transport: NodeTransport.layer({ connectMillis }),
+  client: NodeHttpClient.layerUndici,
+  files: NodeFileSystem.layer,
+  gpus: localProbe(nvmlLibrary),
+})
