@@ -10,7 +10,7 @@ import { GpuProbe } from "../services/GpuProbe.ts"
 import type { Model } from "../services/ModelCatalog.ts"
 import { type Allocation, type DeviceStatus, type NoRoom, type Share, VramLedger } from "../services/VramLedger.ts"
 import * as Listeners from "./internal/listeners.ts"
-import { Charges } from "./ledger/charge.ts"
+import { bytesOn, Charges } from "./ledger/charge.ts"
 import { ChargedAllocation } from "./ledger/chargedAllocation.ts"
 import { Devices } from "./ledger/devices.ts"
 import { type Fit, fit } from "./ledger/fit.ts"
@@ -139,11 +139,14 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       const found = fits(backend, model, numCtx)
       return found._tag === "Fits" ? charge(backend, model.key, numCtx, "reserved", found.shares) : found
     },
-    adopt: (backend, model, { sizeVram }) => {
+    adopt: (backend, model, observed) => {
       if (!managed(backend)) return plain.adopt(backend, model)
       const those = devices.of(backend)
       // Nobody says on which of its devices Ollama put it: on all of them, as far as the ledger can tell.
-      const shares = those.map(({ uuid }) => ({ device: uuid, bytes: Math.ceil(sizeVram / those.length) }))
+      const shares = those.map(({ uuid }) => ({
+        device: uuid,
+        bytes: Math.ceil(bytesOn(backend, observed) / those.length),
+      }))
       const allocation = charge(backend, model, undefined, "resident", shares)
       allocation.residentSeq = ++seq
       return allocation

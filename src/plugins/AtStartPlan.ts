@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
+import * as ModelName from "../services/ModelName.ts"
 import type { Plan } from "../services/Plugin.ts"
 
 /**
@@ -16,6 +17,8 @@ export const make = (models: ReadonlyArray<string>, options?: {
   /** Defaults to `true`: nothing is more wanted than this when the router starts. */
   readonly evicts?: boolean | undefined
 }): Plan => {
-  const targets = models.map((model) => ({ model, once: true, gates: true, evicts: options?.evicts ?? true }))
+  // Two spellings of one model are one target.
+  const names = Array.from(new Set(models.map(ModelName.canonical)))
+  const targets = names.map((model) => ({ model, once: true, gates: true, evicts: options?.evicts ?? true }))
   return { kind: "plan", name: "at-start", targets: () => Effect.succeed(targets) }
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
+import * as ModelName from "../services/ModelName.ts"
 import type { Plan } from "../services/Plugin.ts"
 
 /**
@@ -16,7 +17,7 @@ export const make = (models: ReadonlyArray<string>, options?: {
   /** On which backends; on the best one when absent. */
   readonly backends?: ReadonlyArray<string> | undefined
 }): Plan => {
-  const targets = models.map((model) => ({
+  const targets = Array.from(new Set(models.map(ModelName.canonical)), (model) => ({
     model,
     backends: options?.backends,
     pinned: true,

@@ -71,6 +71,15 @@ export const backend = (input: BackendInput): Backend => {
 }
 
 /**
+ * Whether it runs its models in system memory: by its label `device: "cpu"`, or because that is the only device it has.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const onCpu = ({ devices, labels }: Backend): boolean =>
+  labels["device"] === "cpu" || (devices.length > 0 && devices.every((uuid) => uuid.startsWith("system")))
+
+/**
  * `active` takes new work, `draining` finishes what it has, `isolated` is held out by an operator (as a breaker that stays open).
  *
  * @category models

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import { Context, type Effect, Schema } from "effect"
-import type { Backend } from "./Fleet.ts"
+import { type Backend, onCpu } from "./Fleet.ts"
 import type { Model } from "./ModelCatalog.ts"
 
 /**
@@ -154,12 +154,12 @@ export const shapeOn = (
   backend: Backend,
   options: Partial<RunShape> & { readonly context: number },
 ): RunShape => {
-  const { "device": device, "flash-attention": flash, "kv-cache-type": kvType } = backend.labels
+  const { "flash-attention": flash, "kv-cache-type": kvType } = backend.labels
   return shape({
     parallelism: backend.parallelism,
     ...(isKvType(kvType) ? { kvType } : {}),
     ...(flash === "on" || flash === "off" ? { flashAttention: flash } : {}),
-    ...(device === "cpu" ? { devices: 0 } : {}),
+    ...(onCpu(backend) ? { devices: 0 } : {}),
     ...options,
   })
 }

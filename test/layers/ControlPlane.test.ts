@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger } from "effect"
 import * as OllamaModelCatalog from "../../src/layers/OllamaModelCatalog.ts"
+import * as PlannedPrewarmer from "../../src/layers/PlannedPrewarmer.ts"
 import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
 import * as PollingResidency from "../../src/layers/PollingResidency.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
-import * as StartPrewarmer from "../../src/layers/StartPrewarmer.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
+import * as AtStartPlan from "../../src/plugins/AtStartPlan.ts"
 import { BackendHealth } from "../../src/services/BackendHealth.ts"
 import { Fleet } from "../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
@@ -22,7 +23,7 @@ const b = "http://b:11434"
 
 /** The whole control plane over simulated servers: `a` has room for two large models, `b` for less than one. */
 const controlPlane = (prewarm: ReadonlyArray<string> = []) =>
-  StartPrewarmer.layer({ models: prewarm }).pipe(
+  PlannedPrewarmer.layer({ plans: [AtStartPlan.make(prewarm)] }).pipe(
     Layer.provideMerge(PollingResidency.layer()),
     Layer.provideMerge(Layer.merge(OllamaModelCatalog.layer(), UnmanagedVramLedger.layer)),
     Layer.provideMerge(PollingBackendHealth.layer()),

@@ -260,3 +260,28 @@ describe("residency over it", () => {
       assert.isTrue(events.recent(20).some(({ _tag }) => _tag === "ModelSpilled"))
     }).pipe(Effect.provide(overManaged({ a: server }))))
 })
+
+describe("a backend that runs on the CPU", () => {
+  const inputs = [
+    { url: "http://label", id: "label", devices: ["g0"], labels: { device: "cpu" } },
+    { url: "http://system", id: "system", devices: ["system@far"] },
+  ]
+  const onCpu = MemoryVramLedger.layer().pipe(
+    Layer.provideMerge(Layer.mergeAll(
+      MockGpuProbe.layer([device("g0", 24, 24), device("system@far", 16, 16)]),
+      Footprints.table({ "m:latest": gib }),
+      Layer.orDie(StaticFleet.layer(inputs)),
+    )),
+  )
+  for (const input of inputs) {
+    it.effect(`is charged what Ollama says that it takes in all, by its ${input.id}`, () =>
+      Effect.gen(function* () {
+        const ledger = yield* VramLedger
+        const observed = { size: 3 * gib, sizeVram: 0, contextLength: 4096, automatic: true }
+        const adopted = ledger.adopt(backend(input), "m:latest", observed)
+        assert.strictEqual(adopted.shares()[0]?.bytes, 3 * gib)
+        ledger.observe(adopted, undefined, { ...observed, size: 4 * gib })
+        assert.strictEqual(adopted.shares()[0]?.bytes, 4 * gib)
+      }).pipe(Effect.provide(onCpu)))
+  }
+})

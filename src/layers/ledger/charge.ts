@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Backend } from "../../services/Fleet.ts"
+import { type Backend, onCpu } from "../../services/Fleet.ts"
 import { type ModelFootprints, type RunShape, shapeOn } from "../../services/Footprint.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
 import type { Observed } from "../../services/VramLedger.ts"
@@ -16,7 +16,10 @@ const undescribed = (size: number): number | undefined => size > 0 ? size * 1.25
 
 /** Over so many devices; none where it runs in system memory. */
 const shape = (backend: Backend, context: number, devices: number): RunShape =>
-  shapeOn(backend, { context, ...(backend.labels["device"] === "cpu" ? {} : { devices }) })
+  shapeOn(backend, { context, ...(onCpu(backend) ? {} : { devices }) })
+
+/** Bytes on the devices that the backend has: system memory is one. */
+export const bytesOn = (backend: Backend, { size, sizeVram }: Observed): number => onCpu(backend) ? size : sizeVram
 
 /** @category models @since 0.1.0 */
 export class Charges {
@@ -49,17 +52,18 @@ export class Charges {
 
   /** `/api/ps` showed what an allocation has really taken. */
   observe(allocation: ChargedAllocation, backend: Backend, model: Model | undefined, observed: Observed): void {
-    if (observed.sizeVram === 0) return
-    allocation.observed = observed.sizeVram
+    const bytes = bytesOn(backend, observed)
+    if (bytes === 0) return
+    allocation.observed = bytes
     const tokens = sane(observed.contextLength, undefined)
     if (observed.automatic && tokens !== undefined) this.contexts.set(`${backend.id} ${allocation.model}`, tokens)
     if (model === undefined || tokens === undefined) {
-      return allocation.resize(Math.max(allocation.bytes, observed.sizeVram))
+      return allocation.resize(Math.max(allocation.bytes, bytes))
     }
     const { after } = this.footprints.learn(model, backend, shape(backend, tokens, allocation.shares().length), {
       size: observed.size,
       sizeVram: observed.sizeVram,
     })
-    allocation.resize(Math.max(observed.sizeVram, after?.reserve ?? allocation.bytes))
+    allocation.resize(Math.max(bytes, after?.reserve ?? allocation.bytes))
   }
 }

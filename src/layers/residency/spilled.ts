@@ -3,12 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Backend } from "../../services/Fleet.ts"
+import { type Backend, onCpu } from "../../services/Fleet.ts"
 import type { PsModel } from "../../services/OllamaApi.ts"
-
-/** Runs its models in system memory, so that nothing can spill there. */
-const onCpu = ({ devices, labels }: Backend): boolean =>
-  labels["device"] === "cpu" || (devices.length > 0 && devices.every((device) => device.startsWith("system")))
 
 /**
  * `size_vram` below `size`. Nothing at all on a GPU is a spill only where the backend is known to have one: Ollama without a GPU says the same.
