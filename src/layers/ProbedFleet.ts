@@ -17,7 +17,7 @@ import * as Hosts from "./probes/hosts.ts"
 export interface Options<E, R> {
   /** The backends; those that name their devices, or say how much memory they have by the label `memory`, keep what they say. */
   readonly fleet: Layer.Layer<Fleet, FleetError>
-  /** A probe for each host name of backends' URLs. All names of this machine are `localhost`. */
+  /** A probe for each host name of backends' URLs. All names of this machine are `localhost`; of two for one host the later counts. */
   readonly hosts: Readonly<Record<string, Layer.Layer<GpuProbe, E, R>>>
   /** For one host: below what the ledger waits for a reading, so that a host that is gone takes nothing from the others. Defaults to 1.5 seconds. */
   readonly timeout?: Duration.Input | undefined
@@ -32,8 +32,9 @@ const devicesFor = (backend: Backend, seen: Hosts.Seen | undefined): ReadonlyArr
 const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Options<E, R>) {
   const limit = Duration.fromInputUnsafe(timeout ?? "1500 millis")
   const plain = Context.get(yield* Layer.build(fleet), Fleet)
+  const byName = new Map(Object.entries(hosts).map(([host, probe]) => [Hosts.nameOf(`http://${host}`), probe]))
   const probes = yield* Effect.forEach(
-    Object.entries(hosts),
+    byName,
     ([host, probe]) =>
       Effect.map(Layer.build(probe), (built) => new Hosts.Host(host, Context.get(built, GpuProbe), limit)),
   )

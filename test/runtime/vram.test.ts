@@ -46,6 +46,8 @@ const ollama = Effect.map(
   (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
 )
 
+const agentEnv = { LLAMERO_AGENT_TOKEN: "s3cret", LLAMERO_AGENT_HOST: "127.0.0.1", LLAMERO_AGENT_PORT: "0" }
+
 const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 
 for (const runtime of ["node", "deno"] as const) {
@@ -104,41 +106,50 @@ for (const runtime of ["node", "deno"] as const) {
         })),
     )
 
-    it.live.skipIf(fake === undefined)(
-      "the reference server owns the memory that it can read, with LLAMERO_VRAM",
-      () =>
-        Effect.scoped(Effect.gen(function* () {
-          const { url } = yield* SimulatedOllamaServer.make({
-            gpus: ["24 GiB"],
-            models: [SimulatedFleet.Model.embedder],
-            loadTime: 0,
-          })
-          const server = yield* start([...runtimes[runtime], "examples/server.ts"], {
-            ...scripted(FakeNvml.cards(1)),
-            LLAMERO_BACKENDS: url,
-            LLAMERO_PORT: "0",
-            LLAMERO_PINNED: SimulatedFleet.Model.embedder.name,
-            LLAMERO_VRAM: "on",
-            LLAMERO_VRAM_RESERVE: "1GiB",
-          })
-          const [, router] = yield* prints(server, /listening on (http:\S+)/)
-          const read = (path: string) => Effect.promise(() => fetch(`${router}${path}`))
-          const ready = Effect.flatMap(
-            read("/readyz"),
-            ({ status }) => status === 200 ? Effect.void : Effect.fail("no"),
-          )
-          yield* Effect.retry(ready, Schedule.spaced("50 millis")).pipe(Effect.timeout("20 seconds"))
-          const metrics = yield* Effect.flatMap(read("/metrics"), (answer) => Effect.promise(() => answer.text()))
-          const value = (name: string) =>
-            Number(new RegExp(`^llamero_device_${name}_bytes\\{device="GPU-[^"]*"\\} (\\d+)`, "m").exec(metrics)?.[1])
-          assert.strictEqual(value("total"), 24 * 2 ** 30)
-          // The card shows 4 GiB that are not ours, and 1 GiB stays free.
-          assert.isAtLeast(value("allocated"), 2 ** 28)
-          assert.strictEqual(value("free"), 20 * 2 ** 30)
-          assert.isAtMost(value("capacity"), 24 * 2 ** 30 - 2 ** 30)
-          assert.isAtMost(value("allocated"), value("capacity"))
-        })),
-    )
+    for (const how of ["itself", "by an agent"] as const) {
+      it.live.skipIf(fake === undefined)(
+        `the reference server owns the memory that it can read ${how}`,
+        () =>
+          Effect.scoped(Effect.gen(function* () {
+            const agent = how === "itself" ? undefined : yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {
+              ...agentEnv,
+              ...scripted(FakeNvml.cards(1)),
+            })
+            const reads = agent === undefined
+              ? scripted(FakeNvml.cards(1))
+              : { LLAMERO_AGENTS: (yield* prints(agent, /(http:\/\/\S+:\d+)/))[1] ?? "", LLAMERO_AGENT_TOKEN: "s3cret" }
+            const { url } = yield* SimulatedOllamaServer.make({
+              gpus: ["24 GiB"],
+              models: [SimulatedFleet.Model.embedder],
+              loadTime: 0,
+            })
+            const server = yield* start([...runtimes[runtime], "examples/server.ts"], {
+              ...reads,
+              LLAMERO_BACKENDS: url,
+              LLAMERO_PORT: "0",
+              LLAMERO_PINNED: SimulatedFleet.Model.embedder.name,
+              LLAMERO_VRAM: "on",
+              LLAMERO_VRAM_RESERVE: "1GiB",
+            })
+            const [, router] = yield* prints(server, /listening on (http:\S+)/)
+            const read = (path: string) => Effect.promise(() => fetch(`${router}${path}`))
+            const ready = Effect.flatMap(
+              read("/readyz"),
+              ({ status }) => status === 200 ? Effect.void : Effect.fail("no"),
+            )
+            yield* Effect.retry(ready, Schedule.spaced("50 millis")).pipe(Effect.timeout("20 seconds"))
+            const metrics = yield* Effect.flatMap(read("/metrics"), (answer) => Effect.promise(() => answer.text()))
+            const value = (name: string) =>
+              Number(new RegExp(`^llamero_device_${name}_bytes\\{device="GPU-[^"]*"\\} (\\d+)`, "m").exec(metrics)?.[1])
+            assert.strictEqual(value("total"), 24 * 2 ** 30)
+            // The card shows 4 GiB that are not ours, and 1 GiB stays free.
+            assert.isAtLeast(value("allocated"), 2 ** 28)
+            assert.strictEqual(value("free"), 20 * 2 ** 30)
+            assert.isAtMost(value("capacity"), 24 * 2 ** 30 - 2 ** 30)
+            assert.isAtMost(value("allocated"), value("capacity"))
+          })),
+      )
+    }
 
     it.live("gpu-agent refuses to start without a token", () =>
       Effect.gen(function* () {
@@ -151,9 +162,8 @@ for (const runtime of ["node", "deno"] as const) {
       "gpu-agent shows this machine's cards to who has the token",
       () =>
         Effect.scoped(Effect.gen(function* () {
-          const env = { LLAMERO_AGENT_TOKEN: "s3cret", LLAMERO_AGENT_HOST: "127.0.0.1", LLAMERO_AGENT_PORT: "0" }
           const running = yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {
-            ...env,
+            ...agentEnv,
             ...scripted(FakeNvml.cards(2)),
           })
           const [, url = ""] = yield* prints(running, /(http:\/\/\S+:\d+)/)

@@ -48,7 +48,7 @@ export class Host {
   seen: Seen | undefined
 
   constructor(name: string, probe: GpuProbe["Service"], limit: Duration.Duration) {
-    this.name = nameOf(`http://${name}`)
+    this.name = name
     const timeout = new GpuProbeError({ source: probe.source, reason: Flight.timeout(limit) })
     const read = Effect.timeoutOrElse(probe.read, { duration: limit, orElse: () => Effect.fail(timeout) })
     this.read = Effect.map(Effect.result(read), (result) => {
