@@ -81,7 +81,8 @@ const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
  * **Details**
  *
  * - Every active backend that is not known to be unhealthy pulls, all at once, unless `backends` says otherwise. One that has the model already brings it up to date.
- * - Clients get Ollama's own records, of one backend after the other, and `success` when all have it. Whoever comes later joins, and sees how far it is.
+ * - Clients get Ollama's own records, of each step those of the backend that is least far, and `success` when all have it. Whoever comes later joins, and sees
+ *   how far it is.
  * - A client that leaves, even the last one, ends nothing: the pull goes on until its end, its time limit, or the end of the router.
  * - What fails comes as Ollama says it: a record with an `error`, or with `"stream": false` a 500. Where some backends have succeeded it says which have not.
  * - At the end the catalog is read again. 403 for a model that is not on the list, 503 where no backend can be asked.

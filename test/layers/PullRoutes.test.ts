@@ -1,6 +1,6 @@
 /** Pulls through the router, over simulated servers: what is allowed, one at a time, and who sees what. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Scope, Stream } from "effect"
 import { HttpEffect, HttpRouter, type HttpServerRequest } from "effect/http"
 import * as KeyedRoutes from "../../src/layers/KeyedRoutes.ts"
 import * as ManagementRoutes from "../../src/layers/ManagementRoutes.ts"
@@ -8,9 +8,14 @@ import * as Allowed from "../../src/layers/pulls/allowed.ts"
 import * as PullRoutes from "../../src/layers/PullRoutes.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as StaticApiKeys from "../../src/layers/StaticApiKeys.ts"
+import { Pull, PullError, send } from "../../src/layers/pulls/pull.ts"
+import { records } from "../../src/layers/pulls/watch.ts"
+import { backend } from "../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
+import { Transport } from "../../src/services/Transport.ts"
 import { elapse } from "../support/elapse.ts"
 import { over, url } from "../support/routers.ts"
+import { cannedTransport } from "../support/transport.ts"
 
 const fresh = SimulatedFleet.Model.model({ name: "new:1b", size: 1000 })
 /** Ten seconds for a pull. */
@@ -203,8 +208,17 @@ describe("PullRoutes", () => {
 
   it.effect("on every backend, told as one: nothing goes back, success once and last", () =>
     Effect.gen(function* () {
-      const { models, pulls, whole } = yield* setUp({ a: empty, b: { ...empty, pullBandwidth: 50 } })
-      const { records } = yield* whole({ model: "new:1b" })
+      const { ask, models, pulls, server } = yield* setUp({ a: empty, b: { ...empty, pullBandwidth: 50 } })
+      const client = ask({ model: "new:1b" })
+      yield* until(() => pulls("a") + pulls("b") === 2)
+      yield* elapse("12 seconds")
+      const { records } = client
+      // The first one has it all: what counts is how far the second is.
+      yield* until(() => Number(records.at(-1)?.["completed"]) > 500)
+      assert.isDefined(server("a").disk.find("new:1b"))
+      assert.isBelow(Number(records.at(-1)!["completed"]), 700)
+      yield* elapse("10 seconds")
+      yield* until(() => client.over)
       assert.deepStrictEqual([pulls("a"), pulls("b")], [1, 1])
       const said = records.map((record) => `${record["status"]} ${record["completed"] ?? ""}`)
       assert.deepStrictEqual(said, [...new Set(said)])
@@ -277,6 +291,50 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual(client.records, [{ error: "the pull was stopped" }])
       yield* elapse("1 minute")
       assert.isUndefined(server("a").disk.find("new:1b"))
+    }))
+
+  it.effect("records that come in pieces are whole, and what is no record is left out", () =>
+    Effect.gen(function* () {
+      const sent = [`{"status":"pulling manifest"}`, "", "no record", `{"status":"writing manifest"}`]
+      const pieces = cannedTransport(() => ({ body: [...sent, `{"status":"success"}`].join("\n") }))
+      const transport = Context.get(yield* Layer.build(pieces), Transport)
+      const pull = new Pull(backend({ url: url("a"), id: "a" }))
+      yield* send(transport, pull, "new", Duration.seconds(1))
+      assert.deepStrictEqual(pull.steps().map(({ text }) => text), [sent[0], sent[3]])
+    }))
+
+  it.effect("one that has given up holds nothing back; nobody looks where nothing has changed", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      class Watched extends Pull {
+        override get changed() {
+          looks++
+          return super.changed
+        }
+      }
+      const [a, b] = [
+        new Watched(backend({ url: url("a"), id: "a" })),
+        new Watched(backend({ url: url("b"), id: "b" })),
+      ]
+      const told: Array<string> = []
+      const fiber = yield* Effect.forkChild(
+        Stream.runForEach(records([a, b]), (line) => Effect.sync(() => told.push(line))),
+      )
+      const at = (pull: Pull, completed: number) => pull.add({ key: "layer", completed, text: `at ${completed}` })
+      at(a, 10)
+      at(b, 20)
+      yield* until(() => told.length === 1)
+      for (let i = 0; i < 20; i++) yield* turn
+      assert.isBelow(looks, 10)
+      a.finish(Effect.fail(new PullError({ backend: "a", description: "no" })))
+      yield* until(() => told.length === 2)
+      b.finish(Effect.void)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(told.map((line) => line.trim()), [
+        "at 10",
+        "at 20",
+        `{"error":"not pulled everywhere: a: no"}`,
+      ])
     }))
 
   it.effect("behind keys like everything else", () =>

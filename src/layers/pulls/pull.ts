@@ -21,8 +21,6 @@ export class PullError extends Schema.TaggedError<PullError>()("PullError", {
 export interface Step {
   /** Its status: layers have one each. */
   readonly key: string
-  /** Rises from record to record. */
-  readonly at: number
   /** Bytes of a layer that are there; -1 where that is not said. */
   readonly completed: number
   /** The record as it came. */
@@ -41,8 +39,7 @@ export interface Step {
  */
 export class Pull {
   readonly backend: Backend
-  private readonly steps: Map<string, Step> = new Map()
-  private at = 0
+  private readonly latest: Map<string, Step> = new Map()
   private next = Deferred.makeUnsafe<void>()
   private readonly end = Deferred.makeUnsafe<void, PullError>()
 
@@ -64,13 +61,13 @@ export class Pull {
     return Deferred.isDoneUnsafe(this.end)
   }
 
-  /** What is new since a record. */
-  since(at: number): ReadonlyArray<Step> {
-    return Array.from(this.steps.values()).filter((step) => step.at > at).sort((a, b) => a.at - b.at)
+  /** In the order in which they began. */
+  steps(): ReadonlyArray<Step> {
+    return Array.from(this.latest.values())
   }
 
-  add(key: string, completed: number, text: string): void {
-    this.steps.set(key, { key, at: ++this.at, completed, text })
+  add(step: Step): void {
+    this.latest.set(step.key, step)
     this.wake()
   }
 
@@ -130,7 +127,7 @@ export const send = (
       const { completed = -1, error, status: step } = Option.getOrElse(decode(text), (): typeof Line.Type => ({}))
       if (error !== undefined) fail(error)
       else if (step === "success") done = true
-      else if (step !== undefined) pull.add(step, completed, text)
+      else if (step !== undefined) pull.add({ key: step, completed, text })
     }
     transport.send(backend, callOf(model), {
       open: (opened) => void (upstream = opened),

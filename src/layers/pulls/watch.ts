@@ -30,7 +30,21 @@ export const ending = (pulls: ReadonlyArray<Pull>): Effect.Effect<Ending> =>
 /** @category rendering @since 0.1.0 */
 export const last = (end: Ending): string => JSON.stringify(end === undefined ? { status: "success" } : { error: end })
 
-/** One backend after the other, though all pull at once; what was told of one is not told again of the next, unless it is further. */
+/** Every step that some backend has taken: as the one says that still works on it and is least far, else as one that is done with it. */
+const merged = (pulls: ReadonlyArray<Pull>): ReadonlyArray<Step> => {
+  const steps = new Map<string, Step>()
+  const take = (from: ReadonlyArray<Pull>, isBetter: (step: Step, other: Step) => boolean): void => {
+    for (const step of from.flatMap((pull) => pull.steps())) {
+      const other = steps.get(step.key)
+      if (other === undefined || isBetter(step, other)) steps.set(step.key, step)
+    }
+  }
+  take(pulls.filter(({ isOver }) => !isOver), (step, other) => step.completed < other.completed)
+  take(pulls.filter(({ isOver }) => isOver), () => false)
+  return Array.from(steps.values())
+}
+
+/** What was told is not told again, unless it is further: a backend that begins later takes nothing back. */
 const steps = (pulls: ReadonlyArray<Pull>): Stream.Stream<string> =>
   Stream.suspend(() => {
     const told = new Map<string, number>()
@@ -40,16 +54,14 @@ const steps = (pulls: ReadonlyArray<Pull>): Stream.Stream<string> =>
       told.set(key, completed)
       return true
     }
-    const page = Effect.fnUntraced(function* ([index, at]: readonly [number, number]) {
-      const pull = pulls[index]
-      if (pull === undefined) return [[], Option.none<readonly [number, number]>()] as const
-      const { changed, isOver } = pull
-      const news = pull.since(at)
-      if (news.length === 0 && !isOver) yield* changed
-      const texts = news.filter(isNews).map(({ text }) => text)
-      return [texts, Option.some(isOver ? [index + 1, 0] as const : [index, news.at(-1)?.at ?? at] as const)] as const
+    const page = Effect.fnUntraced(function* () {
+      // Before the look at what there is, so that no change goes unnoticed between the two.
+      const changes = pulls.filter(({ isOver }) => !isOver).map(({ changed }) => changed)
+      const news = merged(pulls).filter(isNews).map(({ text }) => text)
+      if (news.length === 0 && changes.length > 0) yield* Effect.raceAllFirst(changes)
+      return [news, changes.length > 0 ? Option.some<void>(undefined) : Option.none<void>()] as const
     })
-    return Stream.paginate<readonly [number, number], string>([0, 0], page)
+    return Stream.paginate<void, string>(undefined, page)
   })
 
 /**
