@@ -186,8 +186,8 @@ export const layer = (
 ): Layer.Layer<ModelFootprints, FootprintError, Fleet | OllamaApi | ModelCatalog | BackendHealth> =>
   Layer.effect(ModelFootprints, make(options))
 
-const unreadable = (path: string) => (error: { readonly message: string }) =>
-  new FootprintError({ reason: new ManifestInvalid({ description: `${path}: ${error.message}` }) })
+const named = (path: string, { message }: { readonly message: string }) =>
+  new FootprintError({ reason: new ManifestInvalid({ description: `${path}: ${message}` }) })
 
 /**
  * `layer` with the manifest in a file, read once.
@@ -199,6 +199,5 @@ export const fromFile = (path: string, options?: Omit<Options, "manifest">) =>
   Layer.unwrap(
     FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
       Effect.map((manifest) => layer({ ...options, manifest })),
-      Effect.mapError(unreadable(path)),
     ),
-  )
+  ).pipe(Layer.catch((error) => Layer.effect(ModelFootprints, Effect.fail(named(path, error)))))

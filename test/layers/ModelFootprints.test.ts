@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, FileSystem, Layer, PlatformError } from "effect"
 import * as LearnedModelFootprints from "../../src/layers/LearnedModelFootprints.ts"
 import * as MockModelCatalog from "../../src/layers/MockModelCatalog.ts"
 import * as MockModelFootprints from "../../src/layers/MockModelFootprints.ts"
@@ -47,11 +47,9 @@ const answering = Layer.effectDiscard(Effect.gen(function* () {
   }
 }))
 
+const around = Layer.mergeAll(FakeOllamaApi.layer, fleet, catalog, health)
 const learned = (options?: LearnedModelFootprints.Options) =>
-  LearnedModelFootprints.layer(options).pipe(
-    Layer.provide(answering),
-    Layer.provideMerge(Layer.mergeAll(FakeOllamaApi.layer, fleet, catalog, health)),
-  )
+  LearnedModelFootprints.layer(options).pipe(Layer.provide(answering), Layer.provideMerge(around))
 
 ModelFootprintsContract.suite("LearnedModelFootprints", learned())
 ModelFootprintsContract.suite(
@@ -132,6 +130,25 @@ describe("LearnedModelFootprints", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.provide(ModelFootprints, learned({ manifest: "{}" })))
       assert.strictEqual(error._tag, "FootprintError")
+    }))
+
+  it.effect("reads the manifest from a file, and names the file where that fails", () =>
+    Effect.gen(function* () {
+      const text = new Map([["pins.json", `{"models":{"unknown":[{"total":"1 GB"}]}}`], ["wrong.json", "{}"]])
+      const files = FileSystem.layerNoop({
+        readFileString: (path) =>
+          text.has(path)
+            ? Effect.succeed(text.get(path)!)
+            : Effect.fail(PlatformError.badArgument({ module: "test", method: "read" })),
+      })
+      const from = (path: string) =>
+        LearnedModelFootprints.fromFile(path).pipe(Layer.provide(files), Layer.provideMerge(around))
+      for (const path of ["wrong.json", "nowhere.json"]) {
+        const error = yield* Effect.flip(Effect.provide(ModelFootprints, from(path)))
+        assert.match(error.message, new RegExp(`^${path}: .`))
+      }
+      const { footprints, unknown } = yield* Effect.provide(setup, from("pins.json"))
+      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "pinned" })
     }))
 })
 
