@@ -1,5 +1,5 @@
 /** The probes of this machine, best first. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Layer } from "effect"
 import * as AmdSysfsGpuProbe from "../../src/layers/AmdSysfsGpuProbe.ts"
 import * as FirstThatWorksGpuProbe from "../../src/layers/FirstThatWorksGpuProbe.ts"

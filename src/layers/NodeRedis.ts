@@ -3,8 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Connection from "@effect/platform-node/NodeRedis"
-import { Context, Deferred, Effect, Layer, References } from "effect"
+import { Context, Deferred, Effect, Layer, References, Scope } from "effect"
 import { Redis } from "effect/persistence"
 
 /** @category models @since 0.1.0 */
@@ -24,24 +23,27 @@ const make = Effect.fnUntraced(function* ({ connectMillis = 1000, retryMillis = 
   const connected = yield* Deferred.make<Redis.Redis["Service"]>()
   let redis: Redis.Redis["Service"] | undefined
 
-  const connection = Connection.layer({
-    url,
-    // What could not be sent when it was meant would only do harm later.
-    disableOfflineQueue: true,
-    socket: { connectTimeout: connectMillis, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, retryMillis) },
-  })
-  yield* Layer.buildWithScope(connection, scope).pipe(
+  const connect = Effect.gen(function* () {
+    // The client takes 15 MiB, which nobody should pay who has no Redis.
+    const Connection = yield* Effect.promise(() => import("@effect/platform-node/NodeRedis"))
+    const connection = Connection.layer({
+      url,
+      // What could not be sent when it was meant would only do harm later.
+      disableOfflineQueue: true,
+      socket: { connectTimeout: connectMillis, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, retryMillis) },
+    })
     // Each try that fails would be a warning; who needs Redis says so once.
-    Effect.provideService(References.MinimumLogLevel, "Error"),
-    Effect.tap((services) =>
-      Effect.addFinalizer(() => Effect.sync(() => Context.get(services, Connection.NodeRedis).client.destroy()))
-    ),
-    Effect.flatMap((services) => {
-      redis = Context.get(services, Redis.Redis)
-      return Deferred.succeed(connected, redis)
-    }),
-    Effect.forkScoped,
-  )
+    const services = yield* Effect.provideService(
+      Layer.buildWithScope(connection, scope),
+      References.MinimumLogLevel,
+      "Error",
+    )
+    const { client } = Context.get(services, Connection.NodeRedis)
+    yield* Scope.addFinalizer(scope, Effect.sync(() => client.destroy()))
+    redis = Context.get(services, Redis.Redis)
+    yield* Deferred.succeed(connected, redis)
+  })
+  yield* Effect.forkScoped(connect)
 
   const use = <A, R>(
     ask: (redis: Redis.Redis["Service"]) => Effect.Effect<A, Redis.RedisError, R>,
