@@ -5,6 +5,7 @@
  */
 import { ByteSize, Duration, Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { CurrentGrant, notFor, permits } from "../services/ApiKeys.ts"
 import { BackendHealth } from "../services/BackendHealth.ts"
 import type { Backend, Fleet } from "../services/Fleet.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
@@ -81,14 +82,17 @@ const openAiModels: List = {
   failed: Respond.errorOpenAi,
 }
 
-const merged = (fanout: Fanout.Fanout, list: List) =>
-  Effect.map(fanout.all(Fanout.get(list.path)), (answers) => {
-    const lists = answers.flatMap((answer) => {
-      const rows = Rows.read(decoder.decode(answer.body), list.key)
-      return rows === undefined ? [] : [rows]
-    })
-    return lists.length === 0 ? Respond.unreachable(list.failed) : list.render(Rows.union(lists, list.id, list.rank))
+const merged = Effect.fnUntraced(function* (fanout: Fanout.Fanout, list: List) {
+  const grant = yield* CurrentGrant
+  const answers = yield* fanout.all(Fanout.get(list.path))
+  const lists = answers.flatMap((answer) => {
+    const rows = Rows.read(decoder.decode(answer.body), list.key)
+    return rows === undefined ? [] : [rows]
   })
+  if (lists.length === 0) return Respond.unreachable(list.failed)
+  const rows = Rows.union(lists, list.id, list.rank)
+  return list.render(grant === undefined ? rows : rows.filter((row) => permits(grant, list.id(row))))
+})
 
 /** Asks the owners; where the catalog knows none, any backend, whose own words then say what is wrong. */
 const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string, call: Call) =>
@@ -103,7 +107,9 @@ const makeShow = (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) =>
     Named.answer(
       bodyLimit,
       Effect.fnUntraced(function* (body) {
-        const answer = yield* askOwners(fanout, catalog, Named.model(Named.fields(body)), {
+        const name = Named.model(Named.fields(body))
+        if (!permits(yield* CurrentGrant, name)) return Respond.error(403, notFor(name))
+        const answer = yield* askOwners(fanout, catalog, name, {
           method: "POST",
           path: "/api/show",
           headers: ["content-type", "application/json"],
@@ -118,6 +124,7 @@ const makeOpenAiModel = (fanout: Fanout.Fanout) =>
   Effect.map(ModelCatalog, (catalog) =>
     Effect.gen(function* () {
       const { model = "" } = yield* HttpRouter.params
+      if (!permits(yield* CurrentGrant, model)) return Respond.errorOpenAi(403, notFor(model))
       const call = Fanout.get(`/v1/models/${encodeURIComponent(model)}`)
       const answer = yield* askOwners(fanout, catalog, model, call)
       return answer === undefined ? Respond.unreachable(Respond.errorOpenAi) : Fanout.passOn(answer)
@@ -136,7 +143,7 @@ const status = (fanout: Fanout.Fanout) =>
  * **Details**
  *
  * Lists are unions by canonical model; a backend that does not answer in time is missing from them, and only when none answers is the answer 503. Rows are
- * the bytes the backends sent.
+ * the bytes the backends sent. Where the caller's key is for some models only, the others are in no list, and 403 by name.
  *
  * @category layers
  * @since 0.1.0

@@ -5,6 +5,7 @@
  */
 import { ByteSize, Cause, Duration, Effect, Exit, FiberSet, type Layer, Option, Stream } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { CurrentGrant, notFor, permits } from "../services/ApiKeys.ts"
 import type { BackendHealth } from "../services/BackendHealth.ts"
 import type { Backend, Fleet } from "../services/Fleet.ts"
 import { ModelCatalog } from "../services/ModelCatalog.ts"
@@ -85,7 +86,7 @@ const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
  *   how far it is.
  * - A client that leaves, even the last one, ends nothing: the pull goes on until its end, its time limit, or the end of the router.
  * - What fails comes as Ollama says it: a record with an `error`, or with `"stream": false` a 500. Where some backends have succeeded it says which have not.
- * - At the end the catalog is read again. 403 for a model that is not on the list, 503 where no backend can be asked.
+ * - At the end the catalog is read again. 403 for a model that is not on the list, or that the caller's key is not for; 503 where no backend can be asked.
  *
  * **Gotchas**
  *
@@ -109,6 +110,7 @@ export const layer = (
         const name = Allowed.nameOf(Named.model(field))
         if (name === undefined) return Respond.error(400, "invalid model name")
         if (!isAllowed(name)) return Respond.error(403, `pull of '${name}' is not allowed`)
+        if (!permits(yield* CurrentGrant, name)) return Respond.error(403, notFor(name))
         const model = ModelName.canonical(name)
         const chosen = backends().filter((backend) => options.backends?.(backend, model) ?? true)
         if (chosen.length === 0) return Respond.unreachable()

@@ -293,7 +293,7 @@ export const variables = {
     "LLAMERO_KEYS_OPEN",
     "Paths that need no key",
     words("paths with commas between"),
-    "/livez,/readyz",
+    "/livez,/readyz,/admin/queues",
   ),
   rateLimit: of("LLAMERO_RATE_LIMIT", "Limits for each key without its own, or each tenant", limits, "", {}),
   aliases: of("LLAMERO_ALIASES", "Other names for models, and models to fall back on", aliases, "", {}),

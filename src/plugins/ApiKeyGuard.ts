@@ -4,8 +4,7 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { ApiKeys, invalid, missing, presented } from "../services/ApiKeys.ts"
-import * as ModelName from "../services/ModelName.ts"
+import { ApiKeys, invalid, missing, notFor, permits, presented } from "../services/ApiKeys.ts"
 import type { Guard } from "../services/Plugin.ts"
 import { refuse } from "../services/Refusal.ts"
 import { header } from "../services/RoutedRequest.ts"
@@ -34,9 +33,7 @@ export const make = (): Effect.Effect<Guard, never, ApiKeys> =>
       const grant = find(key)
       if (grant === undefined) return wrongKey
       const { model } = request.envelope
-      if (grant.models !== undefined && !grant.models.has(ModelName.canonical(model))) {
-        return refuse("Forbidden", `this API key is not for the model '${model}'`)
-      }
+      if (!permits(grant, model)) return refuse("Forbidden", notFor(model))
       const { priority, tenant } = grant
       return {
         _tag: "Pass",

@@ -19,8 +19,20 @@ export interface Options extends Limits {
   readonly fails?: "closed" | "open" | undefined
 }
 
-const tooMany = (what: string, limit: number, retryAfter: number): Refusal =>
-  refuse("RateLimited", `rate limit reached: ${limit} ${what}`, { retryAfter })
+const tooMany = (what: string, limit: number, retryAfter: number, headers?: ReadonlyArray<string>): Refusal =>
+  refuse("RateLimited", `rate limit reached: ${limit} ${what}`, { retryAfter, headers })
+
+type Unit = "Requests" | "Tokens"
+
+/** OpenAI's names. The time is that until all is there again; in a refusal, until a retry may succeed. */
+const left = (unit: Unit, limit: number, remaining: number, reset: Duration.Duration): ReadonlyArray<string> => [
+  `X-RateLimit-Limit-${unit}`,
+  String(limit),
+  `X-RateLimit-Remaining-${unit}`,
+  String(Math.max(0, Math.floor(remaining))),
+  `X-RateLimit-Reset-${unit}`,
+  `${Math.ceil(Duration.toSeconds(reset))}s`,
+]
 
 const knownMax = 10_000
 
@@ -45,6 +57,8 @@ const used = ({ usage }: Outcome, reserved: number): number =>
  * request is let in, and set right when it has ended: with what the backend counted of prompt and answer, and all given back where no backend has answered. An
  * answer may so leave a debt, which later requests wait for; a prompt above the limit passes when nothing else was used for a minute. Refusals are 429 with `Retry-After`.
  *
+ * Answers and refusals say how much is left: `X-RateLimit-Limit-Requests` and `-Tokens`, `X-RateLimit-Remaining-…` and `X-RateLimit-Reset-…` (`12s`), as OpenAI's.
+ *
  * Give it `RateLimiter.layerStoreMemory` for one router, or a store on Redis for several. The number at one time is kept by each router for itself.
  *
  * @category constructors
@@ -60,6 +74,14 @@ export const make = (
     /** As many as keys and tenants; tidied only where a client may make up tenants. */
     const running = new Map<string, { count: number }>()
 
+    /** An outage is logged once, when it begins. */
+    let reported = false
+    const unavailable = (reason: unknown): Effect.Effect<void> => {
+      if (reported) return Effect.void
+      reported = true
+      return Effect.logWarning("the store of rate limits does not answer", reason)
+    }
+
     const runningOf = (who: string): { count: number } => {
       const known = running.get(who)
       if (known !== undefined) return known
@@ -69,19 +91,29 @@ export const make = (
       return made
     }
 
-    const take = (key: string, amount: number, limit: number, what: string) =>
-      Effect.matchEffect(
+    /** A refusal, or what is left. */
+    const take = (who: string, amount: number, limit: number, unit: Unit) => {
+      const what = unit.toLowerCase()
+      const key = `${who}:${what}`
+      return Effect.matchEffect(
         limiter.consume({ algorithm: "token-bucket", window: "1 minute", limit, key, tokens: amount }),
         {
-          onSuccess: () => Effect.undefined,
-          onFailure: ({ reason }): Effect.Effect<Refusal | undefined> =>
-            reason._tag === "RateLimitExceeded"
-              ? Effect.succeed(tooMany(what, limit, Duration.toSeconds(reason.retryAfter)))
-              : options?.fails === "open"
-              ? Effect.undefined
-              : Effect.as(Effect.logWarning("the store of rate limits does not answer", reason), storeDown),
+          onSuccess: ({ remaining, resetAfter }) => {
+            reported = false
+            return Effect.succeed(left(unit, limit, remaining, resetAfter))
+          },
+          onFailure: ({ reason }): Effect.Effect<Refusal | ReadonlyArray<string>> => {
+            if (reason._tag !== "RateLimitExceeded") {
+              return Effect.as(unavailable(reason), options?.fails === "open" ? [] : storeDown)
+            }
+            reported = false
+            const { retryAfter } = reason
+            const headers = left(unit, limit, 0, retryAfter)
+            return Effect.succeed(tooMany(`${what} a minute`, limit, Duration.toSeconds(retryAfter), headers))
+          },
         },
       )
+    }
 
     /** Gives back what is below zero, and charges what is above, whether it is there or not. */
     const settle = (key: string, amount: number, limit: number): void => {
@@ -104,22 +136,20 @@ export const make = (
       who: string,
       leave: () => void,
     ): Effect.fn.Return<Verdict> {
-      if (requestsPerMinute !== undefined) {
-        const refused = yield* take(`${who}:requests`, 1, requestsPerMinute, "requests a minute")
-        if (refused !== undefined) return refused
-      }
-      if (tokensPerMinute === undefined) return { _tag: "Pass", request, settled: leave }
+      const requests = requestsPerMinute === undefined ? [] : yield* take(who, 1, requestsPerMinute, "Requests")
+      if ("_tag" in requests) return requests
+      if (tokensPerMinute === undefined) return { _tag: "Pass", request, settled: leave, headers: requests }
       const { images, model, promptBytes } = request.envelope
       const reserved = Math.min(tokens.estimate(ModelName.canonical(model), promptBytes, images), tokensPerMinute)
-      const key = `${who}:tokens`
-      const refused = yield* take(key, reserved, tokensPerMinute, "tokens a minute")
-      if (refused !== undefined) return refused
+      const rest = yield* take(who, reserved, tokensPerMinute, "Tokens")
+      if ("_tag" in rest) return rest
       return {
         _tag: "Pass",
         request,
+        headers: [...requests, ...rest],
         settled: (outcome) => {
           leave()
-          settle(key, used(outcome, reserved) - reserved, tokensPerMinute)
+          settle(`${who}:tokens`, used(outcome, reserved) - reserved, tokensPerMinute)
         },
       }
     })

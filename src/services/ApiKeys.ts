@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Context, Schema } from "effect"
+import * as ModelName from "./ModelName.ts"
 import type { Priority } from "./RoutedRequest.ts"
 
 /**
@@ -62,6 +63,20 @@ export class ApiKeys extends Context.Service<ApiKeys, {
   readonly size: () => number
 }>()("llamero/services/ApiKeys") {}
 
+/**
+ * The grant that a call came with, for the routes that are not inference. `undefined` where no key is asked for.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const CurrentGrant = Context.Reference<Grant | undefined>("llamero/services/ApiKeys/CurrentGrant", {
+  defaultValue: () => undefined,
+})
+
+/** Whether a model, however it is spelled, may be asked for. @category accessors @since 0.1.0 */
+export const permits = (grant: Grant | undefined, model: string): boolean =>
+  grant?.models === undefined || grant.models.has(ModelName.canonical(model))
+
 const bearer = /^bearer +(\S+) *$/i
 
 /**
@@ -79,3 +94,5 @@ export const presented = (header: (lowerCaseName: string) => string | undefined)
 export const missing = "an API key is needed: send it as Authorization: Bearer KEY, or as x-api-key"
 /** What a client with a wrong or revoked one is told. @category constants @since 0.1.0 */
 export const invalid = "this API key is not valid"
+/** What a client is told whose key is not for a model. @category constructors @since 0.1.0 */
+export const notFor = (model: string): string => `this API key is not for the model '${model}'`

@@ -77,6 +77,8 @@ export interface Refusal {
   readonly retryAfter?: number | undefined
   /** The model as the client spelt it, where the dialect's text names it. */
   readonly model?: string | undefined
+  /** More to send with it: alternating names and values. */
+  readonly headers?: ReadonlyArray<string> | undefined
   /** The queue it did not get through: sent as `X-Llamero-Queue-Depth`, and `X-Llamero-Estimated-Wait` in seconds. */
   readonly queue?: { readonly depth: number; readonly waitMillis: number } | undefined
 }
@@ -90,7 +92,7 @@ export interface Refusal {
 export const refuse = (
   reason: RefusalReason,
   message: string,
-  options?: Partial<Pick<Refusal, "status" | "retryAfter" | "model" | "queue">>,
+  options?: Partial<Pick<Refusal, "status" | "retryAfter" | "model" | "queue" | "headers">>,
 ): Refusal => ({
   _tag: "Refusal",
   reason,
@@ -99,6 +101,7 @@ export const refuse = (
   retryAfter: options?.retryAfter,
   model: options?.model,
   queue: options?.queue,
+  headers: options?.headers,
 })
 
 /** Shed because of load: never reached a backend, so safe to retry. @category models @since 0.1.0 */

@@ -43,7 +43,13 @@ const setUp = Effect.fnUntraced(function* (
   keyed = false,
 ) {
   const services = yield* Layer.build(
-    Layer.merge(over(servers), StaticApiKeys.layer([{ id: "k", secret: { key: "sk-1" } }])),
+    Layer.merge(
+      over(servers),
+      StaticApiKeys.layer([
+        { id: "k", secret: { key: "sk-1" } },
+        { id: "other", secret: { key: "sk-2" }, models: ["other"] },
+      ]),
+    ),
   )
   const scope = yield* Scope.make()
   const app = Layer.mergeAll(
@@ -341,6 +347,9 @@ describe("PullRoutes", () => {
     Effect.gen(function* () {
       const { pulls, whole } = yield* setUp({ a: empty }, {}, true)
       assert.strictEqual((yield* whole({ model: "new:1b" })).status, 401)
+      const foreign = yield* whole({ model: "new:1b" }, { authorization: "Bearer sk-2" })
+      const error = "this API key is not for the model 'new:1b'"
+      assert.deepStrictEqual([foreign.status, foreign.records], [403, [{ error }]])
       assert.strictEqual(pulls("a"), 0)
       assert.strictEqual((yield* whole({ model: "new:1b" }, { authorization: "Bearer sk-1" })).status, 200)
     }))

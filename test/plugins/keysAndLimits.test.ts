@@ -23,6 +23,7 @@ const keys = StaticApiKeys.layer([
   { id: "all", secret: { key: "k-all" }, tenant: "team" },
   { id: "one", secret: { key: "k-one" }, models: ["TINY-eos"], priority: "batch" },
   { id: "few", secret: { key: "k-few" }, limits: { requestsPerMinute: 2 } },
+  { id: "both", secret: { key: "k-both" }, limits: { requestsPerMinute: 6, tokensPerMinute: 600 } },
   { id: "pair", secret: { key: "k-pair" }, limits: { requestsPerMinute: 2, concurrent: 2 } },
 ])
 const needs = Layer.merge(keys, memory)
@@ -60,6 +61,23 @@ const rendered = (path: string, body: object, { refusals }: RecordingReply) => {
   const { body: bytes, headers, status } = Dialects.refusal(request(path, body).endpoint, refusals[0]!, "id")
   return { status, headers: headers.join(" "), text: new TextDecoder().decode(bytes) }
 }
+/** All but the words. */
+const shape = (text: string) => {
+  const { error, request_id: _, ...rest } = JSON.parse(text)
+  return typeof error === "string" ? "native" : { ...rest, ...error, message: undefined }
+}
+/** What each dialect calls it: OpenAI's and Anthropic's clients go by the status and these. */
+const called = (openai: readonly [type: string, code: string], anthropic: string) => (path: string, text: string) => {
+  if (path === "/v1/messages") {
+    assert.strictEqual(JSON.parse(text).type, "error")
+    return { type: anthropic, message: undefined }
+  }
+  return path.startsWith("/v1/") ? { message: undefined, type: openai[0], param: null, code: openai[1] } : "native"
+}
+const unauthorized = called(["invalid_request_error", "invalid_api_key"], "authentication_error")
+const forbidden = called(["invalid_request_error", "model_not_found"], "permission_error")
+const limited = called(["rate_limit_error", "rate_limit_exceeded"], "rate_limit_error")
+
 const count = (path: string, id = "a") =>
   Effect.map(
     SimulatedFleet.SimulatedFleet,
@@ -76,13 +94,15 @@ describe("ApiKeyGuard", () => {
           assert.strictEqual(answer.status, status)
           assert.match(answer.text, said)
           assert.notInclude(answer.text, "k-")
-          if (path === "/v1/messages") assert.include(answer.text, "authentication_error")
+          assert.match(answer.headers, /WWW-Authenticate Bearer realm="llamero"/)
+          assert.deepStrictEqual(shape(answer.text), unauthorized(path, answer.text))
         }
         const other = { ...body, model: "tiny-loop" }
         const { reply } = yield* finish(send(other, "k-one", path))
         const answer = rendered(path, other, reply)
         assert.strictEqual(answer.status, 403)
-        if (path === "/v1/messages") assert.include(answer.text, "permission_error")
+        assert.notMatch(answer.headers, /WWW-Authenticate/)
+        assert.deepStrictEqual(shape(answer.text), forbidden(path, answer.text))
         assert.strictEqual((yield* finish(send(body, "k-one", path))).settled.status, 200)
       }).pipe(Effect.provide(setup([ApiKeyGuard.make()]))))
   }
@@ -112,8 +132,10 @@ describe("RateLimitGuard", () => {
           if (status !== 429) continue
           const answer = rendered(path, body, reply)
           assert.match(answer.headers, /Retry-After ([12]?\d|30)\b/)
+          assert.match(answer.headers, /X-RateLimit-Limit-Requests 2 X-RateLimit-Remaining-Requests 0 /)
+          assert.match(answer.headers, /X-RateLimit-Reset-Requests ([12]?\d|30)s/)
           assert.include(answer.text, "2 requests a minute")
-          if (path === "/v1/messages") assert.include(answer.text, "rate_limit_error")
+          assert.deepStrictEqual(shape(answer.text), limited(path, answer.text))
         }
         // Others are not touched by it.
         assert.strictEqual((yield* finish(send(body, "k-all", path))).settled.status, 200)
@@ -121,6 +143,27 @@ describe("RateLimitGuard", () => {
         assert.strictEqual((yield* finish(send(body, "k-few", path))).settled.status, 200)
       }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
   }
+
+  it.effect("answers say what is left, of requests and of tokens", () =>
+    Effect.gen(function* () {
+      const first = yield* finish(send(chat, "k-both"))
+      const second = yield* finish(send(chat, "k-both"))
+      const [before, after] = [first, second].map(({ reply }) => reply.annotations.join(" "))
+      assert.match(
+        before!,
+        /X-RateLimit-Limit-Requests 6 X-RateLimit-Remaining-Requests 5 X-RateLimit-Reset-Requests 10s/,
+      )
+      // Five seconds are half of what one request takes to come back.
+      assert.match(after!, /X-RateLimit-Remaining-Requests 4 X-RateLimit-Reset-Requests (1[0-9]|20)s/)
+      assert.match(
+        before!,
+        /X-RateLimit-Limit-Tokens 600 X-RateLimit-Remaining-Tokens 5\d\d X-RateLimit-Reset-Tokens \ds/,
+      )
+      const few = yield* finish(send(chat, "k-few"))
+      assert.match(few.reply.annotations.join(" "), /Limit-Requests 2 X-RateLimit-Remaining-Requests 1 /)
+      const unlimited = yield* finish(send(chat, "k-all"))
+      assert.notInclude(unlimited.reply.annotations.join(" "), "RateLimit")
+    }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
 
   it.effect("each key has limits of its own, and what is refused takes no place among those at one time", () =>
     Effect.gen(function* () {

@@ -56,7 +56,15 @@ const normal = (origin: string): ReadonlyArray<string> => [
   "Access-Control-Allow-Origin",
   origin,
   "Access-Control-Expose-Headers",
-  "X-Request-Id,Retry-After,X-Llamero-Queue-Depth,X-Llamero-Estimated-Wait",
+  [
+    "X-Request-Id",
+    "Retry-After",
+    "X-Llamero-Queue-Depth",
+    "X-Llamero-Estimated-Wait",
+    ...["Limit", "Remaining", "Reset"].flatMap((
+      what,
+    ) => [`X-RateLimit-${what}-Requests`, `X-RateLimit-${what}-Tokens`]),
+  ].join(),
   ...(origin === "*" ? [] : ["Vary", "Origin"]),
 ]
 

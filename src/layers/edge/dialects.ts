@@ -21,13 +21,24 @@ const notFound = (endpoint: Endpoint, model: string): { readonly status: number;
 const said = (endpoint: Endpoint, why: Refusal): { readonly status: number; readonly message: string } =>
   why.reason === "ModelNotFound" && why.model !== undefined ? notFound(endpoint, why.model) : why
 
-const openaiType = (status: number): string =>
-  status === 400 ? "invalid_request_error" : status === 404 ? "not_found_error" : "api_error"
+/** Type and code: Ollama's, and for what Ollama never says (keys and limits) OpenAI's own, by which its clients tell them apart. */
+const openaiTypes: Readonly<Record<number, readonly [type: string, code: string | null]>> = {
+  400: ["invalid_request_error", null],
+  401: ["invalid_request_error", "invalid_api_key"],
+  403: ["invalid_request_error", "model_not_found"],
+  404: ["not_found_error", null],
+  429: ["rate_limit_error", "rate_limit_exceeded"],
+}
+const other = ["api_error", null] as const
 
-/** OpenAI's shape of an error, as Ollama fills it in. @category rendering @since 0.1.0 */
-export const openaiError = (status: number, message: string) => ({
-  error: { message, type: openaiType(status), param: null, code: null },
-})
+/** OpenAI's shape of an error. @category rendering @since 0.1.0 */
+export const openaiError = (status: number, message: string) => {
+  const [type, code] = openaiTypes[status] ?? other
+  return { error: { message, type, param: null, code } }
+}
+
+/** What a 401 has to say by the rules of HTTP: how to prove who one is. @category constants @since 0.1.0 */
+export const challenge = `Bearer realm="llamero"`
 
 const anthropicTypes: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
@@ -92,6 +103,8 @@ export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered 
     const seconds = (why.queue.waitMillis / 1000).toFixed(1)
     headers.push("X-Llamero-Queue-Depth", String(why.queue.depth), "X-Llamero-Estimated-Wait", seconds)
   }
+  if (status === 401) headers.push("WWW-Authenticate", challenge)
+  if (why.headers !== undefined) headers.push(...why.headers)
   if (isPointless(endpoint, why, status)) headers.push("x-should-retry", "false")
   return { status, headers, body }
 }
@@ -121,7 +134,7 @@ const framed = (endpoint: Endpoint, record: string): Uint8Array => {
 export const errorRecord = (endpoint: Endpoint, why: Refusal, id: string): Uint8Array => {
   const { message, status } = said(endpoint, why)
   const record = endpoint.streamEnd === "response-completed"
-    ? { type: "error", code: openaiType(status), message, param: null, sequence_number: 0 }
+    ? { type: "error", code: openaiError(status, message).error.type, message, param: null, sequence_number: 0 }
     : shape(endpoint, status, message, id)
   return framed(endpoint, JSON.stringify(record))
 }

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { openaiError } from "../edge/dialects.ts"
+import { challenge, openaiError } from "../edge/dialects.ts"
 
 /** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
 export const nativeJson = "application/json; charset=utf-8"
@@ -14,13 +14,19 @@ export const nativeJson = "application/json; charset=utf-8"
 export const json = (text: string, status = 200, contentType = nativeJson): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(text, { status, contentType })
 
+/** 401 says how to come in, as HTTP wants it. */
+const refused = (text: string, status: number, contentType: string) =>
+  status === 401
+    ? HttpServerResponse.setHeader(json(text, status, contentType), "www-authenticate", challenge)
+    : json(text, status, contentType)
+
 /** `{"error":"…"}`. @category constructors @since 0.1.0 */
 export const error = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
-  json(JSON.stringify({ error: message }), status)
+  refused(JSON.stringify({ error: message }), status, nativeJson)
 
 /** OpenAI's shape of the same. @category constructors @since 0.1.0 */
 export const errorOpenAi = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
-  json(JSON.stringify(openaiError(status, message)), status, "application/json")
+  refused(JSON.stringify(openaiError(status, message)), status, "application/json")
 
 /** No backend answered. Retrying soon is right: health is probed every few seconds. @category constructors @since 0.1.0 */
 export const unreachable = (
