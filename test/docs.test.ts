@@ -136,6 +136,14 @@ describe("documentation", () => {
     assert.isAbove(links, 1000)
   })
 
+  it("gives each place of a page a name of its own", () => {
+    for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+      if (!file.endsWith(".html")) continue
+      const ids = Array.from(page(file).matchAll(/ id="([^"]+)"/g), ([, id]) => id)
+      assert.strictEqual(new Set(ids).size, ids.length, file)
+    }
+  })
+
   it("asks nothing of the network", () => {
     for (const file of ["style.css", "search.js"]) assert.notMatch(page(file), /https?:|@import|fetch\(/)
     assert.notMatch(page("index.html"), /<(?:script|link|img)[^>]*https?:/)
@@ -154,6 +162,15 @@ describe("documentation", () => {
   it("has every setting", () => {
     for (const { name } of Object.values(L.Settings.variables)) {
       assert.include(page("settings.html"), `<code>${name}</code>`)
+    }
+  })
+
+  it("names only settings that exist", () => {
+    const known = new Set(Object.values(L.Settings.variables).map(({ name }) => name))
+    for (const file of readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"))) {
+      for (const [name] of readFileSync(join(root, "docs", file), "utf8").matchAll(/LLAMERO_[A-Z][A-Z_]*/g)) {
+        assert.isTrue(known.has(name), `docs/${file}: ${name}`)
+      }
     }
   })
 
@@ -184,7 +201,8 @@ describe("documentation", () => {
     for (const title of ["ContextGuard", "BoundedAdmission.layer", "Write a plugin", "RefusalReason"]) {
       const found = index.find((entry) => entry.title === title)
       assert.isDefined(found, title)
-      assert.isTrue(existsSync(join(folder, found!.url.split("#")[0]!)), found!.url)
+      const [url = "", anchor] = found!.url.split("#")
+      assert.include(page(url), anchor === undefined ? "<h1" : ` id="${anchor}"`, found!.url)
     }
   })
 })

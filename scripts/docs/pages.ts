@@ -70,16 +70,20 @@ const isTag = ({ text }: Declared): boolean => text.includes("extends Context.Se
 export const tags = (modules: ReadonlyArray<Module>): ReadonlyMap<string, Module> =>
   new Map(modules.flatMap((module) => module.declared.filter(isTag).map(({ name }) => [name, module] as const)))
 
-const declaredText = (one: Declared): string => {
-  const takes = one.category === "models" || /^(layer|make)/.test(one.name) ? options(one) : []
-  const isOptions = one.name.endsWith("Options") || !one.text.startsWith("interface ")
-  return [
-    `### ${one.name}`,
-    one.doc,
-    "```ts\n" + one.text + "\n```",
-    takes.length > 0 && isOptions ? optionTable(takes) : "",
-  ].filter((part) => part !== "").join("\n\n")
+/** A value and a type of one name are one thing to a reader. */
+const declaredText = (all: ReadonlyArray<Declared>): string => {
+  const [{ name = "" } = {}] = all
+  const parts = all.flatMap((one) => {
+    const takes = one.name.endsWith("Options") || !one.text.startsWith("interface ") ? options(one) : []
+    const isTable = takes.length > 0 && /^interface \w+(<.*>)? \{/.test(one.text)
+    return [one.doc, isTable ? "" : "```ts\n" + one.text + "\n```", takes.length > 0 ? optionTable(takes) : ""]
+  })
+  // Names differ by case alone now and then, so that their anchors keep it.
+  return [`<h3 id="${name}">${name}</h3>`, ...new Set(parts)].filter((part) => part !== "").join("\n\n")
 }
+
+const byName = (all: ReadonlyArray<Declared>): ReadonlyArray<ReadonlyArray<Declared>> =>
+  Array.from(new Set(all.map(({ name }) => name)), (name) => all.filter((one) => one.name === name))
 
 const importOf = ({ folder, name }: Module, barrel: ReadonlySet<string>): string =>
   barrel.has(name) ? `import { ${name} } from "llamero"` : `import * as ${name} from "llamero/${folder}/${name}"`
@@ -108,7 +112,7 @@ export const modulePage = (
     if (giving.length > 0) parts.push(`## Layers that give ${tag.name}`, layerTable(giving))
   }
   const shown = declared.filter(({ isExported }) => isExported)
-  if (shown.length > 0) parts.push("## What it exports", ...shown.map(declaredText))
+  if (shown.length > 0) parts.push("## What it exports", ...byName(shown).map(declaredText))
   return parts.join("\n\n")
 }
 

@@ -25,7 +25,17 @@ interface Entry {
 const kindOf: Readonly<Record<Folder, string>> = { services: "service", layers: "layer", plugins: "plugin" }
 
 /** The prose, in the order in which one might read it; whatever is not named here comes after. */
-const order = ["index", "request", "swap-a-layer", "write-a-plugin", "settings", "errors", "failures", "metrics"]
+const order = [
+  "index",
+  "request",
+  "swap-a-layer",
+  "write-a-plugin",
+  "migration",
+  "settings",
+  "errors",
+  "failures",
+  "metrics",
+]
 const placeOf = (name: string): number => (order.indexOf(name) + order.length + 1) % (order.length + 1)
 
 const prosePages = (tables: Readonly<Record<string, string>>): ReadonlyArray<Page> =>
@@ -85,7 +95,7 @@ const indexOf = (pages: ReadonlyArray<Page>, modules: ReadonlyArray<Module>): Re
   ...modules.flatMap(({ declared, folder, name }) =>
     declared.filter(({ isExported }) => isExported).map((one) => ({
       title: one.name === "layer" || one.name === "make" ? `${name}.${one.name}` : one.name,
-      url: `${folder}/${name}.html#${slug(one.name)}`,
+      url: `${folder}/${name}.html#${one.name}`,
       kind: `${name}: ${one.category}`,
       text: first(one.doc),
     }))
@@ -153,7 +163,7 @@ const surroundings = (page: Page, pages: ReadonlyArray<Page>, modules: ReadonlyA
       const target = member ?? (module.name === name ? undefined : name)
       const anchor = target !== undefined && module.declared.some((one) => one.isExported && one.name === target)
       const url = `${module.folder}/${module.name}.html`
-      return url === page.url && !anchor ? undefined : relative(url) + (anchor ? `#${slug(target)}` : "")
+      return url === page.url && !anchor ? undefined : relative(url) + (anchor ? `#${target}` : "")
     },
     picture: (href) => readFileSync(join(root, "docs", href), "utf8"),
   }
