@@ -165,6 +165,13 @@ describe("documentation", () => {
     }
   })
 
+  it("has every header that is llamero's own", () => {
+    const named = new Set(sourcesOf(join(root, "src")).match(/(?<=")x-(?:llamero|request|session)-[a-z-]+[a-z](?=")/gi))
+    assert.isAbove(named.size, 8)
+    named.delete("x-requested-with")
+    for (const name of named) assert.include(page("headers.html").toLowerCase(), `<code>${name.toLowerCase()}</code>`)
+  })
+
   it("names only settings that exist", () => {
     const known = new Set(Object.values(L.Settings.variables).map(({ name }) => name))
     for (const file of readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"))) {

@@ -32,6 +32,7 @@ const order = [
   "write-a-plugin",
   "migration",
   "settings",
+  "headers",
   "errors",
   "failures",
   "metrics",

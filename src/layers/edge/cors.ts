@@ -30,6 +30,9 @@ const allowHeaders = [
   "Accept",
   "X-Requested-With",
   "X-Request-Id",
+  "X-Request-Priority",
+  "X-Request-Timeout",
+  "X-Session-Id",
   "X-Api-Key",
   "X-Llamero-Heartbeat",
   "OpenAI-Beta",
@@ -52,19 +55,20 @@ const allowHeaders = [
   ].map((name) => `X-Stainless-${name}`),
 ].join(",")
 
+const exposeHeaders = [
+  "X-Request-Id",
+  "Retry-After",
+  ...["Batch", "Coalesced", "Estimated-Wait", "Model", "Queue-Depth", "Rewrote"].map((name) => `X-Llamero-${name}`),
+  ...["Limit", "Remaining", "Reset"].flatMap((what) =>
+    ["Requests", "Tokens"].map((unit) => `X-RateLimit-${what}-${unit}`)
+  ),
+].join(",")
+
 const normal = (origin: string): ReadonlyArray<string> => [
   "Access-Control-Allow-Origin",
   origin,
   "Access-Control-Expose-Headers",
-  [
-    "X-Request-Id",
-    "Retry-After",
-    "X-Llamero-Queue-Depth",
-    "X-Llamero-Estimated-Wait",
-    ...["Limit", "Remaining", "Reset"].flatMap((
-      what,
-    ) => [`X-RateLimit-${what}-Requests`, `X-RateLimit-${what}-Tokens`]),
-  ].join(),
+  exposeHeaders,
   ...(origin === "*" ? [] : ["Vary", "Origin"]),
 ]
 
