@@ -296,7 +296,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       // Last, so that a guard that throws takes nothing else with it.
       if (run.settledGuards.length === 0) return
       const told = charged(run, outcome)
-      for (const hear of run.settledGuards) hear(told)
+      for (const hear of run.settledGuards.splice(0)) hear(told)
     }
 
     const refusing = (run: Run, why: Refusal): Settled => {

@@ -50,6 +50,19 @@ describe("what makes two requests the same", () => {
     assert.strictEqual(key("/api/generate", `{"context":[1, 2]}`), key("/api/generate", `{"context":[1,2]}`))
   })
 
+  it("all of that holds for bodies of any length", () => {
+    for (const length of [10, 60, 1000, 70_000, 400_000]) {
+      const text = "é x".repeat(length / 3)
+      const spelled = (spaces: string, last = "") =>
+        key("/api/chat", `{"messages":${spaces}[{"content":"${text}${last}"${spaces},"images":["aGk="]}],"model":"m"}`)
+      assert.strictEqual(spelled(" \n"), spelled(""))
+      assert.notStrictEqual(spelled("", "y"), spelled(""))
+      const embed = (spaces: string, last = "") => key("/api/embed", `{"model":"m",${spaces}"input":"${text}${last}"}`)
+      assert.strictEqual(embed(" \n"), embed(""))
+      assert.notStrictEqual(embed("", "y"), embed(""))
+    }
+  })
+
   it("tenant, path and credentials matter, other headers do not", () => {
     assert.notStrictEqual(key("/api/chat", chat, { tenant: "other" }), one)
     assert.notStrictEqual(key("/api/generate", chat), one)
@@ -57,6 +70,9 @@ describe("what makes two requests the same", () => {
       assert.notStrictEqual(key("/api/chat", chat, { headers: [name, "secret"] }), one)
     }
     assert.strictEqual(key("/api/chat", chat, { headers: ["User-Agent", "other"] }), one)
+    const embed = `{"model":"m","input":"a"}`
+    assert.notStrictEqual(key("/api/embed", embed, { tenant: "other" }), key("/api/embed", embed))
+    assert.notStrictEqual(key("/api/embed", embed, { headers: ["Cookie", "secret"] }), key("/api/embed", embed))
   })
 
   it("embedding calls travel together when only their one text differs", () => {

@@ -211,6 +211,7 @@ export class Flight implements ReplySink, Slotted {
       resumes(how === undefined ? exit : Exit.map(exit, (settled) => ({ ...settled, attempts: 0, coalesced: how })))
       how = "identical"
     }
+    this.members.clear()
   }
 
   /** As far as the member takes it. */

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { header, type RoutedRequest, type Span } from "../../services/RoutedRequest.ts"
 import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../edge/json.ts"
 import { streams } from "../edge/request.ts"
@@ -30,28 +30,38 @@ export interface Identity {
 /** A byte of a number, `true`, `false` or `null`. */
 const isScalar = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a)
 
-/** Canonical text as it is put together; never longer than the body it is made from. */
+const encoder = new TextEncoder()
+
+/** Canonical text, put together to be hashed. */
 class Canonical {
   private readonly from: Uint8Array
   private readonly out: Uint8Array
-  private length = 0
+  private length: number
 
-  constructor(from: Uint8Array) {
+  /** Begins with `prefix`. What follows is never longer than `from`, which it is made of. */
+  constructor(prefix: string, from: Uint8Array) {
     this.from = from
-    this.out = new Uint8Array(from.length)
+    this.out = room(from.length + 3 * prefix.length)
+    this.length = encoder.encodeInto(prefix, this.out).written
   }
 
-  get bytes(): Uint8Array {
-    return this.out.subarray(0, this.length)
+  digest(): string {
+    return hash("sha256", this.out.subarray(0, this.length), "base64")
   }
 
   /** The span without its white space, but for what keeps two numbers apart: what is wrong must not come to look right. */
   value({ end, start }: Span): void {
     const { from } = this
+    if (from[start] === quote) return this.copy(start, end)
     let run = start
     for (let at = start; at < end;) {
-      const next = from[at] === quote ? stringEnd(from, at + 1) : skipSpace(from, at)
-      if (from[at] !== quote && next > at) {
+      const byte = from[at]!
+      if (byte === quote) {
+        at = Math.max(at + 1, stringEnd(from, at + 1))
+        continue
+      }
+      const next = byte > 0x20 ? at : skipSpace(from, at)
+      if (next > at) {
         this.copy(run, at)
         if (isScalar(from[at - 1]!) && isScalar(from[next]!)) this.out[this.length++] = 0x20
         run = next
@@ -83,11 +93,20 @@ class Canonical {
   }
 
   private copy(start: number, end: number): void {
-    if (end <= start) return
-    this.out.set(this.from.subarray(start, end), this.length)
-    this.length += end - start
+    const { from, out } = this
+    if (end - start > short) {
+      out.set(from.subarray(start, end), this.length)
+      this.length += end - start
+    } else for (let at = start; at < end; at++) out[this.length++] = from[at]!
   }
 }
+
+/** Bytes that are copied faster one by one than by a view of them. */
+const short = 48
+
+/** Kept from one request to the next, since nothing of it outlives a digest: garbage of this kind costs more than the hashing. */
+const kept = new Uint8Array(64 * 1024)
+const room = (bytes: number): Uint8Array => bytes <= kept.length ? kept : new Uint8Array(bytes)
 
 /** The one text that an embedding call asks for: `"x"` or `["x"]`. */
 const single = (body: Uint8Array, input: Span): Span | undefined => {
@@ -114,7 +133,8 @@ export const identify = (request: RoutedRequest): Identity | undefined => {
   if (body.length > bodyMax) return undefined
   const members = membersOf(body, skipSpace(body, 0))
   if (members === undefined) return undefined
-  const canonical = new Canonical(body)
+  const said = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
+  const canonical = new Canonical(JSON.stringify(said), body)
   let input: Span | undefined
   canonical.object(members, (member, name) => {
     if (member.start === envelope.streamSpan?.start) return false
@@ -128,13 +148,10 @@ export const identify = (request: RoutedRequest): Identity | undefined => {
     canonical.object(options, () => true)
     return false
   })
-  const said = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
-  const hash = createHash("sha256").update(JSON.stringify(said)).update(canonical.bytes)
-  if (input === undefined) return { key: hash.digest("base64"), single: undefined }
-  const text = batchable.includes(endpoint.path) ? single(body, input) : undefined
-  const group = text === undefined ? undefined : hash.copy().digest("base64")
-  const asked = new Canonical(body)
+  const rest = canonical.digest()
+  if (input === undefined) return { key: rest, single: undefined }
+  const asked = new Canonical(rest, body)
   asked.value(input)
-  const key = hash.update("input").update(asked.bytes).digest("base64")
-  return { key, single: text === undefined || group === undefined ? undefined : { input, text, group } }
+  const text = batchable.includes(endpoint.path) ? single(body, input) : undefined
+  return { key: asked.digest(), single: text === undefined ? undefined : { input, text, group: rest } }
 }

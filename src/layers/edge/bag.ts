@@ -50,6 +50,12 @@ export class Bag<A extends Slotted> {
     return true
   }
 
+  /** A bag that ends with its request must end empty: V8 may have put its array among the old ones, whose contents survive until the next full collection. */
+  clear(): void {
+    for (const item of this.items) item.slot = -1
+    this.items.length = 0
+  }
+
   find(matches: (item: A) => boolean): A | undefined {
     return this.items.find(matches)
   }

@@ -1,0 +1,134 @@
+/** What can be left out of the router, or put in, one at a time. */
+import { Effect, Layer } from "effect"
+import { RateLimiter } from "effect/persistence"
+import * as CharactersTokenEstimator from "../../src/layers/CharactersTokenEstimator.ts"
+import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
+import * as MemoryLeases from "../../src/layers/MemoryLeases.ts"
+import * as QueuelessAdmission from "../../src/layers/QueuelessAdmission.ts"
+import * as RouterMetrics from "../../src/layers/RouterMetrics.ts"
+import * as Standard from "../../src/layers/Standard.ts"
+import * as StaticApiKeys from "../../src/layers/StaticApiKeys.ts"
+import * as AliasGuard from "../../src/plugins/AliasGuard.ts"
+import * as ApiKeyGuard from "../../src/plugins/ApiKeyGuard.ts"
+import * as ContextGuard from "../../src/plugins/ContextGuard.ts"
+import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
+import * as HedgeRetry from "../../src/plugins/HedgeRetry.ts"
+import * as RateLimitGuard from "../../src/plugins/RateLimitGuard.ts"
+import { RouterEvents } from "../../src/services/RouterEvents.ts"
+import { MODEL } from "../wire.ts"
+import { EMBEDDER, type Load } from "./router.ts"
+
+type Stack = ReturnType<typeof Standard.layer>
+
+export interface Feature {
+  readonly name: string
+  readonly load: Load & { readonly name: string }
+  readonly without: Stack
+  readonly with: Stack
+}
+
+/** No two the same while either is under way, so that nothing is shared and all the work is done. */
+const distinct = (body: (text: string) => object): ReadonlyArray<string> =>
+  Array.from({ length: 256 }, (_, i) => JSON.stringify(body(`${i} Why is the sky blue? `.padEnd(280, "la la "))))
+const messages = (content: string) => [{ role: "user", content }]
+
+const chats = (more: object) => distinct((text) => ({ model: MODEL, messages: messages(text), ...more }))
+const chat: Feature["load"] = { name: "chat, 400 bytes", path: "/api/chat", bodies: chats({ stream: false }) }
+const seeded = {
+  name: "chat with a seed",
+  path: "/api/chat",
+  bodies: chats({ stream: false, options: { seed: 1, temperature: 0 } }),
+}
+const embeds = (repeat: number) => distinct((text) => ({ model: EMBEDDER, input: text.repeat(repeat) }))
+const embed = { name: "embed, 300 bytes", path: "/api/embed", bodies: embeds(1) }
+const longEmbed = { name: "embed, 8 KiB", path: "/api/embed", bodies: embeds(28) }
+const stream = { name: "64-chunk stream", path: "/api/chat", bodies: chats({ stream: true }) }
+
+const guards = [ContextGuard.make()]
+const full: Stack = Standard.layer({ guards })
+
+const silent = Layer.succeed(RouterEvents, {
+  publish: () => {},
+  recent: () => [],
+  flush: () => {},
+  lost: () => 0,
+  subscribe: () => Effect.void,
+})
+
+const bare: Stack = Standard.layer({
+  admission: QueuelessAdmission.layer,
+  coalescer: IndependentCoalescer.layer,
+  events: silent,
+  leases: MemoryLeases.layerFixed,
+  tokens: CharactersTokenEstimator.layer(),
+})
+
+const key = "a-key-for-the-benchmark"
+const keyed = { ...chat, headers: ["Authorization", `Bearer ${key}`] }
+const keys = StaticApiKeys.layer([{ id: "bench", secret: { key } }])
+const limiter = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
+const limits = { requestsPerMinute: 1e9, tokensPerMinute: 1e12, concurrent: 1e6 }
+
+/** On in the reference server unless it says otherwise. */
+export const features: ReadonlyArray<Feature> = [
+  { name: "nothing, twice", load: chat, without: full, with: full },
+  {
+    name: "coalescing, not shared",
+    load: chat,
+    without: Standard.layer({ guards, coalescer: IndependentCoalescer.layer }),
+    with: full,
+  },
+  ...[seeded, embed, longEmbed].map((load): Feature => ({
+    name: "coalescing",
+    load,
+    without: Standard.layer({ guards, coalescer: IndependentCoalescer.layer }),
+    with: full,
+  })),
+  { name: "context guard", load: chat, without: Standard.layer(), with: full },
+  {
+    name: "calibrated token estimate",
+    load: chat,
+    without: Standard.layer({ guards, tokens: CharactersTokenEstimator.layer() }),
+    with: full,
+  },
+  {
+    name: "fair bounded queues",
+    load: chat,
+    without: Standard.layer({ guards, admission: QueuelessAdmission.layer }),
+    with: full,
+  },
+  {
+    name: "adaptive concurrency",
+    load: chat,
+    without: Standard.layer({ guards, leases: MemoryLeases.layerFixed }),
+    with: full,
+  },
+  { name: "events", load: chat, without: Standard.layer({ guards, events: silent }), with: full },
+  { name: "metrics", load: chat, without: full, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
+  { name: "all of these", load: chat, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
+  { name: "all of these", load: stream, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
+  {
+    name: "API keys (off)",
+    load: keyed,
+    without: full,
+    with: Standard.layer({ guards: [ApiKeyGuard.make(), ...guards] }).pipe(Layer.provide(keys)),
+  },
+  {
+    name: "rate limits (off)",
+    load: chat,
+    without: full,
+    with: Standard.layer({ guards: [RateLimitGuard.make(limits), ...guards] }).pipe(Layer.provide(limiter)),
+  },
+  {
+    name: "aliases (off)",
+    load: chat,
+    without: full,
+    with: Standard.layer({ guards: [AliasGuard.make({ [MODEL]: [MODEL] }), ...guards] }),
+  },
+  {
+    name: "hedging (off)",
+    load: chat,
+    without: full,
+    with: Standard.layer({ guards, retry: HedgeRetry.make(FailoverRetry.make()) }),
+  },
+]
