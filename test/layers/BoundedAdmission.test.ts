@@ -131,6 +131,53 @@ describe("BoundedAdmission", () => {
       assert.strictEqual(slots.free(), 1)
     }).pipe(Effect.provide(over(0))))
 
+  it.effect("a tenant that waits for a load keeps its turn while others pass", () =>
+    Effect.gen(function* () {
+      const admission = yield* Admission
+      const leases = yield* Leases
+      const slots = yield* MockLeases.MockSlots
+      let loading = false
+      const ask = (id: string, tenant: string, numCtx?: number) => {
+        const demand = demandFor(modelOn("m:latest", "mock"), { id, tenant, numCtx })
+        const commit = () => loading && numCtx === undefined ? "loading" : leases.commit([], demand)
+        return Effect.forkChild(admission.admit(demand, commit, () => Effect.never), { startImmediately: true })
+      }
+      for (let i = 0; i < 3; i++) yield* ask("early", "early")
+      for (let i = 0; i < 3; i++) yield* ask("late", "late")
+      for (let i = 0; i < 6; i++) {
+        // One goes, the model is unloaded, and two who want it otherwise pass before it is back.
+        loading = false
+        slots.setFree(1)
+        loading = true
+        yield* ask("passes", "other", 4096)
+        yield* ask("passes", "other", 4096)
+        slots.setFree(2)
+      }
+      const turns = slots.granted.filter((id) => id !== "passes")
+      assert.deepStrictEqual(turns, ["early", "late", "early", "late", "early", "late"])
+      assert.lengthOf(slots.granted, 18)
+    }).pipe(Effect.provide(over(0))))
+
+  it.effect("who leaves while others are tried does not come back", () =>
+    Effect.gen(function* () {
+      const admission = yield* Admission
+      const leases = yield* Leases
+      const slots = yield* MockLeases.MockSlots
+      const ask = (id: string, commit: () => "loading" | undefined, use: Effect.Effect<void>) => {
+        const demand = demandFor(modelOn("m:latest", "mock"), { id, tenant: id })
+        return Effect.forkChild(
+          admission.admit(demand, () => commit() ?? leases.commit([], demand), () => use),
+          { startImmediately: true },
+        )
+      }
+      const first = yield* ask("first", () => "loading", Effect.void)
+      yield* ask("second", () => undefined, Effect.sync(() => first.interruptUnsafe()))
+      slots.setFree(1)
+      yield* Effect.exit(Fiber.join(first))
+      assert.deepStrictEqual(slots.granted, ["second"])
+      assert.lengthOf(admission.queues(), 0)
+    }).pipe(Effect.provide(over(0))))
+
   it.effect("Retry-After follows how fast the queue drains", () =>
     Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots

@@ -15,6 +15,8 @@ export class Flow implements Placed {
   readonly entries = new Heap<Entry>(earlier)
   /** Virtual time at which its next one starts. */
   start = 0
+  /** While all it has is set aside: how far its start was ahead of the queue's time. */
+  lead: number | undefined = undefined
 
   constructor(tenant: string, weight: number, queue: FairQueue) {
     this.tenant = tenant
@@ -33,13 +35,15 @@ const sooner = (a: Flow, b: Flow): boolean =>
  *
  * Each tenant is a flow. Served is the flow whose next request starts first in virtual time, and each one served puts its flow back by 1 / weight; so of two
  * tenants that both wait, neither gets more than one ahead of the other. A flow that comes back after a pause starts now: what it did not use is not saved up.
+ * For a flow that is set aside time stands still: it loses no turn to others that are set aside too, however many pass them meanwhile.
  *
  * @category models
  * @since 0.1.0
  */
 export class FairQueue {
-  /** The flows in which something waits. */
+  /** The flows in which something can be tried. */
   readonly flows = new Heap<Flow>(sooner)
+  /** Also what is set aside. */
   size = 0
   private now = 0
 
@@ -49,11 +53,8 @@ export class FairQueue {
 
   add(entry: Entry, flow: Flow): void {
     entry.flow = flow
-    flow.entries.push(entry)
     this.size++
-    if (flow.index >= 0) return this.flows.moved(flow)
-    flow.start = Math.max(flow.start, this.now)
-    this.flows.push(flow)
+    this.put(entry, flow)
   }
 
   /** It leaves, and has had nothing. */
@@ -61,11 +62,25 @@ export class FairQueue {
     const { flow } = entry
     if (flow === undefined) return
     entry.flow = undefined
-    // Out of the heap first: its order needs a first entry.
-    this.flows.remove(flow)
-    flow.entries.remove(entry)
     this.size--
-    if (flow.entries.size > 0) this.flows.push(flow)
+    this.take(entry, flow)
+  }
+
+  /** It stays, but others are tried before it until it is brought back. */
+  setAside(entry: Entry): void {
+    const { flow } = entry
+    if (flow === undefined) return
+    this.take(entry, flow)
+    flow.lead = flow.entries.size === 0 ? flow.start - this.now : undefined
+  }
+
+  /** In its place again, unless it has left meanwhile. */
+  bringBack(entry: Entry): void {
+    const { flow } = entry
+    if (flow === undefined || entry.index >= 0) return
+    if (flow.lead !== undefined) flow.start = this.now + flow.lead
+    flow.lead = undefined
+    this.put(entry, flow)
   }
 
   /** It leaves with a lease, which its tenant is charged for. */
@@ -86,5 +101,19 @@ export class FairQueue {
       if (other !== flow) before += Math.min(other.entries.size, Math.ceil((own + 1) * other.weight / weight))
     }
     return before
+  }
+
+  private put(entry: Entry, flow: Flow): void {
+    flow.entries.push(entry)
+    if (flow.index >= 0) return this.flows.moved(flow)
+    flow.start = Math.max(flow.start, this.now)
+    this.flows.push(flow)
+  }
+
+  private take(entry: Entry, flow: Flow): void {
+    // Out of the heap first: its order needs a first entry.
+    this.flows.remove(flow)
+    flow.entries.remove(entry)
+    if (flow.entries.size > 0) this.flows.push(flow)
   }
 }

@@ -43,10 +43,10 @@ export const pass = (line: WaitingLine, tried: (entry: Entry) => "wait" | "loadi
       entry.loadingRound = line.round
       if (!known) asked.push(entry)
     }
-    line.remove(entry, false)
+    entry.flow?.queue.setAside(entry)
     aside.push(entry)
   }
-  for (const entry of aside) line.put(entry)
+  for (const entry of aside) entry.flow?.queue.bringBack(entry)
 }
 
 const isKnown = (asked: ReadonlyArray<Entry>, entry: Entry): boolean => asked.some((other) => alike(other, entry))

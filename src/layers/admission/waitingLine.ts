@@ -67,11 +67,6 @@ export class WaitingLine {
 
   add(entry: Entry, now: number): void {
     if (this.size === 0) this.drain.opened(now)
-    this.put(entry)
-  }
-
-  /** Back, after others were tried. */
-  put(entry: Entry): void {
     const tenant = this.tenant(entry.demand.tenant)
     if (tenant.queued === 0) this.active++
     if (isOdd(entry)) this.odd++
