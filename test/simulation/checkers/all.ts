@@ -33,7 +33,7 @@ export const all = (bounds: Bounds): { readonly checkers: ReadonlyArray<Checker>
       breaking(),
       bytes(),
       loads(),
-      ...(bounds.fair ? [fairness({ slack: 2 })] : []),
+      ...(bounds.fair ? [fairness()] : []),
       traced,
     ],
   }

@@ -50,6 +50,8 @@ export interface Place {
   readonly priority: Priority
   /** It has been sent before, and goes in front. */
   readonly again: boolean
+  /** Equal in two that ask for the same of the model. */
+  readonly wants: string
 }
 
 export interface Sights {
@@ -85,7 +87,9 @@ export interface Sights {
   /** A good reading. */
   readonly read: { readonly device: string; readonly total: number; readonly free: number }
   readonly waiting: Place
-  readonly granted: Place
+  readonly granted: { readonly place: Place; readonly at: number }
+  /** It waits for a load, and those behind it may go meanwhile. */
+  readonly passedBy: { readonly place: Place; readonly at: number }
   readonly gone: Place
   readonly queues: ReadonlyArray<{ readonly model: string; readonly depth: number; readonly bytes: number }>
   /** Nothing is under way, and nobody has asked for a while. */
@@ -146,6 +150,7 @@ export class Watch {
     read: [],
     waiting: [],
     granted: [],
+    passedBy: [],
     gone: [],
     queues: [],
     idle: [],

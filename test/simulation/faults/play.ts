@@ -43,10 +43,11 @@ export const play = (seed: number, requests: number): Played => {
   const watch = new Watch(checkers)
   const gpus: Gpus = { probe: "good", foreign: new Map() }
   const managed = seed % 2 === 0
+  const shared = seed % 4 === 0
   const fork = Effect.runForkWith(time.context)
   const scope = Scope.makeUnsafe()
   const build = Effect.provideService(
-    Layer.buildWithScope(stack({ managed, ages, gpus, watch }), scope),
+    Layer.buildWithScope(stack({ managed, shared, ages, gpus, watch }), scope),
     Scope.Scope,
     scope,
   )
@@ -129,13 +130,13 @@ export const play = (seed: number, requests: number): Played => {
   gpus.foreign.clear()
   const end = time.elapsed + hour
   while (underWay.size > 0 && time.elapsed < end) time.runUntil(time.elapsed + 1000)
-  // Memory on its way back is given up by the time of day, which may have jumped back by a minute.
-  time.runUntil(time.elapsed + 70_000)
   // A load that found no room waits on when its clients have gone, no longer than its own limit.
   const loading = () =>
     ids.some((id) => Context.get(services, Residency).list(id).some(({ state }) => state === "loading"))
   const given = time.elapsed + 400_000
   while (loading() && time.elapsed < given) time.runUntil(time.elapsed + 1000)
+  // Memory on its way back, also for the last load, is given up by the time of day, which may have jumped back by a minute.
+  time.runUntil(time.elapsed + 70_000)
   watch.tell("idle", idle(services, managed))
   const elapsed = time.elapsed
   fork(Scope.close(scope, Exit.void))

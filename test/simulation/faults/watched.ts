@@ -1,5 +1,5 @@
 /** The shipping layers, each with eyes around it. */
-import { Effect, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { Admission } from "../../../src/services/Admission.ts"
 import { Breaker } from "../../../src/services/Breaker.ts"
 import { isLease, Leases } from "../../../src/services/Leases.ts"
@@ -170,16 +170,25 @@ export const residency = (watch: Watch) => <E, R>(inner: Layer.Layer<Residency, 
 export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, E, R>): Layer.Layer<Admission, E, R> =>
   Layer.effect(
     Admission,
-    Effect.map(Admission, (made) => ({
+    Effect.map(Effect.all([Admission, Clock.Clock]), ([made, clock]) => ({
       ...made,
       admit: (demand, commit, use) =>
         Effect.suspend(() => {
-          const { excluded, id, model: { key: model }, priority, tenant } = demand
-          const place: Place = { id, model, tenant, priority, again: excluded.length > 0 }
+          const { excluded, id, kind, loads, model: { key: model }, numCtx, priority, tenant } = demand
+          const place: Place = {
+            id,
+            model,
+            tenant,
+            priority,
+            again: excluded.length > 0,
+            wants: `${kind} ${loads} ${numCtx}`,
+          }
           watch.tell("waiting", place)
           const granting = (waiting: number) => {
             const committed = commit(waiting)
-            if (isLease(committed)) watch.tell("granted", place)
+            const at = clock.currentTimeMillisUnsafe()
+            if (isLease(committed)) watch.tell("granted", { place, at })
+            else if (committed === "loading") watch.tell("passedBy", { place, at })
             return committed
           }
           return Effect.ensuring(made.admit(demand, granting, use), Effect.sync(() => watch.tell("gone", place)))

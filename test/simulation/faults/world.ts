@@ -42,24 +42,35 @@ export interface Gpus {
   readonly foreign: Map<string, number>
 }
 
-const deviceOf = (id: string): string => SimulatedGpuProbe.uuid(url(id), 0)
+const ownDevice = (id: string): string => SimulatedGpuProbe.uuid(url(id), 0)
+/** With a shared card `b` runs on that of `a`. */
+const deviceOf = (id: string, shared: boolean): string => ownDevice(shared && id === "b" ? "a" : id)
 
-const probe = (gpus: Gpus, watch: Watch) =>
+const bytesOf = (size: Option.Option<ByteSize.ByteSize>): number =>
+  Option.match(size, { onNone: () => 0, onSome: (bytes) => Number(ByteSize.toNumberUnsafe(bytes)) })
+
+const probe = (gpus: Gpus, shared: boolean, watch: Watch) =>
   Layer.effect(
     GpuProbe,
     Effect.map(GpuProbe, (inner) => {
       const read = Effect.map(inner.read, (answer) => ({
         ...answer,
         devices: answer.devices.flatMap((reading) => {
-          const id = ids.find((id) => deviceOf(id) === reading.uuid)!
+          const id = ids.find((id) => ownDevice(id) === reading.uuid)!
           if (gpus.probe === "missing" && id === "b") return []
-          const foreign = gpus.foreign.get(id) ?? 0
-          const free = Option.map(
-            reading.free,
-            (bytes) => Math.max(0, Number(ByteSize.toNumberUnsafe(bytes)) - foreign),
+          if (deviceOf(id, shared) !== reading.uuid) return []
+          const taken = ids.filter((other) => deviceOf(other, shared) === reading.uuid).reduce(
+            (sum, other) => {
+              const used = other === id
+                ? 0
+                : bytesOf(answer.devices.find(({ uuid }) => uuid === ownDevice(other))!.used)
+              return sum + used + (gpus.foreign.get(other) ?? 0)
+            },
+            0,
           )
-          watch.tell("read", { device: reading.uuid, total: cardBytes, free: Option.getOrElse(free, () => 0) })
-          return [{ ...reading, free: Option.map(free, ByteSize.bytes) }]
+          const free = Math.max(0, bytesOf(reading.free) - taken)
+          watch.tell("read", { device: reading.uuid, total: cardBytes, free })
+          return [{ ...reading, free: Option.some(ByteSize.bytes(free)) }]
         }),
       }))
       const failed = Effect.fail(
@@ -91,13 +102,15 @@ const logger = (watch: Watch) =>
 export interface Conditions {
   /** Whether the router manages the backends' memory. */
   readonly managed: boolean
+  /** Whether two of them have one card between them. */
+  readonly shared: boolean
   /** Whether requests that wait go up a class in time, as they do by default. */
   readonly ages: boolean
   readonly gpus: Gpus
   readonly watch: Watch
 }
 
-export const stack = ({ ages, gpus, managed, watch }: Conditions) => {
+export const stack = ({ ages, gpus, managed, shared, watch }: Conditions) => {
   const server: SimulatedFleet.ServerOptions = {
     models,
     decodeRate: 200,
@@ -122,14 +135,14 @@ export const stack = ({ ages, gpus, managed, watch }: Conditions) => {
     Layer.provideMerge(Layer.mergeAll(
       SimulatedTransport.layer.pipe(Watched.transport(watch)),
       SimulatedOllamaApi.layer.pipe(Watched.api(watch)),
-      probe(gpus, watch),
+      probe(gpus, shared, watch),
       Footprints.simulated,
     )),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({
       url: url(id),
       id,
       parallelism: 4,
-      devices: managed ? [deviceOf(id)] : [],
+      devices: managed ? [deviceOf(id, shared)] : [],
       labels: { "context-length": "4096" },
     })))),
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), server])))),
