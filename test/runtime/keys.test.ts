@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
-import { prints, runtimes, start } from "../support/processes.ts"
+import { prints, run, runtimes, start } from "../support/processes.ts"
 
 const secret = "sk-0123456789abcdef-not-to-be-told"
 const revoked = "sk-fedcba9876543210-revoked-later"
@@ -46,21 +46,27 @@ const others: ReadonlyArray<readonly [string, string]> = [
   ["GET", "/no/such/path"],
 ]
 
+/** A file of a test's own. */
+const keysFile = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "llamero-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true })),
+  )
+  const file = join(folder, "keys.json")
+  const write = (...keys: ReadonlyArray<object>) => Effect.promise(() => writeFile(file, JSON.stringify({ keys })))
+  return { file, write }
+})
+
 describe("keys", () => {
   it.live(
     "nothing but liveness and readiness without a key; a revoked one is refused at once; neither keys nor prompts anywhere",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })
-        const folder = yield* Effect.acquireRelease(
-          Effect.promise(() => mkdtemp(join(tmpdir(), "llamero-"))),
-          (path) => Effect.promise(() => rm(path, { recursive: true })),
-        )
-        const file = join(folder, "keys.json")
-        const write = (...keys: ReadonlyArray<object>) => writeFile(file, JSON.stringify({ keys }))
+        const { file, write } = yield* keysFile
         const lasting = { id: "lasting", sha256: sha256(secret), tenant: "team" }
         const limited = { id: "limited", sha256: sha256(revoked), models: ["tiny-eos"], requestsPerMinute: 2 }
-        yield* Effect.promise(() => write(lasting, limited))
+        yield* write(lasting, limited)
         const router = yield* start([...runtimes.node, "examples/server.ts"], {
           LLAMERO_BACKENDS: backend,
           LLAMERO_PORT: "0",
@@ -133,7 +139,7 @@ describe("keys", () => {
         )
         yield* prints(router, /keys\[0\]\.sha256 must be 64 hex digits; the keys stay as they were/)
         assert.strictEqual((yield* call("GET", "/api/tags", revoked)).status, 200)
-        yield* Effect.promise(() => write(lasting))
+        yield* write(lasting)
         yield* until("GET", "/api/tags", revoked, 401)
         assert.strictEqual((yield* call("GET", "/api/tags", secret)).status, 200)
 
@@ -145,6 +151,35 @@ describe("keys", () => {
         assert.isAbove(router.printed().length, 1000)
         for (const word of [secret, revoked, wrong, sha256(secret), sha256(revoked), prompt]) {
           assert.notInclude(emitted, word)
+        }
+      })),
+    60_000,
+  )
+
+  it.live(
+    "the official clients are told in their own way, on Node and on Deno",
+    () =>
+      Effect.scoped(Effect.gen(function* () {
+        const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })
+        const { file, write } = yield* keysFile
+        const few = (id: string) => ({ id, sha256: sha256(`sk-${id}`), models: ["tiny-eos"], requestsPerMinute: 1 })
+        yield* write({ id: "lasting", sha256: sha256(secret) }, few("node"), few("deno"))
+        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+          LLAMERO_BACKENDS: backend,
+          LLAMERO_PORT: "0",
+          LLAMERO_KEYS_FILE: file,
+        })
+        const [, url = ""] = yield* prints(router, /istening on (http:\/\/[\d.]+:\d+)/)
+        yield* prints(router, /backend is healthy/)
+        for (const [runtime, prefix] of Object.entries(runtimes)) {
+          const { printed, status } = yield* run([...prefix, "test/clients/keys.ts"], {
+            LLAMERO_URL: url,
+            LLAMERO_KEY: secret,
+            LLAMERO_LIMITED_KEY: `sk-${runtime}`,
+            LLAMERO_MODEL: "tiny-eos",
+            LLAMERO_OTHER_MODEL: "tiny-loop",
+          })
+          assert.strictEqual(status, 0, printed)
         }
       })),
     60_000,
