@@ -38,7 +38,7 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
   readonly retry?: RetryPolicy | undefined
   /** Silence after which a streamed answer gets a sign of life, in milliseconds. Defaults to `15000` (the brief). */
   readonly heartbeatMillis?: number | undefined
-  /** What becomes of `num_ctx` and `keep_alive`. */
+  /** What becomes of `num_ctx`, `keep_alive` and what else would load a model again. */
   readonly clientOptions?: ClientOptions | undefined
   /** Whether backends are sent the clients' `Authorization`, `Cookie` and API key headers. Defaults to `false`: they are for the router. */
   readonly forwardCredentials?: boolean | undefined

@@ -49,6 +49,12 @@ export interface Span {
   readonly end: number
 }
 
+/** A value that says how a runner is to be loaded, and where it stands. @category models @since 0.1.0 */
+export interface RunnerOption extends Span {
+  /** `num_thread`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap`, `draft_num_predict`, or `shift` (at the top). */
+  readonly name: string
+}
+
 /**
  * What the scanner took from a body. Spans let a rewrite be a splice.
  *
@@ -68,6 +74,8 @@ export interface Envelope {
   /** `options.num_ctx`, where it is a number. */
   readonly numCtx: number | undefined
   readonly numCtxSpan: Span | undefined
+  /** The other values that would make Ollama load a model again. */
+  readonly runnerOptions: ReadonlyArray<RunnerOption>
   /** Asks for the same answer every time: `temperature` is 0, or a `seed` is given. */
   readonly deterministic: boolean
   /** Bytes of JSON text under the prompt-like keys (`prompt`, `messages`, `input`, `system`, `suffix`, `tools`, `instructions`), images apart. */
@@ -91,6 +99,8 @@ export interface Changes {
   readonly stream?: boolean | undefined
   /** `null` takes it away (Ollama reads `null` as absent). */
   readonly numCtx?: number | null | undefined
+  /** `null` takes all of `Envelope.runnerOptions` away. */
+  readonly runnerOptions?: null | undefined
   /** Raw JSON: `-1`, `"5m"`; `null` takes it away. */
   readonly keepAlive?: string | null | undefined
 }

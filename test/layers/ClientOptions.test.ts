@@ -1,4 +1,4 @@
-/** What the router makes of `num_ctx` and `keep_alive`. */
+/** What the router makes of `num_ctx`, `keep_alive` and the options of runners. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
@@ -105,6 +105,60 @@ describe("num_ctx", () => {
       for (let i = 0; i < 3; i++) yield* finish(generate({}, { num_ctx: contexts[i]! }))
       assert.deepInclude((yield* server("a")).counts, { reloads: 3 })
     }).pipe(Effect.provide(over({ a: a100 }, swaps({ passThrough: true })))))
+})
+
+describe("what else loads a model again", () => {
+  it.effect("clients that alternate num_thread cost one reload each directly", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 20; i++) {
+        yield* direct(name, 2, {}, { num_thread: 1 + i % 2 })
+        yield* elapse("20 seconds")
+      }
+      assert.deepInclude((yield* only).counts, { loads: 20, reloads: 19 })
+    }).pipe(Effect.provide(one(a100))))
+
+  for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
+    it.effect(`and none through llamero, memory ${kind}`, () =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds")
+        for (let i = 0; i < 20; i++) {
+          const { reply, settled } = yield* finish(generate({}, { num_thread: 1 + i % 2 }))
+          assert.strictEqual(settled.status, 200, reply.text)
+          assert.include(reply.annotations.join(), "x-llamero-rewrote,num_thread")
+        }
+        assert.deepInclude((yield* server("a")).counts, { loads: 1, reloads: 0 })
+        const [event] = (yield* RouterEvents).recent(1)
+        assert(event?._tag === "RequestSettled")
+        assert.deepStrictEqual(event.rewrote, ["num_thread"])
+      }).pipe(Effect.provide(stack)))
+  }
+
+  const others = { num_gpu: 3, num_batch: 64, main_gpu: 1, use_mmap: false, num_ctx: 1000, draft_num_predict: 4 }
+
+  it.effect("goes for each of them, alone and together, and nothing else does", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      for (const [key, value] of Object.entries(others)) {
+        const { reply } = yield* finish(generate({}, { [key]: value }))
+        assert.deepStrictEqual(reply.annotations, ["x-llamero-rewrote", key])
+      }
+      const { reply } = yield* finish(generate({ shift: false }, { ...others, top_k: 3 }))
+      const rewrote = reply.annotations[1]?.split(",").sort()
+      assert.deepStrictEqual(rewrote, [...Object.keys(others), "shift"].sort())
+      const { reply: untouched } = yield* finish(generate({ shift: null }, { top_k: 3, seed: 1, num_gpu: null }))
+      assert.deepStrictEqual(untouched.annotations, [])
+      assert.deepInclude((yield* server("a")).counts, { loads: 1, reloads: 0 })
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
+  it.effect("as the client sent it where the deployer wants that", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      for (let i = 0; i < 4; i++) {
+        const { reply } = yield* finish(generate({}, { num_thread: 1 + i % 2, num_ctx: 1000 }))
+        assert.deepStrictEqual(reply.annotations, ["x-llamero-rewrote", "num_ctx"])
+      }
+      assert.deepInclude((yield* server("a")).counts, { reloads: 4 })
+    }).pipe(Effect.provide(over({ a: a100 }, swaps({ passRunnerOptions: true })))))
 })
 
 describe("keep_alive", () => {

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { type Refusal, refuse } from "../../services/Refusal.ts"
-import type { Endpoint, Envelope, Span } from "../../services/RoutedRequest.ts"
+import type { Endpoint, Envelope, RunnerOption, Span } from "../../services/RoutedRequest.ts"
 import { invalidByte, requestType, typeError } from "./goErrors.ts"
 import {
   closeBrace,
@@ -31,12 +31,16 @@ export interface Draft {
   keepAliveSpan: Span | undefined
   numCtx: number | undefined
   numCtxSpan: Span | undefined
+  runnerOptions: ReadonlyArray<RunnerOption>
   deterministic: boolean
   promptBytes: number
   images: number
   imageBytes: number
   emptyPrompt: boolean
 }
+
+/** Of nearly every body, so that it is made once. */
+const noRunnerOptions: ReadonlyArray<RunnerOption> = []
 
 /** @internal */
 export const draft = (): Draft => ({
@@ -48,6 +52,7 @@ export const draft = (): Draft => ({
   keepAliveSpan: undefined,
   numCtx: undefined,
   numCtxSpan: undefined,
+  runnerOptions: noRunnerOptions,
   deterministic: false,
   promptBytes: 0,
   images: 0,
@@ -63,11 +68,11 @@ const mainKey = (endpoint: Endpoint): number =>
     ? Keys.messages
     : Keys.prompt
 
-/** Ollama's `/v1` knows neither `options` nor `keep_alive` and ignores them, so they are not read there; how to sample is said at the top instead. */
+/** Ollama's `/v1` knows neither `options` nor `keep_alive` nor `shift` and ignores them, so they are not read there; how to sample is said at the top instead. */
 const keysOf = (endpoint: Endpoint): number =>
   endpoint.dialect === "native" || endpoint.dialect === "brief"
     ? Keys.all
-    : Keys.all & ~(Keys.options | Keys.keepAlive) | Keys.sampling
+    : Keys.all & ~(Keys.options | Keys.keepAlive | Keys.shift) | Keys.sampling
 
 type Take = (into: Draft, bytes: Uint8Array, key: number, start: number, end: number, endpoint: Endpoint) => string
 
@@ -119,7 +124,13 @@ const takeSampling: Take = (into, bytes, key, start, end) => {
   return ""
 }
 
+const takeRunnerOption: Take = (into, bytes, key, start, end) => {
+  if (!isNull(bytes, start)) into.runnerOptions = [...into.runnerOptions, { name: Keys.nameOf(key), start, end }]
+  return ""
+}
+
 const takeOption: Take = (into, bytes, key, start, end, endpoint) => {
+  if ((key & Keys.runner) !== 0) return takeRunnerOption(into, bytes, key, start, end, endpoint)
   if (key !== Keys.numCtx) return takeSampling(into, bytes, key, start, end, endpoint)
   into.numCtxSpan = { start, end }
   if (isNull(bytes, start)) return ""
@@ -163,7 +174,9 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
       if (bytes[start] !== openBrace) {
         return typeError(endpoint, "options", kindAt(bytes, start), "map[string]interface {}")
       }
-      return walk(into, bytes, start, Keys.numCtx | Keys.sampling, endpoint, takeOption)
+      return walk(into, bytes, start, Keys.numCtx | Keys.sampling | (Keys.runner & ~Keys.shift), endpoint, takeOption)
+    case Keys.shift:
+      return takeRunnerOption(into, bytes, key, start, end, endpoint)
     case Keys.temperature:
     case Keys.seed:
       return takeSampling(into, bytes, key, start, end, endpoint)

@@ -35,8 +35,24 @@ export const numCtx = 2048
 export const temperature = 4096
 /** As `temperature`. @internal */
 export const seed = 8192
+/** Inside `options`: with another value of one of these Ollama loads a model again. @internal */
+export const numThread = 16384
+/** @internal */
+export const numGpu = 32768
+/** @internal */
+export const numBatch = 65536
+/** @internal */
+export const mainGpu = 131072
+/** @internal */
+export const useMmap = 262144
+/** @internal */
+export const draftNumPredict = 524288
+/** As those, but at the top of the native dialect. @internal */
+export const shift = 1048576
+/** How a model is loaded, but for its context. @internal */
+export const runner = numThread | numGpu | numBatch | mainGpu | useMmap | draftNumPredict | shift
 /** The top-level ones of the native dialect. @internal */
-export const all = 2047
+export const all = 2047 | shift
 /** What decides whether the same call gives the same answer again. @internal */
 export const sampling = temperature | seed
 
@@ -55,14 +71,23 @@ const names: ReadonlyArray<readonly [number, string]> = [
   [numCtx, "num_ctx"],
   [temperature, "temperature"],
   [seed, "seed"],
+  [numThread, "num_thread"],
+  [numGpu, "num_gpu"],
+  [numBatch, "num_batch"],
+  [mainGpu, "main_gpu"],
+  [useMmap, "use_mmap"],
+  [draftNumPredict, "draft_num_predict"],
+  [shift, "shift"],
 ]
 
 /** @internal */
 export const nameOf = (key: number): string => names.find(([bit]) => bit === key)?.[1] ?? ""
 
+const lengthMax = Math.max(...names.map(([, name]) => name.length))
+
 /** Candidates by length; there are at most four of one length. */
 const byLength: ReadonlyArray<ReadonlyArray<readonly [number, string]> | undefined> = Array.from(
-  { length: 13 },
+  { length: lengthMax + 1 },
   (_, length) => {
     const some = names.filter(([, name]) => name.length === length)
     return some.length > 0 ? some : undefined
@@ -70,7 +95,7 @@ const byLength: ReadonlyArray<ReadonlyArray<readonly [number, string]> | undefin
 )
 
 /** The longest key when each of its characters is written as an escape, plus quotes. */
-const spanMax = 12 * 6 + 2
+const spanMax = lengthMax * 6 + 2
 
 const same = (bytes: Uint8Array, start: number, name: string): boolean => {
   for (let i = 0; i < name.length; i++) {

@@ -18,8 +18,11 @@ export interface Rewritten {
   readonly envelope: Envelope
 }
 
+type Field = "modelSpan" | "streamSpan" | "numCtxSpan" | "keepAliveSpan"
+
 interface Edit {
-  readonly field: "modelSpan" | "streamSpan" | "numCtxSpan" | "keepAliveSpan"
+  /** Absent where what is changed is gone. */
+  readonly field: Field | undefined
   readonly span: Span
   /** Bytes before the value, where a key is added with it. */
   readonly before: string
@@ -80,6 +83,9 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
       edits.push(added(body, options.start, "numCtxSpan", `"num_ctx":`, value))
     } else edits.push({ field: "numCtxSpan", span: options, before: `{"num_ctx":`, value, after: "}" })
   }
+  if (changes.runnerOptions === null) {
+    for (const option of envelope.runnerOptions) edits.push(replaced(undefined, option, "null"))
+  }
   return edits.sort((a, b) => a.span.start - b.span.start)
 }
 
@@ -93,7 +99,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
   const edits = editsOf(body, envelope, endpoint, changes)
   if (edits.length === 0) return { body, envelope }
   const parts: Array<Uint8Array> = []
-  const spans: Partial<Record<Edit["field"], Span | undefined>> = {}
+  const spans: Partial<Record<Field, Span | undefined>> = {}
   const moved = (at: number) => {
     let by = 0
     for (const edit of edits) {
@@ -107,6 +113,11 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
     const span = envelope[field]
     if (span !== undefined) spans[field] = { start: moved(span.start), end: moved(span.end) }
   }
+  const runnerOptions = changes.runnerOptions === null ? [] : envelope.runnerOptions.map(({ end, name, start }) => ({
+    name,
+    start: moved(start),
+    end: moved(end),
+  }))
   let from = 0
   let length = 0
   const push = (part: Uint8Array) => {
@@ -118,7 +129,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
     push(encoder.encode(edit.before))
     const start = length
     push(encoder.encode(edit.value))
-    spans[edit.field] = { start, end: length }
+    if (edit.field !== undefined) spans[edit.field] = { start, end: length }
     push(encoder.encode(edit.after))
     from = edit.span.end
   }
@@ -129,12 +140,12 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
     made.set(part, at)
     at += part.length
   }
-  return { body: made, envelope: changed(envelope, spans, changes) }
+  return { body: made, envelope: { ...changed(envelope, spans, changes), runnerOptions } }
 }
 
 const changed = (
   envelope: Envelope,
-  spans: Partial<Record<Edit["field"], Span | undefined>>,
+  spans: Partial<Record<Field, Span | undefined>>,
   changes: Changes,
 ): Envelope => ({
   ...envelope,

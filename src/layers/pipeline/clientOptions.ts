@@ -1,5 +1,5 @@
 /**
- * What becomes of the options of a client that would change what is in memory: `num_ctx` and `keep_alive`.
+ * What becomes of the options of a client that would change what is in memory: `num_ctx`, `keep_alive`, and those that say how a runner is loaded.
  *
  * @since 0.1.0
  */
@@ -25,6 +25,12 @@ export interface ClientOptions {
   readonly contextTiers?: ReadonlyArray<number> | undefined
   /** `keep_alive: 0` does nothing while others have used the model for less long ago. Defaults to `300000`, Ollama's own default keep-alive. */
   readonly sharedMillis?: number | undefined
+  /**
+   * Whether `num_thread`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap`, `draft_num_predict` and `shift` go to the backend: it loads the model again, for
+   * everybody, whenever one differs from what it was loaded with. Defaults to `false`: they are for the model file. A `shift: false` that is left out no longer
+   * stops an answer at the end of the context.
+   */
+  readonly passRunnerOptions?: boolean | undefined
   /** Whether clients' options go to the backend as they are. Defaults to `false`. */
   readonly passThrough?: boolean | undefined
 }
@@ -34,6 +40,7 @@ export interface Policy {
   /** Rising. */
   readonly contextTiers: ReadonlyArray<number>
   readonly sharedMillis: number
+  readonly passRunnerOptions: boolean
   readonly passThrough: boolean
 }
 
@@ -48,6 +55,7 @@ export const policy = (options: ClientOptions | undefined): Policy => {
   return {
     contextTiers: tiers.toSorted((a, b) => a - b),
     sharedMillis: options?.sharedMillis ?? 300_000,
+    passRunnerOptions: options?.passRunnerOptions ?? false,
     passThrough: options?.passThrough ?? false,
   }
 }
@@ -164,8 +172,17 @@ export const rewritten = (
   const tier = residency.tier(view.backend.id, model)
   const context = envelope.numCtx !== tier
   const keepAlive = dropsKeepAlive(request, view, model, residency, policy, now)
-  if (!context && !keepAlive) return undefined
-  const changes: Changes = { ...(context ? { numCtx: tier ?? null } : {}), ...(keepAlive ? { keepAlive: null } : {}) }
-  const names = [...(context ? ["num_ctx"] : []), ...(keepAlive ? ["keep_alive"] : [])]
+  const runner = !policy.passRunnerOptions && envelope.runnerOptions.length > 0
+  if (!context && !keepAlive && !runner) return undefined
+  const changes: Changes = {
+    ...(context ? { numCtx: tier ?? null } : {}),
+    ...(keepAlive ? { keepAlive: null } : {}),
+    ...(runner ? { runnerOptions: null } : {}),
+  }
+  const names = [
+    ...(context ? ["num_ctx"] : []),
+    ...(keepAlive ? ["keep_alive"] : []),
+    ...(runner ? envelope.runnerOptions.map(({ name }) => name) : []),
+  ]
   return { body: rewrite(body, envelope, endpoint, changes).body, names }
 }

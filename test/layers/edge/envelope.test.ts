@@ -90,10 +90,12 @@ const call = (rng: Random): Record<string, unknown> => {
   maybe("stream", () => rng.pick([true, false]))
   maybe("keep_alive", () => rng.pick(["5m", -1, 0, "1h30m"]))
   maybe("messages", () => rng.pick<unknown>([[], [{ role: "user", content: rng.pick(words) }], [anything(rng, 0)]]))
+  maybe("shift", () => rng.pick([true, false]))
   maybe("system", () => rng.pick(words))
   maybe("tools", () => [anything(rng, 0)])
   maybe("options", () => ({
     ...(rng.below(2) === 0 ? { num_ctx: rng.pick([2048, 8192, 4096.9]) } : {}),
+    ...(rng.below(4) === 0 ? { num_thread: rng.pick([2, null]), use_mmap: false, num_gpu: 1e1 } : {}),
     temperature: 0.5,
     stop: ["\n"],
   }))
@@ -102,6 +104,13 @@ const call = (rng: Random): Record<string, unknown> => {
   }
   return Object.fromEntries(members.sort(() => rng.next() - 0.5))
 }
+
+/** What would make Ollama load a model again, `null` being absent. */
+const runnerOptions = ({ options, shift }: Record<string, unknown>): ReadonlyArray<readonly [string, unknown]> =>
+  [
+    ...Object.entries(options ?? {}).filter(([key]) => ["num_thread", "use_mmap", "num_gpu"].includes(key)),
+    ["shift", shift] as const,
+  ].filter(([, value]) => value !== null && value !== undefined)
 
 const anyCase = (rng: Random) => (key: string) =>
   [...key].map((char) => rng.below(2) === 0 ? char : char.toUpperCase()).join("")
@@ -120,6 +129,10 @@ describe("envelope", () => {
         assert.strictEqual(envelope.model, value["model"] ?? "")
         assert.strictEqual(envelope.stream, value["stream"] ?? undefined)
         assert.strictEqual(envelope.numCtx, options?.num_ctx === undefined ? undefined : Math.trunc(options.num_ctx))
+        const found = envelope.runnerOptions.map((
+          { end, name, start },
+        ) => [name, JSON.parse(text(bytes(body).subarray(start, end)))])
+        assert.deepStrictEqual(Object.fromEntries(found), Object.fromEntries(runnerOptions(value)))
         const keepAlive = value["keep_alive"] ?? undefined
         assert.deepStrictEqual(envelope.keepAlive === undefined ? undefined : JSON.parse(envelope.keepAlive), keepAlive)
         assert.strictEqual(envelope.emptyPrompt, ((value["messages"] ?? []) as Array<unknown>).length === 0)
@@ -144,6 +157,7 @@ describe("envelope", () => {
           ...(rng.below(2) === 0 ? { stream: rng.below(2) === 0 } : {}),
           ...(rng.below(2) === 0 ? { numCtx: rng.pick([null, 4096]) } : {}),
           ...(rng.below(2) === 0 ? { keepAlive: rng.pick([null, "-1", '"5m"']) } : {}),
+          ...(rng.below(2) === 0 ? { runnerOptions: null } : {}),
         }
         const made = rewrite(body, read(body), chat, changes)
         const again = read(made.body)
@@ -156,6 +170,11 @@ describe("envelope", () => {
         if (typeof changes.keepAlive === "string") {
           assert.deepStrictEqual(parsed.keep_alive, JSON.parse(changes.keepAlive))
         }
+        const before = Object.fromEntries(runnerOptions(value))
+        assert.deepStrictEqual(
+          Object.fromEntries(runnerOptions(parsed)),
+          changes.runnerOptions === null ? {} : before,
+        )
         assert.deepStrictEqual(parsed.messages, value["messages"])
         assert.deepStrictEqual(parsed.tools, value["tools"])
       }),
