@@ -17,6 +17,7 @@ import * as Loading from "./residency/loading.ts"
 import { Loads } from "./residency/loads.ts"
 import { makeRead, memoryOf } from "./residency/reading.ts"
 import { ResidentModels } from "./residency/residentModels.ts"
+import { Rivals } from "./residency/rivals.ts"
 import * as Unloading from "./residency/unloading.ts"
 import * as View from "./residency/view.ts"
 
@@ -86,7 +87,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       fail: (load, description) =>
         ended(held, load, now() - load.since, loads.error(load.model.key, description, now(), 500)),
     })
-    const held: Holdings.Held = { models, loads, read: false }
+    const held: Holdings.Held = { models, loads, rivals: new Rivals(), read: false }
     backends.set(backend.id, held)
     return held
   }
@@ -185,6 +186,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  * - Loads of one backend are serial, wait where `VramLedger` has no room, and belong to this layer's scope: a client that leaves does not end one.
  * - Where memory is managed, loads keep their model for ever, end only when `/api/ps` shows it, and may have idle models unloaded by the victim picker.
  *   One that has waited for `patience` has busy ones drained: they get no new requests, and are unloaded when their last one has ended.
+ * - Where it is not, of two models that a load has shown not to fit together one is not loaded while the other is in use, unless its load has waited for
+ *   `patience`; then the other gets no new requests while the load runs.
  * - What others load is adopted, what others unload is noticed. A model whose layers spilled to the CPU is reported, never taken for a success.
  * - A failed load is not repeated for a cool-down of 1 s, doubling to 30 s.
  * - A load is expected to take what loads of the model there took before, else 1.5 s and its size on disk at 2 GB/s.

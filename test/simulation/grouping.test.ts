@@ -8,7 +8,7 @@ import { backend } from "../../src/services/Fleet.ts"
 import { Router } from "../../src/services/Router.ts"
 import { Transport } from "../../src/services/Transport.ts"
 import { overManaged } from "../support/managed.ts"
-import { idle, nothing, request, url } from "../support/routers.ts"
+import { idle, nothing, over, request, url } from "../support/routers.ts"
 import { RecordingReply } from "../support/sinks.ts"
 
 const { Model } = SimulatedFleet
@@ -35,6 +35,7 @@ const server: SimulatedFleet.ServerOptions = {
 
 interface Answer {
   readonly model: string
+  readonly at: number
   readonly status: number
   readonly millis: number
 }
@@ -54,7 +55,7 @@ const play = <E, R>(
     const client = Effect.fnUntraced(function* (model: string, tokens: number) {
       for (let at = yield* now; at < end; at = yield* now) {
         const status = yield* send(model, tokens)
-        answers.push({ model, status, millis: (yield* now) - at })
+        answers.push({ model, at, status, millis: (yield* now) - at })
         if (pause > 0) yield* Effect.sleep(pause)
       }
     })
@@ -132,6 +133,22 @@ describe("models that do not fit together", () => {
         print("managed, two clients with pauses", figures)
         yield* grouped(figures)
       }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))),
+    60_000,
+  )
+
+  it.effect(
+    "are served in groups where memory is not managed, once it is known that they do not fit",
+    () =>
+      Effect.gen(function* () {
+        const figures = yield* routed()
+        // The first swap teaches it, and takes as long as the server makes it.
+        const later = figures.answers.filter(({ at }) => at > 30_000)
+        const longest = Math.max(...later.map(({ millis }) => millis))
+        print("not managed", figures)
+        console.log(`not managed, after the first swap: longest ${longest} ms`)
+        // Who comes while the other's load runs is held, and a load of its own is asked for when that one is over.
+        yield* grouped({ ...figures, longest: longest - loadMillis })
+      }).pipe(Effect.provide(over({ a: server }, {}, { parallelism: 2 }))),
     60_000,
   )
 

@@ -14,11 +14,14 @@ import * as Listeners from "../internal/listeners.ts"
 import type { Load, Loads } from "./loads.ts"
 import { Pins } from "./pins.ts"
 import type { ResidentModels } from "./residentModels.ts"
+import type { Rivals } from "./rivals.ts"
 
 /** One backend. @category models @since 0.1.0 */
 export interface Held {
   readonly models: ResidentModels
   readonly loads: Loads
+  /** Empty where memory is managed. */
+  readonly rivals: Rivals
   /** Whether its memory has been read: before that nobody knows what is in it. */
   read: boolean
 }

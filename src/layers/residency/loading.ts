@@ -6,11 +6,12 @@
 import { Duration, Effect, Result } from "effect"
 import type { Backend } from "../../services/Fleet.ts"
 import { isEmbedder, type Model } from "../../services/ModelCatalog.ts"
-import type { LoadRequest } from "../../services/Residency.ts"
+import type { LoadRequest, ResidentModel } from "../../services/Residency.ts"
 import type { Allocation } from "../../services/VramLedger.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { Load } from "./loads.ts"
 import type { Read } from "./reading.ts"
+import type { ResidentModels } from "./residentModels.ts"
 
 /** @category models @since 0.1.0 */
 export interface Loading {
@@ -20,6 +21,12 @@ export interface Loading {
   /** Whether it is there, in the way that is asked for: with this explicit context or a larger one, or with the automatic one. */
   readonly resident: (held: Held, model: Model, asked: LoadRequest) => boolean
 }
+
+/** Those that did not go by themselves meanwhile. */
+const unexpired = (before: ReadonlyArray<ResidentModel>, now: number): ReadonlyArray<string> =>
+  before.filter(({ expiresAt }) => expiresAt === undefined || now < expiresAt).map(({ model }) => model)
+
+const there = (models: ResidentModels) => (key: string): boolean => models.entries.has(key)
 
 /** @category constructors @since 0.1.0 */
 export const make = (holdings: Holdings, read: Read): Loading => {
@@ -72,6 +79,7 @@ export const make = (holdings: Holdings, read: Read): Loading => {
     }
     const managed = ledger.managed(backend)
     const begun = now()
+    const before = managed ? [] : models.list(begun).filter(({ state }) => state === "resident")
     const result = yield* call(backend, load)
     const millis = now() - begun
     const present = backends.get(backend.id) === held
@@ -85,18 +93,21 @@ export const make = (holdings: Holdings, read: Read): Loading => {
       allocation.move(present ? "resident" : "releasing")
       if (present) models.assume(model, nextSeq(), now(), { allocation, tier: numCtx })
       loads.succeeded(model.key, millis)
-      // Where memory is managed a load is only over when `/api/ps` shows it.
-      if (managed && present) {
-        yield* read(held)
-        yield* ledger.refresh
-      }
+      // Where memory is managed a load is only over when `/api/ps` shows it, and where others were pushed out when it shows that.
+      if (present && (managed || held.rivals.of(model.key).size > 0)) yield* read(held)
+      if (present && managed) yield* ledger.refresh
       loads.ended(now())
       const entry = models.find(model)
       const vanished = managed && present && backends.get(backend.id) === held && entry === undefined
       const error = vanished ? loads.error(model.key, "it was gone again after its load", now()) : undefined
       ended(held, load, millis, error, entry?.spilled)
     }
-    if (present && !(managed && Result.isSuccess(result))) yield* read(held)
+    if (!present || (managed && Result.isSuccess(result))) return
+    const seq = nextSeq()
+    yield* read(held)
+    if (Result.isSuccess(result) && models.readSeq > seq) {
+      held.rivals.learn(model.key, unexpired(before, now()), there(models))
+    }
   })
 
   return {

@@ -55,10 +55,6 @@ const victimOf = ({ entry, loadMillis, models }: Tenant, devices: ReadonlyArray<
   }
 }
 
-/** When it was last used, or waited for: who is kept from it by something else will use it at once. */
-const lastAt = (models: ResidentModels, entry: Entry): number =>
-  Math.max(entry.wantedAt, models.usage.get(entry.key)?.lastAt ?? -Infinity)
-
 /** What the picker says, if it makes sense: known candidates that free enough. */
 const pick = (
   tenants: ReadonlyArray<Tenant>,
@@ -91,7 +87,7 @@ export const makeRoom = (question: Question): ReadonlyArray<Tenant> | "under way
       !pinned && !loading && !entry.draining && bytesOn(entry.allocation, option.devices) > 0
     )
     const rested = there.filter(({ entry, models }) =>
-      models.idle(entry) && (impatient || now - lastAt(models, entry) >= idleMillis)
+      models.idle(entry) && (impatient || models.restedMillis(entry, now) >= idleMillis)
     )
     const chosen = pick(rested, option, wanted, question)
     if (chosen.length > 0) return chosen

@@ -93,6 +93,11 @@ export class ResidentModels {
     return true
   }
 
+  /** Since it was last used, or waited for: who is kept from it by something else will use it at once. */
+  restedMillis(entry: Entry, now: number): number {
+    return now - Math.max(entry.wantedAt, this.usage.get(entry.key)?.lastAt ?? -Infinity)
+  }
+
   /** The router used the model, or has loaded it. Whether it was not there before. */
   assume(
     model: Model,

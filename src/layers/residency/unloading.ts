@@ -73,6 +73,17 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
     undrain(held, entry)
   })
 
+  /** Whether a load would push out what is in use, and has not waited long enough for that. */
+  const putOff = ({ models, rivals }: Held, { model, since }: Load): boolean => {
+    if (now() - since >= limits.patienceMillis) return false
+    for (const key of rivals.of(model.key)) {
+      const rival = models.entries.get(key)
+      if (rival === undefined || !models.alive(rival, now())) continue
+      if (!models.idle(rival) || models.restedMillis(rival, now()) < limits.idleMillis) return true
+    }
+    return false
+  }
+
   const tenants = (): ReadonlyArray<Tenant> => {
     const all: Array<Tenant> = []
     for (const { loads, models } of backends.values()) {
@@ -91,9 +102,9 @@ export const make = (holdings: Holdings, read: Read): Unloading => {
 
   return {
     // Nothing is loaded where nobody has looked yet, nor where the model itself has to leave first.
-    blocked: (held, { model }) => {
-      const entry = held.models.find(model)
-      if (!ledger.managed(held.loads.backend)) return entry?.draining === true
+    blocked: (held, load) => {
+      const entry = held.models.find(load.model)
+      if (!ledger.managed(held.loads.backend)) return entry?.draining === true || putOff(held, load)
       if (!held.read) return true
       if (entry === undefined) return false
       if (!entry.draining && held.models.idle(entry) && !pins.has(held.models, entry.key)) drain(held, entry)

@@ -7,7 +7,7 @@ import type { Fleet } from "../../services/Fleet.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
 import type { Residency, ResidentModel } from "../../services/Residency.ts"
 import type { Entry } from "./entry.ts"
-import type { Holdings } from "./holdings.ts"
+import type { Held, Holdings } from "./holdings.ts"
 import type { Loads } from "./loads.ts"
 
 /** What a load costs before a byte is read, in milliseconds: starting the runner. */
@@ -32,6 +32,10 @@ const loading = (loads: Loads): ReadonlyArray<ResidentModel> =>
     expiresAt: undefined,
     source: "assumed",
   }))
+
+/** The load under way will push it out: a new request would keep the load waiting, or have the backend load the model again at once. */
+const yields = ({ loads, rivals }: Held, { key }: Entry): boolean =>
+  loads.running !== undefined && rivals.of(loads.running.model.key).has(key)
 
 /** @category models @since 0.1.0 */
 export type View = Pick<
@@ -63,7 +67,8 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
       if (held === undefined) return "absent"
       if (held.loads.find(model.key) !== undefined) return "loading"
       const entry = entryOf(backend, model)
-      return entry === undefined ? "absent" : entry.draining ? "draining" : "resident"
+      if (entry === undefined) return "absent"
+      return entry.draining || yields(held, entry) ? "draining" : "resident"
     },
     list: (backend) => {
       const held = backends.get(backend)
