@@ -1,6 +1,6 @@
 /** Keys, limits and aliases in the pipeline, on the simulated fleet. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Schema } from "effect"
+import { Effect, Fiber, Layer, Metric, Schema } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as Dialects from "../../src/layers/edge/dialects.ts"
@@ -9,7 +9,9 @@ import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as StaticApiKeys from "../../src/layers/StaticApiKeys.ts"
 import * as AliasGuard from "../../src/plugins/AliasGuard.ts"
 import * as ApiKeyGuard from "../../src/plugins/ApiKeyGuard.ts"
+import * as ContextGuard from "../../src/plugins/ContextGuard.ts"
 import * as RateLimitGuard from "../../src/plugins/RateLimitGuard.ts"
+import * as SessionAffinity from "../../src/plugins/SessionAffinity.ts"
 import { Fleet } from "../../src/services/Fleet.ts"
 import type { GuardInput } from "../../src/services/Plugin.ts"
 import { Router, type Settled } from "../../src/services/Router.ts"
@@ -323,4 +325,50 @@ describe("AliasGuard", () => {
     Effect.gen(function* () {
       assert.strictEqual((yield* finish(send({ ...chat, model: "loop" }, "k-one"))).settled.status, 403)
     }).pipe(Effect.provide(setup([ApiKeyGuard.make(), AliasGuard.make(aliases)], servers))))
+})
+
+describe("metrics of guards", () => {
+  const { guard: session } = SessionAffinity.make()
+  const shipped = [
+    ApiKeyGuard.make(),
+    RateLimitGuard.make(),
+    AliasGuard.make({ other: model }),
+    session,
+    ContextGuard.make(),
+  ]
+  it.effect("every shipped one has verdicts and durations under its name, and none that was not asked", () =>
+    Effect.gen(function* () {
+      const counts = (name: string) =>
+        Effect.map(
+          Metric.snapshot,
+          (snapshot) =>
+            snapshot.flatMap(({ attributes, id, state }) =>
+              attributes?.["guard"] === name && "count" in state && Number(state.count) > 0
+                ? [`${id.replace("llamero_guard_", "")} ${attributes["verdict"] ?? ""} ${state.count}`]
+                : []
+            ).sort(),
+        )
+      const names = ["api-key", "rate-limit", "alias", "session", "context"]
+      assert.strictEqual((yield* finish(send(chat, "k-wrong"))).settled.status, 401)
+      assert.deepStrictEqual(yield* counts("api-key"), ["duration_seconds  1", "verdicts_total refuse 1"])
+      for (const name of names.slice(1)) assert.deepStrictEqual(yield* counts(name), [], name)
+      for (const status of [200, 200, 429]) {
+        assert.strictEqual((yield* finish(send(chat, "k-few"))).settled.status, status)
+      }
+      const passed = "verdicts_total pass"
+      // What asks a store is measured each time, the others now and then.
+      assert.deepStrictEqual(yield* counts("api-key"), [
+        "duration_seconds  1",
+        `${passed} 3`,
+        "verdicts_total refuse 1",
+      ])
+      assert.deepStrictEqual(yield* counts("rate-limit"), [
+        "duration_seconds  3",
+        `${passed} 2`,
+        "verdicts_total refuse 1",
+      ])
+      for (const name of names.slice(2)) {
+        assert.deepStrictEqual(yield* counts(name), ["duration_seconds  1", `${passed} 2`], name)
+      }
+    }).pipe(Effect.provide(setup(shipped)), Effect.provideService(Metric.MetricRegistry, new Map())))
 })

@@ -53,6 +53,19 @@ describe("SessionAffinity", () => {
       assert.isBelow(moved, 178)
     }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
 
+  it.effect("one session over two fleets, in turn: each answer is of its own fleet", () =>
+    Effect.gen(function* () {
+      const placement = yield* Placement
+      const fleets = [ids, ids.filter((id) => id !== "c")].map((on) => fleetOf(on))
+      const wanted = [yield* homes(ids, 50), yield* homes(ids.filter((id) => id !== "c"), 50)]
+      for (let i = 0; i < 50; i++) {
+        const demand = demandFor(model, { session: session(`s${i}`) })
+        for (const [at, fleet] of fleets.entries()) {
+          assert.deepStrictEqual(ProfilePlacement.order(placement.rank(demand, fleet)), wanted[at]![i])
+        }
+      }
+    }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
+
   it.effect("never lets a backend have more than 125 % of its share, rounded up, by weight", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
@@ -76,6 +89,46 @@ describe("SessionAffinity", () => {
       }
       // Too many for one backend, so not all of them got their first choice.
       assert.isAbove(eager.size, 1)
+    }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
+
+  it.effect("of 1,000 sessions under way those of a removed backend find places within the bound, and no other moves", () =>
+    Effect.gen(function* () {
+      const placement = yield* Placement
+      const streams = new Map(ids.map((id) => [id, 0]))
+      const fleets = [ids, ids.filter((id) => id !== "c")].map((on) =>
+        fleetOf(on.map((id) => ({
+          ...viewOf(id),
+          get streams() {
+            return streams.get(id)!
+          },
+        })))
+      )
+      const [all, rest] = [fleets[0]!, fleets[1]!]
+      const add = (id: string, count: number) => streams.set(id, streams.get(id)! + count)
+      const choose = (i: number, fleet: typeof all) =>
+        ProfilePlacement.order(placement.rank(demandFor(model, { session: session(`s${i}`) }), fleet))[0]!
+      const idle = yield* homes(ids, 1000)
+      const taken = Array.from({ length: 1000 }, (_, i) => {
+        const home = choose(i, all)
+        add(home, 1)
+        return home
+      })
+      const lost = taken.flatMap((home, i) => home === "c" ? [i] : [])
+      assert.isAbove(lost.length, 72)
+      streams.delete("c")
+      for (const [moved, i] of lost.entries()) {
+        const home = choose(i, rest)
+        add(home, 1)
+        const load = 1000 - lost.length + moved + 1
+        assert.isAtMost(streams.get(home)!, Math.ceil(1.25 * load / 7))
+      }
+      // The next turn of those that had got their first choice.
+      for (const [i, home] of taken.entries()) {
+        if (home === "c" || idle[i]![0] !== home) continue
+        add(home, -1)
+        assert.strictEqual(choose(i, rest), home)
+        add(home, 1)
+      }
     }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
 
   it("names a conversation by its messages up to the user's first one", () => {
