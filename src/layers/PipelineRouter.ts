@@ -4,31 +4,29 @@
  * @since 0.1.0
  */
 import { Cause, Clock, Effect, Exit, Layer } from "effect"
-import { Admission } from "../services/Admission.ts"
+import type { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
-import { type Commit, type Lease, Leases } from "../services/Leases.ts"
+import type { Leases } from "../services/Leases.ts"
 import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
-import { clientGone, type Outcome } from "../services/Outcome.ts"
-import { Placement } from "../services/Placement.ts"
+import { clientGone } from "../services/Outcome.ts"
+import type { Placement } from "../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../services/Plugin.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
-import { type Attempt, type BackendAnswer, Relay } from "../services/Relay.ts"
+import type { Relay } from "../services/Relay.ts"
 import type { ReplySink } from "../services/Reply.ts"
-import { Residency } from "../services/Residency.ts"
+import type { Residency } from "../services/Residency.ts"
 import type { Demand, RoutedRequest } from "../services/RoutedRequest.ts"
 import { Router, type Settled } from "../services/Router.ts"
 import { RouterEvents } from "../services/RouterEvents.ts"
 import { TokenEstimator } from "../services/TokenEstimator.ts"
-import type { Call, Upstream } from "../services/Transport.ts"
-import { forwardHeaders } from "./edge/headers.ts"
-import { streams } from "./edge/request.ts"
-import { type ClientOptions, policy, rewritten, tiered } from "./pipeline/clientOptions.ts"
+import * as Attempts from "./pipeline/attempts.ts"
+import { type ClientOptions, policy } from "./pipeline/clientOptions.ts"
+import { notFound } from "./pipeline/givingUp.ts"
 import * as Guards from "./pipeline/guards.ts"
-import * as Hedge from "./pipeline/hedge.ts"
 import * as Heartbeats from "./pipeline/heartbeats.ts"
-import { giveUp, mayFareBetter, notFound, saysNotWhen } from "./pipeline/givingUp.ts"
-import { learnFrom } from "./pipeline/learning.ts"
+import * as Rescue from "./pipeline/rescue.ts"
 import { keepsNothing, Run, unloads } from "./pipeline/run.ts"
+import * as Settling from "./pipeline/settling.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
@@ -48,29 +46,27 @@ const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, deci
 
 const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
   Effect.gen(function* () {
-    const admission = yield* Admission
     const catalog = yield* ModelCatalog
     const clock = yield* Clock.Clock
     const coalescer = yield* Coalescer
     const events = yield* RouterEvents
-    const leases = yield* Leases
-    const placement = yield* Placement
-    const relay = yield* Relay
-    const residency = yield* Residency
     const tokens = yield* TokenEstimator
     const guards = yield* Guards.make(options.guards ?? [], clock)
     const retry = options.retry ?? noRetry
     const clients = policy(options.clientOptions)
+    const attempt = yield* Attempts.make({ retry, clients, forwardCredentials: options.forwardCredentials ?? false })
+    const settle = yield* Settling.make
     const underWay = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     // Answers that clients share: their signs of life go to all of them.
     const shared = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     let draining = false
 
     const demandOf = (run: Run, model: Model): Demand => {
-      const { envelope, endpoint, ...request } = run.request
+      const { request } = run
+      const { envelope } = request
       return {
         id: request.id,
-        kind: endpoint.kind,
+        kind: request.endpoint.kind,
         model,
         numCtx: clients.passThrough ? undefined : envelope.numCtx,
         promptTokens: tokens.estimate(model.key, envelope.promptBytes, envelope.images),
@@ -85,131 +81,9 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
         waiting: undefined,
         cold: undefined,
         tier: undefined,
-        keepsNothing: keepsNothing(run.request),
-        loads: !unloads(run.request),
+        keepsNothing: keepsNothing(request),
+        loads: !unloads(request),
       }
-    }
-
-    const hedged = retry.hedging === undefined ? undefined : yield* Hedge.make({
-      events,
-      leases,
-      placement,
-      relay,
-      residency,
-      retry,
-      hedging: retry.hedging,
-      failed: (demand, backend, { outcome: { cause } }) => {
-        if (cause === "http-404") lost(demand, backend)
-        attemptFailed(demand, backend, cause)
-      },
-    })
-
-    const attempt = (
-      run: Run,
-      demand: Demand,
-      reply: ReplySink,
-      request?: () => RoutedRequest,
-    ): Effect.Effect<Settled, Refusal> => {
-      run.demand = demand
-      const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
-      const asked = demand.loads && !demand.model.remote && !clients.passThrough
-        ? run.request.envelope.numCtx
-        : undefined
-      const commit = (waiting: number): Commit => {
-        const placed = asked === undefined ? demand : tiered(demand, asked, residency, clients)
-        if ("_tag" in placed) return placed
-        const committed = leases.commit(placement.rank(placed, leases.view), placed, waiting)
-        run.working = committed !== "wait"
-        if (committed === "loading") run.cold = true
-        return committed
-      }
-      return Effect.flatMap(
-        admission.admit(
-          demand,
-          commit,
-          (lease) => {
-            run.attempts++
-            if (demand.cold === true) run.cold = true
-            run.outcome = undefined
-            run.backend = lease.backend.id
-            if (request !== undefined) run.request = request()
-            run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
-            return hedged !== undefined && Hedge.hedges(run, lease.demand)
-              ? hedged(lease, { run, expect, reply, call: (to, lane) => passedOn(run, to, lane) })
-              : relay.run(lease, passedOn(run, lease, reply), expect, reply)
-          },
-        ),
-        (ended) => {
-          run.outcome = ended.outcome
-          if (ended._tag === "Answered") return Effect.succeed(answered(run, demand, ended))
-          return again(run, demand, reply, ended, request)
-        },
-      )
-    }
-
-    /** The call with the client's options as the policy has them for this backend. */
-    const passedOn = (run: Run, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
-      const { body, endpoint, headers, id } = run.request
-      const call: Call = {
-        method: "POST",
-        path: endpoint.upstreamPath,
-        headers: forwardHeaders(headers, id, options.forwardCredentials),
-        body,
-      }
-      const view = leases.view.find(backend.id)
-      if (view === undefined) return call
-      const changed = rewritten(run.request, model, view, residency, clients, clock.currentTimeMillisUnsafe())
-      if (changed === undefined) return call
-      // Once: a second attempt may rewrite the same again.
-      if (run.rewrote === undefined) reply.annotate(["x-llamero-rewrote", changed.names.join()])
-      run.rewrote ??= changed.names
-      return { ...call, body: changed.body }
-    }
-
-    const answered = (run: Run, demand: Demand, ended: Attempt & { readonly _tag: "Answered" }): Settled => {
-      // What the call did to the backend's memory is known now, not only at the next reading.
-      const removed = keepsNothing(run.request) && run.rewrote?.includes("keep_alive") !== true
-      if (ended.outcome.kind === "success" && removed) residency.forget(run.backend!, demand.model)
-      return run.end("answered", ended.status, undefined)
-    }
-
-    const again = (
-      run: Run,
-      demand: Demand,
-      reply: ReplySink,
-      ended: Attempt & { readonly _tag: "Retry" },
-      request?: () => RoutedRequest,
-    ): Effect.Effect<Settled, Refusal> => {
-      const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, run.backend!] }
-      const { cause } = ended.outcome
-      const failed = { demand, backend: run.backend!, outcome: ended.outcome, attempts: run.attempts }
-      const now = clock.currentTimeMillisUnsafe()
-      if (cause === "http-404") lost(demand, run.backend!)
-      const worth = placement.rank(elsewhere, leases.view).size > 0 &&
-        mayFareBetter(cause, demand, leases.view.find(run.backend!)) && retry.decide(failed, now) === "elsewhere"
-      // An answer that is passed on is told with the request.
-      if (!worth && ended.answer !== undefined) return Effect.sync(() => passOn(run, reply, ended.answer!))
-      attemptFailed(demand, run.backend!, cause)
-      return worth ? attempt(run, elsewhere, reply, request) : Effect.fail(giveUp(demand, ended.outcome))
-    }
-
-    /** It has the model no longer. */
-    const lost = (demand: Demand, backend: string): void => {
-      residency.forget(backend, demand.model)
-      catalog.forget(backend, demand.model)
-    }
-
-    const attemptFailed = (demand: Demand, backend: string, cause: string): void =>
-      events.publish({ _tag: "AttemptFailed", at: clock.currentTimeMillisUnsafe(), id: demand.id, backend, cause })
-
-    const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
-      // Ollama's own "busy" says nothing of when to come back.
-      if (saysNotWhen(answer)) reply.annotate(["Retry-After", "1"])
-      reply.open(gone)
-      reply.head(answer.status, answer.rawHeaders)
-      reply.data(answer.body)
-      reply.end()
-      return run.end("answered", answer.status, undefined)
     }
 
     const routed = (run: Run, from = 0): Effect.Effect<Settled, Refusal> => {
@@ -270,39 +144,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
           }))
       })
 
-    const settle = (run: Run, exit: Exit.Exit<Settled>): void => {
-      underWay.remove(run)
-      run.settled = true
-      const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
-      const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
-      if (settled.coalesced === undefined) learnFrom(run, outcome, tokens, residency, catalog)
-      const now = clock.currentTimeMillisUnsafe()
-      events.publish({
-        _tag: "RequestSettled",
-        at: now,
-        id: run.request.id,
-        route: run.request.endpoint.path,
-        kind: run.request.endpoint.kind,
-        model: run.model,
-        known: run.known,
-        tenant: run.request.tenant,
-        settled,
-        totalMillis: now - run.request.receivedAt,
-        bytesIn: run.request.body.length,
-        bytesOut: run.reply.bytes,
-        rewrote: run.rewrote,
-        cold: run.cold,
-      })
-      // Last, so that a guard that throws takes nothing else with it.
-      if (run.settledGuards.length === 0) return
-      const told = charged(run, outcome)
-      for (const hear of run.settledGuards.splice(0)) hear(told)
-    }
-
-    const refusing = (run: Run, why: Refusal): Settled => {
-      run.reply.refuse(why)
-      return run.end("refused", why.status, why)
-    }
+    const rescued = Rescue.make(guards, routed)
 
     return Router.of({
       active: () => underWay.size,
@@ -317,53 +159,15 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
           return Effect.onExit(
             // Suspended once more, so that a plugin that throws is caught as one that dies.
             rescued(run, Effect.suspend(() => draining ? closing : routed(run))),
-            (exit) => Effect.sync(() => settle(run, exit)),
+            (exit) =>
+              Effect.sync(() => {
+                underWay.remove(run)
+                settle(run, exit)
+              }),
           )
         }),
     })
-
-    function rescued(run: Run, routing: Effect.Effect<Settled, Refusal>): Effect.Effect<Settled> {
-      return Effect.catchCause(routing, (cause) => recovered(run, cause))
-    }
-
-    function recovered(run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> {
-      const why = Cause.findErrorOption(cause)
-      if (why._tag === "Some") return Effect.sync(() => refusing(run, why.value))
-      if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
-      const next = guards.passOver(run)
-      if (next !== undefined) {
-        return rescued(
-          run,
-          Effect.andThen(
-            Effect.logError(`request ${run.request.id}: a guard failed`, cause),
-            Effect.suspend(() => routed(run, next)),
-          ),
-        )
-      }
-      // Our own fault: the operator gets the cause, the client gets none of it.
-      return Effect.andThen(
-        Effect.logError(`request ${run.request.id} failed`, cause),
-        Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router"))),
-      )
-    }
   })
-
-/** A record of a stream is a token and about so many bytes, in any dialect. */
-const recordBytes = 200
-
-/** For guards that charge for tokens: where nobody counted those of a stream, be it that its client left or that it did not ask, its length tells. */
-const charged = (run: Run, outcome: Outcome): Outcome => {
-  const served = run.attempts > 0 || run.reply.bytes > 0
-  const uncounted = served && outcome.usage?.answerTokens === undefined &&
-    (outcome.cause === "client-gone" || (outcome.kind === "success" && streams(run.request)))
-  if (!uncounted) return outcome
-  const { promptTokens, slotWaitMillis } = outcome.usage ?? {}
-  const answerTokens = Math.ceil(run.reply.bytes / recordBytes)
-  return { ...outcome, usage: { promptTokens, slotWaitMillis, answerTokens } }
-}
-
-/** Stands in for an upstream that has already ended. */
-const gone: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
 
 const closing = Effect.fail(refuse("Draining", "this router is shutting down", { retryAfter: 5 }))
 
