@@ -198,6 +198,40 @@ describe("LocalBreaker", () => {
       assert.strictEqual(breaker.state("a"), "open")
     }).pipe(Effect.provide(LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)))))
 
+  it.effect("opens for longer each time, until it was closed for as long as it was open", () =>
+    Effect.gen(function* () {
+      const breaker = yield* Breaker
+      const opened = Effect.sync(() => {
+        fail(breaker, 5)
+        return breaker.retryMillis("a", "m")
+      })
+      /** A trial at the end of the opening goes well. */
+      const mended = (millis: number) =>
+        Effect.andThen(elapse(`${millis} millis`), Effect.sync(() => breaker.acquire("a", "m")!.record(success)))
+      assert.strictEqual(yield* opened, 30_000)
+      yield* mended(30_000)
+      yield* elapse("29 seconds")
+      assert.strictEqual(yield* opened, 60_000)
+      yield* mended(60_000)
+      yield* elapse("59 seconds")
+      assert.strictEqual(yield* opened, 120_000)
+      yield* mended(120_000)
+      yield* elapse("120 seconds")
+      assert.strictEqual(yield* opened, 30_000)
+    }).pipe(Effect.provide(LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(memory)))))
+
+  it.effect("a first opening above the longest is the longest", () =>
+    Effect.gen(function* () {
+      const breaker = yield* Breaker
+      for (const millis of [600_000, 600_000]) {
+        fail(breaker, 5)
+        assert.strictEqual(breaker.retryMillis("a", "m"), millis)
+        yield* elapse(`${millis} millis`)
+      }
+    }).pipe(
+      Effect.provide(LocalBreaker.layer({ jitter: 0, openDuration: "10 minutes" }).pipe(Layer.provide(memory))),
+    ))
+
   it("refuses impossible options", () => {
     assert.throws(() => LocalBreaker.layer({ jitter: 1 }), RangeError)
     assert.throws(() => LocalBreaker.layer({ openDuration: 0 }), RangeError)
