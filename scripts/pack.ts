@@ -25,6 +25,7 @@ const published = ({ dependencies, ...own }: Manifest) => {
     ...kept,
     exports: {
       ".": entry("index"),
+      "./testing": entry("testing/index"),
       "./services/*": entry("services/*"),
       "./layers/*": entry("layers/*"),
       "./plugins/*": entry("plugins/*"),

@@ -26,8 +26,9 @@ const isSimulated = (file: string): boolean => file.startsWith("layers/Simulated
 
 const isLayer = (file: string): boolean => /^export const layer\b/m.test(readFileSync(join(src, file), "utf8"))
 
-/** May see everything: the barrel, and the default stack. */
-const seesAll = ["index.ts", "layers/Standard.ts"]
+/** May see everything: the barrel, the default stack, and the test kit, which nothing else may see. */
+const seesAll = (file: string): boolean =>
+  ["index.ts", "layers/Standard.ts"].includes(file) || folder(file) === "testing"
 
 describe("imports", () => {
   it("finds the files it judges", () => {
@@ -45,9 +46,10 @@ describe("imports", () => {
         assert.match(specifier, /\.ts$/, `${specifier}: relative imports end in .ts`)
         const to = target(file, specifier)
         assert.isFalse(to.startsWith(".."), `${file} imports ${specifier}, outside src`)
-        if (seesAll.includes(file)) continue
         const from = folder(file)
         const into = folder(to)
+        if (into === "testing") assert.strictEqual(from, "testing", `${file} imports ${to}`)
+        if (seesAll(file)) continue
         if (from === "services") assert.strictEqual(into, "services", `${file} imports ${to}`)
         else assert.include([from, "services"], into, `${file} imports ${to}`)
         // A layer is swappable only if no other layer knows it.

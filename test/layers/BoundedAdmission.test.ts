@@ -5,12 +5,13 @@ import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as MockLeases from "../../src/layers/MockLeases.ts"
 import { Admission } from "../../src/services/Admission.ts"
 import { Leases } from "../../src/services/Leases.ts"
-import { contract, enter } from "../contracts/Admission.ts"
-import { queueing } from "../contracts/AdmissionQueues.ts"
+import { contract, enter } from "../../src/testing/contracts/Admission.ts"
+import * as AdmissionQueues from "../../src/testing/contracts/AdmissionQueues.ts"
+import { holds } from "../support/checks.ts"
 import { demandFor, modelOn } from "../support/demands.ts"
 
-contract("bounded", BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 }))
-queueing("bounded", BoundedAdmission.layer)
+holds("Admission contract: bounded", contract(BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 })))
+holds("Admission that queues: bounded", AdmissionQueues.contract(BoundedAdmission.layer))
 
 describe("BoundedAdmission", () => {
   const over = (slots: number, options?: BoundedAdmission.Options) =>

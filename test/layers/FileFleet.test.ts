@@ -4,7 +4,8 @@ import { TestClock } from "effect/testing"
 import * as DnsFleet from "../../src/layers/DnsFleet.ts"
 import * as FileFleet from "../../src/layers/FileFleet.ts"
 import { Fleet } from "../../src/services/Fleet.ts"
-import * as FleetContract from "../contracts/Fleet.ts"
+import * as FleetContract from "../../src/testing/contracts/Fleet.ts"
+import { holds } from "../support/checks.ts"
 
 /** A file that a test writes; `undefined` is a file that is not there. */
 const file = (text: string | undefined) => {
@@ -20,7 +21,7 @@ const fleetOf = (...backends: ReadonlyArray<unknown>) => JSON.stringify({ backen
 const a = { url: "http://a:1", id: "a" }
 const b = { url: "http://b:1", id: "b" }
 
-FleetContract.suite("FileFleet", file(fleetOf(a, b)).layer)
+holds("FileFleet is a Fleet", FleetContract.contract(file(fleetOf(a, b)).layer))
 const members = Effect.map(
   Fleet,
   (fleet) => fleet.members().map(({ backend, state }) => `${backend.id} ${state} ${backend.weight}`),

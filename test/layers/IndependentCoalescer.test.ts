@@ -1,9 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as IndependentCoalescer from "../../src/layers/IndependentCoalescer.ts"
-import { answering, contract, joining, same } from "../contracts/Coalescer.ts"
+import { answering, contract, joining, same } from "../../src/testing/contracts/Coalescer.ts"
+import { holds } from "../support/checks.ts"
 
-contract("independent", IndependentCoalescer.layer)
+holds("Coalescer contract: independent", contract(IndependentCoalescer.layer))
 
 it.effect("shares nothing: the same request twice is led twice", () =>
   Effect.gen(function* () {

@@ -6,7 +6,8 @@ import { elapse } from "../support/elapse.ts"
 import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
 import { Breaker } from "../../src/services/Breaker.ts"
 import { clientGone, type Outcome, success } from "../../src/services/Outcome.ts"
-import * as BreakerContract from "../contracts/Breaker.ts"
+import * as BreakerContract from "../../src/testing/contracts/Breaker.ts"
+import { holds } from "../support/checks.ts"
 
 const { CircuitBreakerError, CircuitBreakerStore, CircuitBreakerStoreError } = CircuitBreaker
 const memory = CircuitBreaker.layerStoreMemory()
@@ -30,39 +31,52 @@ const storeDown = Effect.fail(
   new CircuitBreakerError({ reason: new CircuitBreakerStoreError({ message: "no route to the store" }) }),
 )
 
-BreakerContract.suite("LocalBreaker", LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: 1000 })
-BreakerContract.consecutive("LocalBreaker", LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(memory)))
+holds(
+  "LocalBreaker is a Breaker",
+  BreakerContract.contract(LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: 1000 }),
+)
+holds(
+  "LocalBreaker opens after five failures in a row",
+  BreakerContract.consecutive(LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(memory))),
+)
 // Half of the last ten, of which there must be five.
 const half = CircuitBreaker.rate({ threshold: 0.5, size: 10, minimumCalls: 5 })
-BreakerContract.suite("LocalBreaker by rate", LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)), {
-  runs: 1000,
-  trips: (failures) => {
-    const last = failures.slice(-10)
-    return last.length >= 5 && last.filter((failure) => failure).length * 2 >= last.length
-  },
-})
-BreakerContract.suite(
-  "LocalBreaker without its store",
-  LocalBreaker.layer().pipe(
-    Layer.provide(Layer.succeed(CircuitBreakerStore, {
-      admit: () => storeDown,
-      record: () => storeDown,
-      state: () => storeDown,
-    })),
+holds(
+  "LocalBreaker by rate is a Breaker",
+  BreakerContract.contract(LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)), {
+    runs: 1000,
+    trips: (failures) => {
+      const last = failures.slice(-10)
+      return last.length >= 5 && last.filter((failure) => failure).length * 2 >= last.length
+    },
+  }),
+)
+holds(
+  "LocalBreaker without its store is a Breaker",
+  BreakerContract.contract(
+    LocalBreaker.layer().pipe(
+      Layer.provide(Layer.succeed(CircuitBreakerStore, {
+        admit: () => storeDown,
+        record: () => storeDown,
+        state: () => storeDown,
+      })),
+    ),
+    { runs: 200 },
   ),
-  { runs: 200 },
 )
 
-BreakerContract.suite(
-  "LocalBreaker over a broken store",
-  LocalBreaker.layer().pipe(
-    Layer.provide(Layer.succeed(CircuitBreakerStore, {
-      admit: () => Effect.die("broken"),
-      record: () => Effect.die("broken"),
-      state: () => Effect.die("broken"),
-    })),
+holds(
+  "LocalBreaker over a broken store is a Breaker",
+  BreakerContract.contract(
+    LocalBreaker.layer().pipe(
+      Layer.provide(Layer.succeed(CircuitBreakerStore, {
+        admit: () => Effect.die("broken"),
+        record: () => Effect.die("broken"),
+        state: () => Effect.die("broken"),
+      })),
+    ),
+    { runs: 100 },
   ),
-  { runs: 100 },
 )
 
 describe("LocalBreaker", () => {

@@ -4,12 +4,13 @@ import { identify } from "../../src/layers/coalescing/key.ts"
 import * as MemoryCoalescer from "../../src/layers/MemoryCoalescer.ts"
 import { Coalescer, type Lead } from "../../src/services/Coalescer.ts"
 import type { Demand, RoutedRequest } from "../../src/services/RoutedRequest.ts"
-import { answering, contract, joining, same } from "../contracts/Coalescer.ts"
+import { answering, contract, joining, same } from "../../src/testing/contracts/Coalescer.ts"
+import { holds } from "../support/checks.ts"
 import { demandFor, modelOn } from "../support/demands.ts"
 import { request } from "../support/routers.ts"
 import { RecordingReply } from "../support/sinks.ts"
 
-contract("memory", MemoryCoalescer.layer())
+holds("Coalescer contract: memory", contract(MemoryCoalescer.layer()))
 
 const key = (path: string, body: string, more: Partial<RoutedRequest> = {}) =>
   identify({ ...request(path, body), ...more })!.key

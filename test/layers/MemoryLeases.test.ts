@@ -15,7 +15,8 @@ import { isLease, type Lease, Leases } from "../../src/services/Leases.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { type Outcome, success } from "../../src/services/Outcome.ts"
 import { Placement } from "../../src/services/Placement.ts"
-import { contract } from "../contracts/Leases.ts"
+import { contract } from "../../src/testing/contracts/Leases.ts"
+import { holds } from "../support/checks.ts"
 import { demandFor, modelOn } from "../support/demands.ts"
 
 const backends = [
@@ -35,8 +36,8 @@ const stack = (resident: ReadonlyArray<readonly [string, string]>) =>
     Layer.provideMerge(StaticFleet.layer(backends)),
   )
 
-contract("mock", MockLeases.layer(2), modelOn("m:latest", "mock"))
-contract("memory", stack([["a", "n:latest"]]), modelOn("n:latest", "a"))
+holds("Leases contract: mock", contract(MockLeases.layer(2), modelOn("m:latest", "mock")))
+holds("Leases contract: memory", contract(stack([["a", "n:latest"]]), modelOn("n:latest", "a")))
 
 const commit = (name: string, options?: Parameters<typeof demandFor>[1]) =>
   Effect.gen(function* () {

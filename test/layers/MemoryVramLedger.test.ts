@@ -10,7 +10,8 @@ import { GpuProbe, Timeout } from "../../src/services/GpuProbe.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { RouterEvents } from "../../src/services/RouterEvents.ts"
 import { type Allocation, type NoRoom, VramLedger } from "../../src/services/VramLedger.ts"
-import * as VramLedgerContract from "../contracts/VramLedger.ts"
+import * as VramLedgerContract from "../../src/testing/contracts/VramLedger.ts"
+import { holds } from "../support/checks.ts"
 import { elapse } from "../support/elapse.ts"
 import * as Footprints from "../support/footprints.ts"
 import { overManaged } from "../support/managed.ts"
@@ -36,15 +37,21 @@ const stack = (sizes: Readonly<Record<string, number>>) =>
     )),
   )
 
-VramLedgerContract.suite(
-  "MemoryVramLedger",
-  MemoryVramLedger.layer().pipe(Layer.provide(Layer.mergeAll(
-    MockGpuProbe.layer([device("ga", 24, 24), device("gb", 24, 24)]),
-    Footprints.table({ "m:latest": gib, "n:latest": gib }),
-    Layer.orDie(
-      StaticFleet.layer([{ url: "http://a", id: "a", devices: ["ga"] }, { url: "http://b", id: "b", devices: ["gb"] }]),
-    ),
-  ))),
+holds(
+  "MemoryVramLedger is a VramLedger",
+  VramLedgerContract.contract(
+    MemoryVramLedger.layer().pipe(Layer.provide(Layer.mergeAll(
+      MockGpuProbe.layer([device("ga", 24, 24), device("gb", 24, 24)]),
+      Footprints.table({ "m:latest": gib, "n:latest": gib }),
+      Layer.orDie(
+        StaticFleet.layer([{ url: "http://a", id: "a", devices: ["ga"] }, {
+          url: "http://b",
+          id: "b",
+          devices: ["gb"],
+        }]),
+      ),
+    ))),
+  ),
 )
 
 const isRoom = (made: Allocation | NoRoom): made is Allocation => !("_tag" in made)

@@ -4,7 +4,8 @@ import { TestClock } from "effect/testing"
 import * as MockBreaker from "../../src/layers/MockBreaker.ts"
 import { Breaker, type BreakerKey } from "../../src/services/Breaker.ts"
 import { success } from "../../src/services/Outcome.ts"
-import * as BreakerContract from "../contracts/Breaker.ts"
+import * as BreakerContract from "../../src/testing/contracts/Breaker.ts"
+import { holds } from "../support/checks.ts"
 
 const { MockCircuits } = MockBreaker
 
@@ -14,18 +15,21 @@ const keys: ReadonlyArray<BreakerKey> = backends.flatMap((backend) => [
   ...["m", "m0", "m1", "other"].map((model) => ({ backend, model })),
 ])
 
-BreakerContract.suite("MockBreaker", MockBreaker.layer, {
-  runs: 500,
-  drive: {
-    open: (key) => Effect.map(MockCircuits, ({ set }) => set(key, "open")),
-    elapse: (millis) =>
-      Effect.gen(function* () {
-        const { own, set } = yield* MockCircuits
-        yield* TestClock.adjust(millis)
-        if (millis >= 30_000) { for (const key of keys) if (own(key) === "open") set(key, "half-open") }
-      }),
-  },
-})
+holds(
+  "MockBreaker is a Breaker",
+  BreakerContract.contract(MockBreaker.layer, {
+    runs: 500,
+    drive: {
+      open: (key) => Effect.map(MockCircuits, ({ set }) => set(key, "open")),
+      elapse: (millis) =>
+        Effect.gen(function* () {
+          const { own, set } = yield* MockCircuits
+          yield* TestClock.adjust(millis)
+          if (millis >= 30_000) { for (const key of keys) if (own(key) === "open") set(key, "half-open") }
+        }),
+    },
+  }),
+)
 
 describe("MockBreaker", () => {
   it.effect("moves when the handle says so, and keeps what was asked of it", () =>

@@ -6,12 +6,13 @@ import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import { Placement } from "../../src/services/Placement.ts"
 import type { Profile, Scorer } from "../../src/services/Plugin.ts"
-import { contract } from "../contracts/Placement.ts"
+import { contract } from "../../src/testing/contracts/Placement.ts"
+import { holds } from "../support/checks.ts"
 import { demandFor, modelOn } from "../support/demands.ts"
 import { fleetOf, viewOf } from "../support/views.ts"
 
-contract("profile", ProfilePlacement.layer(StandardProfile.make()))
-contract("owners", OwnersPlacement.layer)
+holds("Placement contract: profile", contract(ProfilePlacement.layer(StandardProfile.make())))
+holds("Placement contract: owners", contract(OwnersPlacement.layer))
 
 describe("ProfilePlacement with the standard profile", () => {
   const model = modelOn("m:latest", "a", "b", "c")

@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as MockLeases from "../../src/layers/MockLeases.ts"
 import * as QueuelessAdmission from "../../src/layers/QueuelessAdmission.ts"
-import { contract, enter } from "../contracts/Admission.ts"
+import { contract, enter } from "../../src/testing/contracts/Admission.ts"
+import { holds } from "../support/checks.ts"
 
-contract("queueless", QueuelessAdmission.layer)
+holds("Admission contract: queueless", contract(QueuelessAdmission.layer))
 
 describe("QueuelessAdmission", () => {
   it.effect("sheds what would have to wait", () =>

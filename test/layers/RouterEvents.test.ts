@@ -5,10 +5,11 @@ import * as Observers from "../../src/layers/Observers.ts"
 import * as RingRouterEvents from "../../src/layers/RingRouterEvents.ts"
 import * as SynchronousRouterEvents from "../../src/layers/SynchronousRouterEvents.ts"
 import { RouterEvents } from "../../src/services/RouterEvents.ts"
-import { contract, event, settle } from "../contracts/RouterEvents.ts"
+import { contract, event, settle } from "../../src/testing/contracts/RouterEvents.ts"
+import { holds } from "../support/checks.ts"
 
-contract("ring", RingRouterEvents.layer())
-contract("synchronous", SynchronousRouterEvents.layer)
+holds("RouterEvents contract: ring", contract(RingRouterEvents.layer()))
+holds("RouterEvents contract: synchronous", contract(SynchronousRouterEvents.layer))
 
 const id = (one: unknown) => (one as { id: string }).id
 

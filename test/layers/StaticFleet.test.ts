@@ -2,9 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import { type BackendInput, Fleet } from "../../src/services/Fleet.ts"
-import * as FleetContract from "../contracts/Fleet.ts"
+import * as FleetContract from "../../src/testing/contracts/Fleet.ts"
+import { holds } from "../support/checks.ts"
 
-FleetContract.suite("StaticFleet", StaticFleet.layer([{ url: "http://a:1/", id: "a" }, { url: "http://b:1", id: "b" }]))
+holds(
+  "StaticFleet is a Fleet",
+  FleetContract.contract(StaticFleet.layer([{ url: "http://a:1/", id: "a" }, { url: "http://b:1", id: "b" }])),
+)
 
 describe("StaticFleet", () => {
   const refused: ReadonlyArray<readonly [string, ReadonlyArray<BackendInput>, RegExp]> = [

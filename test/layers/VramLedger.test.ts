@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import { VramLedger } from "../../src/services/VramLedger.ts"
-import * as VramLedgerContract from "../contracts/VramLedger.ts"
+import * as VramLedgerContract from "../../src/testing/contracts/VramLedger.ts"
+import { holds } from "../support/checks.ts"
 
-VramLedgerContract.suite("UnmanagedVramLedger", UnmanagedVramLedger.layer)
+holds("UnmanagedVramLedger is a VramLedger", VramLedgerContract.contract(UnmanagedVramLedger.layer))
 
 it.effect("UnmanagedVramLedger says that it does not know capacity", () =>
   Effect.gen(function* () {

@@ -1,7 +1,5 @@
 /** The whole default router over a simulated fleet, with no sockets and no real time. */
 import { Effect, Layer } from "effect"
-import * as Endpoints from "../../src/layers/edge/endpoints.ts"
-import { scan } from "../../src/layers/edge/envelope.ts"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
@@ -12,9 +10,9 @@ import { Admission } from "../../src/services/Admission.ts"
 import { Coalescer } from "../../src/services/Coalescer.ts"
 import { Leases } from "../../src/services/Leases.ts"
 import { Relay } from "../../src/services/Relay.ts"
-import type { RoutedRequest } from "../../src/services/RoutedRequest.ts"
 import { Router, type Settled } from "../../src/services/Router.ts"
-import { bytes, RecordingReply } from "./sinks.ts"
+import { request } from "../../src/testing/requests.ts"
+import { RecordingReply } from "../../src/testing/replies.ts"
 
 export const url = (id: string): string => `http://${id}:11434`
 
@@ -32,30 +30,7 @@ export const over = <const S extends Standard.Swaps = Record<never, never>>(
   )
 }
 
-let requests = 0
-
-/** A request as the edge would make it. */
-export const request = (
-  path: string,
-  body: object | string,
-  now = 0,
-  headers: ReadonlyArray<string> = [],
-): RoutedRequest => {
-  const endpoint = Endpoints.find(path)!
-  const raw = bytes(typeof body === "string" ? body : JSON.stringify(body))
-  const envelope = scan(raw, endpoint)
-  if ("_tag" in envelope) throw new Error(envelope.message)
-  return {
-    id: `t${++requests}`,
-    endpoint,
-    headers: ["Content-Type", "application/json", ...headers],
-    body: raw,
-    envelope,
-    tenant: "default",
-    priority: "default",
-    receivedAt: now,
-  }
-}
+export { request }
 
 /** Routes one call, and gives back what the client saw. */
 export const ask = (

@@ -1,11 +1,17 @@
-/** What an `Admission` that queues must do: turns between tenants, classes that age, deadlines, bounds. Over generated histories. */
-import { assert, describe, it } from "@effect/vitest"
+/**
+ * What an `Admission` that queues must do: turns between tenants, classes that age, deadlines, bounds. Over generated histories.
+ *
+ * @since 0.1.0
+ */
 import { type Layer, Schema } from "effect"
-import type { Admission } from "../../src/services/Admission.ts"
-import type { Leases } from "../../src/services/Leases.ts"
-import type { Priority } from "../../src/services/RoutedRequest.ts"
+import type { Admission } from "../../services/Admission.ts"
+import type { Leases } from "../../services/Leases.ts"
+import type { Priority } from "../../services/RoutedRequest.ts"
+import * as assert from "../assert.ts"
+import { type Check, property } from "../checks.ts"
 import { play, type Rules, Step, type Waiting } from "./queueHistory.ts"
 
+/** What a queue is told, in bytes and milliseconds. @category models @since 0.1.0 */
 export interface Bounds {
   readonly queueCapacity: number
   readonly queueBytes: number
@@ -58,26 +64,30 @@ const turns = (weights: Readonly<Record<string, number>>): Pick<Rules, "granted"
 
 const classes: ReadonlyArray<Priority> = ["interactive", "default", "batch"]
 
-export const queueing = (name: string, layer: (bounds: Bounds) => Layer.Layer<Admission, never, Leases>) => {
-  const property = (what: string, bounds: Partial<Bounds>, rules: () => Omit<Rules, "queueMillis">) =>
-    it.effect.prop(
+/** `layer` makes a queue with these bounds. @category contracts @since 0.1.0 */
+export const contract = (
+  layer: (bounds: Bounds) => Layer.Layer<Admission, unknown, Leases>,
+): ReadonlyArray<Check> => {
+  const histories = (what: string, bounds: Partial<Bounds>, rules: () => Omit<Rules, "queueMillis">) =>
+    property(
       what,
       { steps: Schema.Array(Step) },
       ({ steps }) => {
         const all = { ...wide, ...bounds }
         return play(layer(all), steps, { queueMillis: all.queueMillis, ...rules() })
       },
-      { arbitrary: { ...arbitrary, seed: what } },
+      { ...arbitrary, seed: what },
     )
 
-  describe(`Admission that queues: ${name}`, () => {
+  const weights = { t0: 3, t1: 0.5 }
+  const bounds = { queueCapacity: 6, queueBytes: 2000, ageMillis: 5000 }
+  return [
     // Invariant 9.
-    property("tenants take turns", {}, () => ({ only: alike, ...turns({}) }))
+    histories("tenants take turns", {}, () => ({ only: alike, ...turns({}) })),
 
-    const weights = { t0: 3, t1: 0.5 }
-    property("tenants take turns by weight", { tenantWeights: weights }, () => ({ only: alike, ...turns(weights) }))
+    histories("tenants take turns by weight", { tenantWeights: weights }, () => ({ only: alike, ...turns(weights) })),
 
-    property("a better class goes first, and waiting makes a class better", { ageMillis: 2000 }, () => ({
+    histories("a better class goes first, and waiting makes a class better", { ageMillis: 2000 }, () => ({
       only: (step) => step.do === "arrive" ? { ...step, tenant: 0, model: 0 } : step.do === "load" ? undefined : step,
       granted: (one, waiting, now) => {
         const rank = ({ demand, priority }: Waiting) =>
@@ -87,9 +97,9 @@ export const queueing = (name: string, layer: (bounds: Bounds) => Layer.Layer<Ad
           assert.isBelow(first, 0, `${one.id} went before ${other.id}`)
         }
       },
-    }))
+    })),
 
-    property(
+    histories(
       "a deadline that has passed is a 504, and nothing else is",
       { queueMillis: 4000, ageMillis: 2000 },
       () => ({
@@ -104,10 +114,9 @@ export const queueing = (name: string, layer: (bounds: Bounds) => Layer.Layer<Ad
           for (const { deadline, id } of waiting) assert.isBelow(now, deadline + late, id)
         },
       }),
-    )
+    ),
 
-    const bounds = { queueCapacity: 6, queueBytes: 2000, ageMillis: 5000 }
-    property("bounds hold, and whoever is shed had no claim to a place", bounds, () => ({
+    histories("bounds hold, and whoever is shed had no claim to a place", bounds, () => ({
       after: (waiting, queues) => {
         const bytes = waiting.reduce((sum, { demand }) => sum + demand.bytes, 0)
         assert.isAtMost(bytes, bounds.queueBytes)
@@ -130,6 +139,6 @@ export const queueing = (name: string, layer: (bounds: Bounds) => Layer.Layer<Ad
         const own = count(there, one.demand.tenant)
         for (const { demand } of there) assert.isAtMost(count(there, demand.tenant) - 1, own)
       },
-    }))
-  })
+    })),
+  ]
 }

@@ -1,17 +1,22 @@
-/** What every `Admission` must do, whatever its queue is like. Driven by `MockLeases`. */
-import { assert, describe, it } from "@effect/vitest"
+/**
+ * What every `Admission` must do, whatever its queue is like. Driven by `MockLeases`.
+ *
+ * @since 0.1.0
+ */
 import { Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import * as MockLeases from "../../src/layers/MockLeases.ts"
-import { Admission } from "../../src/services/Admission.ts"
-import { Leases } from "../../src/services/Leases.ts"
-import { success } from "../../src/services/Outcome.ts"
-import { refuse } from "../../src/services/Refusal.ts"
-import { demandFor, modelOn } from "../support/demands.ts"
+import * as MockLeases from "../../layers/MockLeases.ts"
+import { Admission } from "../../services/Admission.ts"
+import { Leases } from "../../services/Leases.ts"
+import { success } from "../../services/Outcome.ts"
+import { refuse } from "../../services/Refusal.ts"
+import * as assert from "../assert.ts"
+import { type Check, check, property } from "../checks.ts"
+import { demandFor, modelOn } from "../demands.ts"
 
 const model = modelOn("m:latest", "mock")
 
-/** Admits, and holds the lease until `until` ends. */
+/** Admits, and holds the lease until `until` ends. @category constructors @since 0.1.0 */
 export const enter = (
   id: string,
   until: Effect.Effect<unknown> = Effect.void,
@@ -31,28 +36,34 @@ export const enter = (
       ))
   })
 
-export const contract = (name: string, layer: Layer.Layer<Admission, never, Leases>) => {
+/**
+ * The layer holds at most four waiting requests of a model; fewer, or none, is as well.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
+export const contract = (layer: Layer.Layer<Admission, unknown, Leases>): ReadonlyArray<Check> => {
   const over = (slots: number) => Layer.provideMerge(layer, MockLeases.layer(slots))
 
-  describe(`Admission contract: ${name}`, () => {
-    it.effect("lets through at once what has a lease, and gives it back once", () =>
+  return [
+    check("lets through at once what has a lease, and gives it back once", () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* enter("a"), "a")
         const slots = yield* MockLeases.MockSlots
         assert.strictEqual(slots.free(), 1)
         assert.deepStrictEqual(slots.released, [success])
-      }).pipe(Effect.provide(over(1))))
+      }).pipe(Effect.provide(over(1)))),
 
-    it.effect("passes a refusal on", () =>
+    check("passes a refusal on", () =>
       Effect.gen(function* () {
         const slots = yield* MockLeases.MockSlots
         slots.answer(refuse("NoBackend", "none"))
         const error = yield* Effect.flip(enter("a"))
         assert.strictEqual(error.reason, "NoBackend")
         assert.lengthOf(slots.granted, 0)
-      }).pipe(Effect.provide(over(1))))
+      }).pipe(Effect.provide(over(1)))),
 
-    it.effect("gives the lease back as ignored when the use fails, dies or is interrupted", () =>
+    check("gives the lease back as ignored when the use fails, dies or is interrupted", () =>
       Effect.gen(function* () {
         const slots = yield* MockLeases.MockSlots
         yield* Effect.exit(enter("dies", Effect.die("boom")))
@@ -60,10 +71,10 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(slots.released.map((outcome) => outcome.kind), ["ignored", "ignored"])
         assert.strictEqual(slots.free(), 1)
-      }).pipe(Effect.provide(over(1))))
+      }).pipe(Effect.provide(over(1)))),
 
     // Invariants 2 and 4 over generated histories of arrivals, leaving and slots that come and go.
-    it.effect.prop(
+    property(
       "gives exactly one answer to each and leaks nothing, whatever the history",
       {
         slots: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
@@ -108,7 +119,7 @@ export const contract = (name: string, layer: Layer.Layer<Admission, never, Leas
           assert.strictEqual(new Set(slots.granted).size, slots.granted.length)
           assert.lengthOf(admission.queues(), 0)
         }).pipe(Effect.provide(over(initial))),
-      { arbitrary: { runs: 1000, size: 80, seed: "admission" } },
-    )
-  })
+      { runs: 1000, size: 80, seed: "admission" },
+    ),
+  ]
 }

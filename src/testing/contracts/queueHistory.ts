@@ -1,14 +1,14 @@
 /** Plays a generated history of arrivals and finished uses against an `Admission`, and keeps its own account of who waits. */
-import { assert } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import * as MockLeases from "../../src/layers/MockLeases.ts"
-import { Admission } from "../../src/services/Admission.ts"
-import { Leases } from "../../src/services/Leases.ts"
-import { success } from "../../src/services/Outcome.ts"
-import type { Refusal } from "../../src/services/Refusal.ts"
-import type { Demand, Priority } from "../../src/services/RoutedRequest.ts"
-import { demandFor, modelOn } from "../support/demands.ts"
+import * as MockLeases from "../../layers/MockLeases.ts"
+import { Admission } from "../../services/Admission.ts"
+import { Leases } from "../../services/Leases.ts"
+import { success } from "../../services/Outcome.ts"
+import type { Refusal } from "../../services/Refusal.ts"
+import type { Demand, Priority } from "../../services/RoutedRequest.ts"
+import * as assert from "../assert.ts"
+import { demandFor, modelOn } from "../demands.ts"
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const arrive = Schema.Struct({
@@ -63,7 +63,7 @@ const models = [modelOn("m:latest", "mock"), modelOn("other:latest", "mock")]
 /** Lets woken fibers run. */
 const turns = Effect.repeat(Effect.yieldNow, { times: 5 })
 
-export const play = (layer: Layer.Layer<Admission, never, Leases>, steps: ReadonlyArray<Step>, rules: Rules) =>
+export const play = (layer: Layer.Layer<Admission, unknown, Leases>, steps: ReadonlyArray<Step>, rules: Rules) =>
   Effect.gen(function* () {
     const slots = yield* MockLeases.MockSlots
     const leases = yield* Leases

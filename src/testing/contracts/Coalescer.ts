@@ -1,0 +1,123 @@
+/**
+ * What every `Coalescer` must do, whatever it shares.
+ *
+ * @since 0.1.0
+ */
+import { Deferred, Effect, Exit, Fiber, type Layer } from "effect"
+import { Coalescer, type Lead } from "../../services/Coalescer.ts"
+import { refuse } from "../../services/Refusal.ts"
+import type { Settled } from "../../services/Router.ts"
+import * as assert from "../assert.ts"
+import { type Check, check } from "../checks.ts"
+import { demandFor, modelOn } from "../demands.ts"
+import { request } from "../requests.ts"
+import { bytes, RecordingReply } from "../replies.ts"
+
+const model = modelOn("m:latest", "a")
+/** What `answering` settles with. @category constructors @since 0.1.0 */
+export const settled: Settled = {
+  result: "answered",
+  status: 200,
+  refusal: undefined,
+  outcome: { kind: "success", cause: "ok" },
+  backend: "a",
+  attempts: 1,
+  queuedMillis: 0,
+}
+/** An upstream that does as it is told, which is nothing. @category constructors @since 0.1.0 */
+export const upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
+
+/** Answers `text` in two chunks, the second once `gate` is open. @category constructors @since 0.1.0 */
+export const answering = (text: string, gate: Effect.Effect<unknown> = Effect.void): Lead => (_demand, reply) =>
+  Effect.gen(function* () {
+    reply.open(upstream)
+    reply.head(200, ["Content-Type", "text/plain"])
+    reply.data(bytes(text.slice(0, 2)))
+    yield* gate
+    reply.data(bytes(text.slice(2)))
+    reply.end()
+    return settled
+  })
+
+/** A request that may be answered differently every time. @category constructors @since 0.1.0 */
+export const sampled = () => request("/api/generate", { model: "m", prompt: "x" })
+/** A request that has one answer. @category constructors @since 0.1.0 */
+export const same = () => request("/api/generate", { model: "m", prompt: "x", options: { temperature: 0 } })
+
+/** Joins, or leads with `lead`. @category constructors @since 0.1.0 */
+export const joining = (of = same(), lead: Lead = answering("answer"), reply = new RecordingReply()) =>
+  Effect.flatMap(
+    Coalescer,
+    (coalescer) => coalescer.join(of, demandFor(model, { id: of.id, priority: of.priority }), reply, lead),
+  )
+
+/** @category contracts @since 0.1.0 */
+export const contract = (layer: Layer.Layer<Coalescer, unknown>): ReadonlyArray<Check> => {
+  const active = Effect.map(Coalescer, (coalescer) => coalescer.active())
+
+  return [
+    check(
+      "a request that may be answered differently every time is led in the caller's fiber, with its own reply",
+      () =>
+        Effect.gen(function* () {
+          let reply = new RecordingReply()
+          let led = 0
+          let fiber: number | undefined
+          const lead: Lead = (demand, to, sent) =>
+            Effect.withFiber((current) => {
+              led++
+              fiber = current.id
+              assert.strictEqual(to, reply)
+              assert.isUndefined(sent)
+              return answering("answer")(demand, to)
+            })
+          const mine = yield* Effect.withFiber((current) => Effect.succeed(current.id))
+          for (const _ of [1, 2]) {
+            reply = new RecordingReply()
+            assert.strictEqual(yield* joining(sampled(), lead, reply), settled)
+          }
+          assert.strictEqual(led, 2)
+          assert.strictEqual(fiber, mine)
+          assert.strictEqual(yield* active, 0)
+        }).pipe(Effect.provide(layer)),
+    ),
+
+    ...([["sampled", sampled], ["deterministic", same]] as const).flatMap(([what, of]) => [
+      check(`${what}: gives the answer, byte for byte, and settles once`, () =>
+        Effect.gen(function* () {
+          const reply = new RecordingReply()
+          const ended = yield* joining(of(), answering("answer"), reply)
+          assert.strictEqual(reply.text, "answer")
+          assert.strictEqual(reply.endings, 1)
+          assert.deepStrictEqual(ended, settled)
+          assert.strictEqual(yield* active, 0)
+        }).pipe(Effect.provide(layer))),
+
+      check(`${what}: a refusal is the failure of the one who asked`, () =>
+        Effect.gen(function* () {
+          const why = refuse("QueueFull", "full")
+          assert.strictEqual(yield* Effect.flip(joining(of(), () => Effect.fail(why))), why)
+          assert.strictEqual(yield* active, 0)
+        }).pipe(Effect.provide(layer))),
+
+      check(`${what}: a defect is one of the one who asked`, () =>
+        Effect.gen(function* () {
+          const exit = yield* Effect.exit(joining(of(), () => {
+            throw new Error("boom")
+          }))
+          assert.isTrue(Exit.isFailure(exit))
+          assert.strictEqual(yield* active, 0)
+        }).pipe(Effect.provide(layer))),
+
+      check(`${what}: the only client leaves, and the work is interrupted`, () =>
+        Effect.gen(function* () {
+          const interrupted = yield* Deferred.make<void>()
+          const forever: Lead = () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+          const fiber = yield* Effect.forkChild(joining(of(), forever), { startImmediately: true })
+          yield* Fiber.interrupt(fiber)
+          yield* Deferred.await(interrupted)
+          assert.strictEqual(yield* active, 0)
+        }).pipe(Effect.provide(layer))),
+    ]),
+  ]
+}

@@ -1,0 +1,51 @@
+/**
+ * The test kit, `llamero/testing`: contracts to hold an implementation to, generators, and what stands in for backends, devices and clients. For any test
+ * runner: a contract is a list of checks, each a name and an Effect that fails with a `ContractViolation`. Needs Node or Deno, for `node:assert`.
+ *
+ * **Example** (your own breaker, with `node:test`)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { CircuitBreaker } from "effect/persistence"
+ * import { LocalBreaker } from "llamero"
+ * import { BreakerContract } from "llamero/testing"
+ * import { test } from "node:test"
+ *
+ * const mine = LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+ * for (const { name, run } of BreakerContract.contract(mine)) test(name, () => Effect.runPromise(run))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export { type Check, check, type Contract, ContractViolation, forAll, property, violations } from "./checks.ts"
+
+export * as AdmissionContract from "./contracts/Admission.ts"
+export * as AdmissionQueuesContract from "./contracts/AdmissionQueues.ts"
+export * as BreakerContract from "./contracts/Breaker.ts"
+export * as CoalescerContract from "./contracts/Coalescer.ts"
+export * as FleetContract from "./contracts/Fleet.ts"
+export * as LeasesContract from "./contracts/Leases.ts"
+export * as PlacementContract from "./contracts/Placement.ts"
+export * as PluginContract from "./contracts/plugins.ts"
+export * as RouterEventsContract from "./contracts/RouterEvents.ts"
+export * as VramLedgerContract from "./contracts/VramLedger.ts"
+
+export * as Generators from "./generators.ts"
+
+export { demandFor, modelOn } from "./demands.ts"
+export { RecordingReply } from "./replies.ts"
+export { request } from "./requests.ts"
+export { fleetOf, viewOf } from "./views.ts"
+
+export * as MockBackendHealth from "../layers/MockBackendHealth.ts"
+export * as MockBreaker from "../layers/MockBreaker.ts"
+export * as MockGpuProbe from "../layers/MockGpuProbe.ts"
+export * as MockLeases from "../layers/MockLeases.ts"
+export * as MockModelCatalog from "../layers/MockModelCatalog.ts"
+export * as MockModelFootprints from "../layers/MockModelFootprints.ts"
+export * as MockResidency from "../layers/MockResidency.ts"
+export * as MockRouter from "../layers/MockRouter.ts"
+export * as SimulatedFleet from "../layers/SimulatedFleet.ts"
+export * as SimulatedGpuProbe from "../layers/SimulatedGpuProbe.ts"
+export * as SimulatedOllamaApi from "../layers/SimulatedOllamaApi.ts"
+export * as SimulatedTransport from "../layers/SimulatedTransport.ts"

@@ -1,0 +1,76 @@
+/** Wrong pickers, and other plugins over the view, are caught by the exported contracts. */
+import { describe } from "@effect/vitest"
+import * as CostAwareVictimPicker from "../../src/plugins/CostAwareVictimPicker.ts"
+import * as HealthyFilter from "../../src/plugins/HealthyFilter.ts"
+import * as LeastBusyScorer from "../../src/plugins/LeastBusyScorer.ts"
+import * as MaxScorePicker from "../../src/plugins/MaxScorePicker.ts"
+import * as NoVictimPicker from "../../src/plugins/NoVictimPicker.ts"
+import * as OllamaOrderVictimPicker from "../../src/plugins/OllamaOrderVictimPicker.ts"
+import * as ResidentScorer from "../../src/plugins/ResidentScorer.ts"
+import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
+import * as TwoChoicesPicker from "../../src/plugins/TwoChoicesPicker.ts"
+import * as WeightedRandomPicker from "../../src/plugins/WeightedRandomPicker.ts"
+import type { Candidate, Filter, Picker, Scorer, VictimPicker } from "../../src/services/Plugin.ts"
+import { PluginContract } from "../../src/testing/index.ts"
+import { caught, passes } from "./caught.ts"
+
+const { filter, picker, scorer, victimPicker } = PluginContract
+
+const picking = (pick: Picker["pick"]) => picker({ kind: "picker", name: "wrong", pick })
+const scoring = (score: Scorer["score"]) => scorer({ kind: "scorer", name: "wrong", score })
+const keeping = (keep: Filter["keep"]) => filter({ kind: "filter", name: "wrong", keep })
+const unloading = (pick: VictimPicker["pick"]) => victimPicker({ kind: "victim-picker", name: "wrong", pick })
+
+for (const right of [MaxScorePicker.make(), TwoChoicesPicker.make(), WeightedRandomPicker.make()]) {
+  passes(`picker ${right.name}`, picker(right))
+}
+const standard = StandardProfile.make()
+for (const right of [LeastBusyScorer.make(), ResidentScorer.make(), ...standard.scorers.map(({ scorer }) => scorer)]) {
+  passes(`scorer ${right.name}`, scorer(right))
+}
+for (const right of [HealthyFilter.make(), ...standard.filters]) passes(`filter ${right.name}`, filter(right))
+for (const right of [CostAwareVictimPicker.make(), OllamaOrderVictimPicker.make(), NoVictimPicker.make()]) {
+  passes(`victim picker ${right.name}`, victimPicker(right))
+}
+
+let calls = 0
+
+describe("a wrong picker", () => {
+  caught("that counts from one", picking((candidates) => candidates.length), /\d+ of \d+ candidates/)
+  caught("that never saw a single candidate", picking((candidates) => candidates.length > 1 ? 1 : -1), /-1 of 1 cand/)
+  caught("that gives half an index", picking((candidates) => candidates.length / 2), /is not an index/)
+  caught(
+    "that sorts the candidates in place",
+    picking((candidates) => {
+      // What a cast in an author's plugin would do.
+      const list = candidates as Array<Candidate>
+      list.sort((a, b) => b.score - a.score)
+      return 0
+    }),
+    /the candidates changed/,
+  )
+  caught("that goes by something else than it is told", picking((candidates) => calls++ % candidates.length), /repeats/)
+  caught(
+    "that finds nobody among those without a score",
+    picking((candidates) => candidates.findIndex(({ score }) => score > 0)),
+    /-1 of/,
+  )
+})
+
+describe("a wrong scorer, filter or victim picker", () => {
+  caught("scores beyond 1", scoring((view) => view.streams), /is rated [2-8]/)
+  caught("divides by nothing", scoring((view) => view.streams / view.streams), /is rated NaN/)
+  caught("rates by the hour", scoring(() => ++calls / 1e6), /rates every backend/)
+  caught(
+    "changes the demand",
+    scoring((_, demand) => {
+      demand.priority = "interactive"
+      return 1
+    }),
+    /priority/,
+  )
+  caught("keeps a backend now and then", keeping(() => calls++ % 2 === 0), /and the same again/)
+  caught("unloads the first, enough or not", unloading((victims) => victims.length > 0 ? [0] : []), /still has no room/)
+  caught("unloads one twice", unloading((victims) => victims.length > 0 ? [0, 0] : []), /twice/)
+  caught("unloads who is not there", unloading((victims) => [victims.length]), /of \d+/)
+})
