@@ -9,7 +9,7 @@ const listed = ["services", "layers", "plugins"].flatMap((folder) =>
   readdirSync(join(root, "src", folder)).filter((name) => name.endsWith(".ts")).sort()
     .map((name) => [`./${folder}/${name.slice(0, -3)}`, `./src/${folder}/${name}`] as const)
 )
-/** What was put there by hand: the entries that are no single file of these. */
-const entries = Object.entries(manifest.exports).filter(([name]) => !/^\.\/(services|layers|plugins)\//.test(name))
-manifest.exports = Object.fromEntries([...entries, ...listed])
+/** And the entries that are no single file of these. */
+const entries = { ".": "./src/index.ts", "./testing": "./src/testing/index.ts" }
+manifest.exports = { ...entries, ...Object.fromEntries(listed) }
 writeFileSync(file, JSON.stringify(manifest, undefined, 2) + "\n")

@@ -17,6 +17,6 @@ export const make = (): Scorer => ({
   score: (view, { model }) => {
     if (model.remote || view.residency(model) === "resident") return 1
     const memory = view.memory(model)
-    return memory?.needs === undefined || memory.limit <= 0 ? 0 : (memory.room - memory.needs) / memory.limit
+    return memory?.needs === undefined || memory.limit <= 0 ? 0 : Math.max(0, memory.room - memory.needs) / memory.limit
   },
 })

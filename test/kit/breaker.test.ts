@@ -35,12 +35,14 @@ describe("a wrong breaker", () => {
       acquire: (backend, model) =>
         service.acquire(backend, model) ?? (service.state(backend, model) === "half-open" ? freely : undefined),
     })),
-    /half-open lets exactly one trial through/,
+    "half-open lets exactly one trial through",
+    /expected nothing/,
   )
   caught(
     "that lets one through while it is open",
     wrong((service) => ({ acquire: (backend, model) => service.acquire(backend, model) ?? freely })),
-    /an open backend lets nothing through/,
+    "an open backend lets nothing through for any model there, and everything for other backends",
+    /expected nothing/,
   )
   caught(
     "that saturation opens",
@@ -51,14 +53,16 @@ describe("a wrong breaker", () => {
           record(outcome.kind === "saturated" ? { kind: "failure", cause: "refused" } : outcome),
       )
     ),
-    /is never opened by saturation/,
+    "is never opened by saturation or by clients",
+    /is let through/,
   )
   caught(
     "that an unrecorded trial wedges",
     wrong((service) =>
       recording(service, ({ record }) => (outcome) => outcome.kind === "ignored" ? undefined : record(outcome))
     ),
-    /makes room for another/,
+    "a trial that ends without an answer makes room for another, and closes nothing",
+    /is let through/,
   )
   caught(
     "that counts a permit again and again",
@@ -72,7 +76,8 @@ describe("a wrong breaker", () => {
         }
       })
     ),
-    /hears of a permit once/,
+    "hears of a permit once, and not of what began before the last transition",
+    /./,
   )
   caught(
     "that never opens",
@@ -83,13 +88,25 @@ describe("a wrong breaker", () => {
           record(outcome.kind === "failure" ? { kind: "ignored", cause: "client-gone" } : outcome),
       ),
     })),
-    /a thousand failures/,
+    "invariant 6, whatever the history",
+    /b0 after refused[^]*closed/,
   )
   caught(
     "that mixes backends up",
     wrong((service) => ({ acquire: (_, model) => service.acquire("a", model) })),
-    /everything for other backends/,
+    "an open backend lets nothing through for any model there, and everything for other backends",
+    /./,
   )
-  caught("that an operator cannot hold out", wrong(() => ({ isolate: () => {} })), /isolates stays out/)
-  caught("that tells nobody", wrong(() => ({ onTransition: () => () => {} })), /tells of transitions/)
+  caught(
+    "that an operator cannot hold out",
+    wrong(() => ({ isolate: () => {} })),
+    "what an operator isolates stays out, whatever happens, until it is restored",
+    /./,
+  )
+  caught(
+    "that tells nobody",
+    wrong(() => ({ onTransition: () => () => {} })),
+    "tells of transitions to listeners, with the state in place, and in a stream",
+    /./,
+  )
 })

@@ -1,16 +1,18 @@
-/** A wrong implementation has to be caught, and by a check that says something. */
+/** A wrong implementation has to be caught by the check for what is wrong with it; a right one passes all. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type Check, violations } from "../../src/testing/index.ts"
 
-/** `by`: what the violation has to say, so that it is caught for what is wrong with it. */
-export const caught = (what: string, checks: ReadonlyArray<Check>, by: RegExp): void =>
+/** `by`: the name of the check. `says`: what there is to read in its violation. */
+export const caught = (what: string, checks: ReadonlyArray<Check>, by: string, says: RegExp): void =>
   void it.live(what, () =>
     Effect.gen(function* () {
-      const found = yield* violations(checks)
-      assert.isNotEmpty(found, "nobody has noticed")
-      const told = found.map(({ check, message }) => `${check}: ${message}`).join("\n\n")
-      assert.match(told, by)
+      const meant = checks.filter(({ name }) => name === by)
+      assert.lengthOf(meant, 1, `there is no check "${by}"`)
+      const [violation] = yield* violations(meant)
+      assert.isDefined(violation, "nobody has noticed")
+      assert.strictEqual(violation?.check, by)
+      assert.match(violation?.message ?? "", says)
     }), 120_000)
 
 export const passes = (what: string, checks: ReadonlyArray<Check>): void =>

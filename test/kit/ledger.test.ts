@@ -13,8 +13,7 @@ import { caught, passes } from "./caught.ts"
 type Service = VramLedger["Service"]
 
 const gib = 1024 ** 3
-const card = (uuid: string) =>
-  MockGpuProbe.device(uuid, ByteSize.gibibytes(24), { freeBytes: ByteSize.gibibytes(24) })
+const card = (uuid: string) => MockGpuProbe.device(uuid, ByteSize.gibibytes(24), { freeBytes: ByteSize.gibibytes(24) })
 const managed = MemoryVramLedger.layer().pipe(Layer.provide(Layer.mergeAll(
   MockGpuProbe.layer([card("ga"), card("gb")]),
   Footprints.table({ "m:latest": 8 * gib, "n:latest": 8 * gib }),
@@ -44,7 +43,12 @@ passes("MemoryVramLedger", VramLedgerContract.contract(managed))
 passes("UnmanagedVramLedger", VramLedgerContract.contract(UnmanagedVramLedger.layer))
 
 describe("a wrong ledger", () => {
-  caught("that never says no", wrong((right) => ({ reserve: whatever(right) })), /second load|bytes promised/)
+  caught(
+    "that never says no",
+    wrong((right) => ({ reserve: whatever(right) })),
+    "loads on one backend one after the other, and gives back what is gone, once",
+    /a second load at the same time is refused/,
+  )
   caught(
     "that promises more than there is",
     // One load at a time, and no look at what is free.
@@ -57,6 +61,7 @@ describe("a wrong ledger", () => {
         return "_tag" in made && !loads ? whatever(right)(backend, model, numCtx) : made
       },
     })),
+    "the books add up, capacity is kept to and loads are serial, whatever the history",
     /bytes promised on g[ab] of/,
   )
   caught(
@@ -72,11 +77,13 @@ describe("a wrong ledger", () => {
         },
       }
     }),
-    /of them, not|still in the books|not in the books/,
+    "loads on one backend one after the other, and gives back what is gone, once",
+    /3 of them, not 2/,
   )
   caught(
     "that forgets what is loading",
     wrong((right) => ({ allocations: () => right.allocations().filter((one) => one.state() !== "loading") })),
+    "the books add up, capacity is kept to and loads are serial, whatever the history",
     /is loading, and not in the books/,
   )
   caught(
@@ -91,9 +98,15 @@ describe("a wrong ledger", () => {
         })
       },
     })),
-    /Expected values to be strictly equal/,
+    "loads on one backend one after the other, and gives back what is gone, once",
+    /'loading' !== 'gone'/,
   )
-  caught("that tells nobody when memory came back", wrong(() => ({ onChange: () => () => {} })), /nobody was told/)
+  caught(
+    "that tells nobody when memory came back",
+    wrong(() => ({ onChange: () => () => {} })),
+    "the books add up, capacity is kept to and loads are serial, whatever the history",
+    /nobody was told/,
+  )
   caught(
     "that refuses without a word",
     wrong((right) => ({
@@ -102,7 +115,8 @@ describe("a wrong ledger", () => {
         return "_tag" in made ? { ...made, reason: "" } : made
       },
     })),
-    /with a reason|says why/,
+    "loads on one backend one after the other, and gives back what is gone, once",
+    /is refused, with a reason/,
   )
   caught(
     "that loads one model at a time over all backends",
@@ -112,6 +126,7 @@ describe("a wrong ledger", () => {
           ? { _tag: "NoRoom", reason: "something is loading", freeing: [], never: false }
           : right.reserve(...what),
     })),
+    "loads on one backend one after the other, and gives back what is gone, once",
     /the other backend has nothing to do with it/,
   )
 })

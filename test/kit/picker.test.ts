@@ -36,9 +36,24 @@ for (const right of [CostAwareVictimPicker.make(), OllamaOrderVictimPicker.make(
 let calls = 0
 
 describe("a wrong picker", () => {
-  caught("that counts from one", picking((candidates) => candidates.length), /\d+ of \d+ candidates/)
-  caught("that never saw a single candidate", picking((candidates) => candidates.length > 1 ? 1 : -1), /-1 of 1 cand/)
-  caught("that gives half an index", picking((candidates) => candidates.length / 2), /is not an index/)
+  caught(
+    "that counts from one",
+    picking((candidates) => candidates.length),
+    "picks one of the candidates, however many there are",
+    /\d+ of \d+ candidates/,
+  )
+  caught(
+    "that never saw a single candidate",
+    picking((candidates) => candidates.length > 1 ? 1 : -1),
+    "picks one of the candidates, however many there are",
+    /-1 of 1 cand/,
+  )
+  caught(
+    "that gives half an index",
+    picking((candidates) => candidates.length / 2),
+    "picks one of the candidates, however many there are",
+    /is not an index/,
+  )
   caught(
     "that sorts the candidates in place",
     picking((candidates) => {
@@ -47,30 +62,73 @@ describe("a wrong picker", () => {
       list.sort((a, b) => b.score - a.score)
       return 0
     }),
+    "repeats itself under one seed, and leaves the candidates as they are",
     /the candidates changed/,
   )
-  caught("that goes by something else than it is told", picking((candidates) => calls++ % candidates.length), /repeats/)
+  caught(
+    "that goes by something else than it is told",
+    picking((candidates) => calls++ % candidates.length),
+    "repeats itself under one seed, and leaves the candidates as they are",
+    /./,
+  )
   caught(
     "that finds nobody among those without a score",
     picking((candidates) => candidates.findIndex(({ score }) => score > 0)),
+    "picks one of the candidates, however many there are",
     /-1 of/,
   )
 })
 
 describe("a wrong scorer, filter or victim picker", () => {
-  caught("scores beyond 1", scoring((view) => view.streams), /is rated [2-8]/)
-  caught("divides by nothing", scoring((view) => view.streams / view.streams), /is rated NaN/)
-  caught("rates by the hour", scoring(() => ++calls / 1e6), /rates every backend/)
+  caught(
+    "scores beyond 1",
+    scoring((view) => view.streams),
+    "rates every backend in [0, 1], and the same way again",
+    /is rated [2-8]/,
+  )
+  caught(
+    "divides by nothing",
+    scoring((view) => view.streams / view.streams),
+    "rates every backend in [0, 1], and the same way again",
+    /is rated NaN/,
+  )
+  caught(
+    "rates by the hour",
+    scoring(() => ++calls / 1e6),
+    "rates every backend in [0, 1], and the same way again",
+    /./,
+  )
   caught(
     "changes the demand",
     scoring((_, demand) => {
       demand.priority = "interactive"
       return 1
     }),
+    "rates every backend in [0, 1], and the same way again",
     /priority/,
   )
-  caught("keeps a backend now and then", keeping(() => calls++ % 2 === 0), /and the same again/)
-  caught("unloads the first, enough or not", unloading((victims) => victims.length > 0 ? [0] : []), /still has no room/)
-  caught("unloads one twice", unloading((victims) => victims.length > 0 ? [0, 0] : []), /twice/)
-  caught("unloads who is not there", unloading((victims) => [victims.length]), /of \d+/)
+  caught(
+    "keeps a backend now and then",
+    keeping(() => calls++ % 2 === 0),
+    "says yes or no to every backend, and the same again",
+    /./,
+  )
+  caught(
+    "unloads the first, enough or not",
+    unloading((victims) => victims.length > 0 ? [0] : []),
+    "picks different victims that free enough, or none",
+    /still has no room/,
+  )
+  caught(
+    "unloads one twice",
+    unloading((victims) => victims.length > 0 ? [0, 0] : []),
+    "picks different victims that free enough, or none",
+    /twice/,
+  )
+  caught(
+    "unloads who is not there",
+    unloading((victims) => [victims.length]),
+    "picks different victims that free enough, or none",
+    /of \d+/,
+  )
 })

@@ -6,7 +6,8 @@ import * as ProbedFleet from "../../src/layers/ProbedFleet.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import { type BackendInput, Fleet } from "../../src/services/Fleet.ts"
 import { Failed, GpuProbe, type GpuReading } from "../../src/services/GpuProbe.ts"
-import * as FleetContract from "../contracts/Fleet.ts"
+import * as FleetContract from "../../src/testing/contracts/Fleet.ts"
+import { holds } from "../support/checks.ts"
 
 const gibibyte = ByteSize.gibibytes(1)
 const card = (name: string): GpuReading => MockGpuProbe.device(`GPU-${name}`, ByteSize.gibibytes(24))
@@ -32,12 +33,12 @@ const join = (
 const devices = ({ members }: Fleet["Service"]) =>
   Object.fromEntries(members().map(({ backend }) => [backend.id, backend.devices.join()]))
 
-FleetContract.suite(
-  "ProbedFleet",
-  ProbedFleet.layer({
+holds(
+  "ProbedFleet is a Fleet",
+  FleetContract.contract(ProbedFleet.layer({
     fleet: StaticFleet.layer([{ url: "http://a:1/", id: "a" }, { url: "http://b:1", id: "b" }]),
     hosts: { a: MockGpuProbe.layer([card("1")]) },
-  }),
+  })),
 )
 
 describe("ProbedFleet", () => {
