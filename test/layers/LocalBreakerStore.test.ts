@@ -19,11 +19,15 @@ const storeDown = Effect.fail(
 )
 
 describe("LocalBreaker and its store", () => {
-  it.effect("what is isolated while the store is asked stays so", () =>
-    Effect.gen(function* () {
+  it.effect("what is isolated while the store is asked stays so", () => {
+    let asked = 0
+    return Effect.gen(function* () {
       const breaker = yield* Breaker
       breaker.acquire("a", "m")!.record(success)
-      yield* elapse("5200 millis")
+      yield* elapse("200 millis")
+      // The store has been asked, and has not answered yet.
+      assert.strictEqual(asked, 2)
+      assert.strictEqual(breaker.state("a"), "closed")
       breaker.isolate({ backend: "a" })
       yield* elapse("1 minute")
       assert.strictEqual(breaker.state("a"), "isolated")
@@ -35,20 +39,24 @@ describe("LocalBreaker and its store", () => {
               admit: () => storeDown,
               record: () => storeDown,
               state: (key) =>
-                Effect.delay(
-                  Effect.succeed<CircuitBreaker.State>({
-                    _tag: "Open",
-                    key,
-                    consecutiveOpenings: 1,
-                    retryAfter: Duration.seconds(30),
-                  }),
-                  "500 millis",
-                ),
+                Effect.suspend(() => {
+                  asked++
+                  return Effect.delay(
+                    Effect.succeed<CircuitBreaker.State>({
+                      _tag: "Open",
+                      key,
+                      consecutiveOpenings: 1,
+                      retryAfter: Duration.seconds(30),
+                    }),
+                    "500 millis",
+                  )
+                }),
             }),
           ),
         ),
       ),
-    ))
+    )
+  })
 
   it.effect("a store that has not heard of an opening cannot end it without a trial", () =>
     Effect.gen(function* () {
