@@ -179,6 +179,28 @@ describe("BoundedAdmission", () => {
       assert.lengthOf(admission.queues(), 0)
     }).pipe(Effect.provide(over(0))))
 
+  it.effect("a grant that its request is too late to take is given back", () =>
+    Effect.gen(function* () {
+      const admission = yield* Admission
+      const leases = yield* Leases
+      const slots = yield* MockLeases.MockSlots
+      const ask = (id: string, commit: () => "loading" | undefined) => {
+        const demand = demandFor(modelOn("m:latest", "mock"), { id, tenant: id })
+        return Effect.forkChild(
+          admission.admit(demand, () => commit() ?? leases.commit([], demand), () => Effect.void),
+          { startImmediately: true },
+        )
+      }
+      yield* ask("waits", () => "loading")
+      const gone = yield* ask("gone", () => {
+        Fiber.getCurrent()?.interruptUnsafe()
+        return undefined
+      })
+      yield* Effect.exit(Fiber.join(gone))
+      assert.deepStrictEqual(slots.granted, ["gone"])
+      assert.strictEqual(leases.count(), 0)
+    }).pipe(Effect.provide(over(1))))
+
   it.effect("Retry-After follows how fast the queue drains", () =>
     Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots

@@ -44,10 +44,11 @@ export const play = (seed: number, requests: number): Played => {
   const gpus: Gpus = { probe: "good", foreign: new Map() }
   const managed = seed % 2 === 0
   const shared = seed % 4 === 0
+  const torn = seed % 5 === 0
   const fork = Effect.runForkWith(time.context)
   const scope = Scope.makeUnsafe()
   const build = Effect.provideService(
-    Layer.buildWithScope(stack({ managed, shared, ages, gpus, watch }), scope),
+    Layer.buildWithScope(stack({ managed, shared, torn, ages, gpus, watch }), scope),
     Scope.Scope,
     scope,
   )

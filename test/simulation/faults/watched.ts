@@ -1,5 +1,6 @@
 /** The shipping layers, each with eyes around it. */
 import { Clock, Effect, Layer } from "effect"
+import { concat } from "../../../src/layers/edge/json.ts"
 import { Admission } from "../../../src/services/Admission.ts"
 import { Breaker } from "../../../src/services/Breaker.ts"
 import { isLease, Leases } from "../../../src/services/Leases.ts"
@@ -9,51 +10,71 @@ import { type ByteSink, Transport } from "../../../src/services/Transport.ts"
 import { VramLedger } from "../../../src/services/VramLedger.ts"
 import type { Place, Sent, There, Watch } from "../checkers/sights.ts"
 
+/** As a network may deliver it: of each part the end comes with the next one, so that every silence falls into the middle of a record. */
+const torn = (sink: ByteSink): ByteSink => {
+  let rest = new Uint8Array(0)
+  return {
+    open: (upstream) => sink.open(upstream),
+    head: (status, raw) => sink.head(status, raw),
+    data: (chunk) => {
+      const cut = chunk.length >> 1
+      sink.data(concat([rest, chunk.subarray(0, cut)]))
+      rest = chunk.slice(cut)
+    },
+    end: () => {
+      sink.data(rest)
+      sink.end()
+    },
+    fail: (error) => sink.fail(error),
+  }
+}
+
 /** What each backend is sent, and what it sends. */
-export const transport = (watch: Watch) => <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
-  Layer.effect(
-    Transport,
-    Effect.map(Transport, ({ send }) => ({
-      send: (backend, call, to) => {
-        const id = call.headers[call.headers.indexOf("X-Request-Id") + 1]!
-        const sent: Sent = { id, backend: backend.id, chunks: [], status: 0, ending: undefined }
-        const over = (ending: Sent["ending"]): void => {
-          if (sent.ending !== undefined) return
-          sent.ending = ending
-          watch.tell("over", sent)
-        }
-        const sink: ByteSink = {
-          open: (upstream) =>
-            to.open({
-              pause: () => upstream.pause(),
-              resume: () => upstream.resume(),
-              abort: () => {
-                over("abort")
-                upstream.abort()
-              },
-            }),
-          head: (status, raw) => {
-            sent.status = status
-            to.head(status, raw)
-          },
-          data: (chunk) => {
-            sent.chunks.push(chunk)
-            to.data(chunk)
-          },
-          end: () => {
-            over("end")
-            to.end()
-          },
-          fail: (error) => {
-            over("fail")
-            to.fail(error)
-          },
-        }
-        watch.tell("sent", sent)
-        send(backend, call, sink)
-      },
-    })),
-  ).pipe(Layer.provide(inner))
+export const transport =
+  (watch: Watch, tears: boolean) => <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
+    Layer.effect(
+      Transport,
+      Effect.map(Transport, ({ send }) => ({
+        send: (backend, call, to) => {
+          const id = call.headers[call.headers.indexOf("X-Request-Id") + 1]!
+          const sent: Sent = { id, backend: backend.id, chunks: [], status: 0, ending: undefined }
+          const over = (ending: Sent["ending"]): void => {
+            if (sent.ending !== undefined) return
+            sent.ending = ending
+            watch.tell("over", sent)
+          }
+          const sink: ByteSink = {
+            open: (upstream) =>
+              to.open({
+                pause: () => upstream.pause(),
+                resume: () => upstream.resume(),
+                abort: () => {
+                  over("abort")
+                  upstream.abort()
+                },
+              }),
+            head: (status, raw) => {
+              sent.status = status
+              to.head(status, raw)
+            },
+            data: (chunk) => {
+              sent.chunks.push(chunk)
+              to.data(chunk)
+            },
+            end: () => {
+              over("end")
+              to.end()
+            },
+            fail: (error) => {
+              over("fail")
+              to.fail(error)
+            },
+          }
+          watch.tell("sent", sent)
+          send(backend, call, tears ? torn(sink) : sink)
+        },
+      })),
+    ).pipe(Layer.provide(inner))
 
 /** Loads and unloads. */
 export const api = (watch: Watch) => <E, R>(inner: Layer.Layer<OllamaApi, E, R>): Layer.Layer<OllamaApi, E, R> =>

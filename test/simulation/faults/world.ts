@@ -104,13 +104,15 @@ export interface Conditions {
   readonly managed: boolean
   /** Whether two of them have one card between them. */
   readonly shared: boolean
+  /** Whether what backends send is torn in the middle of its records. */
+  readonly torn: boolean
   /** Whether requests that wait go up a class in time, as they do by default. */
   readonly ages: boolean
   readonly gpus: Gpus
   readonly watch: Watch
 }
 
-export const stack = ({ ages, gpus, managed, shared, watch }: Conditions) => {
+export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions) => {
   const server: SimulatedFleet.ServerOptions = {
     models,
     decodeRate: 200,
@@ -133,7 +135,7 @@ export const stack = ({ ages, gpus, managed, shared, watch }: Conditions) => {
     ),
   }).pipe(
     Layer.provideMerge(Layer.mergeAll(
-      SimulatedTransport.layer.pipe(Watched.transport(watch)),
+      SimulatedTransport.layer.pipe(Watched.transport(watch, torn)),
       SimulatedOllamaApi.layer.pipe(Watched.api(watch)),
       probe(gpus, shared, watch),
       Footprints.simulated,
