@@ -85,7 +85,10 @@ describe("LocalBreaker", () => {
       const breaker = yield* Breaker
       fail(breaker, 5)
       assert.strictEqual(breaker.state("a"), "open")
-      yield* elapse("32 seconds")
+      yield* elapse(breaker.retryMillis("a", "m") + 500)
+      assert.strictEqual(breaker.state("a"), "open")
+      assert.strictEqual(breaker.retryMillis("a", "m"), 1)
+      yield* elapse("1500 millis")
       assert.strictEqual(breaker.state("a"), "half-open")
       fail(breaker, 1)
       assert.strictEqual(breaker.state("a"), "open")
@@ -148,6 +151,22 @@ describe("LocalBreaker", () => {
       trial.record(success)
       yield* elapse("2 seconds")
       assert.deepStrictEqual([one.state("a"), other.state("a")], ["closed", "closed"])
+    }))
+
+  it.effect("isolated in its trial: the question goes to the other replica, unanswered", () =>
+    Effect.gen(function* () {
+      const { one, other } = yield* replicas
+      other.acquire("a", "m")!.record(success)
+      fail(one, 5)
+      yield* elapse("31 seconds")
+      const [lucky, waiting] = one.state("a") === "half-open" ? [one, other] : [other, one]
+      const trial = lucky.acquire("a", "m")!
+      assert.isTrue(trial.trial)
+      lucky.isolate({ backend: "a" })
+      assert.strictEqual(lucky.retryMillis("a", "m"), 60_000)
+      yield* elapse("2 seconds")
+      trial.record(success)
+      assert.deepStrictEqual([lucky.state("a"), waiting.state("a")], ["isolated", "half-open"])
     }))
 
   it.effect("a trial that nobody takes goes to the other replica", () =>
