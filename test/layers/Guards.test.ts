@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import * as PipelineRouter from "../../src/layers/PipelineRouter.ts"
 import type { Outcome } from "../../src/services/Outcome.ts"
 import type { Guard, GuardInput } from "../../src/services/Plugin.ts"
+import { TokenEstimator } from "../../src/services/TokenEstimator.ts"
 import { ask, idle, nothing, over } from "../support/routers.ts"
 import { RecordingReply } from "../support/sinks.ts"
 
@@ -141,6 +142,27 @@ describe("guards", () => {
       Effect.provide(over({ a: {} }, { router: layer }).pipe(Layer.provide(Layer.succeed(Secret, { word: "known" })))),
     )
   })
+
+  it.effect("what goes wrong behind the last of them is not counted as its failure", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* finish(ask("/api/chat", chat))).settled.status, 500)
+      const counted = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
+        id === "llamero_guard_verdicts_total" && "count" in state && Number(state.count) > 0
+          ? [`${attributes?.["verdict"]} ${state.count}`]
+          : []
+      )
+      assert.deepStrictEqual(counted, ["pass 1"])
+    }).pipe(
+      Effect.provide(
+        over({ a: {} }, {
+          router: PipelineRouter.layer({
+            guards: [guard((request) => ({ _tag: "Pass", request }), { fails: "open" })],
+          }),
+          tokens: Layer.succeed(TokenEstimator, { estimate: dies, atLeast: () => 1, learn: () => {} }),
+        }),
+      ),
+      Effect.provideService(Metric.MetricRegistry, new Map()),
+    ))
 
   it.effect("verdicts and durations are counted by the guard's name", () =>
     Effect.gen(function* () {
