@@ -16,7 +16,7 @@ import * as HedgeRetry from "../../src/plugins/HedgeRetry.ts"
 import * as RateLimitGuard from "../../src/plugins/RateLimitGuard.ts"
 import { RouterEvents } from "../../src/services/RouterEvents.ts"
 import { MODEL } from "../wire.ts"
-import { EMBEDDER, type Load } from "./router.ts"
+import { EMBEDDER, type Load, OTHER } from "./router.ts"
 
 type Stack = ReturnType<typeof Standard.layer>
 
@@ -42,6 +42,12 @@ const seeded = {
 const embeds = (repeat: number) => distinct((text) => ({ model: EMBEDDER, input: text.repeat(repeat) }))
 const embed = { name: "embed, 300 bytes", path: "/api/embed", bodies: embeds(1) }
 const longEmbed = { name: "embed, 8 KiB", path: "/api/embed", bodies: embeds(28) }
+/** One and the other in turn, so that what is kept of the one before helps nobody. */
+const both = {
+  name: "chat, two models",
+  path: "/api/chat",
+  bodies: chat.bodies.map((body, i) => i % 2 === 0 ? body : body.replace(MODEL, OTHER)),
+}
 const stream = { name: "64-chunk stream", path: "/api/chat", bodies: chats({ stream: true }) }
 
 const guards = [ContextGuard.make()]
@@ -104,7 +110,7 @@ export const features: ReadonlyArray<Feature> = [
     with: full,
   },
   { name: "events", load: chat, without: Standard.layer({ guards, events: silent }), with: full },
-  { name: "metrics", load: chat, without: full, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
+  { name: "metrics", load: both, without: full, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
   { name: "all of these", load: chat, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
   { name: "all of these", load: stream, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
   {

@@ -64,7 +64,12 @@ class Client extends ReplyBase {
 
 /** Beside the bench's own. */
 export const EMBEDDER = SimulatedFleet.Model.embedder.name
-const models = [SimulatedFleet.Model.model({ name: MODEL }), SimulatedFleet.Model.embedder]
+export const OTHER = "other:latest"
+const models = [
+  SimulatedFleet.Model.model({ name: MODEL }),
+  SimulatedFleet.Model.model({ name: OTHER }),
+  SimulatedFleet.Model.embedder,
+]
 /** In memory from the start: not even the first request is to wait. */
 const loaded = Effect.gen(function* () {
   const [backend] = (yield* Fleet).members()

@@ -7,19 +7,26 @@ import { Context, Effect, Layer, Metric } from "effect"
 import { isShed } from "../services/Refusal.ts"
 import { type RequestSettled, type RouterEvent, RouterEvents } from "../services/RouterEvents.ts"
 
-const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
+type Labels = Readonly<Record<string, string>>
+
+const counter = (name: string, description: string) => (attributes: Labels) =>
+  Metric.counter(name, { description, incremental: true, attributes })
 
 // From a shed in microseconds to a long generation; a bucket edge at each default limit (30 s, 120 s, 300 s).
 const boundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
-const seconds = (name: string, description: string) => Metric.histogram(name, { description, boundaries })
+const seconds = (name: string, description: string) => (attributes: Labels) =>
+  Metric.histogram(name, { description, boundaries, attributes })
 
-/** One series for each combination of labels, made once: its key is not computed again at every update. */
-const series = <Input, State>(metric: Metric.Metric<Input, State>, context: Context.Context<never>) => {
-  const known = new Map<string, Metric.Metric<Input, State>>()
-  return (input: Input, labels: Readonly<Record<string, string>>): void => {
+/**
+ * One metric for each combination of labels, made once. Labels that are added to a shared metric at each update (`Metric.withAttributes`) would have its key
+ * computed anew whenever they differ from those of the update before.
+ */
+const series = <State>(make: (labels: Labels) => Metric.Metric<number, State>, context: Context.Context<never>) => {
+  const known = new Map<string, Metric.Metric<number, State>>()
+  return (input: number, labels: Labels): void => {
     const key = Object.values(labels).join("\u0000")
     let labelled = known.get(key)
-    if (labelled === undefined) known.set(key, labelled = Metric.withAttributes(metric, labels))
+    if (labelled === undefined) known.set(key, labelled = make(labels))
     labelled.updateUnsafe(input, context)
   }
 }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { createHash, timingSafeEqual } from "node:crypto"
+import { hash as digest, timingSafeEqual } from "node:crypto"
 import type { ApiKeys, Grant } from "../../services/ApiKeys.ts"
 
 /** One key. @category models @since 0.1.0 */
@@ -14,7 +14,7 @@ export interface Entry {
 }
 
 /** SHA-256 in hex. @category conversions @since 0.1.0 */
-export const hash = (key: string): string => createHash("sha256").update(key).digest("hex")
+export const hash = (key: string): string => digest("sha256", key)
 
 /**
  * **Details**
@@ -32,7 +32,7 @@ export const make = (entries: ReadonlyArray<Entry>): ApiKeys["Service"] => {
   return {
     size: () => bySum.size,
     find: (key) => {
-      const sum = createHash("sha256").update(key).digest()
+      const sum = digest("sha256", key, "buffer")
       const { grant, sum: known } = bySum.get(sum.toString("hex")) ?? nobody
       return timingSafeEqual(known, sum) ? grant : undefined
     },

@@ -10,14 +10,20 @@ import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { rewrite } from "../edge/splice.ts"
 import type { Run } from "./run.ts"
 
-const verdicts = Metric.counter("llamero_guard_verdicts_total", {
-  description: "Requests that a guard let pass, refused, or failed on",
-  incremental: true,
-})
-const durations = Metric.histogram("llamero_guard_duration_seconds", {
-  description: "Duration of a guard's check; of checks that need no I/O every 64th is measured",
-  boundaries: [0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1, 5],
-})
+type Labels = Readonly<Record<string, string>>
+
+const verdicts = (attributes: Labels) =>
+  Metric.counter("llamero_guard_verdicts_total", {
+    description: "Requests that a guard let pass, refused, or failed on",
+    incremental: true,
+    attributes,
+  })
+const durations = (attributes: Labels) =>
+  Metric.histogram("llamero_guard_duration_seconds", {
+    description: "Duration of a guard's check; of checks that need no I/O every 64th is measured",
+    boundaries: [0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1, 5],
+    attributes,
+  })
 
 /** A clock read costs more than most checks. */
 const sampleEvery = 64
@@ -33,10 +39,10 @@ class Meter {
 
   constructor(guard: string, context: Context.Context<never>) {
     this.context = context
-    this.passed = Metric.withAttributes(verdicts, { guard, verdict: "pass" })
-    this.refused = Metric.withAttributes(verdicts, { guard, verdict: "refuse" })
-    this.failed = Metric.withAttributes(verdicts, { guard, verdict: "fail" })
-    this.duration = Metric.withAttributes(durations, { guard })
+    this.passed = verdicts({ guard, verdict: "pass" })
+    this.refused = verdicts({ guard, verdict: "refuse" })
+    this.failed = verdicts({ guard, verdict: "fail" })
+    this.duration = durations({ guard })
   }
 
   isSampled(): boolean {
