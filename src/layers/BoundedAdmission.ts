@@ -5,6 +5,7 @@
  */
 import { Clock, Duration, Effect, Exit, Layer, Result } from "effect"
 import { Admission, type QueueSnapshot } from "../services/Admission.ts"
+import { needsResident } from "../services/Host.ts"
 import { type Commit, isLease, type Lease, Leases } from "../services/Leases.ts"
 import { unused } from "../services/Outcome.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
@@ -40,6 +41,7 @@ interface Bounds {
 }
 
 const make = Effect.fnUntraced(function* (bounds: Bounds) {
+  yield* needsResident("BoundedAdmission", "QueuelessAdmission")
   const leases = yield* Leases
   const clock = yield* Clock.Clock
   const lines = new Map<string, WaitingLine>()

@@ -7,6 +7,7 @@ import { ByteSize, Clock, Duration, Effect, Layer } from "effect"
 import { type Backend, Fleet } from "../services/Fleet.ts"
 import { ModelFootprints, shapeOn } from "../services/Footprint.ts"
 import { GpuProbe } from "../services/GpuProbe.ts"
+import { needsResident } from "../services/Host.ts"
 import type { Model } from "../services/ModelCatalog.ts"
 import { type Allocation, type DeviceStatus, type NoRoom, type Share, VramLedger } from "../services/VramLedger.ts"
 import * as Listeners from "./internal/listeners.ts"
@@ -38,6 +39,7 @@ const millisOf = (input: Duration.Input): number => Duration.toMillis(Duration.f
 const bytesOf = (input: ByteSize.Input): number => ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(input))
 
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
+  yield* needsResident("MemoryVramLedger", "UnmanagedVramLedger")
   const fleet = yield* Fleet
   const probe = yield* GpuProbe
   const footprints = yield* ModelFootprints

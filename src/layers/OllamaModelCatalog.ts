@@ -9,7 +9,7 @@ import { type Backend, Fleet } from "../services/Fleet.ts"
 import { CatalogUnavailable, ModelCatalog, ModelCatalogError, ModelMissing } from "../services/ModelCatalog.ts"
 import { OllamaApi } from "../services/OllamaApi.ts"
 import { FleetModels, shown } from "./internal/fleetModels.ts"
-import { every } from "./internal/every.ts"
+import { watch } from "./internal/every.ts"
 import { perBackend } from "./internal/perBackend.ts"
 
 /**
@@ -70,7 +70,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   yield* perBackend(
     fleet,
-    (backend) => every(interval, read(backend)),
+    (backend) => watch(interval, read(backend)),
     (id) => {
       answering.delete(id)
       known.lists.delete(id)

@@ -6,6 +6,7 @@
 import { Clock, Duration, Effect, Layer } from "effect"
 import { BackendHealth } from "../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../services/Fleet.ts"
+import { needsResident } from "../services/Host.ts"
 import { type Model, ModelCatalog } from "../services/ModelCatalog.ts"
 import type { Plan, PrewarmTarget } from "../services/Plugin.ts"
 import { Prewarmer, type PrewarmStatus } from "../services/Prewarmer.ts"
@@ -31,6 +32,10 @@ interface Given {
 
 const make = <R>(options: Options<R>) =>
   Effect.gen(function* () {
+    yield* needsResident(
+      "PlannedPrewarmer",
+      "NoPrewarmer, and a resident router or a timer of the host for what has to be warm",
+    )
     const fleet = yield* Fleet
     const health = yield* BackendHealth
     const catalog = yield* ModelCatalog

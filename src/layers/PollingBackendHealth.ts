@@ -9,7 +9,7 @@ import { type Backend, Fleet } from "../services/Fleet.ts"
 import { OllamaApi } from "../services/OllamaApi.ts"
 import type { Outcome } from "../services/Outcome.ts"
 import { isConnectFailure } from "./internal/causes.ts"
-import { every } from "./internal/every.ts"
+import { watch } from "./internal/every.ts"
 import * as Listeners from "./internal/listeners.ts"
 import { perBackend } from "./internal/perBackend.ts"
 
@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     fleet,
     (backend) => {
       watched.set(backend.id, { status: unheard, failedProbes: 0, connectFailures: 0, refusals: 0 })
-      return every(interval, probe(backend))
+      return watch(interval, probe(backend))
     },
     (id) => watched.delete(id),
   )

@@ -10,7 +10,7 @@ import type { OllamaApi } from "../services/OllamaApi.ts"
 import type { VictimPicker } from "../services/Plugin.ts"
 import { type Pin, Residency } from "../services/Residency.ts"
 import type { VramLedger } from "../services/VramLedger.ts"
-import { every } from "./internal/every.ts"
+import { watch } from "./internal/every.ts"
 import { perBackend } from "./internal/perBackend.ts"
 import * as Holdings from "./residency/holdings.ts"
 import * as Loading from "./residency/loading.ts"
@@ -106,7 +106,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   yield* Effect.acquireRelease(Effect.sync(() => ledger.onChange(pumpAll)), (stop) => Effect.sync(stop))
   const readBackend = (backend: Backend) => Effect.suspend(() => read(heldOf(backend)))
-  yield* perBackend(fleet, (backend) => every(interval, readBackend(backend)), remove)
+  yield* perBackend(fleet, (backend) => watch(interval, readBackend(backend)), remove)
   const look = Effect.sync(() => {
     for (const { loads } of backends.values()) if (loads.queue.length > 0) return pumpAll()
   })

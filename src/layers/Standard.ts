@@ -13,6 +13,7 @@ import type { BackendHealth } from "../services/BackendHealth.ts"
 import type { Breaker } from "../services/Breaker.ts"
 import type { Coalescer } from "../services/Coalescer.ts"
 import type { Fleet } from "../services/Fleet.ts"
+import { ephemeral } from "../services/Host.ts"
 import type { Leases } from "../services/Leases.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import type { OllamaApi } from "../services/OllamaApi.ts"
@@ -29,6 +30,7 @@ import type { VramLedger } from "../services/VramLedger.ts"
 import * as BoundedAdmission from "./BoundedAdmission.ts"
 import * as CalibratedTokenEstimator from "./CalibratedTokenEstimator.ts"
 import * as EventSources from "./EventSources.ts"
+import * as IndependentCoalescer from "./IndependentCoalescer.ts"
 import * as LocalBreaker from "./LocalBreaker.ts"
 import * as MemoryCoalescer from "./MemoryCoalescer.ts"
 import * as MemoryLeases from "./MemoryLeases.ts"
@@ -40,6 +42,8 @@ import * as PlannedPrewarmer from "./PlannedPrewarmer.ts"
 import * as PollingBackendHealth from "./PollingBackendHealth.ts"
 import * as PollingResidency from "./PollingResidency.ts"
 import * as ProfilePlacement from "./ProfilePlacement.ts"
+import * as QueuelessAdmission from "./QueuelessAdmission.ts"
+import * as RefreshOnRequest from "./RefreshOnRequest.ts"
 import * as RingRouterEvents from "./RingRouterEvents.ts"
 import * as UnmanagedVramLedger from "./UnmanagedVramLedger.ts"
 import * as WatchedRelay from "./WatchedRelay.ts"
@@ -181,3 +185,27 @@ export const layer: {
   // Each line above is typed; only that a swap's own errors and needs are what `S` says is beyond the compiler.
   return stack as Layer.Layer<Provides, never, Needs>
 }
+
+/**
+ * `layer` for hosts on which no process lives on between requests: nothing is read in the background but when requests come, nothing queues, and each instance
+ * counts its own streams only.
+ *
+ * **Details**
+ *
+ * `QueuelessAdmission`, `IndependentCoalescer` and `RefreshOnRequest` are in their places. Layers that keep truth in memory (`BoundedAdmission`, `MemoryVramLedger`,
+ * `PlannedPrewarmer`) refuse to be built, with a `NeedsResidentHost`. Breakers and rate limits are shared where they are given a Redis.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const serverless: {
+  (): Layer.Layer<Provides, never, Needs>
+  <const S extends Swaps>(
+    swaps: S,
+    refresh?: RefreshOnRequest.Options,
+  ): Layer.Layer<Provides, Errors<S>, Needs | Lacks<S>>
+} = (put: Swaps = {}, refresh?: RefreshOnRequest.Options): Layer.Layer<Provides, never, Needs> =>
+  RefreshOnRequest.layer(refresh).pipe(
+    Layer.provideMerge(layer({ admission: QueuelessAdmission.layer, coalescer: IndependentCoalescer.layer, ...put })),
+    Layer.provide(ephemeral),
+  ) as Layer.Layer<Provides, never, Needs>

@@ -8,6 +8,7 @@ import { HttpEffect, HttpRouter, type HttpServerResponse } from "effect/http"
 import { refuse } from "../services/Refusal.ts"
 import type { Endpoint } from "../services/RoutedRequest.ts"
 import { Router, type Settled } from "../services/Router.ts"
+import { ViewRefresh } from "../services/ViewRefresh.ts"
 import { Bag, type Slotted } from "./edge/bag.ts"
 import { BriefReply } from "./edge/brief.ts"
 import * as Cors from "./edge/cors.ts"
@@ -145,11 +146,13 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
     const context = yield* Effect.context<never>()
     const clock = yield* Clock.Clock
     const router = yield* Router
+    const view = yield* ViewRefresh
     const cors = Cors.make(options?.origins)
     const tenantHeader = options?.tenantHeader?.toLowerCase() || undefined
     const limit = options?.bodyBytesMax ?? 64 * 1024 * 1024
     const nextId = RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36))
     const fork = Effect.runForkWith(context)
+    const promise = Effect.runPromiseWith(context)
     const active = new Bag<WebExchange>()
     const other = HttpEffect.toWebHandlerWith(context)(
       routes as Effect.Effect<HttpServerResponse.HttpServerResponse, never, never>,
@@ -199,6 +202,8 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
       if (allowed?.status !== undefined) {
         return new Response(null, { status: allowed.status, headers: pairs([...extra, "X-Request-Id", id]) })
       }
+      const stale = view.stale()
+      if (stale !== undefined) await promise(stale)
       const endpoint = find(targetOf(request.url))
       if (endpoint === undefined) return withHeaders(await other(request), ["X-Request-Id", id, ...extra])
       if (request.method !== "POST") {

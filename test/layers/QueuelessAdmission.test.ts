@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import * as MockLeases from "../../src/layers/MockLeases.ts"
 import * as QueuelessAdmission from "../../src/layers/QueuelessAdmission.ts"
 import { contract, enter } from "../../src/testing/contracts/Admission.ts"
@@ -14,4 +14,19 @@ describe("QueuelessAdmission", () => {
       assert.strictEqual(error.reason, "QueueFull")
       assert.strictEqual(error.retryAfter, 1)
     }).pipe(Effect.provide(Layer.provideMerge(QueuelessAdmission.layer, MockLeases.layer(0)))))
+
+  it.effect("waits for a load of its model, whose end may find the slots taken", () =>
+    Effect.gen(function* () {
+      const slots = yield* MockLeases.MockSlots
+      slots.answer("loading")
+      const [first, second, third] = yield* Effect.forEach(["a", "b", "c"], (id) =>
+        Effect.forkChild(enter(id, Effect.never), { startImmediately: true }))
+      yield* Effect.yieldNow
+      assert.isUndefined(first!.pollUnsafe())
+      yield* Fiber.interrupt(third!)
+      slots.answer(undefined)
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(slots.granted, ["a"])
+      assert.strictEqual((yield* Effect.flip(Fiber.join(second!))).reason, "QueueFull")
+    }).pipe(Effect.provide(Layer.provideMerge(QueuelessAdmission.layer, MockLeases.layer(1)))))
 })

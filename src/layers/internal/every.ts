@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect } from "effect"
+import { Host } from "../../services/Host.ts"
 
 /**
  * Runs `effect` for ever, once each `interval`, counted from start to start. A run that takes longer than the interval is followed at once by the next,
@@ -29,3 +30,18 @@ export const every = Effect.fnUntraced(
     }
   },
 )
+
+/**
+ * As `every`, where the process lives on between requests. Elsewhere nothing at all: there `ViewRefresh` has things read when requests come.
+ *
+ * @category utils
+ * @since 0.1.0
+ */
+export const watch = <R>(
+  interval: Duration.Duration,
+  effect: Effect.Effect<unknown, never, R>,
+): Effect.Effect<void, never, R> =>
+  Effect.flatMap(
+    Host,
+    (host): Effect.Effect<void, never, R> => host === "resident" ? every(interval, effect) : Effect.void,
+  )
