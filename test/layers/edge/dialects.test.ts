@@ -158,6 +158,17 @@ describe("cors", () => {
     assert.deepStrictEqual(decide("http://127.0.0.1:11435"), { status: undefined, headers: [] })
   })
 
+  it("takes a pattern for both of its ends, and one's own origin for the whole of it", () => {
+    const pattern = ["https://ui.*.example.com"]
+    assert.isUndefined(decide("https://ui.a.example.com", "POST", pattern).status)
+    // The ends may not share characters, nor may anything come behind.
+    for (const origin of ["https://ui.example.com", "https://ui.a.example.com.evil.example", "https://ui.a"]) {
+      assert.strictEqual(decide(origin, "POST", pattern).status, 403, origin)
+    }
+    assert.strictEqual(decide("http://evil.example/127.0.0.1:11435").status, 403)
+    assert.strictEqual(decide("http://1127.0.0.1:11435").status, 403)
+  })
+
   it("answers a preflight", () => {
     const answer = decide("http://localhost:3000", "OPTIONS")
     assert.strictEqual(answer.status, 204)
