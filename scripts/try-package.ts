@@ -73,6 +73,12 @@ const run = async (ollama: string): Promise<void> => {
   execFileSync("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: project, stdio: "inherit" })
   const source = router(ollama)
   writeFileSync(file("router.ts"), source)
+  writeFileSync(
+    file("kit.ts"),
+    `import { LeastBusyScorer } from "llamero"
+import { type Check, PluginContract } from "llamero/testing"
+export const checks: ReadonlyArray<Check> = PluginContract.scorer(LeastBusyScorer.make())`,
+  )
   check(await answers([bin("node"), "router.ts"]), "Node: the README's router in TypeScript answers")
 
   writeFileSync(
@@ -86,7 +92,7 @@ const run = async (ollama: string): Promise<void> => {
         types: [],
         skipLibCheck: false,
       },
-      include: ["router.ts"],
+      include: ["router.ts", "kit.ts"],
     }),
   )
   execFileSync(bin("tsc"), ["-p", "."], { cwd: project, stdio: "inherit" })
@@ -96,6 +102,22 @@ const run = async (ollama: string): Promise<void> => {
 
   writeFileSync(file("deno.json"), JSON.stringify({ nodeModulesDir: "manual" }))
   check(await answers([bin("deno"), "run", "-A", "router.ts"]), "Deno: the README's router answers")
+
+  writeFileSync(
+    file("kit.mjs"),
+    `import { Effect } from "effect"
+import { LeastBusyScorer, Standard } from "llamero"
+import { PluginContract, RouterContract, violations } from "llamero/testing"
+const right = [...PluginContract.scorer(LeastBusyScorer.make()), ...RouterContract.histories(Standard.layer(), { runs: 20 })]
+const wrong = PluginContract.scorer({ kind: "scorer", name: "wrong", score: () => 2 })
+const found = await Effect.runPromise(violations([...right, ...wrong]))
+console.log(found.map(({ check }) => check).join())`,
+  )
+  const violated = execFileSync(bin("node"), ["kit.mjs"], { cwd: project, encoding: "utf8" }).trim()
+  check(
+    violated === "rates every backend in [0, 1], and the same way again",
+    "the test kit in JavaScript: right ones pass, a wrong scorer is caught",
+  )
 
   const plugin = reads("llamero/plugins/HealthyFilter")
   check(plugin.length < 10, `one plugin reads ${plugin.length} of llamero's modules`)

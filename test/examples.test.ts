@@ -30,6 +30,12 @@ const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
     /\/api\/chat: 100 requests, 1 different answers, 1 upstream calls/,
     /1000 requests, 1000 different answers/,
   ],
+  "12-property-testing.ts": [
+    /^ok: rates every backend in \[0, 1\], and the same way again$/m,
+    /^ok: of two alike, the one with less to do is rated higher$/m,
+    /^ok: every request has one answer, and nothing of it is left behind, whatever the history$/m,
+    /^not so: rates every backend in \[0, 1\], and the same way again\n  is rated [24]$/m,
+  ],
   "09-custom-gpu-source.ts": [/^(system-memory: System memory: .* free|dcgm: )/m],
 }
 

@@ -79,6 +79,17 @@ describe("imports", () => {
     assert.sameMembers([...outside].filter((one) => !/^effect(\/|$)/.test(one)), ["node:crypto", "node:zlib"])
   })
 
+  it("the test kit is for any test runner, and on its own", () => {
+    const kit = files.filter((file) => folder(file) === "testing")
+    assert.isAbove(kit.length, 10)
+    const outside = new Set(kit.flatMap(imports).filter((specifier) => !specifier.startsWith(".")))
+    assert.deepStrictEqual([...outside].filter((one) => !/^effect(\/|$)/.test(one)), ["node:assert/strict"])
+    for (const file of ["../deno.json", "../package.json"]) {
+      const { exports } = JSON.parse(readFileSync(resolve(src, file), "utf8"))
+      assert.strictEqual(exports["./testing"], "./src/testing/index.ts")
+    }
+  })
+
   it("deno.json exports what package.json does by pattern: every service, layer and plugin", () => {
     const { exports } = JSON.parse(readFileSync(resolve(src, "../deno.json"), "utf8"))
     const wanted = files.filter((file) => /^(services|layers|plugins)\/[^/]+$/.test(file))

@@ -1,11 +1,21 @@
 import * as MockRouter from "../../src/layers/MockRouter.ts"
+import * as Standard from "../../src/layers/Standard.ts"
 import { refuse } from "../../src/services/Refusal.ts"
-import { contract } from "../contracts/Router.ts"
+import { contract, histories } from "../../src/testing/contracts/Router.ts"
+import { holds } from "../support/checks.ts"
 import { over } from "../support/routers.ts"
 
-contract("mock", {
-  answers: MockRouter.layer({ status: 200, headers: [], chunks: ["{", "}"] }),
-  refuses: MockRouter.layer(refuse("ModelNotFound", "no")),
-})
+holds(
+  "MockRouter is a Router",
+  contract({
+    answers: MockRouter.layer({ status: 200, headers: [], chunks: ["{", "}"] }),
+    refuses: MockRouter.layer(refuse("ModelNotFound", "no")),
+  }),
+)
 
-contract("pipeline", { answers: over({ a: {} }), refuses: over({ a: { models: [] } }) })
+holds(
+  "PipelineRouter is a Router",
+  contract({ answers: over({ a: {} }), refuses: over({ a: { models: [] } }) }),
+)
+
+holds("the standard stack", histories(Standard.layer()))

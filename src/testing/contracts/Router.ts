@@ -1,0 +1,155 @@
+/**
+ * What every `Router` must do: never fail, answer once, and say what it did; and what a whole stack must, whatever its clients and backends do.
+ *
+ * @since 0.1.0
+ */
+import { Arbitrary, Effect, Fiber, Layer, Random, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import * as SimulatedFleet from "../../layers/SimulatedFleet.ts"
+import type { Needs } from "../../layers/Standard.ts"
+import type { Admission } from "../../services/Admission.ts"
+import type { Coalescer } from "../../services/Coalescer.ts"
+import type { Leases } from "../../services/Leases.ts"
+import type { Relay } from "../../services/Relay.ts"
+import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import { Router, type Settled } from "../../services/Router.ts"
+import * as assert from "../assert.ts"
+import { type Check, check, property } from "../checks.ts"
+import * as Generators from "../generators.ts"
+import { RecordingReply } from "../replies.ts"
+import { request } from "../requests.ts"
+import { holdsNothing, place } from "../routers.ts"
+
+const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
+
+const routed = Effect.gen(function* () {
+  const router = yield* Router
+  const reply = new RecordingReply()
+  const fiber = yield* Effect.forkChild(router.route(request("/api/chat", chat), reply), { startImmediately: true })
+  yield* TestClock.adjust("1 minute")
+  return { reply, settled: yield* Fiber.join(fiber) }
+})
+
+/** `answers` must answer a chat with tiny-eos; `refuses` must refuse it. @category contracts @since 0.1.0 */
+export const contract = (layers: {
+  readonly answers: Layer.Layer<Router, unknown>
+  readonly refuses: Layer.Layer<Router, unknown>
+}): ReadonlyArray<Check> => [
+  check("answers once, and settles with the status that the client saw", () =>
+    Effect.gen(function* () {
+      const { reply, settled } = yield* routed
+      assert.strictEqual(reply.endings, 1)
+      assert.strictEqual(settled.result, "answered")
+      assert.strictEqual(settled.status, reply.status)
+      assert.strictEqual((yield* Router).active(), 0)
+    }).pipe(Effect.provide(layers.answers))),
+
+  check("a refusal is a value of the reply, never a failure of the effect", () =>
+    Effect.gen(function* () {
+      const { reply, settled } = yield* routed
+      assert.lengthOf(reply.refusals, 1)
+      assert.strictEqual(settled.result, "refused")
+      assert.deepStrictEqual(settled.refusal, reply.refusals[0])
+      assert.strictEqual(settled.status, reply.refusals[0]?.status)
+      assert.strictEqual(reply.status, undefined)
+    }).pipe(Effect.provide(layers.refuses))),
+
+  check("refuses everything once it drains", () =>
+    Effect.gen(function* () {
+      yield* (yield* Router).drain
+      const { reply } = yield* routed
+      assert.strictEqual(reply.refusals[0]?.reason, "Draining")
+    }).pipe(Effect.provide(layers.answers))),
+]
+
+type Step =
+  | { readonly do: "ask"; readonly request: RoutedRequest }
+  | { readonly do: "misfortune"; readonly what: Generators.Misfortune }
+  | { readonly do: "leave"; readonly which: number }
+  | { readonly do: "wait"; readonly millis: number }
+
+const int = (maximum: number) => Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum })))
+const ask = Arbitrary.map(
+  Generators.requests(["tiny-eos", "tiny-b", "tiny-embed"]),
+  (request): Step => ({ do: "ask", request }),
+)
+const misfortune = Arbitrary.map(Generators.misfortunes, (what): Step => ({ do: "misfortune", what }))
+const leave = Arbitrary.map(int(30), (which): Step => ({ do: "leave", which }))
+const wait = Arbitrary.map(
+  Arbitrary.schema(Schema.Literals([0, 20, 1000, 7000, 40_000])),
+  (millis): Step => ({ do: "wait", millis }),
+)
+const step = Arbitrary.flatMap(int(5), (kind) => [ask, ask, ask, misfortune, leave, wait][kind] ?? ask)
+
+interface Asked {
+  readonly id: string
+  readonly reply: RecordingReply
+  readonly fiber: Fiber.Fiber<Settled>
+  left: boolean
+}
+
+/** The longest that anything is waited for: an answer that does not stream, and its place in a queue. */
+const patience = { steps: 400, each: "5 seconds" } as const
+
+/**
+ * `stack` is a whole router but for its fleet, as `Standard.layer` makes one. It is played generated histories of requests, of clients that leave and of
+ * backends that fail.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
+export const histories = (
+  stack: Layer.Layer<Router | Admission | Coalescer | Leases | Relay, unknown, Needs>,
+  /** `runs` defaults to 100, `size` to 60. */
+  options?: Arbitrary.CheckOptions,
+): ReadonlyArray<Check> => [
+  property(
+    "every request has one answer, and nothing of it is left behind, whatever the history",
+    { servers: Generators.fleets, steps: Arbitrary.array(step) },
+    ({ servers, steps }) =>
+      Effect.gen(function* () {
+        const fleet = yield* SimulatedFleet.SimulatedFleet
+        const router = yield* Router
+        const asked: Array<Asked> = []
+        const waiting = () => asked.some(({ fiber }) => fiber.pollUnsafe() === undefined)
+        yield* TestClock.adjust("1 second")
+        for (const one of steps) {
+          if (one.do === "ask") {
+            const receivedAt = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+            const reply = new RecordingReply()
+            const id = `h${asked.length}`
+            const route = router.route({ ...one.request, id, receivedAt }, reply)
+            asked.push({ id, reply, fiber: yield* Effect.forkChild(route, { startImmediately: true }), left: false })
+          } else if (one.do === "misfortune") Generators.inflict(fleet, one.what)
+          else if (one.do === "wait") yield* TestClock.adjust(one.millis)
+          else {
+            const client = asked[one.which % Math.max(1, asked.length)]
+            if (client !== undefined && client.fiber.pollUnsafe() === undefined) {
+              client.left = true
+              client.fiber.interruptUnsafe()
+            }
+          }
+        }
+        for (const server of fleet.servers.values()) {
+          server.faults.clear()
+          server.up()
+        }
+        for (let i = 0; i < patience.steps && waiting(); i++) yield* TestClock.adjust(patience.each)
+        yield* TestClock.adjust("1 second")
+        assert.isFalse(waiting(), "somebody waits for ever")
+        for (const { fiber, id, left, reply } of asked) {
+          const exit = yield* Fiber.await(fiber)
+          if (left) assert.isAtMost(reply.endings, 1, id)
+          else {
+            assert.strictEqual(exit._tag, "Success", `${id} ended as ${exit}`)
+            assert.strictEqual(reply.endings, 1, `${id} has ${reply.endings} answers`)
+          }
+        }
+        yield* holdsNothing
+      }).pipe(
+        Effect.provide(stack.pipe(Layer.provideMerge(place(servers)))),
+        Random.withSeed("history"),
+      ),
+    { runs: 100, size: 60, seed: "router", ...options },
+  ),
+]

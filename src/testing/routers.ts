@@ -1,0 +1,60 @@
+/**
+ * A whole router in a test: simulated backends in place of real ones, `TestClock` time, and no sockets.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Layer } from "effect"
+import * as SimulatedFleet from "../layers/SimulatedFleet.ts"
+import * as SimulatedOllamaApi from "../layers/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../layers/SimulatedTransport.ts"
+import * as StaticFleet from "../layers/StaticFleet.ts"
+import { Admission } from "../services/Admission.ts"
+import { Coalescer } from "../services/Coalescer.ts"
+import { Leases } from "../services/Leases.ts"
+import { Relay } from "../services/Relay.ts"
+import { Router } from "../services/Router.ts"
+import * as assert from "./assert.ts"
+import { RecordingReply } from "./replies.ts"
+import { request } from "./requests.ts"
+
+/**
+ * What `Standard.layer` still needs: a fleet of simulated servers, by URL, and how to reach them. An `InvalidFleet` for a bad URL.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>) =>
+  Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
+    Layer.provideMerge(Layer.merge(StaticFleet.layer(Object.keys(servers)), SimulatedFleet.layer(servers))),
+  )
+
+/** Routes one call as of now, and gives what became of it and what the client saw. @category running @since 0.1.0 */
+export const ask = (
+  path: string,
+  body: object | string,
+  reply = new RecordingReply(),
+  headers: ReadonlyArray<string> = [],
+) =>
+  Effect.gen(function* () {
+    const router = yield* Router
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const settled = yield* router.route(request(path, body, now, headers), reply)
+    return { settled, reply }
+  })
+
+/** What a router holds of its requests, now. @category accessors @since 0.1.0 */
+export const held = Effect.gen(function* () {
+  return {
+    active: (yield* Router).active(),
+    flights: (yield* Coalescer).active(),
+    leases: (yield* Leases).count(),
+    exchanges: (yield* Relay).active(),
+    queues: (yield* Admission).queues().length,
+  }
+})
+
+/** What an idle router holds. @category constants @since 0.1.0 */
+export const nothing = { active: 0, flights: 0, leases: 0, exchanges: 0, queues: 0 }
+
+/** Dies where a router without requests holds something of one. @category running @since 0.1.0 */
+export const holdsNothing = Effect.map(held, (what) => assert.deepStrictEqual(what, nothing))
