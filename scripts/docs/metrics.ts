@@ -72,6 +72,7 @@ const examples: Events = {
   },
   BreakerMoved: { _tag: "BreakerMoved", at, transition: { key: { backend, model }, from: "closed", to: "open", at } },
   LoadEnded: { _tag: "LoadEnded", at, load: { backend, model, millis: 1, error: undefined } },
+  Shadowed: { _tag: "Shadowed", at, id: "r", model, shadow: "s", took: backend, would: "b", result: "different" },
   ModelSpilled: { _tag: "ModelSpilled", at, spill: { backend, model, size: 2, sizeVram: 1 } },
 }
 

@@ -48,6 +48,10 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
   const hedges = series(counter("llamero_hedges_total", "Second attempts beside slow first ones"), context)
   const loads = series(counter("llamero_loads_total", "Loads of models that ended"), context)
   const loading = series(seconds("llamero_load_duration_seconds", "Duration of loads that succeeded"), context)
+  const shadows = series(
+    counter("llamero_shadow_decisions_total", "Decisions that a shadow placement was asked about"),
+    context,
+  )
   const spills = series(counter("llamero_spills_total", "Models found with layers in system memory"), context)
   const coalesced = series(counter("llamero_coalesced_total", "Requests answered by another's upstream call"), context)
   const cold = series(counter("llamero_cold_starts_total", "Requests that waited for a load of their model"), context)
@@ -110,6 +114,8 @@ const make = (context: Context.Context<never>): (event: RouterEvent) => void => 
         if (error === undefined && spilled !== true) loading(millis / 1000, { backend, model })
         return
       }
+      case "Shadowed":
+        return shadows(1, { model: event.model, result: event.result, shadow: event.shadow })
       case "ModelSpilled":
         return spills(1, { backend: event.spill.backend, model: event.spill.model })
     }

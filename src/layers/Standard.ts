@@ -45,6 +45,7 @@ import * as ProfilePlacement from "./ProfilePlacement.ts"
 import * as QueuelessAdmission from "./QueuelessAdmission.ts"
 import * as RefreshOnRequest from "./RefreshOnRequest.ts"
 import * as RingRouterEvents from "./RingRouterEvents.ts"
+import * as ShadowPlacement from "./ShadowPlacement.ts"
 import * as UnmanagedVramLedger from "./UnmanagedVramLedger.ts"
 import * as WatchedRelay from "./WatchedRelay.ts"
 
@@ -84,6 +85,12 @@ export interface Plugins {
   readonly guards?: ReadonlyArray<GuardInput<unknown>> | undefined
   /** Filters, scorers and the picker; a function chooses them for each request. Defaults to `StandardProfile`. */
   readonly profile?: ProfilePlacement.ProfileInput | undefined
+  /** A second profile, which is asked and decides nothing: see `ShadowPlacement`. Defaults to none. */
+  readonly shadow?: {
+    readonly profile: ProfilePlacement.ProfileInput
+    readonly name?: string | undefined
+    readonly sample?: number | undefined
+  } | undefined
   /** What becomes of a failed attempt. Defaults to `FailoverRetry`. */
   readonly retry?: RetryPolicy | undefined
   /** What is to be in memory. Defaults to none: models are loaded when they are asked for. */
@@ -119,13 +126,23 @@ type Lacks<S> = {
 }[keyof S]
 
 /** Plugins that a swapped layer would have to be given itself: left to the stack they would silently do nothing. */
-const misplaced = ({ guards, placement, plans, prewarmer, profile, retry, router }: Swaps): string | undefined => {
+const misplaced = (
+  { guards, placement, plans, prewarmer, profile, retry, router, shadow }: Swaps,
+): string | undefined => {
   if (router !== undefined && (guards ?? retry) !== undefined) {
     return "guards and retry are options of the router put in"
   }
-  if (placement !== undefined && profile !== undefined) return "the profile is an option of the placement put in"
+  if (placement !== undefined && (profile ?? shadow) !== undefined) {
+    return "profiles are options of the placement put in"
+  }
   if (prewarmer !== undefined && plans !== undefined) return "plans are options of the prewarmer put in"
   return undefined
+}
+
+const placed = ({ profile, shadow }: Swaps) => {
+  const live = ProfilePlacement.layer(profile ?? StandardProfile.make())
+  if (shadow === undefined) return live
+  return ShadowPlacement.layer({ ...shadow, live, shadow: ProfilePlacement.layer(shadow.profile) })
 }
 
 /**
@@ -162,7 +179,7 @@ export const layer: {
     // Bounded queues; above Leases, which say when something is free.
     Layer.provideMerge(put.admission ?? BoundedAdmission.layer()),
     // Filters, scorers and a picker over the live view.
-    Layer.provideMerge(put.placement ?? ProfilePlacement.layer(put.profile ?? StandardProfile.make())),
+    Layer.provideMerge(put.placement ?? placed(put)),
     // Passes bytes and watches them; above Transport only.
     Layer.provideMerge(put.relay ?? WatchedRelay.layer()),
     // Writes what health, breaker and residency say into the ring.

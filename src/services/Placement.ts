@@ -17,6 +17,8 @@ import type { Demand } from "./RoutedRequest.ts"
 export interface Ranking extends Iterable<Candidate> {
   /** How many passed the filters. */
   readonly size: number
+  /** Where there is one: told which backend gave the lease. Synchronous. */
+  readonly taken?: ((backend: string) => void) | undefined
 }
 
 /** Why one backend is or is not a candidate: for the decision log. @category models @since 0.1.0 */

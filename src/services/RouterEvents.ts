@@ -62,6 +62,20 @@ export interface Hedged {
   readonly result: "won" | "lost" | "failed" | "canceled" | "nowhere" | "over-budget"
 }
 
+/** A shadow placement was asked about a decision. @category models @since 0.1.0 */
+export interface Shadowed {
+  readonly _tag: "Shadowed"
+  readonly at: number
+  readonly id: string
+  readonly model: string
+  /** Its name. */
+  readonly shadow: string
+  readonly took: string
+  /** Its first choice; absent where it had none, or failed. */
+  readonly would: string | undefined
+  readonly result: "same" | "different" | "failed"
+}
+
 /** @category models @since 0.1.0 */
 export type RouterEvent =
   | RequestSettled
@@ -77,6 +91,7 @@ export type RouterEvent =
   | { readonly _tag: "BreakerMoved"; readonly at: number; readonly transition: BreakerTransition }
   | { readonly _tag: "LoadEnded"; readonly at: number; readonly load: LoadEnd }
   | { readonly _tag: "ModelSpilled"; readonly at: number; readonly spill: Spill }
+  | Shadowed
 
 /**
  * The ring of events.

@@ -5,7 +5,7 @@
  */
 import { Clock, Effect } from "effect"
 import { Admission } from "../../services/Admission.ts"
-import { type Commit, type Lease, Leases } from "../../services/Leases.ts"
+import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import { Placement } from "../../services/Placement.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
@@ -71,7 +71,9 @@ export const make = Effect.fnUntraced(function* ({ clients, forwardCredentials, 
     const commit = (waiting: number): Commit => {
       const placed = asked === undefined ? demand : tiered(demand, asked, residency, clients)
       if ("_tag" in placed) return placed
-      const committed = leases.commit(placement.rank(placed, leases.view), placed, waiting)
+      const ranking = placement.rank(placed, leases.view)
+      const committed = leases.commit(ranking, placed, waiting)
+      if (ranking.taken !== undefined && isLease(committed)) ranking.taken(committed.backend.id)
       run.working = committed !== "wait"
       if (committed === "loading") run.cold = true
       return committed
