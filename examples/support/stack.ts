@@ -21,6 +21,7 @@ import * as AccessLogObserver from "../../src/plugins/AccessLogObserver.ts"
 import * as AtStartPlan from "../../src/plugins/AtStartPlan.ts"
 import * as CostAwareVictimPicker from "../../src/plugins/CostAwareVictimPicker.ts"
 import * as FailoverRetry from "../../src/plugins/FailoverRetry.ts"
+import * as HedgeRetry from "../../src/plugins/HedgeRetry.ts"
 import * as PinnedPlan from "../../src/plugins/PinnedPlan.ts"
 import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import * as Guards from "./guards.ts"
@@ -32,6 +33,12 @@ const footprints = ({ footprintsFile }: Settings) =>
     : LearnedModelFootprints.fromFile(footprintsFile).pipe(Layer.provide(NodeFileSystem.layer))
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
+
+/** What becomes of a failed attempt, and of a slow one. */
+const retries = ({ attemptsMax, hedge, retryPerSecond, retryRatio }: Settings) => {
+  const failover = FailoverRetry.make({ ratio: retryRatio, perSecond: retryPerSecond, attemptsMax })
+  return hedge ? HedgeRetry.make(failover) : failover
+}
 
 /** Where breakers and rate limits keep what replicas share. */
 export interface Stores {
@@ -51,11 +58,7 @@ export const stack = (settings: Settings, plugins: PluginFiles.Plugins, { circui
     router: PipelineRouter.layer({
       guards: [...Guards.guards(settings), ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
-      retry: plugins.retry ?? FailoverRetry.make({
-        ratio: settings.retryRatio,
-        perSecond: settings.retryPerSecond,
-        attemptsMax: settings.attemptsMax,
-      }),
+      retry: plugins.retry ?? retries(settings),
     }),
     breaker: LocalBreaker.layer({
       trip: CircuitBreaker.consecutive(settings.breakerFailures),

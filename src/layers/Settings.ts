@@ -219,6 +219,12 @@ export const variables = {
   attemptsMax: of("LLAMERO_ATTEMPTS", "Attempts for one request, the first included", atLeast(1), "3"),
   retryRatio: of("LLAMERO_RETRY_RATIO", "Retries earned by each request", ratio, "0.2"),
   retryPerSecond: of("LLAMERO_RETRY_PER_SECOND", "Retries a second that need no earning", ratio, "10"),
+  hedge: of(
+    "LLAMERO_HEDGE",
+    "Whether a request whose first byte is late for its model is sent to a second backend that has the model in memory; counts as a retry",
+    onOff,
+    "off",
+  ),
   breakerFailures: of("LLAMERO_BREAKER_FAILURES", "Failures one after the other that open a breaker", atLeast(1), "5"),
   breakerOpenMillis: of("LLAMERO_BREAKER_OPEN", "How long a breaker stays open at first", duration, "30s"),
   breakerOpenMaxMillis: of("LLAMERO_BREAKER_OPEN_MAX", "How long at most, after doubling", duration, "5m"),

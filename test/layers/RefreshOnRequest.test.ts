@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer } from "effect"
+import { Cause, Context, Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import * as BoundedAdmission from "../../src/layers/BoundedAdmission.ts"
 import * as MemoryVramLedger from "../../src/layers/MemoryVramLedger.ts"
@@ -87,6 +87,26 @@ describe("a router on a host that is frozen between requests", () => {
       // Nobody answers: what is known stays.
       assert.strictEqual((yield* ModelCatalog).peek("m:1b")?.owners.size, 2)
     }).pipe(Effect.provide(over(Standard.serverless({}, { timeToLive: "5 seconds", staleMax: "1 minute" })))))
+
+  it.effect("says once that nobody answers, and once that somebody does again", () => {
+    const said: Array<string> = []
+    const logger = Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])
+    const about = () => said.splice(0).filter((message) => message.includes("answer"))
+    return Effect.gen(function* () {
+      const { server, stale } = yield* setUp
+      const later = Effect.gen(function* () {
+        stale()
+        yield* elapse("10 seconds", "1 second")
+        return about()
+      })
+      assert.deepStrictEqual(yield* later, [])
+      for (const id of ids) server(id).up = false
+      const down = [...(yield* later), ...(yield* later), ...(yield* later)]
+      assert.deepStrictEqual(down, ["no backend answers; requests go by what was known of the fleet before"])
+      server("b").up = true
+      assert.deepStrictEqual([...(yield* later), ...(yield* later)], ["backends answer again"])
+    }).pipe(Effect.provide(over(Standard.serverless()).pipe(Layer.provideMerge(logger))))
+  })
 
   it.effect("holds nobody for longer than its time, when backends hang", () =>
     Effect.gen(function* () {

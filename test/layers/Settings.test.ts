@@ -29,6 +29,7 @@ describe("Settings", () => {
         LLAMERO_LOG_LEVEL: "debug",
         LLAMERO_PREWARM: "llama3.1:8b, mistral:7b,",
         LLAMERO_RETRY_RATIO: "0.5",
+        LLAMERO_HEDGE: "on",
       })
       assert.deepStrictEqual(settings, {
         ...Settings.defaults,
@@ -41,6 +42,7 @@ describe("Settings", () => {
         logLevel: "Debug",
         prewarm: ["llama3.1:8b", "mistral:7b"],
         retryRatio: 0.5,
+        hedge: true,
       })
     }))
 
