@@ -31,12 +31,16 @@ export interface Check {
 /** What a contract makes of a layer. @category models @since 0.1.0 */
 export type Contract<I> = (layer: Layer.Layer<I, unknown>) => ReadonlyArray<Check>
 
-/** A check from an Effect that fails or dies where the contract does not hold. Time is `TestClock` time. @category constructors @since 0.1.0 */
-export const check = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): Check => ({
+/**
+ * A check from an Effect that fails or dies where the contract does not hold, in real time: for what reads files, starts processes or opens sockets.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const checkLive = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): Check => ({
   name,
   run: Effect.suspend(body).pipe(
     Effect.scoped,
-    Effect.provide(quiet),
     Effect.asVoid,
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
@@ -45,6 +49,10 @@ export const check = (name: string, body: () => Effect.Effect<unknown, unknown, 
     ),
   ),
 })
+
+/** A check from an Effect that fails or dies where the contract does not hold. Time is `TestClock` time. @category constructors @since 0.1.0 */
+export const check = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): Check =>
+  checkLive(name, () => Effect.suspend(body).pipe(Effect.scoped, Effect.provide(quiet)))
 
 type Inputs = Readonly<Record<string, Arbitrary.Arbitrary<unknown> | Schema.Schema<unknown>>>
 type Values<I extends Inputs> = {

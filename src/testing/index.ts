@@ -17,18 +17,30 @@
  *
  * @since 0.1.0
  */
-export { type Check, check, type Contract, ContractViolation, forAll, property, violations } from "./checks.ts"
+export {
+  type Check,
+  check,
+  checkLive,
+  type Contract,
+  ContractViolation,
+  forAll,
+  property,
+  violations,
+} from "./checks.ts"
 
 export * as AdmissionContract from "./contracts/Admission.ts"
 export * as AdmissionQueuesContract from "./contracts/AdmissionQueues.ts"
 export * as BreakerContract from "./contracts/Breaker.ts"
 export * as CoalescerContract from "./contracts/Coalescer.ts"
 export * as FleetContract from "./contracts/Fleet.ts"
+export * as GpuProbeContract from "./contracts/GpuProbe.ts"
 export * as LeasesContract from "./contracts/Leases.ts"
+export * as ModelFootprintsContract from "./contracts/ModelFootprints.ts"
 export * as PlacementContract from "./contracts/Placement.ts"
 export * as PluginContract from "./contracts/plugins.ts"
 export * as RouterContract from "./contracts/Router.ts"
 export * as RouterEventsContract from "./contracts/RouterEvents.ts"
+export * as TokenEstimatorContract from "./contracts/TokenEstimator.ts"
 export * as VramLedgerContract from "./contracts/VramLedger.ts"
 
 export * as Generators from "./generators.ts"

@@ -4,7 +4,8 @@ import { ByteSize, Effect, Layer, Option } from "effect"
 import { afterAll } from "vitest"
 import * as AmdSysfsGpuProbe from "../../src/layers/AmdSysfsGpuProbe.ts"
 import { GpuProbe } from "../../src/services/GpuProbe.ts"
-import { suite } from "../contracts/GpuProbe.ts"
+import { contract } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 import * as Tree from "../support/tree.ts"
 
 const gib = 1024 ** 3
@@ -45,7 +46,10 @@ const machine = Tree.make({ ...discrete, ...apu, ...meminfo, ...connectors, ...a
 const none = Tree.make(another)
 afterAll(() => [machine, none].forEach(Tree.remove))
 
-suite("AmdSysfsGpuProbe", { working: layerAt(machine), kind: "gpu", failing: [layerAt(none), "NotSupported"] })
+holds(
+  "AmdSysfsGpuProbe is a GpuProbe",
+  contract({ working: layerAt(machine), kind: "gpu", failing: [layerAt(none), "NotSupported"] }),
+)
 
 const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 const size = (share: number) => Option.some(ByteSize.bytes(share * gib))

@@ -4,7 +4,8 @@ import { TestClock } from "effect/testing"
 import * as FirstThatWorksGpuProbe from "../../src/layers/FirstThatWorksGpuProbe.ts"
 import * as MockGpuProbe from "../../src/layers/MockGpuProbe.ts"
 import { GpuProbe, LibraryMissing, Timeout } from "../../src/services/GpuProbe.ts"
-import { suite } from "../contracts/GpuProbe.ts"
+import { contract } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 
 const card = MockGpuProbe.device("GPU-1", ByteSize.gibibytes(24))
 const missing = new LibraryMissing({ description: "not here" })
@@ -12,11 +13,14 @@ const late = new Timeout({ description: "too late" })
 
 const mock = (source: string, step: MockGpuProbe.Step) => MockGpuProbe.layer(step, { source })
 
-suite("FirstThatWorksGpuProbe", {
-  working: FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", [card])]),
-  kind: "gpu",
-  failing: [FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", missing)]), "NoneWorked"],
-})
+holds(
+  "FirstThatWorksGpuProbe is a GpuProbe",
+  contract({
+    working: FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", [card])]),
+    kind: "gpu",
+    failing: [FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", missing)]), "NoneWorked"],
+  }),
+)
 
 interface Chain {
   readonly read: GpuProbe["Service"]["read"]

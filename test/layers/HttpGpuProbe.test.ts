@@ -5,7 +5,8 @@ import * as GpuAgentRoutes from "../../src/layers/GpuAgentRoutes.ts"
 import * as HttpGpuProbe from "../../src/layers/HttpGpuProbe.ts"
 import * as MockGpuProbe from "../../src/layers/MockGpuProbe.ts"
 import { DriverMismatch, GpuProbe } from "../../src/services/GpuProbe.ts"
-import { suite } from "../contracts/GpuProbe.ts"
+import { contract } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 
 const token = Redacted.make("a secret")
 const card = MockGpuProbe.device("GPU-1", ByteSize.gibibytes(24))
@@ -37,12 +38,15 @@ const probe = (answer: (request: Request) => Promise<Response>, given = token) =
     Layer.provide(clientOf(answer)),
   )
 
-suite("HttpGpuProbe", {
-  working: probe(agent([card])),
-  kind: "gpu",
-  failing: [probe(() => Promise.reject(new Error("refused"))), "Unreachable"],
-  hanging: probe(() => new Promise(() => {})),
-})
+holds(
+  "HttpGpuProbe is a GpuProbe",
+  contract({
+    working: probe(agent([card])),
+    kind: "gpu",
+    failing: [probe(() => Promise.reject(new Error("refused"))), "Unreachable"],
+    hanging: probe(() => new Promise(() => {})),
+  }),
+)
 
 const read = Effect.flatMap(GpuProbe, (found) => found.read)
 

@@ -3,17 +3,21 @@ import { ByteSize, Effect, Option } from "effect"
 import * as MockGpuProbe from "../../src/layers/MockGpuProbe.ts"
 import * as NoGpuProbe from "../../src/layers/NoGpuProbe.ts"
 import { DeviceLost, GpuProbe } from "../../src/services/GpuProbe.ts"
-import { suite } from "../contracts/GpuProbe.ts"
+import { contract } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 
 const gib = ByteSize.gibibytes
 const card = MockGpuProbe.device("GPU-1", gib(24))
 const lost = new DeviceLost({ description: "gone" })
 
-suite("MockGpuProbe", {
-  working: MockGpuProbe.layer([card]),
-  kind: "gpu",
-  failing: [MockGpuProbe.layer(lost), "DeviceLost"],
-})
+holds(
+  "MockGpuProbe is a GpuProbe",
+  contract({
+    working: MockGpuProbe.layer([card]),
+    kind: "gpu",
+    failing: [MockGpuProbe.layer(lost), "DeviceLost"],
+  }),
+)
 
 describe("MockGpuProbe", () => {
   it.effect("does what its handle says", () =>

@@ -10,7 +10,8 @@ import { BackendHealth } from "../../src/services/BackendHealth.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import { ModelFootprints, shape, shapeOn } from "../../src/services/Footprint.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
-import * as ModelFootprintsContract from "../contracts/ModelFootprints.ts"
+import * as ModelFootprintsContract from "../../src/testing/contracts/ModelFootprints.ts"
+import { holds } from "../support/checks.ts"
 import { elapse } from "../support/elapse.ts"
 import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
 
@@ -51,10 +52,10 @@ const around = Layer.mergeAll(FakeOllamaApi.layer, fleet, catalog, health)
 const learned = (options?: LearnedModelFootprints.Options) =>
   LearnedModelFootprints.layer(options).pipe(Layer.provide(answering), Layer.provideMerge(around))
 
-ModelFootprintsContract.suite("LearnedModelFootprints", learned())
-ModelFootprintsContract.suite(
-  "MockModelFootprints",
-  Layer.merge(MockModelFootprints.layer({ "known:latest": 6e9 }), catalog),
+holds("LearnedModelFootprints is a ModelFootprints", ModelFootprintsContract.contract(learned()))
+holds(
+  "MockModelFootprints is a ModelFootprints",
+  ModelFootprintsContract.contract(Layer.merge(MockModelFootprints.layer({ "known:latest": 6e9 }), catalog)),
 )
 
 const setup = Effect.gen(function* () {

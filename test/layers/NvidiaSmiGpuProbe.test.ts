@@ -8,7 +8,8 @@ import process from "node:process"
 import { afterAll } from "vitest"
 import * as NvidiaSmiGpuProbe from "../../src/layers/NvidiaSmiGpuProbe.ts"
 import { GpuProbe } from "../../src/services/GpuProbe.ts"
-import { suite } from "../contracts/GpuProbe.ts"
+import { contract } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 
 // The machine's own choice must not select among made-up devices.
 delete process.env["CUDA_VISIBLE_DEVICES"]
@@ -37,12 +38,15 @@ const two = [
 const working = layerOf(prints("two", ...two))
 const hung = tool("hung", `echo $$ >> ${folder}/pids\nexec sleep 60`)
 
-suite("NvidiaSmiGpuProbe", {
-  working,
-  kind: "gpu",
-  failing: [layerOf(join(folder, "none")), "LibraryMissing"],
-  hanging: layerOf(hung),
-})
+holds(
+  "NvidiaSmiGpuProbe is a GpuProbe",
+  contract({
+    working,
+    kind: "gpu",
+    failing: [layerOf(join(folder, "none")), "LibraryMissing"],
+    hanging: layerOf(hung),
+  }),
+)
 
 const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 

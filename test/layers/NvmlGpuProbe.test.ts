@@ -8,7 +8,8 @@ import process from "node:process"
 import { afterAll } from "vitest"
 import * as NvmlGpuProbe from "../../src/layers/NvmlGpuProbe.ts"
 import { GpuProbe, type GpuReading } from "../../src/services/GpuProbe.ts"
-import { plausible, suite } from "../contracts/GpuProbe.ts"
+import { contract, plausible } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 import * as FakeNvml from "../support/fakeNvml.ts"
 import * as Processes from "../support/processes.ts"
 
@@ -74,13 +75,16 @@ if (fake === undefined) {
 } else {
   afterAll(() => FakeNvml.remove(fake))
 
-  suite("NvmlGpuProbe", {
-    working: scripted(fake, cards(2)).layer,
-    kind: "gpu",
-    failing: [scripted(fake, {}, { library: `${fake.folder}/none.so.1` }).layer, "LibraryMissing"],
-    hanging:
-      scripted(fake, cards(1, { "hang.nvmlDeviceGetCount_v2": -1 }), { options: { deadline: "1 second" } }).layer,
-  })
+  holds(
+    "NvmlGpuProbe is a GpuProbe",
+    contract({
+      working: scripted(fake, cards(2)).layer,
+      kind: "gpu",
+      failing: [scripted(fake, {}, { library: `${fake.folder}/none.so.1` }).layer, "LibraryMissing"],
+      hanging:
+        scripted(fake, cards(1, { "hang.nvmlDeviceGetCount_v2": -1 }), { options: { deadline: "1 second" } }).layer,
+    }),
+  )
 
   const impatient = { deadline: "1 second" } as const
 

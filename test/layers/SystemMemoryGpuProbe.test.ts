@@ -4,7 +4,8 @@ import { ByteSize, Effect, Layer, Option } from "effect"
 import { afterAll } from "vitest"
 import * as SystemMemoryGpuProbe from "../../src/layers/SystemMemoryGpuProbe.ts"
 import { GpuProbe } from "../../src/services/GpuProbe.ts"
-import { suite } from "../contracts/GpuProbe.ts"
+import { contract } from "../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../support/checks.ts"
 import * as Tree from "../support/tree.ts"
 
 const gib = 1024 ** 3
@@ -34,7 +35,10 @@ const real = layerAt("")
 const none = Tree.make({})
 afterAll(() => Tree.remove(none))
 
-suite("SystemMemoryGpuProbe", { working: real, kind: "system", failing: [layerAt(none), "NotSupported"] })
+holds(
+  "SystemMemoryGpuProbe is a GpuProbe",
+  contract({ working: real, kind: "system", failing: [layerAt(none), "NotSupported"] }),
+)
 
 describe("SystemMemoryGpuProbe", () => {
   it.live("takes what is available, not what is free", () =>

@@ -3,11 +3,12 @@ import { Effect, Random } from "effect"
 import * as CalibratedTokenEstimator from "../../src/layers/CalibratedTokenEstimator.ts"
 import * as CharactersTokenEstimator from "../../src/layers/CharactersTokenEstimator.ts"
 import { TokenEstimator } from "../../src/services/TokenEstimator.ts"
-import * as TokenEstimatorContract from "../contracts/TokenEstimator.ts"
+import * as TokenEstimatorContract from "../../src/testing/contracts/TokenEstimator.ts"
+import { holds } from "../support/checks.ts"
 import { request } from "../support/routers.ts"
 
-TokenEstimatorContract.suite("CharactersTokenEstimator", CharactersTokenEstimator.layer())
-TokenEstimatorContract.suite("CalibratedTokenEstimator", CalibratedTokenEstimator.layer())
+holds("CharactersTokenEstimator is a TokenEstimator", TokenEstimatorContract.contract(CharactersTokenEstimator.layer()))
+holds("CalibratedTokenEstimator is a TokenEstimator", TokenEstimatorContract.contract(CalibratedTokenEstimator.layer()))
 
 /** 200 prompts at `ratio` bytes a token, give or take; each tenth was cut by the backend to a fifth. */
 const taught = (ratio: number) =>
