@@ -1,4 +1,4 @@
-/** Compiles every TypeScript block of the documentation: `npm run snippets`. */
+/** Compiles every TypeScript block of the documentation, with TypeScript and with Deno: `npm run snippets`. */
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
@@ -33,11 +33,13 @@ writeFileSync(
   join(folder, "tsconfig.json"),
   JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"], exclude: [] }),
 )
+const bin = (name: string): string => join(root, "node_modules/.bin", name)
 try {
-  execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", join(folder, "tsconfig.json")], { stdio: "inherit" })
+  execFileSync(bin("tsc"), ["-p", join(folder, "tsconfig.json")], { stdio: "inherit" })
+  execFileSync(bin("deno"), ["check", "--quiet", folder], { cwd: root, stdio: "inherit" })
 } catch {
   console.error(`a snippet does not compile; it is in ${relative(root, folder)}/, named by document and line`)
   process.exit(1)
 }
 rmSync(folder, { recursive: true })
-console.log(`${count} snippets compile`)
+console.log(`${count} snippets compile, for Node and for Deno`)
