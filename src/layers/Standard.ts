@@ -212,6 +212,11 @@ export const layer: {
  * `QueuelessAdmission`, `IndependentCoalescer` and `RefreshOnRequest` are in their places. Layers that keep truth in memory (`BoundedAdmission`, `MemoryVramLedger`,
  * `PlannedPrewarmer`) refuse to be built, with a `NeedsResidentHost`. Breakers and rate limits are shared where they are given a Redis.
  *
+ * **Gotchas**
+ *
+ * `WebServer` asks `ViewRefresh` before each request; a listener of your own has to as well. The sweeps that watch running requests, and open breakers, are timers of
+ * this process: a host that drops timers between requests, rather than freezing them, keeps an open breaker open until the instance ends.
+ *
  * @category layers
  * @since 0.1.0
  */
