@@ -9,9 +9,9 @@ vi.mock("node:crypto", async (original) => {
   const crypto = await original<typeof import("node:crypto")>()
   return {
     ...crypto,
-    createHash: (name: string) => {
+    hash: (...args: Parameters<typeof crypto.hash>) => {
       work.hashes++
-      return crypto.createHash(name)
+      return crypto.hash(...args)
     },
     timingSafeEqual: (a: Uint8Array, b: Uint8Array) => {
       work.comparisons++
