@@ -68,12 +68,12 @@ describe("DecisionHistory", () => {
       yield* Effect.gen(function* () {
         const { get } = yield* SimulatedFleet.SimulatedFleet
         yield* elapse("1 second")
-        const call = ask("/api/generate", { model: "tiny-eos", prompt: "hi", stream: false })
-        yield* call
+        const call = () => ask("/api/generate", { model: "tiny-eos", prompt: "hi", stream: false })
+        yield* call()
         yield* elapse("1 second")
         const first = history.recent(1)[0]!.settled.settled.backend!
         get(url(first)).script(SimulatedFleet.Fault.refuse, { path: "/api/generate", times: 1 })
-        const again = yield* Effect.forkChild(call)
+        const again = yield* Effect.forkChild(call())
         yield* elapse("1 minute")
         yield* Fiber.join(again)
       }).pipe(Effect.provide(router))
