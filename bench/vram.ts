@@ -1,5 +1,5 @@
 /**
- * Cold starts of two simulated hours, through llamero and directly: `node bench/vram.ts [SEEDS]`. Beside them what there would be if each load began at once:
+ * Cold starts of two simulated hours, through llamero and directly: `npm run bench:vram -- [SEEDS]`. Beside them what there would be if each load began at once:
  * the fewest for anybody who knows the future, and those of the least recently used leaving.
  */
 import { Effect } from "effect"

@@ -1,4 +1,4 @@
-/** Done-when 5 of issue 3, on a few seeds; `node bench/vram.ts` prints more of them. */
+/** What a router that owns the memory gains, on a few seeds; `npm run bench:vram` prints more of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { oracle } from "./vramOracle.ts"
@@ -21,7 +21,7 @@ describe("two hours on one card with six models that do not all fit", () => {
           use += figures.use / seeds.length
           coldDirect += (yield* direct(seed)).cold
         }
-        // Over eight seeds use is 0.926 and the ratio 0.59, from 0.46 to 0.70 (`node bench/vram.ts`).
+        // Over eight seeds use is 0.926 and the ratio 0.59, from 0.46 to 0.70 (`npm run bench:vram -- 8`).
         assert.isAtLeast(use, 0.9)
         assert.isAtMost(cold / coldDirect, 0.66)
       }),
