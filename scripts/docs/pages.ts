@@ -138,7 +138,12 @@ export const generated = (
   modules: ReadonlyArray<Module>,
   metrics: ReadonlyArray<MetricRow>,
 ): Record<string, string> => ({
-  settings: Settings.table(),
+  settings: table(
+    ["variable", "value", "default", "meaning"],
+    Object.values(Settings.variables).map(({ meaning, name, shown, wanted }) =>
+      row(`\`${name}\``, bars(wanted), shown && `\`${shown}\``, bars(meaning))
+    ),
+  ),
   metrics: table(
     ["metric", "type", "labels", "meaning"],
     metrics.map(({ labels, meaning, name, type }) =>

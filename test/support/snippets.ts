@@ -1,8 +1,9 @@
-/** Compiles every TypeScript block of the documentation, with TypeScript and with Deno: `npm run snippets`. */
+/** Compiles every TypeScript block of the documentation, with TypeScript and with Deno, and checks the others: `npm run snippets`. */
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import process from "node:process"
+import { blocksOf, fault } from "./blocks.ts"
 
 const root = join(import.meta.dirname, "../..")
 // Inside the package, so that `import … from "llamero"` is the package itself.
@@ -10,6 +11,7 @@ const folder = join(root, ".snippets")
 
 const documents = [
   "README.md",
+  "bench/README.md",
   ...readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
     file.startsWith("docs/") && file.endsWith(".md")
   ),
@@ -17,16 +19,19 @@ const documents = [
 
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder)
+const scripts = Object.keys(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts)
 let count = 0
 for (const document of documents) {
-  const text = readFileSync(join(root, document), "utf8")
-  for (const match of text.matchAll(/^```ts\n([\s\S]*?)^```/gm)) {
-    const line = text.slice(0, match.index).split("\n").length
-    writeFileSync(
-      join(folder, `${document.replaceAll(/[^a-zA-Z0-9]/g, "-")}-line-${line}.ts`),
-      `${match[1]}\nexport {}\n`,
-    )
+  for (const block of blocksOf(readFileSync(join(root, document), "utf8"))) {
+    const wrong = fault(block, root, scripts)
+    if (wrong !== undefined) {
+      console.error(`${document}:${block.line}: ${wrong}`)
+      process.exit(1)
+    }
     count++
+    if (block.language !== "ts") continue
+    const file = `${document.replaceAll(/[^a-zA-Z0-9]/g, "-")}-line-${block.line}.ts`
+    writeFileSync(join(folder, file), `${block.text}\nexport {}\n`)
   }
 }
 writeFileSync(
@@ -42,4 +47,4 @@ try {
   process.exit(1)
 }
 rmSync(folder, { recursive: true })
-console.log(`${count} snippets compile, for Node and for Deno`)
+console.log(`${count} blocks of code are right, for Node and for Deno`)
