@@ -7,7 +7,7 @@ import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
 import { type Allocation, VramLedger } from "../../src/services/VramLedger.ts"
 import { VramLedgerContract } from "../../src/testing/index.ts"
-import * as Footprints from "../support/footprints.ts"
+import * as Footprints from "../../src/testing/footprints.ts"
 import { caught, passes } from "./caught.ts"
 
 type Service = VramLedger["Service"]

@@ -13,7 +13,7 @@ import { type Allocation, type NoRoom, VramLedger } from "../../src/services/Vra
 import * as VramLedgerContract from "../../src/testing/contracts/VramLedger.ts"
 import { holds } from "../support/checks.ts"
 import { elapse } from "../support/elapse.ts"
-import * as Footprints from "../support/footprints.ts"
+import * as Footprints from "../../src/testing/footprints.ts"
 import { overManaged } from "../support/managed.ts"
 import { ask, url } from "../support/routers.ts"
 

@@ -1,4 +1,4 @@
 /** Half of the seeds; the other half runs beside it. */
-import { suite } from "./faults/suite.ts"
+import { suite } from "./faultSuite.ts"
 
 suite(2, 2)

@@ -10,7 +10,7 @@ import { backend } from "../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { type Pin, Residency } from "../../src/services/Residency.ts"
 import { VramLedger } from "../../src/services/VramLedger.ts"
-import * as Footprints from "../support/footprints.ts"
+import * as Footprints from "../../src/testing/footprints.ts"
 import { backends, catalog, gib, sizes, World } from "./vramWorld.ts"
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))

@@ -8,7 +8,7 @@ import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import type { BackendInput } from "../../src/services/Fleet.ts"
-import * as Footprints from "./footprints.ts"
+import * as Footprints from "../../src/testing/footprints.ts"
 import { url } from "./routers.ts"
 
 /** As `over`, with a ledger that reads the simulated GPUs. */

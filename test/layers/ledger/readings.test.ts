@@ -9,7 +9,7 @@ import { backend } from "../../../src/services/Fleet.ts"
 import { GpuProbe, type GpuReadings, Timeout } from "../../../src/services/GpuProbe.ts"
 import { type Allocation, type NoRoom, VramLedger } from "../../../src/services/VramLedger.ts"
 import { elapse } from "../../support/elapse.ts"
-import * as Footprints from "../../support/footprints.ts"
+import * as Footprints from "../../../src/testing/footprints.ts"
 
 const gib = 1024 ** 3
 /** One card, and two. */

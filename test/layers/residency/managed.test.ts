@@ -12,7 +12,7 @@ import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import { Residency } from "../../../src/services/Residency.ts"
 import { elapse } from "../../support/elapse.ts"
 import * as FakeOllamaApi from "../../support/fakeOllamaApi.ts"
-import * as Footprints from "../../support/footprints.ts"
+import * as Footprints from "../../../src/testing/footprints.ts"
 
 const gib = 1024 ** 3
 const owners = ["a"]

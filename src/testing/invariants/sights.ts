@@ -1,11 +1,15 @@
-/** What there is to see of a router from outside, and who looks. A checker knows one invariant, and says what breaks it. */
-import type { BreakerState, BreakerTransition, Permit } from "../../../src/services/Breaker.ts"
-import type { Outcome } from "../../../src/services/Outcome.ts"
-import type { Endpoint, Priority } from "../../../src/services/RoutedRequest.ts"
-import type { RouterEvent } from "../../../src/services/RouterEvents.ts"
-import type { Allocation, DeviceStatus } from "../../../src/services/VramLedger.ts"
+/**
+ * What there is to see of a router from outside, and who looks. A checker knows one invariant, and says what breaks it.
+ *
+ * @since 0.1.0
+ */
+import type { BreakerState, BreakerTransition, Permit } from "../../services/Breaker.ts"
+import type { Outcome } from "../../services/Outcome.ts"
+import type { Endpoint, Priority } from "../../services/RoutedRequest.ts"
+import type { RouterEvent } from "../../services/RouterEvents.ts"
+import type { Allocation, DeviceStatus } from "../../services/VramLedger.ts"
 
-/** One request, and all that its client got. */
+/** One request, and all that its client got. @category models @since 0.1.0 */
 export interface Answer {
   readonly id: string
   readonly endpoint: Endpoint
@@ -26,7 +30,7 @@ export interface Answer {
   left: boolean
 }
 
-/** One exchange with one backend. */
+/** One exchange with one backend. @category models @since 0.1.0 */
 export interface Sent {
   /** Of the request that it was sent for. */
   readonly id: string
@@ -36,13 +40,13 @@ export interface Sent {
   ending: "end" | "fail" | "abort" | undefined
 }
 
-/** A backend and a model there. */
+/** A backend and a model there. @category models @since 0.1.0 */
 export interface There {
   readonly backend: string
   readonly model: string
 }
 
-/** A request's place in a queue, from its arrival there. */
+/** A request's place in a queue, from its arrival there. @category models @since 0.1.0 */
 export interface Place {
   readonly id: string
   readonly model: string
@@ -54,6 +58,7 @@ export interface Place {
   readonly wants: string
 }
 
+/** Everything that checkers may look at, by name; the watching layers and `Watch.tell` say it. @category models @since 0.1.0 */
 export interface Sights {
   readonly asked: Answer
   readonly closed: Answer
@@ -96,6 +101,7 @@ export interface Sights {
   readonly idle: Idle
 }
 
+/** What is left when nothing is under way: counts, all of which are to be 0. @category models @since 0.1.0 */
 export interface Idle {
   readonly active: number
   readonly leases: number
@@ -107,13 +113,14 @@ export interface Idle {
   readonly resident: ReadonlyArray<string>
 }
 
-/** Looks at some of it; a text is a violation. */
+/** Looks at some of it; a text is a violation. @category models @since 0.1.0 */
 export interface Checker {
   readonly invariant: number
   readonly name: string
   readonly see: { readonly [K in keyof Sights]?: (what: Sights[K]) => string | undefined | void }
 }
 
+/** An invariant that did not hold: its number, who saw it, and what there was. @category models @since 0.1.0 */
 export interface Violation {
   readonly invariant: number
   readonly checker: string
@@ -126,7 +133,7 @@ type Looks = {
   >
 }
 
-/** Shows everything to everyone who looks for it. */
+/** Shows everything to everyone who looks for it, and keeps what they object to. @category models @since 0.1.0 */
 export class Watch {
   readonly violations: Array<Violation> = []
   private readonly looks: Looks = {

@@ -1,28 +1,29 @@
-/** The shipping stack over a simulated fleet, under one seed's conditions. */
+/** A stack over a simulated fleet, under one seed's conditions. */
 import { ByteSize, Effect, Layer, Logger, Option } from "effect"
-import * as BoundedAdmission from "../../../src/layers/BoundedAdmission.ts"
+import * as BoundedAdmission from "../../layers/BoundedAdmission.ts"
 import { CircuitBreaker } from "effect/persistence"
-import * as LocalBreaker from "../../../src/layers/LocalBreaker.ts"
-import * as MemoryLeases from "../../../src/layers/MemoryLeases.ts"
-import * as MemoryVramLedger from "../../../src/layers/MemoryVramLedger.ts"
-import * as PollingResidency from "../../../src/layers/PollingResidency.ts"
-import * as SimulatedFleet from "../../../src/layers/SimulatedFleet.ts"
-import * as SimulatedGpuProbe from "../../../src/layers/SimulatedGpuProbe.ts"
-import * as SimulatedOllamaApi from "../../../src/layers/SimulatedOllamaApi.ts"
-import * as SimulatedTransport from "../../../src/layers/SimulatedTransport.ts"
-import * as Standard from "../../../src/layers/Standard.ts"
-import * as StaticFleet from "../../../src/layers/StaticFleet.ts"
-import * as SynchronousRouterEvents from "../../../src/layers/SynchronousRouterEvents.ts"
-import * as UnmanagedVramLedger from "../../../src/layers/UnmanagedVramLedger.ts"
-import * as CostAwareVictimPicker from "../../../src/plugins/CostAwareVictimPicker.ts"
-import { GpuProbe, GpuProbeError, Timeout } from "../../../src/services/GpuProbe.ts"
-import * as Footprints from "../../support/footprints.ts"
-import { url } from "../../support/routers.ts"
-import type { Watch } from "../checkers/sights.ts"
+import * as LocalBreaker from "../../layers/LocalBreaker.ts"
+import * as MemoryLeases from "../../layers/MemoryLeases.ts"
+import * as MemoryVramLedger from "../../layers/MemoryVramLedger.ts"
+import * as PollingResidency from "../../layers/PollingResidency.ts"
+import * as SimulatedFleet from "../../layers/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../layers/SimulatedGpuProbe.ts"
+import * as SimulatedOllamaApi from "../../layers/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../layers/SimulatedTransport.ts"
+import * as Standard from "../../layers/Standard.ts"
+import * as StaticFleet from "../../layers/StaticFleet.ts"
+import * as SynchronousRouterEvents from "../../layers/SynchronousRouterEvents.ts"
+import * as UnmanagedVramLedger from "../../layers/UnmanagedVramLedger.ts"
+import * as CostAwareVictimPicker from "../../plugins/CostAwareVictimPicker.ts"
+import type { ModelFootprints } from "../../services/Footprint.ts"
+import { GpuProbe, GpuProbeError, Timeout } from "../../services/GpuProbe.ts"
+import * as Footprints from "../footprints.ts"
+import type { Watch } from "../invariants/sights.ts"
 import { chats } from "./calls.ts"
-import * as Watched from "./watched.ts"
+import * as Watched from "../invariants/watched.ts"
 
 export const ids = ["a", "b", "c"]
+export const url = (id: string): string => `http://${id}:11434`
 export const gibibyte = 1024 ** 3
 const cardBytes = 24 * gibibyte
 export const reserve = 2 * gibibyte
@@ -112,7 +113,36 @@ export interface Conditions {
   readonly watch: Watch
 }
 
-export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions) => {
+type At<K extends keyof Standard.Places, More = never> = Layer.Layer<
+  Standard.Places[K][0],
+  unknown,
+  Standard.Places[K][1] | More
+>
+
+/**
+ * Layers to put in place of the shipped ones. They keep their own configuration, so what is bounded has to keep to the suite's bounds: 40 requests in a queue, 16 KiB
+ * of waiting bodies, 3 attempts, a reserve of 2 GiB.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subjects {
+  readonly admission?: At<"admission">
+  readonly breaker?: At<"breaker">
+  readonly catalog?: At<"catalog">
+  readonly coalescer?: At<"coalescer">
+  readonly health?: At<"health">
+  /** Of the seeds in which memory is managed: the even ones. */
+  readonly ledger?: At<"ledger", GpuProbe | ModelFootprints>
+  readonly leases?: At<"leases">
+  readonly placement?: At<"placement">
+  readonly relay?: At<"relay">
+  readonly residency?: At<"residency">
+  readonly router?: At<"router">
+  readonly tokens?: At<"tokens">
+}
+
+export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions, subjects: Subjects) => {
   const server: SimulatedFleet.ServerOptions = {
     models,
     decodeRate: 200,
@@ -123,15 +153,21 @@ export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions) 
     contextLength: 4096,
     ...(managed ? { gpus: [cardBytes], loadBandwidth: 8 * gibibyte, releaseTime: "300 millis" } : {}),
   }
-  const ledger = managed ? MemoryVramLedger.layer() : UnmanagedVramLedger.layer
+  const { admission, breaker, ledger, leases, residency, ...unwatched } = subjects
+  const managing: At<"ledger", GpuProbe | ModelFootprints> = ledger ?? MemoryVramLedger.layer()
   return Standard.layer({
     events: SynchronousRouterEvents.layer,
-    breaker: LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()), Watched.breaker(watch)),
-    leases: MemoryLeases.layer.pipe(Watched.leases(watch)),
-    residency: PollingResidency.layer({ victims: CostAwareVictimPicker.make() }).pipe(Watched.residency(watch)),
-    ledger: Watched.ledger(watch)(ledger),
-    admission: BoundedAdmission.layer({ queueCapacity, queueBytes, ageMillis: ages ? undefined : 1e12 }).pipe(
-      Watched.admission(watch),
+    ...unwatched,
+    breaker: Watched.breaker(watch)(
+      breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory())),
+    ),
+    leases: Watched.leases(watch)(leases ?? MemoryLeases.layer),
+    residency: Watched.residency(watch)(
+      residency ?? PollingResidency.layer({ victims: CostAwareVictimPicker.make() }),
+    ),
+    ledger: Watched.ledger(watch)(managed ? managing : UnmanagedVramLedger.layer),
+    admission: Watched.admission(watch)(
+      admission ?? BoundedAdmission.layer({ queueCapacity, queueBytes, ageMillis: ages ? undefined : 1e12 }),
     ),
   }).pipe(
     Layer.provideMerge(Layer.mergeAll(

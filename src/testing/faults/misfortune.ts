@@ -1,9 +1,8 @@
 /** What goes wrong: one draw each time it is called. */
-import * as SimulatedFleet from "../../../src/layers/SimulatedFleet.ts"
-import { url } from "../../support/routers.ts"
+import * as SimulatedFleet from "../../layers/SimulatedFleet.ts"
 import type { Dice } from "./dice.ts"
 import type { VirtualTime } from "./virtualTime.ts"
-import { gibibyte, type Gpus, ids } from "./world.ts"
+import { gibibyte, type Gpus, ids, url } from "./world.ts"
 
 const { Fault } = SimulatedFleet
 

@@ -1,10 +1,10 @@
 /** A client without a socket: takes what the shipping replies write, and may read slowly, stop reading, or leave. */
 import type { Clock } from "effect"
-import { ReplyBase } from "../../../src/layers/edge/reply.ts"
-import { streams } from "../../../src/layers/edge/request.ts"
-import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
-import type { Upstream } from "../../../src/services/Transport.ts"
-import type { Answer, Watch } from "../checkers/sights.ts"
+import { ReplyBase } from "../../layers/edge/reply.ts"
+import { streams } from "../../layers/edge/request.ts"
+import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Upstream } from "../../services/Transport.ts"
+import type { Answer, Watch } from "../invariants/sights.ts"
 
 const newline = 10
 

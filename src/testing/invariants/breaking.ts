@@ -1,5 +1,5 @@
-import type { BreakerKey, BreakerState, Permit } from "../../../src/services/Breaker.ts"
-import type { OutcomeKind } from "../../../src/services/Outcome.ts"
+import type { BreakerKey, BreakerState, Permit } from "../../services/Breaker.ts"
+import type { OutcomeKind } from "../../services/Outcome.ts"
 import type { Checker, There } from "./sights.ts"
 
 interface Circuit {

@@ -1,14 +1,18 @@
-/** The shipping layers, each with eyes around it. */
+/**
+ * Layers with eyes around them: each takes a layer and gives one that does the same, and tells a `Watch` of it.
+ *
+ * @since 0.1.0
+ */
 import { Clock, Effect, Layer } from "effect"
-import { concat } from "../../../src/layers/edge/json.ts"
-import { Admission } from "../../../src/services/Admission.ts"
-import { Breaker } from "../../../src/services/Breaker.ts"
-import { isLease, Leases } from "../../../src/services/Leases.ts"
-import { OllamaApi } from "../../../src/services/OllamaApi.ts"
-import { type Pin, Residency } from "../../../src/services/Residency.ts"
-import { type ByteSink, Transport } from "../../../src/services/Transport.ts"
-import { VramLedger } from "../../../src/services/VramLedger.ts"
-import type { Place, Sent, There, Watch } from "../checkers/sights.ts"
+import { concat } from "../../layers/edge/json.ts"
+import { Admission } from "../../services/Admission.ts"
+import { Breaker } from "../../services/Breaker.ts"
+import { isLease, Leases } from "../../services/Leases.ts"
+import { OllamaApi } from "../../services/OllamaApi.ts"
+import { type Pin, Residency } from "../../services/Residency.ts"
+import { type ByteSink, Transport } from "../../services/Transport.ts"
+import { VramLedger } from "../../services/VramLedger.ts"
+import type { Place, Sent, There, Watch } from "./sights.ts"
 
 /** As a network may deliver it: of each part the end comes with the next one, so that every silence falls into the middle of a record. */
 const torn = (sink: ByteSink): ByteSink => {
@@ -29,7 +33,7 @@ const torn = (sink: ByteSink): ByteSink => {
   }
 }
 
-/** What each backend is sent, and what it sends. */
+/** What each backend is sent, and what it sends. @category layers @since 0.1.0 */
 export const transport =
   (watch: Watch, tears: boolean) => <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
     Layer.effect(
@@ -76,7 +80,7 @@ export const transport =
       })),
     ).pipe(Layer.provide(inner))
 
-/** Loads and unloads. */
+/** Loads and unloads. @category layers @since 0.1.0 */
 export const api = (watch: Watch) => <E, R>(inner: Layer.Layer<OllamaApi, E, R>): Layer.Layer<OllamaApi, E, R> =>
   Layer.effect(
     OllamaApi,
@@ -96,6 +100,7 @@ export const api = (watch: Watch) => <E, R>(inner: Layer.Layer<OllamaApi, E, R>)
     })),
   ).pipe(Layer.provide(inner))
 
+/** Permits, what is recorded of them, and transitions. @category layers @since 0.1.0 */
 export const breaker = (watch: Watch) => <E, R>(inner: Layer.Layer<Breaker, E, R>): Layer.Layer<Breaker, E, R> =>
   Layer.effect(
     Breaker,
@@ -121,6 +126,7 @@ export const breaker = (watch: Watch) => <E, R>(inner: Layer.Layer<Breaker, E, R
     }),
   ).pipe(Layer.provide(inner))
 
+/** Leases from commit to release. @category layers @since 0.1.0 */
 export const leases = (watch: Watch) => <E, R>(inner: Layer.Layer<Leases, E, R>): Layer.Layer<Leases, E, R> =>
   Layer.effect(
     Leases,
@@ -149,6 +155,7 @@ export const leases = (watch: Watch) => <E, R>(inner: Layer.Layer<Leases, E, R>)
     }),
   ).pipe(Layer.provide(inner))
 
+/** What is charged at every reservation. @category layers @since 0.1.0 */
 export const ledger = (watch: Watch) => <E, R>(inner: Layer.Layer<VramLedger, E, R>): Layer.Layer<VramLedger, E, R> =>
   Layer.effect(
     VramLedger,
@@ -166,6 +173,7 @@ export const ledger = (watch: Watch) => <E, R>(inner: Layer.Layer<VramLedger, E,
     })),
   ).pipe(Layer.provide(inner))
 
+/** Pins. @category layers @since 0.1.0 */
 export const residency = (watch: Watch) => <E, R>(inner: Layer.Layer<Residency, E, R>): Layer.Layer<Residency, E, R> =>
   Layer.effect(
     Residency,
@@ -188,6 +196,7 @@ export const residency = (watch: Watch) => <E, R>(inner: Layer.Layer<Residency, 
     })),
   ).pipe(Layer.provide(inner))
 
+/** Who waits, who is granted a lease, and who passes whom. @category layers @since 0.1.0 */
 export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, E, R>): Layer.Layer<Admission, E, R> =>
   Layer.effect(
     Admission,

@@ -1,7 +1,7 @@
 /** What clients ask, prepared once: a million requests must not scan a million bodies. */
-import * as Endpoints from "../../../src/layers/edge/endpoints.ts"
-import { scan } from "../../../src/layers/edge/envelope.ts"
-import type { Endpoint, Envelope } from "../../../src/services/RoutedRequest.ts"
+import * as Endpoints from "../../layers/edge/endpoints.ts"
+import { scan } from "../../layers/edge/envelope.ts"
+import type { Endpoint, Envelope } from "../../services/RoutedRequest.ts"
 
 export interface Call {
   readonly endpoint: Endpoint

@@ -1,23 +1,24 @@
 /** Plays one seed: thousands of requests, faults at every point, and everything watched. */
 import { Context, Effect, Exit, Fiber, Layer, Random, Scope } from "effect"
-import { Admission } from "../../../src/services/Admission.ts"
-import { Leases } from "../../../src/services/Leases.ts"
-import { Relay } from "../../../src/services/Relay.ts"
-import { Residency } from "../../../src/services/Residency.ts"
-import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
-import { Router, type Settled } from "../../../src/services/Router.ts"
-import { RouterEvents } from "../../../src/services/RouterEvents.ts"
-import { VramLedger } from "../../../src/services/VramLedger.ts"
-import * as SimulatedFleet from "../../../src/layers/SimulatedFleet.ts"
-import { all } from "../checkers/all.ts"
-import { type Idle, type Violation, Watch } from "../checkers/sights.ts"
+import { Admission } from "../../services/Admission.ts"
+import { Leases } from "../../services/Leases.ts"
+import { Relay } from "../../services/Relay.ts"
+import { Residency } from "../../services/Residency.ts"
+import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import { Router, type Settled } from "../../services/Router.ts"
+import { RouterEvents } from "../../services/RouterEvents.ts"
+import { VramLedger } from "../../services/VramLedger.ts"
+import * as SimulatedFleet from "../../layers/SimulatedFleet.ts"
+import { all } from "../invariants/all.ts"
+import { type Idle, type Violation, Watch } from "../invariants/sights.ts"
 import * as Calls from "./calls.ts"
 import { Client } from "./client.ts"
 import { Dice } from "./dice.ts"
 import { misfortune } from "./misfortune.ts"
 import { VirtualTime } from "./virtualTime.ts"
-import { type Gpus, ids, queueBytes, queueCapacity, reserve, stack } from "./world.ts"
+import { type Gpus, ids, queueBytes, queueCapacity, reserve, stack, type Subjects } from "./world.ts"
 
+/** What became of one seed. @category models @since 0.1.0 */
 export interface Played {
   readonly seed: number
   readonly violations: ReadonlyArray<Violation>
@@ -34,7 +35,14 @@ const tenants = ["ants", "ants", "ants", "ants", "bees", "crows"]
 const priorities = ["interactive", "default", "default", "default", "batch"] as const
 const hour = 3_600_000
 
-export const play = (seed: number, requests: number): Played => {
+/**
+ * Plays one seed, in virtual time: some thousand requests are played in a second. The same seed gives the same history, hash and all. Throws where the stack cannot be
+ * built.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const play = (seed: number, requests: number, subjects: Subjects = {}): Played => {
   const dice = new Dice(seed)
   const time = new VirtualTime()
   // What ages goes up a class, and is out of the reach of what is fair within one: seen in some seeds, not in the others.
@@ -48,7 +56,7 @@ export const play = (seed: number, requests: number): Played => {
   const fork = Effect.runForkWith(time.context)
   const scope = Scope.makeUnsafe()
   const build = Effect.provideService(
-    Layer.buildWithScope(stack({ managed, shared, torn, ages, gpus, watch }), scope),
+    Layer.buildWithScope(stack({ managed, shared, torn, ages, gpus, watch }, subjects), scope),
     Scope.Scope,
     scope,
   )
@@ -144,6 +152,14 @@ export const play = (seed: number, requests: number): Played => {
   time.runUntil(time.elapsed + 10_000)
   return { seed, violations: watch.violations, hash: hash(), requests, ends, elapsed }
 }
+
+/** The first violations of a seed, in words, after what a reader is told first. @category accessors @since 0.1.0 */
+export const explain = ({ violations }: Played, ...first: ReadonlyArray<string>): string =>
+  [
+    `${violations.length} violations${first.length > 0 ? "; again with" : ""}`,
+    ...first,
+    ...violations.slice(0, 5).map(({ checker, invariant, what }) => `  invariant ${invariant} (${checker}): ${what}`),
+  ].join("\n")
 
 const finished = <A, E>(fiber: Fiber.Fiber<A, E>): A => {
   const exit = fiber.pollUnsafe()

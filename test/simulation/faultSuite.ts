@@ -1,7 +1,7 @@
 /** A share of the seeds, as one test file: files run at the same time, so the shares use all cores. */
 import { assert, describe, it } from "vitest"
 import process from "node:process"
-import { play, type Played } from "./play.ts"
+import { explain, play, type Played } from "../../src/testing/faults/play.ts"
 
 const given = process.env["LLAMERO_SEED"]
 const isDeno = "Deno" in globalThis
@@ -11,12 +11,11 @@ const seedsAll = Number(process.env["LLAMERO_SEEDS"] ?? (isDeno ? 8 : 200))
 const requests = Number(process.env["LLAMERO_REQUESTS"] ?? 5000)
 
 /** What a failing seed says: enough to see it again alone. */
-const failure = ({ requests, seed, violations }: Played): string =>
-  [
-    `${violations.length} violations; again with`,
-    `  LLAMERO_SEED=${seed} LLAMERO_REQUESTS=${requests} npx vitest run test/simulation/faults1.test.ts`,
-    ...violations.slice(0, 5).map(({ checker, invariant, what }) => `  invariant ${invariant} (${checker}): ${what}`),
-  ].join("\n")
+const failure = (played: Played): string =>
+  explain(
+    played,
+    `  LLAMERO_SEED=${played.seed} LLAMERO_REQUESTS=${played.requests} npx vitest run test/simulation/faults1.test.ts`,
+  )
 
 export const suite = (share: number, shares: number): void => {
   const seeds = given === undefined

@@ -1,9 +1,13 @@
-/** Footprints of simulated models, as their server will really take them. */
+/**
+ * Footprints of simulated models, as their server will really take them.
+ *
+ * @since 0.1.0
+ */
 import { Effect, Layer } from "effect"
-import { footprint } from "../../src/layers/simulated/memory.ts"
-import { parallelismOf, runnerOptions } from "../../src/layers/simulated/options.ts"
-import { SimulatedFleet } from "../../src/layers/SimulatedFleet.ts"
-import { type Footprint, ModelFootprints } from "../../src/services/Footprint.ts"
+import { footprint } from "../layers/simulated/memory.ts"
+import { parallelismOf, runnerOptions } from "../layers/simulated/options.ts"
+import { SimulatedFleet } from "../layers/SimulatedFleet.ts"
+import { type Footprint, ModelFootprints } from "../services/Footprint.ts"
 
 const known = (total: number): Footprint => ({
   parts: undefined,
@@ -13,6 +17,7 @@ const known = (total: number): Footprint => ({
   source: "estimated",
 })
 
+/** As their server will really take them. @category layers @since 0.1.0 */
 export const simulated: Layer.Layer<ModelFootprints, never, SimulatedFleet> = Layer.effect(
   ModelFootprints,
   Effect.map(SimulatedFleet, ({ servers }) =>
@@ -31,7 +36,7 @@ export const simulated: Layer.Layer<ModelFootprints, never, SimulatedFleet> = La
     })),
 )
 
-/** So many bytes for each model, by canonical key. */
+/** So many bytes for each model, by canonical key. @category layers @since 0.1.0 */
 export const table = (bytes: Readonly<Record<string, number>>): Layer.Layer<ModelFootprints> =>
   Layer.succeed(ModelFootprints, {
     of: ({ key }) => bytes[key] === undefined ? undefined : known(bytes[key]),
