@@ -5,7 +5,7 @@
  */
 import * as assert from "node:assert/strict"
 
-export { deepStrictEqual, notStrictEqual, strictEqual } from "node:assert/strict"
+export { deepStrictEqual, match, notStrictEqual, strictEqual } from "node:assert/strict"
 
 /** @category assertions @since 0.1.0 */
 export function ok(value: unknown, message = "expected it to hold"): asserts value {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import * as MockBackendHealth from "../../src/layers/MockBackendHealth.ts"
 import * as NoopBackendHealth from "../../src/layers/NoopBackendHealth.ts"
 import * as PollingBackendHealth from "../../src/layers/PollingBackendHealth.ts"
@@ -10,8 +10,9 @@ import { BackendHealth } from "../../src/services/BackendHealth.ts"
 import { Fleet, type Member } from "../../src/services/Fleet.ts"
 import type { Outcome } from "../../src/services/Outcome.ts"
 
-import * as BackendHealthContract from "../contracts/BackendHealth.ts"
+import * as BackendHealthContract from "../../src/testing/contracts/BackendHealth.ts"
 import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
+import { holds } from "../support/checks.ts"
 
 const { FakeServers } = FakeOllamaApi
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
@@ -23,14 +24,20 @@ const up = (id: string, value: boolean) =>
     server(id).up = value
   })
 
-BackendHealthContract.suite("PollingBackendHealth", polling, {
-  healthy: Effect.andThen(up("a", true), elapse("10 seconds")),
-  unhealthy: Effect.andThen(up("a", false), elapse("10 seconds")),
-})
-BackendHealthContract.suite("MockBackendHealth", MockBackendHealth.layer(), {
-  healthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "healthy")),
-  unhealthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "unhealthy", "says the test")),
-})
+holds(
+  "PollingBackendHealth is a BackendHealth",
+  BackendHealthContract.contract(polling, {
+    healthy: Effect.andThen(up("a", true), elapse("10 seconds")),
+    unhealthy: Effect.andThen(up("a", false), elapse("10 seconds")),
+  }),
+)
+holds(
+  "MockBackendHealth is a BackendHealth",
+  BackendHealthContract.contract(MockBackendHealth.layer(), {
+    healthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "healthy")),
+    unhealthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "unhealthy", "says the test")),
+  }),
+)
 
 it.effect("NoopBackendHealth calls everything healthy", () =>
   Effect.gen(function* () {

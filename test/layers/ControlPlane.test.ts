@@ -14,7 +14,7 @@ import { Fleet } from "../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { Prewarmer } from "../../src/services/Prewarmer.ts"
 import { Residency } from "../../src/services/Residency.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 
 const { Model } = SimulatedFleet
 const copy = Model.alias(Model.llama31, "my-llama")

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Logger } from "effect"
 import { CircuitBreaker } from "effect/persistence"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import * as LocalBreaker from "../../src/layers/LocalBreaker.ts"
 import { Breaker } from "../../src/services/Breaker.ts"
 import { type Outcome, success } from "../../src/services/Outcome.ts"

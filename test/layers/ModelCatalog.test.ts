@@ -5,9 +5,10 @@ import * as MockModelCatalog from "../../src/layers/MockModelCatalog.ts"
 import * as OllamaModelCatalog from "../../src/layers/OllamaModelCatalog.ts"
 import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
-import * as ModelCatalogContract from "../contracts/ModelCatalog.ts"
-import { elapse } from "../support/elapse.ts"
+import * as ModelCatalogContract from "../../src/testing/contracts/ModelCatalog.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
+import { holds } from "../support/checks.ts"
 
 const { FakeServers, tagsRow } = FakeOllamaApi
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
@@ -18,27 +19,35 @@ const llama = tagsRow("llama3.1:8b")
 const embed = tagsRow("embed:latest", { capabilities: ["embedding"] })
 const big = tagsRow("big:cloud", { remote_host: "https://ollama.com:443", remote_model: "big" })
 
-ModelCatalogContract.suite("OllamaModelCatalog", ollama, {
-  ready: Effect.gen(function* () {
-    const { server } = yield* FakeServers
-    server("a").models = [llama, embed]
-    server("b").models = [llama, big]
-    yield* (yield* ModelCatalog).refresh
+holds(
+  "OllamaModelCatalog is a ModelCatalog",
+  ModelCatalogContract.contract(ollama, {
+    ready: Effect.gen(function* () {
+      const { server } = yield* FakeServers
+      server("a").models = [llama, embed]
+      server("b").models = [llama, big]
+      yield* (yield* ModelCatalog).refresh
+    }),
+    drop: Effect.gen(function* () {
+      const { server } = yield* FakeServers
+      server("a").models = [llama]
+      yield* elapse("30 seconds", "5 seconds")
+    }),
   }),
-  drop: Effect.gen(function* () {
-    const { server } = yield* FakeServers
-    server("a").models = [llama]
-    yield* elapse("30 seconds", "5 seconds")
-  }),
-})
+)
 const listed = [
   { name: "llama3.1:8b", owners: ["a", "b"] },
   { name: "big:cloud", owners: ["b"] },
 ]
-ModelCatalogContract.suite(
-  "MockModelCatalog",
-  MockModelCatalog.layer([...listed, { name: "embed", owners: ["a"], capabilities: ["embedding"] }]),
-  { ready: Effect.void, drop: Effect.map(MockModelCatalog.MockModels, ({ set }) => set(listed)) },
+holds(
+  "MockModelCatalog is a ModelCatalog",
+  ModelCatalogContract.contract(
+    MockModelCatalog.layer([...listed, { name: "embed", owners: ["a"], capabilities: ["embedding"] }]),
+    {
+      ready: Effect.void,
+      drop: Effect.map(MockModelCatalog.MockModels, ({ set }) => set(listed)),
+    },
+  ),
 )
 
 const setup = Effect.gen(function* () {

@@ -12,7 +12,7 @@ import { ModelFootprints, shape, shapeOn } from "../../src/services/Footprint.ts
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import * as ModelFootprintsContract from "../../src/testing/contracts/ModelFootprints.ts"
 import { holds } from "../support/checks.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
 
 const { FakeServers } = FakeOllamaApi

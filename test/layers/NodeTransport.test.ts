@@ -4,11 +4,16 @@ import { createServer } from "node:net"
 import * as NodeTransport from "../../src/layers/NodeTransport.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import { Transport } from "../../src/services/Transport.ts"
-import * as Contract from "../contracts/Transport.ts"
+import * as Contract from "../../src/testing/contracts/Transport.ts"
 import { behave } from "./edge/sockets.ts"
-import { bytes, Heard, until } from "./edge/support.ts"
+import { Heard, until } from "../../src/testing/heard.ts"
+import { bytes } from "./edge/support.ts"
+import { holds } from "../support/checks.ts"
 
-Contract.suite({ name: "Node", layer: NodeTransport.layer({ connectMillis: 1000 }), behave })
+holds(
+  "NodeTransport is a Transport",
+  Contract.contract({ layer: NodeTransport.layer({ connectMillis: 1000 }), behave }),
+)
 
 describe("NodeTransport", () => {
   const live = <E>(title: string, body: () => Effect.Effect<void, E, Transport | Scope.Scope>) =>

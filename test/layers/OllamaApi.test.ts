@@ -6,8 +6,9 @@ import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import { OllamaApi } from "../../src/services/OllamaApi.ts"
-import * as OllamaApiContract from "../contracts/OllamaApi.ts"
-import { elapse } from "../support/elapse.ts"
+import * as OllamaApiContract from "../../src/testing/contracts/OllamaApi.ts"
+import { elapse } from "../../src/testing/elapse.ts"
+import { holds } from "../support/checks.ts"
 
 const fleet = SimulatedFleet.layer({
   "http://sim:11434": { models: [SimulatedFleet.Model.tinyEos, SimulatedFleet.Model.tinyEmbed] },
@@ -49,8 +50,14 @@ const bridge = Layer.effect(
   ),
 )
 
-OllamaApiContract.suite("SimulatedOllamaApi", SimulatedOllamaApi.layer.pipe(Layer.provide(fleet)))
-OllamaApiContract.suite("HttpOllamaApi", HttpOllamaApi.layer().pipe(Layer.provide(bridge), Layer.provide(fleet)))
+holds(
+  "SimulatedOllamaApi is a OllamaApi",
+  OllamaApiContract.contract(SimulatedOllamaApi.layer.pipe(Layer.provide(fleet))),
+)
+holds(
+  "HttpOllamaApi is a OllamaApi",
+  OllamaApiContract.contract(HttpOllamaApi.layer().pipe(Layer.provide(bridge), Layer.provide(fleet))),
+)
 
 const a = backend({ url: "http://a:1/prefix", id: "a" })
 

@@ -13,7 +13,7 @@ import type { Plan } from "../../src/services/Plugin.ts"
 import { Prewarmer } from "../../src/services/Prewarmer.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import type { RequestSettled } from "../../src/services/RouterEvents.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import { overManaged } from "../support/managed.ts"
 import { ask, url } from "../support/routers.ts"
 

@@ -9,7 +9,7 @@ import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import * as UnmanagedVramLedger from "../../src/layers/UnmanagedVramLedger.ts"
 import * as AtStartPlan from "../../src/plugins/AtStartPlan.ts"
 import { Prewarmer } from "../../src/services/Prewarmer.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
 const start = (models: ReadonlyArray<string>, known: ReadonlyArray<MockModelCatalog.ModelInput>) =>

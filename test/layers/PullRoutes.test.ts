@@ -13,7 +13,7 @@ import { records } from "../../src/layers/pulls/watch.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { Transport } from "../../src/services/Transport.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import { over, url } from "../support/routers.ts"
 import { cannedTransport } from "../support/transport.ts"
 

@@ -17,7 +17,7 @@ import { BackendHealth } from "../../src/services/BackendHealth.ts"
 import { NeedsResidentHost } from "../../src/services/Host.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { ViewRefresh } from "../../src/services/ViewRefresh.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
 
 const ids = ["a", "b"]

@@ -10,9 +10,10 @@ import { backend } from "../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { VramLedger } from "../../src/services/VramLedger.ts"
-import * as ResidencyContract from "../contracts/Residency.ts"
-import { elapse } from "../support/elapse.ts"
+import * as ResidencyContract from "../../src/testing/contracts/Residency.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import * as FakeOllamaApi from "../support/fakeOllamaApi.ts"
+import { holds } from "../support/checks.ts"
 
 const { FakeServers, psRow } = FakeOllamaApi
 const owners = ["a", "b"]
@@ -31,17 +32,23 @@ const polling = PollingResidency.layer().pipe(
   Layer.provideMerge(Layer.mergeAll(FakeOllamaApi.layer, fleet, catalog, UnmanagedVramLedger.layer)),
 )
 
-ResidencyContract.suite("PollingResidency", polling, {
-  end: (_model, failure) =>
-    Effect.gen(function* () {
-      const fake = (yield* FakeServers).server("a")
-      fake.loadFailure = failure === undefined ? undefined : { status: 500, description: failure }
-      yield* elapse("1000 millis")
-    }),
-})
-ResidencyContract.suite("MockResidency", Layer.merge(MockResidency.layer(), catalog), {
-  end: (model, failure) => Effect.map(MockResidency.MockLoads, ({ finish }) => finish("a", model, failure)),
-})
+holds(
+  "PollingResidency is a Residency",
+  ResidencyContract.contract(polling, {
+    end: (_model, failure) =>
+      Effect.gen(function* () {
+        const fake = (yield* FakeServers).server("a")
+        fake.loadFailure = failure === undefined ? undefined : { status: 500, description: failure }
+        yield* elapse("1000 millis")
+      }),
+  }),
+)
+holds(
+  "MockResidency is a Residency",
+  ResidencyContract.contract(Layer.merge(MockResidency.layer(), catalog), {
+    end: (model, failure) => Effect.map(MockResidency.MockLoads, ({ finish }) => finish("a", model, failure)),
+  }),
+)
 
 const setup = Effect.gen(function* () {
   const { peek } = yield* ModelCatalog

@@ -14,7 +14,8 @@ import type { ReplySink } from "../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../src/services/RoutedRequest.ts"
 import { demandFor, modelOn } from "../support/demands.ts"
 import * as Raw from "./edge/raw.ts"
-import { answered, router, until } from "./edge/support.ts"
+import { until } from "../../src/testing/heard.ts"
+import { answered, router } from "./edge/support.ts"
 
 const line = `{"response":"${"x".repeat(65_000)}","done":false}\n`
 const last = `{"response":"","done":true}\n`

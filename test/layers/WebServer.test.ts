@@ -6,7 +6,8 @@ import * as WebServer from "../../src/layers/WebServer.ts"
 import type { ReplySink } from "../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../src/services/Router.ts"
-import { answered, bytes, router, Told, until } from "./edge/support.ts"
+import { until } from "../../src/testing/heard.ts"
+import { answered, bytes, router, Told } from "./edge/support.ts"
 
 const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
 const chat = `{"model":"x","messages":[{"role":"user","content":"hi"}]}`

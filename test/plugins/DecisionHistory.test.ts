@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import * as DecisionHistory from "../../src/plugins/DecisionHistory.ts"
 import type { RouterEvent } from "../../src/services/RouterEvents.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import { ask, over, url } from "../support/routers.ts"
 
 const failed = (id: string): RouterEvent => ({ _tag: "AttemptFailed", at: 0, id, backend: "a", cause: "refused" })

@@ -15,7 +15,7 @@ import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { ShowModel } from "../../src/services/OllamaApi.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { VramLedger } from "../../src/services/VramLedger.ts"
-import { elapse } from "../support/elapse.ts"
+import { elapse } from "../../src/testing/elapse.ts"
 import { overManaged } from "../support/managed.ts"
 import { ask, url } from "../support/routers.ts"
 

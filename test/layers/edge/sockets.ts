@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { backend } from "../../../src/services/Fleet.ts"
-import type { Behaviour, Driven } from "../../contracts/Transport.ts"
+import type { Behaviour, Driven } from "../../../src/testing/contracts/Transport.ts"
 
 const record = (i: number, done = false) =>
   `{"model":"x","message":{"role":"assistant","content":"w${i}"},"done":${done}}\n`

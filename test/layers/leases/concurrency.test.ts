@@ -8,7 +8,7 @@ import { Leases } from "../../../src/services/Leases.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import type { Outcome } from "../../../src/services/Outcome.ts"
 import type * as Standard from "../../../src/layers/Standard.ts"
-import { elapse } from "../../support/elapse.ts"
+import { elapse } from "../../../src/testing/elapse.ts"
 import { ask, over } from "../../support/routers.ts"
 
 const model = SimulatedFleet.Model.llama31.name

@@ -8,7 +8,7 @@ import * as StaticFleet from "../../../src/layers/StaticFleet.ts"
 import { backend } from "../../../src/services/Fleet.ts"
 import { GpuProbe, type GpuReadings, Timeout } from "../../../src/services/GpuProbe.ts"
 import { type Allocation, type NoRoom, VramLedger } from "../../../src/services/VramLedger.ts"
-import { elapse } from "../../support/elapse.ts"
+import { elapse } from "../../../src/testing/elapse.ts"
 import * as Footprints from "../../../src/testing/footprints.ts"
 
 const gib = 1024 ** 3

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import type { Child, Listener } from "../../../src/layers/nvml/child.ts"
 import * as Client from "../../../src/layers/nvml/client.ts"
-import { elapse } from "../../support/elapse.ts"
+import { elapse } from "../../../src/testing/elapse.ts"
 
 /** A child that answers when it is told to, and that a kill does not end. */
 class Helper implements Child {

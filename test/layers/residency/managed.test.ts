@@ -10,7 +10,7 @@ import * as CostAwareVictimPicker from "../../../src/plugins/CostAwareVictimPick
 import { backend } from "../../../src/services/Fleet.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import { Residency } from "../../../src/services/Residency.ts"
-import { elapse } from "../../support/elapse.ts"
+import { elapse } from "../../../src/testing/elapse.ts"
 import * as FakeOllamaApi from "../../support/fakeOllamaApi.ts"
 import * as Footprints from "../../../src/testing/footprints.ts"
 

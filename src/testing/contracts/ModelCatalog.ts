@@ -1,17 +1,26 @@
-import { assert, describe, it } from "@effect/vitest"
+/**
+ * What every `ModelCatalog` must do.
+ *
+ * @since 0.1.0
+ */
 import { Effect, type Layer } from "effect"
-import { isEmbedder, ModelCatalog } from "../../src/services/ModelCatalog.ts"
+import { isEmbedder, ModelCatalog } from "../../services/ModelCatalog.ts"
+import * as assert from "../assert.ts"
+import { type Check, check } from "../checks.ts"
 
 /**
  * `layer` has the backends `a` and `b`; after `ready`, both own `llama3.1:8b`, only `a` owns the embedder `embed:latest`, and `b` has the stub `big:cloud`.
  * `drop` takes `embed:latest` away.
+ *
+ * @category contracts
+ * @since 0.1.0
  */
-export const suite = <R, E>(name: string, layer: Layer.Layer<ModelCatalog | R, E>, driver: {
+export const contract = <R, E>(layer: Layer.Layer<ModelCatalog | R, E>, driver: {
   readonly ready: Effect.Effect<void, never, ModelCatalog | R>
   readonly drop: Effect.Effect<void, never, ModelCatalog | R>
-}): void => {
-  describe(`${name} is a ModelCatalog`, () => {
-    it.effect("finds one model under all its spellings", () =>
+}): ReadonlyArray<Check> => {
+  return [
+    check("finds one model under all its spellings", () =>
       Effect.gen(function* () {
         const catalog = yield* ModelCatalog
         yield* driver.ready
@@ -29,9 +38,9 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<ModelCatalog | R, E
           assert.strictEqual(yield* catalog.find(spelling), model)
         }
         assert.strictEqual(model?.key, "llama3.1:8b")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("knows owners, embedders and remote models", () =>
+    check("knows owners, embedders and remote models", () =>
       Effect.gen(function* () {
         const catalog = yield* ModelCatalog
         yield* driver.ready
@@ -42,18 +51,18 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<ModelCatalog | R, E
         assert.isAbove(llama!.owners.get("a")!.size, 0)
         assert.deepStrictEqual([big!, embed!, llama!].map(isEmbedder), [false, true, false])
         assert.deepStrictEqual([big!, embed!, llama!].map(({ remote }) => remote), [true, false, false])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("tells a missing model", () =>
+    check("tells a missing model", () =>
       Effect.gen(function* () {
         const catalog = yield* ModelCatalog
         yield* driver.ready
         assert.isUndefined(catalog.peek("nothing"))
         const error = yield* Effect.flip(catalog.find("nothing"))
         assert.strictEqual(error.reason._tag, "ModelMissing")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("forgets one owner, and the others stay", () =>
+    check("forgets one owner, and the others stay", () =>
       Effect.gen(function* () {
         const catalog = yield* ModelCatalog
         yield* driver.ready
@@ -62,20 +71,23 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<ModelCatalog | R, E
         assert.deepStrictEqual([...catalog.peek("llama3.1:8b")!.owners.keys()], ["b"])
         assert.isAbove(catalog.version(), version)
         assert.deepStrictEqual([...catalog.peek("embed")!.owners.keys()], ["a"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("has a version that rises when owners change, and models that stay the same objects while they do not", () =>
-      Effect.gen(function* () {
-        const catalog = yield* ModelCatalog
-        yield* driver.ready
-        const [version, models, llama] = [catalog.version(), catalog.models(), catalog.peek("llama3.1:8b")]
-        yield* catalog.refresh
-        assert.strictEqual(catalog.version(), version)
-        assert.strictEqual(catalog.models(), models)
-        assert.strictEqual(catalog.peek("llama3.1:8b"), llama)
-        yield* driver.drop
-        assert.isAbove(catalog.version(), version)
-        assert.isUndefined(catalog.peek("embed"))
-      }).pipe(Effect.provide(layer)))
-  })
+    check(
+      "has a version that rises when owners change, and models that stay the same objects while they do not",
+      () =>
+        Effect.gen(function* () {
+          const catalog = yield* ModelCatalog
+          yield* driver.ready
+          const [version, models, llama] = [catalog.version(), catalog.models(), catalog.peek("llama3.1:8b")]
+          yield* catalog.refresh
+          assert.strictEqual(catalog.version(), version)
+          assert.strictEqual(catalog.models(), models)
+          assert.strictEqual(catalog.peek("llama3.1:8b"), llama)
+          yield* driver.drop
+          assert.isAbove(catalog.version(), version)
+          assert.isUndefined(catalog.peek("embed"))
+        }).pipe(Effect.provide(layer)),
+    ),
+  ]
 }

@@ -1,25 +1,34 @@
-import { assert, describe, it } from "@effect/vitest"
+/**
+ * What every `Residency` must do.
+ *
+ * @since 0.1.0
+ */
 import { Effect, Fiber, type Layer } from "effect"
-import { backend } from "../../src/services/Fleet.ts"
-import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
-import { type LoadEnd, Residency } from "../../src/services/Residency.ts"
+import { backend } from "../../services/Fleet.ts"
+import { ModelCatalog } from "../../services/ModelCatalog.ts"
+import { type LoadEnd, Residency } from "../../services/Residency.ts"
+import * as assert from "../assert.ts"
+import { type Check, check } from "../checks.ts"
 
 const a = backend({ url: "http://a", id: "a" })
 
 /**
  * `layer` has the backends `a` and `b`, which both have `m:latest` and `n:latest`, and `r:cloud`, which is remote; nothing is in memory. `driver.end` lets
  * the load of a model on `a` end, badly if it is given a reason.
+ *
+ * @category contracts
+ * @since 0.1.0
  */
-export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCatalog | R, E>, driver: {
+export const contract = <R, E>(layer: Layer.Layer<Residency | ModelCatalog | R, E>, driver: {
   readonly end: (model: string, failure?: string) => Effect.Effect<void, never, R>
-}): void => {
+}): ReadonlyArray<Check> => {
   const models = Effect.gen(function* () {
     const { find } = yield* ModelCatalog
     return { m: yield* find("m"), n: yield* find("n"), r: yield* find("r:cloud") }
   })
 
-  describe(`${name} is a Residency`, () => {
-    it.effect("loads what is asked for once, and says so at each step", () =>
+  return [
+    check("loads what is asked for once, and says so at each step", () =>
       Effect.gen(function* () {
         const residency = yield* Residency
         const { m } = yield* models
@@ -47,9 +56,9 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
         const before = ends.length
         residency.forget("a", m)
         assert.lengthOf(ends, before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("waits for a load; interrupting the wait does not stop it", () =>
+    check("waits for a load; interrupting the wait does not stop it", () =>
       Effect.gen(function* () {
         const residency = yield* Residency
         const { m } = yield* models
@@ -65,9 +74,9 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
         yield* Fiber.join(second)
         assert.strictEqual(residency.state("a", m), "resident")
         yield* residency.load(a, m)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("remembers a failed load, and does not try again at once", () =>
+    check("remembers a failed load, and does not try again at once", () =>
       Effect.gen(function* () {
         const residency = yield* Residency
         const { m, n } = yield* models
@@ -91,9 +100,9 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
         residency.request(a, m)
         assert.strictEqual(residency.state("a", m), "absent")
         assert.strictEqual(yield* Effect.flip(residency.load(a, m)), error)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("believes what requests find out", () =>
+    check("believes what requests find out", () =>
       Effect.gen(function* () {
         const residency = yield* Residency
         const { m, n } = yield* models
@@ -106,15 +115,15 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<Residency | ModelCa
         residency.forget("a")
         assert.strictEqual(residency.state("a", n), "absent")
         assert.isAbove(residency.loadMillis("a", m), 0)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("never loads a remote model", () =>
+    check("never loads a remote model", () =>
       Effect.gen(function* () {
         const residency = yield* Residency
         const { r } = yield* models
         residency.request(a, r)
         yield* residency.load(a, r)
         assert.strictEqual(residency.state("a", r), "absent")
-      }).pipe(Effect.provide(layer)))
-  })
+      }).pipe(Effect.provide(layer))),
+  ]
 }

@@ -1,20 +1,26 @@
-import { assert, describe, it } from "@effect/vitest"
+/**
+ * What every `BackendHealth` must do.
+ *
+ * @since 0.1.0
+ */
 import { Effect, type Layer } from "effect"
-import { BackendHealth, type HealthChange } from "../../src/services/BackendHealth.ts"
-import { clientGone, success } from "../../src/services/Outcome.ts"
+import { BackendHealth, type HealthChange } from "../../services/BackendHealth.ts"
+import { clientGone, success } from "../../services/Outcome.ts"
+import * as assert from "../assert.ts"
+import { type Check, check } from "../checks.ts"
 
-/** `driver` makes the backend `a` healthy or unhealthy, in whatever way the layer finds it out. */
-export const suite = <R>(name: string, layer: Layer.Layer<BackendHealth | R>, driver: {
+/** `driver` makes the backend `a` healthy or unhealthy, in whatever way the layer finds it out. @category contracts @since 0.1.0 */
+export const contract = <R>(layer: Layer.Layer<BackendHealth | R>, driver: {
   readonly healthy: Effect.Effect<void, never, BackendHealth | R>
   readonly unhealthy: Effect.Effect<void, never, BackendHealth | R>
-}): void => {
-  describe(`${name} is a BackendHealth`, () => {
-    it.effect("does not know a backend that it never heard of", () =>
+}): ReadonlyArray<Check> => {
+  return [
+    check("does not know a backend that it never heard of", () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* BackendHealth).status("nobody").state, "unknown")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("tells each change once, with the new status in place, until told to stop", () =>
+    check("tells each change once, with the new status in place, until told to stop", () =>
       Effect.gen(function* () {
         const health = yield* BackendHealth
         yield* driver.healthy
@@ -34,9 +40,9 @@ export const suite = <R>(name: string, layer: Layer.Layer<BackendHealth | R>, dr
           ["a", "healthy", "unhealthy"],
           ["a", "unhealthy", "healthy"],
         ])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))),
 
-    it.effect("is not moved by outcomes that say nothing about the backend", () =>
+    check("is not moved by outcomes that say nothing about the backend", () =>
       Effect.gen(function* () {
         const health = yield* BackendHealth
         yield* driver.healthy
@@ -49,6 +55,6 @@ export const suite = <R>(name: string, layer: Layer.Layer<BackendHealth | R>, dr
         yield* Effect.yieldNow
         assert.strictEqual(health.status("a").state, "healthy")
         assert.strictEqual(health.status("nobody").state, "unknown")
-      }).pipe(Effect.provide(layer)))
-  })
+      }).pipe(Effect.provide(layer))),
+  ]
 }
