@@ -11,6 +11,7 @@ import { errors, layersOf } from "../scripts/docs/pages.ts"
 import { build } from "../scripts/docs/site.ts"
 import { options, pluginType } from "../scripts/docs/types.ts"
 import * as L from "../src/index.ts"
+import * as Kit from "../src/testing/index.ts"
 
 const sourcesOf = (folder: string): string =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts")).map((file) =>
@@ -117,6 +118,12 @@ describe("documentation", () => {
     for (const name of ["BoundedAdmission", "QueuelessAdmission"]) {
       assert.include(page("services/Admission.html"), `../layers/${name}.html`)
     }
+  })
+
+  it("has everything that the test kit exports", () => {
+    const shown = page("testing.html")
+    for (const name of Object.keys(Kit)) assert.match(shown, new RegExp(`\\b${name}\\b`), name)
+    for (const name of Object.keys(Kit.Generators)) assert.match(shown, new RegExp(name), name)
   })
 
   it("has no link that leads nowhere", () => {

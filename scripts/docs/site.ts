@@ -30,6 +30,7 @@ const order = [
   "request",
   "swap-a-layer",
   "write-a-plugin",
+  "testing",
   "migration",
   "settings",
   "headers",
