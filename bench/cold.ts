@@ -3,6 +3,7 @@
  * Ollama (a simulated one, in this process), run from the sources and from one bundled file; and how large that file is.
  */
 import { Effect } from "effect"
+import { rolldown } from "rolldown"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
@@ -10,8 +11,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { gzipSync } from "node:zlib"
-import { rolldown } from "rolldown"
-import * as SimulatedOllamaServer from "../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../src/simulated/SimulatedOllamaServer.ts"
 
 const root = join(import.meta.dirname, "..")
 const entry = join(root, "bench/cold/fetch.ts")

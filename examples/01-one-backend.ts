@@ -3,8 +3,8 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { HttpOllamaApi, OllamaApp, Standard, StaticFleet } from "llamero"
-import * as NodeServer from "llamero/layers/NodeServer"
-import * as NodeTransport from "llamero/layers/NodeTransport"
+import * as NodeServer from "llamero/layers/server/NodeServer"
+import * as NodeTransport from "llamero/layers/transport/NodeTransport"
 
 const server = NodeServer.layer(OllamaApp.layer()).pipe(
   Layer.provide(Standard.layer()),

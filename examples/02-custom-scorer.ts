@@ -3,8 +3,8 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { HttpOllamaApi, OllamaApp, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
-import * as NodeServer from "llamero/layers/NodeServer"
-import * as NodeTransport from "llamero/layers/NodeTransport"
+import * as NodeServer from "llamero/layers/server/NodeServer"
+import * as NodeTransport from "llamero/layers/transport/NodeTransport"
 
 const byLength: Plugin.Scorer = {
   kind: "scorer",

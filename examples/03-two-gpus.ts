@@ -1,14 +1,16 @@
 /** Two GPUs that are not there: where models go when llamero owns the memory, and what a script makes of it. `node examples/03-two-gpus.ts` */
 import { ByteSize, Effect, Layer } from "effect"
 import * as L from "llamero"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
+import { MockGpuProbe, MockModelFootprints } from "llamero/testing"
 
 const url = (id: string) => `http://${id}:11434`
 const ids = ["gpu-1", "gpu-2"]
-const { embedder, llama31, mistral } = L.SimulatedFleet.Model
+const { embedder, llama31, mistral } = SimulatedFleet.Model
 const gpu = (id: string, freeGib: number) =>
-  L.MockGpuProbe.device(id, ByteSize.gibibytes(12), { freeBytes: ByteSize.gibibytes(freeGib) })
+  MockGpuProbe.device(id, ByteSize.gibibytes(12), { freeBytes: ByteSize.gibibytes(freeGib) })
 
-const simulated = L.SimulatedFleet.layer(
+const simulated = SimulatedFleet.layer(
   Object.fromEntries(
     ids.map((id) => [url(id), { gpus: ["12 GiB"], models: [embedder, llama31, mistral], loadTime: 10 }]),
   ),
@@ -16,11 +18,11 @@ const simulated = L.SimulatedFleet.layer(
 const stack = L.Standard.layer({ ledger: L.MemoryVramLedger.layer() }).pipe(
   Layer.provideMerge(Layer.mergeAll(
     L.StaticFleet.layer(ids.map((id) => ({ id, url: url(id), devices: [id] }))),
-    L.SimulatedTransport.layer.pipe(Layer.provide(simulated)),
-    L.SimulatedOllamaApi.layer.pipe(Layer.provide(simulated)),
-    L.MockGpuProbe.layer(ids.map((id) => gpu(id, 12))),
+    SimulatedTransport.layer.pipe(Layer.provide(simulated)),
+    SimulatedOllamaApi.layer.pipe(Layer.provide(simulated)),
+    MockGpuProbe.layer(ids.map((id) => gpu(id, 12))),
     // What each model takes, in bytes; LearnedModelFootprints estimates it, and learns.
-    L.MockModelFootprints.layer({ [llama31.name]: 6e9, [mistral.name]: 6e9, [embedder.name]: 2e9 }),
+    MockModelFootprints.layer({ [llama31.name]: 6e9, [mistral.name]: 6e9, [embedder.name]: 2e9 }),
   )),
 )
 const gib = (bytes: number | undefined) => bytes === undefined ? "?" : (bytes / 2 ** 30).toFixed(1)
@@ -47,7 +49,7 @@ const main = Effect.gen(function* () {
   yield* ask("/api/embed", { model: embedder.name, input: "hi" })
   yield* show("three models, each where there was room:")
   // Somebody starts a program on the second GPU.
-  yield* (yield* L.MockGpuProbe.MockReadings).set([gpu("gpu-1", 6), gpu("gpu-2", 1)])
+  yield* (yield* MockGpuProbe.MockReadings).set([gpu("gpu-1", 6), gpu("gpu-2", 1)])
   yield* ledger.refresh
   yield* show("another program takes memory:")
 })

@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import { RateLimiter } from "effect/persistence"
 import * as L from "../src/index.ts"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
 
 const url = "http://gpu-1:11434"
 const keys = L.StaticApiKeys.layer([
@@ -21,10 +22,10 @@ const router = L.Standard.layer({
 })
 const services = router.pipe(
   Layer.provideMerge(
-    Layer.mergeAll(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
+    Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
   ),
-  Layer.provide(L.SimulatedFleet.layer({
-    [url]: { gpus: ["24 GiB"], models: [L.SimulatedFleet.Model.llama31, L.SimulatedFleet.Model.mistral], loadTime: 1 },
+  Layer.provide(SimulatedFleet.layer({
+    [url]: { gpus: ["24 GiB"], models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral], loadTime: 1 },
   })),
   Layer.provideMerge(keys),
   Layer.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))),

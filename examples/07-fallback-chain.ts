@@ -1,8 +1,9 @@
 /** A name that several models answer to, one after the other: `node examples/07-fallback-chain.ts`. */
 import { Effect, Layer } from "effect"
 import * as L from "../src/index.ts"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
 
-const { Model } = L.SimulatedFleet
+const { Model } = SimulatedFleet
 const [big, small] = ["http://big:11434", "http://small:11434"]
 
 const router = L.Standard.layer({
@@ -16,9 +17,9 @@ const router = L.Standard.layer({
   }),
 })
 const services = router.pipe(
-  Layer.provideMerge(Layer.mergeAll(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer)),
+  Layer.provideMerge(Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
   Layer.provideMerge(L.StaticFleet.layer([{ id: "big", url: big }, { id: "small", url: small }])),
-  Layer.provide(L.SimulatedFleet.layer({
+  Layer.provide(SimulatedFleet.layer({
     [big]: { gpus: ["80 GiB"], models: [Model.llama31], contextLength: 131_072, loadTime: 1 },
     [small]: { gpus: ["24 GiB"], models: [Model.mistral], contextLength: 32_768, loadTime: 1 },
   })),

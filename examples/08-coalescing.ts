@@ -1,6 +1,7 @@
 /** The same work once: a hundred equal chats, a thousand embeddings, and the calls that reach the (simulated) backend. `node examples/08-coalescing.ts` */
 import { Effect, Layer } from "effect"
 import * as L from "../src/index.ts"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
 
 const url = "http://gpu:11434"
 const chat = {
@@ -9,15 +10,15 @@ const chat = {
   options: { temperature: 0 }, // the same answer every time, so one will do for all
 }
 
-const place = Layer.merge(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer).pipe(
+const place = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
   Layer.provideMerge(L.StaticFleet.layer([url])),
-  Layer.provideMerge(L.SimulatedFleet.layer({ [url]: { overhead: "20 millis", decodeRate: 500 } })),
+  Layer.provideMerge(SimulatedFleet.layer({ [url]: { overhead: "20 millis", decodeRate: 500 } })),
 )
 const stack = L.Standard.layer({ coalescer: L.MemoryCoalescer.layer({ batchInputs: 64 }) })
 
 const main = Effect.gen(function* () {
   const router = yield* L.WebServer.make(L.OllamaApp.layer())
-  const { calls } = (yield* L.SimulatedFleet.SimulatedFleet).get(url)
+  const { calls } = (yield* SimulatedFleet.SimulatedFleet).get(url)
 
   const post = async (path: string, body: object): Promise<string> => {
     const request = new Request(`http://llamero${path}`, { method: "POST", body: JSON.stringify(body) })

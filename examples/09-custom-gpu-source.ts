@@ -2,7 +2,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { ByteSize, Effect, Layer, Option } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
-import { FirstThatWorksGpuProbe, GpuProbe, MockGpuProbe, SystemMemoryGpuProbe } from "llamero"
+import { FirstThatWorksGpuProbe, GpuProbe, SystemMemoryGpuProbe } from "llamero"
+import { MockGpuProbe } from "llamero/testing"
 import process from "node:process"
 
 const source = "dcgm"

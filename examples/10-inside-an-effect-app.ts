@@ -3,7 +3,8 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import * as L from "llamero"
-import * as NodeServer from "llamero/layers/NodeServer"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
+import * as NodeServer from "llamero/layers/server/NodeServer"
 import process from "node:process"
 
 /** The app's own: what questions cost. */
@@ -45,8 +46,8 @@ const bill = HttpRouter.use((router) =>
 )
 
 const url = "http://gpu-1:11434"
-const simulated = Layer.merge(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer).pipe(
-  Layer.provide(L.SimulatedFleet.layer({ [url]: {} })),
+const simulated = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
+  Layer.provide(SimulatedFleet.layer({ [url]: {} })),
 )
 const app = Layer.merge(L.OllamaApp.layer(), bill)
 const server = NodeServer.layer(app, { port: Number(process.env["PORT"] ?? 11435), tenantHeader: "x-team" }).pipe(

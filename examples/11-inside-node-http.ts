@@ -1,6 +1,7 @@
 /** A router behind somebody else's server: plain node:http here; in Hono it is `app.mount("/ai", router.fetch)`. `node examples/11-inside-node-http.ts` */
 import { Layer } from "effect"
 import * as L from "llamero"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
 import { createServer } from "node:http"
 import process from "node:process"
 import { Readable } from "node:stream"
@@ -8,9 +9,9 @@ import { Readable } from "node:stream"
 const url = "http://gpu-1:11434"
 const services = L.Standard.layer().pipe(
   Layer.provideMerge(
-    Layer.mergeAll(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
+    Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
   ),
-  Layer.provide(L.SimulatedFleet.layer({ [url]: {} })),
+  Layer.provide(SimulatedFleet.layer({ [url]: {} })),
 )
 const router = L.WebServer.toFetch(L.OllamaApp.layer(), services)
 

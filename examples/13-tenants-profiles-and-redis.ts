@@ -4,9 +4,9 @@ import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import * as L from "llamero"
-import * as NodeRedis from "llamero/layers/NodeRedis"
-import * as NodeServer from "llamero/layers/NodeServer"
-import * as NodeTransport from "llamero/layers/NodeTransport"
+import * as NodeRedis from "llamero/layers/sharing/NodeRedis"
+import * as NodeServer from "llamero/layers/server/NodeServer"
+import * as NodeTransport from "llamero/layers/transport/NodeTransport"
 import process from "node:process"
 
 const redis = NodeRedis.layer({ url: process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379" })

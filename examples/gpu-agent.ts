@@ -6,7 +6,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
-import * as GpuAgentRoutes from "../src/layers/GpuAgentRoutes.ts"
+import * as GpuAgentRoutes from "../src/layers/routes/GpuAgentRoutes.ts"
 import { localProbe } from "./support/gpus.ts"
 import { runMain } from "./support/main.ts"
 

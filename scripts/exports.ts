@@ -1,15 +1,102 @@
-/** Writes into deno.json what package.json exports by pattern, which JSR cannot: `npm run exports`, after a file has come or gone. */
+/**
+ * Writes what the package exports, after a file has come, gone or moved: `npm run exports`. The barrel `src/index.ts`, and `exports` in deno.json and
+ * package.json. Public is every file whose name begins with a capital letter; what begins with a small one is a helper of its room.
+ */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join, relative, resolve } from "node:path"
 
-const root = join(import.meta.dirname, "..")
-const file = join(root, "deno.json")
-const manifest = JSON.parse(readFileSync(file, "utf8"))
-const listed = ["services", "layers", "plugins"].flatMap((folder) =>
-  readdirSync(join(root, "src", folder)).filter((name) => name.endsWith(".ts")).sort()
-    .map((name) => [`./${folder}/${name.slice(0, -3)}`, `./src/${folder}/${name}`] as const)
-)
-/** And the entries that are no single file of these. */
-const entries = { ".": "./src/index.ts", "./testing": "./src/testing/index.ts" }
-manifest.exports = { ...entries, ...Object.fromEntries(listed) }
-writeFileSync(file, JSON.stringify(manifest, undefined, 2) + "\n")
+export const root = join(import.meta.dirname, "..")
+const src = join(root, "src")
+
+/** Folders with public files, in the order of the barrel. The first three are in it; the last two have a barrel of their own. */
+const folders = ["services", "layers", "plugins", "simulated", "testing"]
+const inBarrel = folders.slice(0, 3)
+
+/** Entries that are no single public file. */
+const entries = {
+  ".": "./src/index.ts",
+  "./testing": "./src/testing/index.ts",
+  "./simulated": "./src/simulated/index.ts",
+}
+
+/** Modules of Node that Deno, browsers' bundlers and serverless hosts have as well. */
+const everywhere = ["node:crypto", "node:zlib"]
+
+/** Whether a file is exported, by its name. */
+export const isPublic = (file: string): boolean => /(^|\/)[A-Z]\w*\.ts$/.test(file)
+
+/** Every public file, relative to `src`, sorted by folder and then by name. */
+export const publicFiles = (): ReadonlyArray<string> =>
+  folders.flatMap((folder) =>
+    readdirSync(join(src, folder), { recursive: true, encoding: "utf8" }).filter(isPublic)
+      .map((file) => `${folder}/${file}`).sort()
+  )
+
+/** What a file imports, types apart: they are gone when it runs. What it imports later counts too. */
+const imports = (file: string): ReadonlyArray<string> =>
+  Array.from(
+    readFileSync(join(src, file), "utf8").matchAll(
+      /^(?:import|export) (?!type\b)[^"'`;]*?from "([^"]+)"|import\("([^"]+)"\)/gm,
+    ),
+    (match) => match[1] ?? match[2]!,
+  )
+
+/** Files that are named after Node are for it alone, even where they import only its types. */
+const isForNode = (file: string): boolean => /\/Node\w+\.ts$/.test(file)
+
+/** Whether nothing that a file reaches needs Node. */
+const runsAnywhere = (file: string, seen = new Set<string>()): boolean => {
+  if (seen.has(file)) return true
+  seen.add(file)
+  return imports(file).every((specifier) =>
+    specifier.startsWith(".")
+      ? runsAnywhere(relative(src, resolve(dirname(join(src, file)), specifier)), seen)
+      : /^effect(\/|$)/.test(specifier) || everywhere.includes(specifier)
+  )
+}
+
+const nameOf = (file: string): string => file.slice(file.lastIndexOf("/") + 1, -3)
+
+const head = `/**
+ * Every contract, layer and plugin that runs anywhere. Made by \`npm run exports\`.
+ *
+ * **Details**
+ *
+ * What needs Node or Deno is imported by its path, such as \`llamero/layers/server/NodeServer\` and \`llamero/layers/transport/NodeTransport\`. The simulated
+ * Ollama is in \`llamero/simulated\`, the test kit in \`llamero/testing\`.
+ *
+ * @since 0.1.0
+ */
+`
+
+/** The text of the barrel. */
+export const barrel = (): string => {
+  const files = publicFiles().filter((file) => inBarrel.includes(file.slice(0, file.indexOf("/"))))
+  const names = files.map(nameOf)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new Error(`two public files are called ${twice}`)
+  return head + inBarrel.map((folder) =>
+    [
+      `// ${folder}`,
+      ...files.filter((file) => file.startsWith(`${folder}/`) && !isForNode(file) && runsAnywhere(file))
+        .sort((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
+        .map((file) => `export * as ${nameOf(file)} from "./${file}"`),
+    ].join("\n")
+  ).join("\n\n") + "\n"
+}
+
+/** The `exports` of deno.json and package.json. */
+export const listed = (): Readonly<Record<string, string>> => ({
+  ...entries,
+  ...Object.fromEntries(publicFiles().map((file) => [`./${file.slice(0, -3)}`, `./src/${file}`])),
+})
+
+if (import.meta.main) {
+  writeFileSync(join(src, "index.ts"), barrel())
+  for (const name of ["deno.json", "package.json"]) {
+    const file = join(root, name)
+    const manifest = JSON.parse(readFileSync(file, "utf8"))
+    manifest.exports = listed()
+    writeFileSync(file, JSON.stringify(manifest, undefined, 2) + "\n")
+  }
+}

@@ -5,11 +5,16 @@
 import { execFileSync } from "node:child_process"
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { listed } from "./exports.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
 
-const entry = (path: string) => ({ types: `./${path}.d.ts`, default: `./${path}.js` })
+/** A source file as it is in the package. */
+const built = (source: string) => {
+  const path = source.replace("./src/", "./").slice(0, -3)
+  return { types: `${path}.d.ts`, default: `${path}.js` }
+}
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>
@@ -24,11 +29,7 @@ const published = ({ dependencies, ...own }: Manifest) => {
   return {
     ...kept,
     exports: {
-      ".": entry("index"),
-      "./testing": entry("testing/index"),
-      "./services/*": entry("services/*"),
-      "./layers/*": entry("layers/*"),
-      "./plugins/*": entry("plugins/*"),
+      ...Object.fromEntries(Object.entries(listed()).map(([name, source]) => [name, built(source)])),
       "./package.json": "./package.json",
     },
     // Importing one plugin brings in that plugin.

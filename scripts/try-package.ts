@@ -2,14 +2,14 @@
  * Uses the packed tarball as strangers would: `npm run pack:try`. In an empty Node project and an empty Deno project it runs the README's router, from
  * TypeScript and from JavaScript, against a simulated Ollama, and checks the types and what one plugin brings in.
  */
+import { Effect } from "effect"
 import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { once } from "node:events"
 import process from "node:process"
-import { Effect } from "effect"
-import * as SimulatedOllamaServer from "../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../src/simulated/SimulatedOllamaServer.ts"
 import { pack } from "./pack.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -119,7 +119,7 @@ console.log(found.map(({ check }) => check).join())`,
     "the test kit in JavaScript: right ones pass, a wrong scorer is caught",
   )
 
-  const plugin = reads("llamero/plugins/HealthyFilter")
+  const plugin = reads("llamero/plugins/filters/HealthyFilter")
   check(plugin.length < 10, `one plugin reads ${plugin.length} of llamero's modules`)
   check(!plugin.some((url) => /undici|koffi|platform-node/.test(url)), "one plugin reads neither undici nor koffi")
   const barrel = reads("llamero")

@@ -3,14 +3,16 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Layer, Metric, References } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join, resolve } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { escape, render } from "../scripts/docs/markdown.ts"
 import { parse } from "../scripts/docs/metrics.ts"
+import { publicFiles } from "../scripts/exports.ts"
 import { type Module, readModules, root } from "../scripts/docs/modules.ts"
 import { errors, layersOf } from "../scripts/docs/pages.ts"
 import { build } from "../scripts/docs/site.ts"
 import { options, pluginType } from "../scripts/docs/types.ts"
 import * as L from "../src/index.ts"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
 import * as Kit from "../src/testing/index.ts"
 
 const sourcesOf = (folder: string): string =>
@@ -22,7 +24,7 @@ const sourcesOf = (folder: string): string =>
 const scrapeUnderLoad = Effect.gen(function* () {
   const url = "http://gpu:11434"
   const router = yield* L.WebServer.make(L.OllamaApp.layer())
-  const { get } = yield* L.SimulatedFleet.SimulatedFleet
+  const { get } = yield* SimulatedFleet.SimulatedFleet
   const ask = async (path: string, body: object): Promise<number> => {
     const request = new Request(`http://llamero${path}`, { method: "POST", body: JSON.stringify(body) })
     const response = await router.fetch(request)
@@ -44,7 +46,7 @@ const scrapeUnderLoad = Effect.gen(function* () {
     ])
   )
   assert.includeMembers(statuses, [200, 404, 503])
-  get(url).script(L.SimulatedFleet.Fault.refuse, { path: "/api/generate" })
+  get(url).script(SimulatedFleet.Fault.refuse, { path: "/api/generate" })
   assert.isAtLeast(yield* Effect.promise(() => generate("refused")), 500)
   return parse(yield* metrics)
 })
@@ -52,9 +54,9 @@ const stack = L.Standard.layer({
   admission: L.BoundedAdmission.layer({ queueCapacity: 4 }),
   router: L.PipelineRouter.layer({ guards: [L.ContextGuard.make(), L.AliasGuard.make({ other: "tiny-eos" })] }),
 }).pipe(
-  Layer.provideMerge(Layer.merge(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer)),
+  Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
   Layer.provideMerge(L.StaticFleet.layer(["http://gpu:11434"])),
-  Layer.provideMerge(L.SimulatedFleet.layer({ "http://gpu:11434": { gpus: ["24 GiB"], overhead: "5 millis" } })),
+  Layer.provideMerge(SimulatedFleet.layer({ "http://gpu:11434": { gpus: ["24 GiB"], overhead: "5 millis" } })),
   Layer.provideMerge(Layer.succeed(Metric.MetricRegistry, new Map())),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None")),
 )
@@ -72,8 +74,9 @@ describe("documentation", () => {
   it("has a page for every service, layer and plugin, and names them all in its lists", () => {
     for (const kind of ["services", "layers", "plugins"]) {
       const list = page(`${kind}.html`)
-      for (const file of readdirSync(join(root, "src", kind)).filter((name) => name.endsWith(".ts"))) {
-        const name = file.slice(0, -3)
+      for (
+        const name of publicFiles().filter((file) => file.startsWith(`${kind}/`)).map((file) => basename(file, ".ts"))
+      ) {
         assert.include(page(`${kind}/${name}.html`), `<h1 id="${name.toLowerCase()}">${name}</h1>`)
         const isListed = kind !== "layers" || layersOf(modules).some(({ module }) => module.name === name)
         if (isListed) assert.include(list, `href="${kind}/${name}.html`, name)
@@ -82,11 +85,11 @@ describe("documentation", () => {
   })
 
   it("says of every public module and value what it is", () => {
-    for (const { declared, doc, folder: kind, name } of modules) {
+    for (const { declared, doc, file, folder: kind, name } of modules) {
       assert.notStrictEqual(doc, "", `${kind}/${name} has no docstring`)
       if (kind === "plugins") {
         const make = declared.find((one) => one.name === "make")
-        assert.isAbove(pluginType({ folder: kind, name, doc, declared }).kinds.length, 0, name)
+        assert.isAbove(pluginType({ folder: kind, file, name, doc, declared }).kinds.length, 0, name)
         assert.match(page(`plugins/${name}.html`), /<h2 id="example">/, `docs/plugins.md has no example of ${name}`)
         // What may be left out says what it is then.
         for (

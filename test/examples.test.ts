@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import * as SimulatedOllamaServer from "../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../src/simulated/SimulatedOllamaServer.ts"
 import { denoServe, prints, run, runtimes, start } from "./support/processes.ts"
 
 const examplesFolder = resolve(import.meta.dirname, "../examples")

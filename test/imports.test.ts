@@ -1,100 +1,128 @@
-/** The house's import rule: services import neither layers nor plugins, layers and plugins import services and their own helpers. */
+/** The rooms of the house: who may import whom, what a room keeps to itself, and that no imports go in a circle. */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
+import { barrel, isPublic, listed } from "../scripts/exports.ts"
+import { circles, faults, type Tree } from "./support/rooms.ts"
 
 const src = resolve(import.meta.dirname, "../src")
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
 
-const imports = (file: string): ReadonlyArray<string> =>
+const specifiers = (text: string): ReadonlyArray<string> =>
   Array.from(
-    readFileSync(join(src, file), "utf8").matchAll(
-      /^(?:import|export)\b[^"'`;]*?from "([^"]+)"|^import "([^"]+)"|import\("([^"]+)"\)/gm,
-    ),
+    text.matchAll(/^(?:import|export)\b[^"'`;]*?from "([^"]+)"|^import "([^"]+)"|import\("([^"]+)"\)/gm),
     (match) => match[1] ?? match[2] ?? match[3]!,
   )
 
-/** The folder of `src` that a relative import leads to, and the file's place in it. */
+const imports = (file: string): ReadonlyArray<string> => specifiers(readFileSync(join(src, file), "utf8"))
+
 const target = (file: string, specifier: string): string => relative(src, resolve(dirname(join(src, file)), specifier))
 
-const folder = (file: string): string => file.includes("/") ? file.slice(0, file.indexOf("/")) : ""
+const tree: Tree = new Map(
+  files.map((file) => [file, imports(file).filter((one) => one.startsWith(".")).map((one) => target(file, one))]),
+)
 
-/** Puts the routes together; the simulated faces share one simulated fleet, which is their technology. */
-const assembles = ["layers/OllamaApp.ts"]
-const isSimulated = (file: string): boolean => file.startsWith("layers/Simulated")
+/** A file of a room with `layer`, or any public plugin. */
+const isSwappable = (file: string): boolean =>
+  isPublic(file) &&
+  (file.startsWith("plugins/") || /^export const layer\b/m.test(readFileSync(join(src, file), "utf8")))
 
-const isLayer = (file: string): boolean => /^export const layer\b/m.test(readFileSync(join(src, file), "utf8"))
+/** The tree with one more import. */
+const planted = (file: string, to: string): Tree => new Map([...tree, [file, [...tree.get(file) ?? [], to]]])
 
-/** May see everything: the barrel, the default stack, and the test kit, which nothing else may see. */
-const seesAll = (file: string): boolean =>
-  ["index.ts", "layers/Standard.ts"].includes(file) || folder(file) === "testing"
+/** Admission's, which is being rebuilt. */
+const known = [
+  "layers/admission/entry.ts -> layers/admission/fairQueue.ts -> layers/admission/entry.ts",
+  "layers/admission/entry.ts -> layers/admission/waitingLine.ts -> layers/admission/entry.ts",
+]
 
 describe("imports", () => {
   it("finds the files it judges", () => {
-    assert.isAbove(files.length, 50)
-    assert.include(imports("layers/Standard.ts"), "../services/Fleet.ts")
+    assert.isAbove(files.length, 250)
+    assert.include(tree.get("layers/Standard.ts")!, "services/Fleet.ts")
   })
 
-  for (const file of files) {
-    it(file, () => {
+  it("relative imports end in .ts and stay in src", () => {
+    for (const file of files) {
       for (const specifier of imports(file)) {
-        if (!specifier.startsWith(".")) {
-          assert.notMatch(specifier, /^(src|llamero)\b/)
-          continue
-        }
-        assert.match(specifier, /\.ts$/, `${specifier}: relative imports end in .ts`)
-        const to = target(file, specifier)
-        assert.isFalse(to.startsWith(".."), `${file} imports ${specifier}, outside src`)
-        const from = folder(file)
-        const into = folder(to)
-        if (into === "testing") assert.strictEqual(from, "testing", `${file} imports ${to}`)
-        if (seesAll(file)) continue
-        if (from === "services") assert.strictEqual(into, "services", `${file} imports ${to}`)
-        else assert.include([from, "services"], into, `${file} imports ${to}`)
-        // A layer is swappable only if no other layer knows it.
-        if (from === "layers" && !assembles.includes(file) && !isSimulated(file)) {
-          assert.isFalse(isLayer(to), `${file} imports the layer ${to}`)
-        }
+        if (!specifier.startsWith(".")) assert.notMatch(specifier, /^(src|llamero)\b/)
+        else assert.match(specifier, /\.ts$/, `${file}: ${specifier}`)
       }
-    })
-  }
+      for (const to of tree.get(file)!) assert.isTrue(tree.has(to), `${file} imports ${to}`)
+    }
+  })
 
-  it("only the Node entries import node-only packages", () => {
+  it("go in the allowed direction, and reach no helper of another room", () => {
+    assert.deepStrictEqual(faults(tree, isSwappable), [])
+  })
+
+  it("form no circle", () => {
+    assert.deepStrictEqual(circles(tree), known)
+  })
+
+  it.each([
+    ["services/Fleet.ts", "layers/fleet/StaticFleet.ts", "services may not import layers"],
+    ["plugins/filters/FitsFilter.ts", "layers/leases/MemoryLeases.ts", "plugins may not import layers"],
+    ["layers/admission/QueuelessAdmission.ts", "layers/admission/BoundedAdmission.ts", "another public file"],
+    ["plugins/guards/AliasGuard.ts", "plugins/filters/FitsFilter.ts", "another public file"],
+    ["wire/json.ts", "layers/router/guards.ts", "wire may not import layers"],
+    ["support/bag.ts", "wire/json.ts", "support may not import wire"],
+    ["layers/router/guards.ts", "simulated/SimulatedFleet.ts", "layers may not import simulated"],
+    ["layers/router/guards.ts", "testing/requests.ts", "layers may not import testing"],
+    ["layers/router/guards.ts", "layers/relay/outcomes.ts", "a helper of the room layers/relay"],
+    ["layers/Standard.ts", "layers/relay/outcomes.ts", "a helper of the room layers/relay"],
+    ["testing/requests.ts", "layers/relay/outcomes.ts", "a helper of the room layers/relay"],
+    ["layers/memory/ledger/fit.ts", "layers/memory/residency/entry.ts", "a helper of the room layers/memory/residency"],
+    ["layers/router/guards.ts", "layers/relay/WatchedRelay.ts", "in another room"],
+    ["layers/routes/bearer.ts", "layers/routes/AdminRoutes.ts", "a helper may not import the public file"],
+  ])("a planted import is found: %s -> %s", (file, to, why) => {
+    assert.isTrue(tree.has(file) && tree.has(to))
+    const found = faults(planted(file, to), isSwappable)
+    assert.strictEqual(found.length, 1)
+    assert.include(found[0]!, why)
+  })
+
+  it("a planted circle is found", () => {
+    const found = circles(planted("wire/json.ts", "wire/envelope.ts")).find((circle) => !known.includes(circle))
+    assert.include(found ?? "", "wire/json.ts")
+    assert.include(found ?? "", "wire/envelope.ts")
+  })
+
+  it("only files named after Node import packages of Node", () => {
     const nodeOnly = files.filter((file) =>
       imports(file).some((specifier) => specifier === "undici" || specifier.startsWith("@effect/platform-node"))
     )
-    for (const file of nodeOnly) assert.match(file, /^layers\/Node/)
+    assert.isAbove(nodeOnly.length, 0)
+    for (const file of nodeOnly) assert.match(file, /\/Node\w+\.ts$/)
   })
 
-  it("the barrel runs anywhere: nothing it reaches needs Node", () => {
+  it("the barrel runs anywhere, and brings in neither the simulated Ollama nor the test kit", () => {
     const reached = new Set<string>()
     const visit = (file: string): void => {
       if (reached.has(file)) return
       reached.add(file)
-      for (const specifier of imports(file)) if (specifier.startsWith(".")) visit(target(file, specifier))
+      tree.get(file)!.forEach(visit)
     }
     visit("index.ts")
+    assert.deepStrictEqual([...reached].filter((file) => /^(simulated|testing)\//.test(file)), [])
     const outside = new Set([...reached].flatMap(imports).filter((specifier) => !specifier.startsWith(".")))
     assert.sameMembers([...outside].filter((one) => !/^effect(\/|$)/.test(one)), ["node:crypto", "node:zlib"])
   })
 
   it("the test kit is for any test runner, and on its own", () => {
-    const kit = files.filter((file) => folder(file) === "testing")
+    const kit = files.filter((file) => file.startsWith("testing/"))
     assert.isAbove(kit.length, 10)
     const outside = new Set(kit.flatMap(imports).filter((specifier) => !specifier.startsWith(".")))
     assert.deepStrictEqual([...outside].filter((one) => !/^effect(\/|$)/.test(one)), ["node:assert/strict"])
-    for (const file of ["../deno.json", "../package.json"]) {
-      const { exports } = JSON.parse(readFileSync(resolve(src, file), "utf8"))
-      assert.strictEqual(exports["./testing"], "./src/testing/index.ts")
-    }
   })
 
-  it("deno.json exports what package.json does by pattern: every service, layer and plugin", () => {
-    const { exports } = JSON.parse(readFileSync(resolve(src, "../deno.json"), "utf8"))
-    const wanted = files.filter((file) => /^(services|layers|plugins)\/[^/]+$/.test(file))
-    const listed = Object.keys(exports).filter((name) => /^\.\/(services|layers|plugins)\//.test(name))
-    assert.sameMembers(listed, wanted.map((file) => `./${file.replace(/\.ts$/, "")}`), "npm run exports")
-    for (const name of listed) assert.strictEqual(exports[name], `./src${name.slice(1)}.ts`)
+  it("exports are those that `npm run exports` makes, of public files only", () => {
+    assert.strictEqual(readFileSync(join(src, "index.ts"), "utf8"), barrel())
+    for (const name of ["../deno.json", "../package.json"]) {
+      assert.deepStrictEqual(JSON.parse(readFileSync(resolve(src, name), "utf8")).exports, listed())
+    }
+    const paths = Object.values(listed())
+    assert.isTrue(paths.every((path) => isPublic(path) || path.endsWith("/index.ts")))
   })
 })

@@ -13,8 +13,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const head = `
 import { Context, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger,
-  MockGpuProbe, MockModelFootprints, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
+import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
+import { MockGpuProbe, MockModelFootprints } from "llamero/testing"
 const fleet = StaticFleet.layer(["http://a:11434"])
 const transport = FetchTransport.layer()
 const api = HttpOllamaApi.layer().pipe(Layer.provide(FetchHttpClient.layer))

@@ -5,8 +5,8 @@
 import { Effect } from "effect"
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from "node:fs"
 import process from "node:process"
-import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { models } from "./calls.ts"
 
 const { Fault } = SimulatedFleet

@@ -1,5 +1,5 @@
 /** What the soak asks, and what a right answer is. */
-import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 
 const { Model } = SimulatedFleet
 

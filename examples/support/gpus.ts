@@ -1,11 +1,11 @@
 /** The probes of this machine, best first. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Layer } from "effect"
-import * as AmdSysfsGpuProbe from "../../src/layers/AmdSysfsGpuProbe.ts"
-import * as FirstThatWorksGpuProbe from "../../src/layers/FirstThatWorksGpuProbe.ts"
-import * as NvidiaSmiGpuProbe from "../../src/layers/NvidiaSmiGpuProbe.ts"
-import * as NvmlGpuProbe from "../../src/layers/NvmlGpuProbe.ts"
-import * as SystemMemoryGpuProbe from "../../src/layers/SystemMemoryGpuProbe.ts"
+import * as AmdSysfsGpuProbe from "../../src/layers/gpu/AmdSysfsGpuProbe.ts"
+import * as FirstThatWorksGpuProbe from "../../src/layers/gpu/FirstThatWorksGpuProbe.ts"
+import * as NvidiaSmiGpuProbe from "../../src/layers/gpu/NvidiaSmiGpuProbe.ts"
+import * as NvmlGpuProbe from "../../src/layers/gpu/NvmlGpuProbe.ts"
+import * as SystemMemoryGpuProbe from "../../src/layers/gpu/SystemMemoryGpuProbe.ts"
 import type { GpuProbe } from "../../src/services/GpuProbe.ts"
 
 /** `library` names another NVML than the one the system finds. */

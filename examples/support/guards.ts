@@ -1,15 +1,15 @@
 /** The guards that the settings ask for, what they need, and the routes behind the same keys. */
 import { Effect, Layer } from "effect"
 import { RateLimiter } from "effect/persistence"
-import * as FileApiKeys from "../../src/layers/FileApiKeys.ts"
-import * as KeyedRoutes from "../../src/layers/KeyedRoutes.ts"
+import * as FileApiKeys from "../../src/layers/keys/FileApiKeys.ts"
+import * as StaticApiKeys from "../../src/layers/keys/StaticApiKeys.ts"
 import * as OllamaApp from "../../src/layers/OllamaApp.ts"
+import * as KeyedRoutes from "../../src/layers/routes/KeyedRoutes.ts"
 import type { Settings } from "../../src/layers/Settings.ts"
-import * as StaticApiKeys from "../../src/layers/StaticApiKeys.ts"
-import * as AliasGuard from "../../src/plugins/AliasGuard.ts"
-import * as ApiKeyGuard from "../../src/plugins/ApiKeyGuard.ts"
-import * as ContextGuard from "../../src/plugins/ContextGuard.ts"
-import * as RateLimitGuard from "../../src/plugins/RateLimitGuard.ts"
+import * as AliasGuard from "../../src/plugins/guards/AliasGuard.ts"
+import * as ApiKeyGuard from "../../src/plugins/guards/ApiKeyGuard.ts"
+import * as ContextGuard from "../../src/plugins/guards/ContextGuard.ts"
+import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
 import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
 
 const isEmpty = (values: object): boolean => Object.keys(values).length === 0

@@ -1,8 +1,8 @@
 /** How a Node server reaches backends, files and this machine's devices. On Deno these run too, and are the faster ones. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as NodeTransport from "../../src/layers/NodeTransport.ts"
 import type { Settings } from "../../src/layers/Settings.ts"
+import * as NodeTransport from "../../src/layers/transport/NodeTransport.ts"
 import { localProbe } from "./gpus.ts"
 import type { Reach } from "./place.ts"
 

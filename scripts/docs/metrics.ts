@@ -1,6 +1,7 @@
 /** The metrics there are, from a scrape of a router that has seen everything that is counted. */
 import { Effect, Layer, Metric, References } from "effect"
 import * as L from "../../src/index.ts"
+import { SimulatedFleet, SimulatedGpuProbe, SimulatedOllamaApi, SimulatedTransport } from "../../src/simulated/index.ts"
 
 export interface MetricRow {
   readonly name: string
@@ -93,11 +94,11 @@ const guard: L.Plugin.Guard = {
   check: (request) => Effect.succeed({ _tag: "Pass", request }),
 }
 
-const place = Layer.merge(L.SimulatedTransport.layer, L.SimulatedOllamaApi.layer).pipe(
-  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [L.SimulatedGpuProbe.uuid(url)] }])),
-  Layer.provideMerge(L.SimulatedGpuProbe.layer),
+const place = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
+  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [SimulatedGpuProbe.uuid(url)] }])),
+  Layer.provideMerge(SimulatedGpuProbe.layer),
   // So slow that the first request holds the only slot and the second one waits, for as long as anybody looks.
-  Layer.provideMerge(L.SimulatedFleet.layer({ [url]: { gpus: ["24 GiB"], decodeRate: 0.001 } })),
+  Layer.provideMerge(SimulatedFleet.layer({ [url]: { gpus: ["24 GiB"], decodeRate: 0.001 } })),
 )
 const stack = L.Standard.layer({
   router: L.PipelineRouter.layer({ guards: [guard] }),

@@ -3,9 +3,10 @@
  * sources have one form (`deno fmt`): what is exported begins in the first column, with its docstring above it.
  */
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { publicFiles } from "../exports.ts"
 
 export const root = join(import.meta.dirname, "../..")
 
@@ -26,6 +27,8 @@ export interface Declared {
 
 export interface Module {
   readonly folder: Folder
+  /** Relative to `src`. */
+  readonly file: string
   readonly name: string
   readonly doc: string
   readonly declared: ReadonlyArray<Declared>
@@ -69,8 +72,9 @@ const statements = (source: string): ReadonlyArray<Statement> => {
   return found
 }
 
-const read = (folder: Folder, name: string, compiled: string): Module => {
-  const source = readFileSync(join(root, "src", folder, `${name}.ts`), "utf8")
+const read = (folder: Folder, file: string, compiled: string): Module => {
+  const name = file.slice(file.lastIndexOf("/") + 1, -3)
+  const source = readFileSync(join(root, "src", file), "utf8")
   const types = new Map(
     statements(compiled).flatMap(({ text }) => {
       const declares_ = declares.exec(text)?.[2]
@@ -91,7 +95,7 @@ const read = (folder: Folder, name: string, compiled: string): Module => {
       isExported: exported !== undefined,
     }]
   })
-  return { folder, name, doc: docOf(head).doc, declared }
+  return { folder, file, name, doc: docOf(head).doc, declared }
 }
 
 /** All public modules; the compiler is asked for their types. */
@@ -106,10 +110,9 @@ export const readModules = (): ReadonlyArray<Module> => {
       out,
     ], { cwd: root, stdio: "inherit" })
     return folders.flatMap((folder) =>
-      readdirSync(join(root, "src", folder)).filter((file) => file.endsWith(".ts")).sort().map((file) => {
-        const name = file.slice(0, -3)
-        return read(folder, name, readFileSync(join(out, folder, `${name}.d.ts`), "utf8"))
-      })
+      publicFiles().filter((file) => file.startsWith(`${folder}/`)).map((file) =>
+        read(folder, file, readFileSync(join(out, file.replace(/\.ts$/, ".d.ts")), "utf8"))
+      )
     )
   } finally {
     rmSync(out, { recursive: true })

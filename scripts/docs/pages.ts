@@ -85,8 +85,8 @@ const declaredText = (all: ReadonlyArray<Declared>): string => {
 const byName = (all: ReadonlyArray<Declared>): ReadonlyArray<ReadonlyArray<Declared>> =>
   Array.from(new Set(all.map(({ name }) => name)), (name) => all.filter((one) => one.name === name))
 
-const importOf = ({ folder, name }: Module, barrel: ReadonlySet<string>): string =>
-  barrel.has(name) ? `import { ${name} } from "llamero"` : `import * as ${name} from "llamero/${folder}/${name}"`
+const importOf = ({ file, name }: Module, barrel: ReadonlySet<string>): string =>
+  barrel.has(name) ? `import { ${name} } from "llamero"` : `import * as ${name} from "llamero/${file.slice(0, -3)}"`
 
 /** A module's page. */
 export const modulePage = (
@@ -116,7 +116,7 @@ export const modulePage = (
   return parts.join("\n\n")
 }
 
-const link = ({ folder, name }: Module): string => `[\`${name}\`](../src/${folder}/${name}.ts)`
+const link = ({ file, name }: Module): string => `[\`${name}\`](../src/${file})`
 
 /** The reasons there are, with what their docstring says of each. */
 export const errors = (modules: ReadonlyArray<Module>): ReadonlyArray<{ reason: RefusalReason; meaning: string }> => {

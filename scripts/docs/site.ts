@@ -154,7 +154,8 @@ const surroundings = (page: Page, pages: ReadonlyArray<Page>, modules: ReadonlyA
     link: (href) => {
       if (/^(https?:|#)/.test(href)) return href
       const [path = "", anchor] = href.split("#")
-      const url = path.replace(/^\.\.\/(src\/)?/, "").replace(/\.(md|ts)$/, ".html")
+      const url = path.replace(/^\.\.\/(?:src\/(layers|plugins|services)\/(?:.*\/)?)?/, (_, of) => of ? `${of}/` : "")
+        .replace(/\.(md|ts)$/, ".html")
       if (!urls.has(url)) throw new Error(`${page.url}: the link ${href} leads to no page`)
       return relative(url) + (anchor === undefined ? "" : `#${anchor}`)
     },

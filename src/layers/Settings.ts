@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import { Config, ConfigProvider, Effect, Option, Schema } from "effect"
-import type { Entry } from "../services/PluginFile.ts"
 import type { Limits } from "../services/ApiKeys.ts"
-import * as Pulls from "./pulls/allowed.ts"
+import type { Entry } from "../services/PluginFile.ts"
+import * as PullRoutes from "./routes/PullRoutes.ts"
+import * as Durations from "../wire/goDuration.ts"
 import * as Parse from "./settings/parse.ts"
 
 /**
@@ -38,13 +39,13 @@ const of = <A>(
 }
 
 const atLeast = (minimum: number) => ({ wanted: `a whole number of at least ${minimum}`, parse: Parse.whole(minimum) })
-const duration = { wanted: "a duration with its unit, such as 500ms, 30s or 5m", parse: Parse.millis }
+const duration = { wanted: "a duration with its unit, such as 500ms, 30s or 5m", parse: Durations.millis }
 const optionalDuration = {
   wanted: `${duration.wanted}, or off`,
-  parse: (text: string): number | undefined => text.toLowerCase() === "off" ? Infinity : Parse.millis(text),
+  parse: (text: string): number | undefined => text.toLowerCase() === "off" ? Infinity : Durations.millis(text),
 }
 const size = { wanted: "a number of bytes, such as 67108864, 64MiB or 256MB", parse: Parse.bytes }
-const ratio = { wanted: "a number of at least 0", parse: Parse.decimal }
+const ratio = { wanted: "a number of at least 0", parse: Durations.decimal }
 const port = { wanted: "a port from 0 to 65535 (0: any free one)", parse: Parse.whole(0, 65_535) }
 const onOff = { wanted: "on or off", parse: Parse.onOff }
 const words = (wanted: string) => ({ wanted, parse: Parse.list })
@@ -114,7 +115,7 @@ const pulls = {
     "names of models with commas between, or beginnings with a * behind, such as llama3.1:8b,qwen3*,hf.co/someone/*",
   parse: (text: string): ReadonlyArray<string> | undefined => {
     const found = Parse.list(text)
-    return found.every(Pulls.isPattern) ? found : undefined
+    return found.every(PullRoutes.isPattern) ? found : undefined
   },
 }
 

@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import type { Profile } from "../services/Plugin.ts"
-import * as FitsFilter from "./FitsFilter.ts"
-import * as FreeMemoryScorer from "./FreeMemoryScorer.ts"
-import * as HealthyFilter from "./HealthyFilter.ts"
-import * as LeastBusyScorer from "./LeastBusyScorer.ts"
-import * as LoadTimeScorer from "./LoadTimeScorer.ts"
-import * as MaxScorePicker from "./MaxScorePicker.ts"
-import * as ResidentScorer from "./ResidentScorer.ts"
+import * as FitsFilter from "./filters/FitsFilter.ts"
+import * as HealthyFilter from "./filters/HealthyFilter.ts"
+import * as MaxScorePicker from "./pickers/MaxScorePicker.ts"
+import * as FreeMemoryScorer from "./scorers/FreeMemoryScorer.ts"
+import * as LeastBusyScorer from "./scorers/LeastBusyScorer.ts"
+import * as LoadTimeScorer from "./scorers/LoadTimeScorer.ts"
+import * as ResidentScorer from "./scorers/ResidentScorer.ts"
 
 /**
  * Healthy backends that the model can ever fit into; a warm model outweighs any difference in load (3 to 1); then the least busy, with room for the model and

@@ -6,7 +6,8 @@
 import { Context, type Effect } from "effect"
 import type { Commit, Lease } from "./Leases.ts"
 import type { Refusal } from "./Refusal.ts"
-import type { Demand, Priority } from "./RoutedRequest.ts"
+import type { Priority } from "./Priority.ts"
+import type { Demand } from "./RoutedRequest.ts"
 
 /**
  * One queue, now.

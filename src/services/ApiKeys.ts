@@ -5,7 +5,7 @@
  */
 import { Context, Schema } from "effect"
 import * as ModelName from "./ModelName.ts"
-import type { Priority } from "./RoutedRequest.ts"
+import type { Priority } from "./Priority.ts"
 
 /**
  * What may be used in a minute, and at one time; what is absent is not limited.

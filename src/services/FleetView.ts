@@ -7,17 +7,7 @@ import type { HealthState } from "./BackendHealth.ts"
 import type { BreakerState } from "./Breaker.ts"
 import type { Backend, MemberState } from "./Fleet.ts"
 import type { Model } from "./ModelCatalog.ts"
-import type { ResidencyState } from "./Residency.ts"
-
-/** Bytes; `undefined` is "not known". @category models @since 0.1.0 */
-export interface MemoryView {
-  /** What a load of the model would be charged. */
-  readonly needs: number | undefined
-  /** Free for new loads. */
-  readonly room: number
-  /** What models may take with nothing else loaded. */
-  readonly limit: number
-}
+import type { MemoryView, ResidencyState } from "./Residency.ts"
 
 /**
  * One backend, live.

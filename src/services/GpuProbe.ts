@@ -18,7 +18,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, Option, Schema } from "effect"
 
 /**
  * What a device is.
@@ -76,6 +76,21 @@ export const GpuReading = Schema.Struct({
 
 /** @category models @since 0.1.0 */
 export interface GpuReading extends Schema.Schema.Type<typeof GpuReading> {}
+
+/** A device of which only this much is known. @category constructors @since 0.1.0 */
+export const unknown = (uuid: string, name: string, kind: DeviceKind): GpuReading => ({
+  uuid,
+  name,
+  kind,
+  total: Option.none(),
+  free: Option.none(),
+  used: Option.none(),
+  utilisation: Option.none(),
+  temperature: Option.none(),
+  power: Option.none(),
+  health: Option.none(),
+  processes: Option.none(),
+})
 
 /** A source that did not answer, in words. @category models @since 0.1.0 */
 export const PassedOver = Schema.Struct({

@@ -54,3 +54,15 @@ export const clientGone: Outcome = { kind: "ignored", cause: "client-gone" }
 export const unused: Outcome = { kind: "ignored", cause: "unused" }
 /** Aborted, since another attempt of the same request answered first. @category constructors @since 0.1.0 */
 export const hedged: Outcome = { kind: "ignored", cause: "hedged" }
+
+/**
+ * Causes of a failure to reach the backend: no connection, or one that broke before an answer began.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const connectCauses: ReadonlySet<string> = new Set(["refused", "connect-timeout", "reset", "protocol"])
+
+/** Whether an outcome is a failure to reach the backend at all. @category predicates @since 0.1.0 */
+export const isConnectFailure = (outcome: Outcome): boolean =>
+  outcome.kind === "failure" && connectCauses.has(outcome.cause)

@@ -5,7 +5,6 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { Backend } from "./Fleet.ts"
-import type { MemoryView } from "./FleetView.ts"
 import type { Model } from "./ModelCatalog.ts"
 
 /** Is a model in a backend's memory? @category models @since 0.1.0 */
@@ -70,6 +69,16 @@ export interface Spill {
   readonly model: string
   readonly size: number
   readonly sizeVram: number
+}
+
+/** Bytes; `undefined` is "not known". @category models @since 0.1.0 */
+export interface MemoryView {
+  /** What a load of the model would be charged. */
+  readonly needs: number | undefined
+  /** Free for new loads. */
+  readonly room: number
+  /** What models may take with nothing else loaded. */
+  readonly limit: number
 }
 
 /** How a model is to be loaded. @category models @since 0.1.0 */

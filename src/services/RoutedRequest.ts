@@ -5,6 +5,7 @@
  */
 import type { Grant } from "./ApiKeys.ts"
 import type { Model } from "./ModelCatalog.ts"
+import type { Priority } from "./Priority.ts"
 
 /** What a call asks for. @category models @since 0.1.0 */
 export type RequestKind = "generate" | "chat" | "embed" | "transcribe"
@@ -104,9 +105,6 @@ export interface Changes {
   /** Raw JSON: `-1`, `"5m"`; `null` takes it away. */
   readonly keepAlive?: string | null | undefined
 }
-
-/** `interactive` goes before `default`, and that before `batch`; who has waited long moves up. @category models @since 0.1.0 */
-export type Priority = "interactive" | "default" | "batch"
 
 /**
  * A call on its way through the router.

@@ -5,12 +5,12 @@
  * @since 0.1.0
  */
 import { Arbitrary, Schema } from "effect"
-import * as SimulatedFleet from "../layers/SimulatedFleet.ts"
 import { backend } from "../services/Fleet.ts"
 import type { FleetView } from "../services/FleetView.ts"
 import type { Model } from "../services/ModelCatalog.ts"
 import type { Candidate, Victim } from "../services/Plugin.ts"
 import type { Demand, RoutedRequest } from "../services/RoutedRequest.ts"
+import * as SimulatedFleet from "../simulated/SimulatedFleet.ts"
 import { demandFor, modelOn } from "./demands.ts"
 import { request } from "./requests.ts"
 import { fleetOf, viewOf } from "./views.ts"

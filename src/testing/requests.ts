@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as Endpoints from "../layers/edge/endpoints.ts"
-import { scan } from "../layers/edge/envelope.ts"
 import type { RoutedRequest } from "../services/RoutedRequest.ts"
+import * as Endpoints from "../wire/endpoints.ts"
+import { scan } from "../wire/envelope.ts"
 import { bytes } from "./replies.ts"
 
 let requests = 0

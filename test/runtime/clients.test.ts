@@ -1,7 +1,7 @@
 /** The official clients, under Node and Deno, against the reference server under Node and Deno and against the `{ fetch }` export. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { denoServe, prints, run, runtimes, start } from "../support/processes.ts"
 
 class Urls extends Context.Service<Urls, { readonly llamero: string; readonly backend: string }>()("test/Urls") {}

@@ -1,8 +1,8 @@
 /** Identical chats and single embeddings at once, through the reference server over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Fault } from "../../src/layers/SimulatedFleet.ts"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import { Fault } from "../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { post } from "../support/load.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
 

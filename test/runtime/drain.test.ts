@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import process from "node:process"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { prints, run, type Running, runtimes, start } from "../support/processes.ts"
 
 const listening = /listening on (http:\/\/[\d.]+:\d+)/

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { prints, run, runtimes, start } from "../support/processes.ts"
 
 const secret = "sk-0123456789abcdef-not-to-be-told"

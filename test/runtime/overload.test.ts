@@ -1,7 +1,7 @@
 /** The queue is full: what each dialect's client is told, over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { post } from "../support/load.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
 

@@ -4,7 +4,7 @@ import { Effect, Schedule } from "effect"
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { loops, post } from "../support/load.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
 

@@ -5,8 +5,8 @@ import { createHash } from "node:crypto"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
-import * as SimulatedOllamaServer from "../../src/layers/SimulatedOllamaServer.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
 
 const { Fault } = SimulatedFleet

@@ -2,9 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
 import { Admission } from "../../src/services/Admission.ts"
 import { Router, type Settled } from "../../src/services/Router.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import { idle, nothing, over, request } from "../support/routers.ts"
 import { RecordingReply } from "../support/sinks.ts"
 

@@ -1,11 +1,10 @@
 /** A world of devices, runners and other processes, as a ledger and a residency see it: through a probe and an API that may fail. */
 import { ByteSize, Clock, Effect, Layer, Option } from "effect"
-import * as MockModelCatalog from "../../src/layers/MockModelCatalog.ts"
-import * as Reading from "../../src/layers/probes/reading.ts"
 import { Timeout } from "../../src/services/GpuProbe.ts"
-import { GpuProbe, GpuProbeError } from "../../src/services/GpuProbe.ts"
+import { GpuProbe, GpuProbeError, unknown } from "../../src/services/GpuProbe.ts"
 import { OllamaApi, OllamaApiError, Rejected } from "../../src/services/OllamaApi.ts"
 import { type Allocation, type Share, VramLedger } from "../../src/services/VramLedger.ts"
+import * as MockModelCatalog from "../../src/testing/mocks/MockModelCatalog.ts"
 
 export const gib = 1024 ** 3
 export const reserve = 2 * gib
@@ -138,11 +137,11 @@ export class World {
         if (this.probe === "missing" && uuid === "g1") return []
         const free = Math.max(0, device.total - this.used(uuid))
         if (this.probe === "none") {
-          return [{ ...Reading.unknown(uuid, uuid, "gpu"), total: Option.some(ByteSize.bytes(device.total)) }]
+          return [{ ...unknown(uuid, uuid, "gpu"), total: Option.some(ByteSize.bytes(device.total)) }]
         }
         if (this.probe === "good") device.dirty = false
         return [{
-          ...Reading.unknown(uuid, uuid, "gpu"),
+          ...unknown(uuid, uuid, "gpu"),
           total: Option.some(ByteSize.bytes(device.total)),
           free: Option.some(ByteSize.bytes(Math.floor(free))),
         }]

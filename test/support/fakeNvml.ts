@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import * as Structs from "../../src/layers/nvml/structs.ts"
+import * as Structs from "../../src/layers/gpu/nvml/structs.ts"
 
 const source = resolve(import.meta.dirname!, "fake-nvml/fake_nvml.c")
 

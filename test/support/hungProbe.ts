@@ -2,7 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Fiber, Layer, Option } from "effect"
 import process from "node:process"
-import * as NvmlGpuProbe from "../../src/layers/NvmlGpuProbe.ts"
+import * as NvmlGpuProbe from "../../src/layers/gpu/NvmlGpuProbe.ts"
 import { GpuProbe } from "../../src/services/GpuProbe.ts"
 
 const main = Effect.gen(function* () {

@@ -2,9 +2,9 @@
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
-import * as WebServer from "../../src/layers/WebServer.ts"
+import * as WebServer from "../../src/layers/server/WebServer.ts"
 import { type ByteSink, Transport, TransportError, type Upstream } from "../../src/services/Transport.ts"
+import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
 
 export type Moment = "byte 0" | "after headers" | "mid-answer" | "before terminator" | "end without terminator"
 

@@ -1,14 +1,14 @@
 /** A router over simulated servers whose GPU memory it manages. */
 import { Layer } from "effect"
-import * as MemoryVramLedger from "../../src/layers/MemoryVramLedger.ts"
-import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
-import * as SimulatedGpuProbe from "../../src/layers/SimulatedGpuProbe.ts"
-import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
-import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
+import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
+import * as MemoryVramLedger from "../../src/layers/memory/ledger/MemoryVramLedger.ts"
 import * as Standard from "../../src/layers/Standard.ts"
-import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import type { BackendInput } from "../../src/services/Fleet.ts"
-import * as Footprints from "../../src/testing/footprints.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../src/simulated/SimulatedGpuProbe.ts"
+import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
+import * as SimulatedModelFootprints from "../../src/simulated/SimulatedModelFootprints.ts"
 import { url } from "./routers.ts"
 
 /** As `over`, with a ledger that reads the simulated GPUs. */
@@ -32,7 +32,12 @@ export const overManaged = <const S extends Standard.Swaps = Record<never, never
     { ledger: MemoryVramLedger.layer(), ...swaps } as S & { ledger: ReturnType<typeof MemoryVramLedger.layer> },
   ).pipe(
     Layer.provideMerge(
-      Layer.mergeAll(SimulatedGpuProbe.layer, Footprints.simulated, SimulatedTransport.layer, SimulatedOllamaApi.layer),
+      Layer.mergeAll(
+        SimulatedGpuProbe.layer,
+        SimulatedModelFootprints.layer,
+        SimulatedTransport.layer,
+        SimulatedOllamaApi.layer,
+      ),
     ),
     Layer.provideMerge(StaticFleet.layer(fleet)),
     Layer.provideMerge(

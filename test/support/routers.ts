@@ -1,11 +1,11 @@
 /** The whole default router over a simulated fleet, with no sockets and no real time. */
 import { Layer } from "effect"
-import * as SimulatedFleet from "../../src/layers/SimulatedFleet.ts"
-import * as SimulatedOllamaApi from "../../src/layers/SimulatedOllamaApi.ts"
-import * as SimulatedTransport from "../../src/layers/SimulatedTransport.ts"
+import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
 import * as Standard from "../../src/layers/Standard.ts"
-import * as StaticFleet from "../../src/layers/StaticFleet.ts"
 import type { BackendInput } from "../../src/services/Fleet.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
 
 export { request } from "../../src/testing/requests.ts"
 export { ask, held as idle, nothing } from "../../src/testing/routers.ts"

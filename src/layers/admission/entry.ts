@@ -7,8 +7,8 @@ import { Effect } from "effect"
 import type { Commit, Lease } from "../../services/Leases.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand, QueueEntry, QueuePlace } from "../../services/RoutedRequest.ts"
+import type { Placed } from "../../support/heap.ts"
 import type { Flow } from "./fairQueue.ts"
-import type { Placed } from "./heap.ts"
 import type { WaitingLine } from "./waitingLine.ts"
 
 /** @category models @since 0.1.0 */

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
+import { Heap, type Placed } from "../../support/heap.ts"
 import { earlier, type Entry } from "./entry.ts"
-import { Heap, type Placed } from "./heap.ts"
 
 /** What of one tenant waits in one class. @category models @since 0.1.0 */
 export class Flow implements Placed {

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Demand, Priority } from "../../services/RoutedRequest.ts"
+import type { Priority } from "../../services/Priority.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
 import { DrainRate } from "./drainRate.ts"
 import { earlier, type Entry } from "./entry.ts"
 import { FairQueue, Flow } from "./fairQueue.ts"

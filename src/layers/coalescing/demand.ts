@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Demand, Priority } from "../../services/RoutedRequest.ts"
+import type { Priority } from "../../services/Priority.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
 
 /** Read anew by whoever holds it: it changes while it waits. @internal */
 export type LiveDemand = { -readonly [K in keyof Demand]: Demand[K] }

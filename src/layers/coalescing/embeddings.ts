@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type { RoutedRequest, Span } from "../../services/RoutedRequest.ts"
-import { scan } from "../edge/envelope.ts"
-import { concat, text } from "../edge/json.ts"
+import { scan } from "../../wire/envelope.ts"
+import { concat, text } from "../../wire/json.ts"
 import { itemsOf, type Member, membersOf } from "./walk.ts"
 
 const encoder = new TextEncoder()

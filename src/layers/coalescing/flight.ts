@@ -10,9 +10,9 @@ import type { ReplySink } from "../../services/Reply.ts"
 import type { Demand, QueuePlace, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { TransportError, type Upstream } from "../../services/Transport.ts"
-import { Bag, type Slotted } from "../edge/bag.ts"
-import type { Identity } from "./key.ts"
+import { Bag, type Slotted } from "../../support/bag.ts"
 import { improve, live, type LiveDemand } from "./demand.ts"
+import type { Identity } from "./key.ts"
 
 /** @internal */
 export interface Limits {

@@ -5,8 +5,8 @@
  */
 import { hash } from "node:crypto"
 import { header, type RoutedRequest, type Span } from "../../services/RoutedRequest.ts"
-import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../edge/json.ts"
-import { streams } from "../edge/request.ts"
+import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../../wire/json.ts"
+import { streams } from "../../wire/request.ts"
 import { itemsOf, type Member, membersOf } from "./walk.ts"
 
 /** Longer bodies are not worth the hashing. */

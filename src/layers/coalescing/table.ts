@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Bag, type Slotted } from "../edge/bag.ts"
+import { Bag, type Slotted } from "../../support/bag.ts"
 
 /** @internal */
 export interface Keyed extends Slotted {

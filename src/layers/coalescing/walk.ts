@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Span } from "../../services/RoutedRequest.ts"
-import { closeBrace, closeBracket, openBrace, openBracket, quote, skipSpace, valueEnd } from "../edge/json.ts"
+import { closeBrace, closeBracket, openBrace, openBracket, quote, skipSpace, valueEnd } from "../../wire/json.ts"
 
 /** One member: the span of its value, and of its key with the quotes. @internal */
 export interface Member extends Span {

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
-import { concat } from "../edge/json.ts"
+import { concat } from "../../wire/json.ts"
 
 /** `whole`: the last record came. `cut`: it did not. `error`: the backend ended with an error record of its own. @category models @since 0.1.0 */
 export type Ending = "whole" | "cut" | "error"

@@ -6,7 +6,7 @@
 import { Duration, Effect } from "effect"
 import type { Backend } from "../../services/Fleet.ts"
 import { type Call, type Transport, TransportError, type Upstream } from "../../services/Transport.ts"
-import { concat } from "../edge/json.ts"
+import { concat } from "../../wire/json.ts"
 
 /**
  * An answer read to its end.

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { challenge, openaiError } from "../edge/dialects.ts"
+import { challenge, openaiError } from "../../wire/dialects.ts"
 
 /** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
 export const nativeJson = "application/json; charset=utf-8"

@@ -12,22 +12,6 @@ export const whole = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => (te
   return value >= minimum && value <= maximum ? value : undefined
 }
 
-/** `0.2`, `10`. @category parsing @since 0.1.0 */
-export const decimal = (text: string): number | undefined => /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** Go's durations, as Ollama takes them (`500ms`, `30s`, `1m30s`), and Effect's (`30 seconds`), in milliseconds and above zero. @category parsing @since 0.1.0 */
-export const millis = (text: string): number | undefined => {
-  const short = text.toLowerCase()
-    .replace(/\s*(milliseconds?|millis?)\b/g, "ms").replace(/\s*seconds?\b/g, "s")
-    .replace(/\s*minutes?\b/g, "m").replace(/\s*hours?\b/g, "h").replace(/\s+/g, "")
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(short)) return undefined
-  let total = 0
-  for (const [, value, unit] of short.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) total += Number(value) * units[unit!]!
-  return total > 0 ? Math.round(total) : undefined
-}
-
 /** `64MiB`, `256 MB`, or a bare number of bytes. @category parsing @since 0.1.0 */
 export const bytes = (text: string): number | undefined => {
   const size = ByteSize.fromString(/^\d+$/.test(text) ? `${text} B` : text)

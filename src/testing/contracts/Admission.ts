@@ -5,7 +5,6 @@
  */
 import { Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import * as MockLeases from "../../layers/MockLeases.ts"
 import { Admission } from "../../services/Admission.ts"
 import { Leases } from "../../services/Leases.ts"
 import { success } from "../../services/Outcome.ts"
@@ -13,6 +12,7 @@ import { refuse } from "../../services/Refusal.ts"
 import * as assert from "../assert.ts"
 import { type Check, check, property } from "../checks.ts"
 import { demandFor, modelOn } from "../demands.ts"
+import * as MockLeases from "../mocks/MockLeases.ts"
 
 const model = modelOn("m:latest", "mock")
 

@@ -6,7 +6,7 @@
 import { type Layer, Schema } from "effect"
 import type { Admission } from "../../services/Admission.ts"
 import type { Leases } from "../../services/Leases.ts"
-import type { Priority } from "../../services/RoutedRequest.ts"
+import type { Priority } from "../../services/Priority.ts"
 import * as assert from "../assert.ts"
 import { type Check, property } from "../checks.ts"
 import { play, type Rules, Step, type Waiting } from "./queueHistory.ts"

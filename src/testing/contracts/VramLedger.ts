@@ -5,11 +5,11 @@
  */
 import { Effect, type Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { model } from "../../layers/MockModelCatalog.ts"
 import { backend } from "../../services/Fleet.ts"
 import { type Allocation, type AllocationState, type NoRoom, VramLedger } from "../../services/VramLedger.ts"
 import * as assert from "../assert.ts"
 import { type Check, check, property } from "../checks.ts"
+import { model } from "../mocks/MockModelCatalog.ts"
 
 const a = backend({ url: "http://a", id: "a", devices: ["ga"] })
 const b = backend({ url: "http://b", id: "b", devices: ["gb"] })

@@ -1,14 +1,15 @@
 /** Plays a generated history of arrivals and finished uses against an `Admission`, and keeps its own account of who waits. */
 import { Cause, Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import * as MockLeases from "../../layers/MockLeases.ts"
 import { Admission } from "../../services/Admission.ts"
 import { Leases } from "../../services/Leases.ts"
 import { success } from "../../services/Outcome.ts"
 import type { Refusal } from "../../services/Refusal.ts"
-import type { Demand, Priority } from "../../services/RoutedRequest.ts"
+import type { Priority } from "../../services/Priority.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
 import * as assert from "../assert.ts"
 import { demandFor, modelOn } from "../demands.ts"
+import * as MockLeases from "../mocks/MockLeases.ts"
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const arrive = Schema.Struct({

@@ -1,7 +1,7 @@
 /** What clients ask, prepared once: a million requests must not scan a million bodies. */
-import * as Endpoints from "../../layers/edge/endpoints.ts"
-import { scan } from "../../layers/edge/envelope.ts"
 import type { Endpoint, Envelope } from "../../services/RoutedRequest.ts"
+import * as Endpoints from "../../wire/endpoints.ts"
+import { scan } from "../../wire/envelope.ts"
 
 export interface Call {
   readonly endpoint: Endpoint

@@ -1,9 +1,9 @@
 /** A client without a socket: takes what the shipping replies write, and may read slowly, stop reading, or leave. */
 import type { Clock } from "effect"
-import { ReplyBase } from "../../layers/edge/reply.ts"
-import { streams } from "../../layers/edge/request.ts"
+import { ReplyBase } from "../../layers/server/ReplyBase.ts"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Upstream } from "../../services/Transport.ts"
+import { streams } from "../../wire/request.ts"
 import type { Answer, Watch } from "../invariants/sights.ts"
 
 const newline = 10

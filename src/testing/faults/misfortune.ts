@@ -1,5 +1,5 @@
 /** What goes wrong: one draw each time it is called. */
-import * as SimulatedFleet from "../../layers/SimulatedFleet.ts"
+import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
 import type { Dice } from "./dice.ts"
 import type { VirtualTime } from "./virtualTime.ts"
 import { gibibyte, type Gpus, ids, url } from "./world.ts"

@@ -1,26 +1,26 @@
 /** A stack over a simulated fleet, under one seed's conditions. */
 import { ByteSize, Effect, Layer, Logger, Option } from "effect"
-import * as BoundedAdmission from "../../layers/BoundedAdmission.ts"
 import { CircuitBreaker } from "effect/persistence"
-import * as LocalBreaker from "../../layers/LocalBreaker.ts"
-import * as MemoryLeases from "../../layers/MemoryLeases.ts"
-import * as MemoryVramLedger from "../../layers/MemoryVramLedger.ts"
-import * as PollingResidency from "../../layers/PollingResidency.ts"
-import * as SimulatedFleet from "../../layers/SimulatedFleet.ts"
-import * as SimulatedGpuProbe from "../../layers/SimulatedGpuProbe.ts"
-import * as SimulatedOllamaApi from "../../layers/SimulatedOllamaApi.ts"
-import * as SimulatedTransport from "../../layers/SimulatedTransport.ts"
+import * as BoundedAdmission from "../../layers/admission/BoundedAdmission.ts"
+import * as LocalBreaker from "../../layers/breaker/LocalBreaker.ts"
+import * as SynchronousRouterEvents from "../../layers/events/SynchronousRouterEvents.ts"
+import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
+import * as MemoryLeases from "../../layers/leases/MemoryLeases.ts"
+import * as MemoryVramLedger from "../../layers/memory/ledger/MemoryVramLedger.ts"
+import * as UnmanagedVramLedger from "../../layers/memory/ledger/UnmanagedVramLedger.ts"
+import * as PollingResidency from "../../layers/memory/residency/PollingResidency.ts"
 import * as Standard from "../../layers/Standard.ts"
-import * as StaticFleet from "../../layers/StaticFleet.ts"
-import * as SynchronousRouterEvents from "../../layers/SynchronousRouterEvents.ts"
-import * as UnmanagedVramLedger from "../../layers/UnmanagedVramLedger.ts"
-import * as CostAwareVictimPicker from "../../plugins/CostAwareVictimPicker.ts"
+import * as CostAwareVictimPicker from "../../plugins/victims/CostAwareVictimPicker.ts"
 import type { ModelFootprints } from "../../services/Footprint.ts"
 import { GpuProbe, GpuProbeError, Timeout } from "../../services/GpuProbe.ts"
-import * as Footprints from "../footprints.ts"
+import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../simulated/SimulatedGpuProbe.ts"
+import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
+import * as SimulatedModelFootprints from "../../simulated/SimulatedModelFootprints.ts"
 import type { Watch } from "../invariants/sights.ts"
-import { chats } from "./calls.ts"
 import * as Watched from "../invariants/watched.ts"
+import { chats } from "./calls.ts"
 
 export const ids = ["a", "b", "c"]
 export const url = (id: string): string => `http://${id}:11434`
@@ -174,7 +174,7 @@ export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions, 
       SimulatedTransport.layer.pipe(Watched.transport(watch, torn)),
       SimulatedOllamaApi.layer.pipe(Watched.api(watch)),
       probe(gpus, shared, watch),
-      Footprints.simulated,
+      SimulatedModelFootprints.layer,
     )),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({
       url: url(id),

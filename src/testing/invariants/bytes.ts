@@ -1,5 +1,5 @@
-import { concat } from "../../layers/edge/json.ts"
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
+import { concat } from "../../wire/json.ts"
 import type { Answer, Checker, Sent } from "./sights.ts"
 
 const decoder = new TextDecoder()

@@ -5,7 +5,8 @@
  */
 import type { BreakerState, BreakerTransition, Permit } from "../../services/Breaker.ts"
 import type { Outcome } from "../../services/Outcome.ts"
-import type { Endpoint, Priority } from "../../services/RoutedRequest.ts"
+import type { Priority } from "../../services/Priority.ts"
+import type { Endpoint } from "../../services/RoutedRequest.ts"
 import type { RouterEvent } from "../../services/RouterEvents.ts"
 import type { Allocation, DeviceStatus } from "../../services/VramLedger.ts"
 

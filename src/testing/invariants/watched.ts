@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import { Clock, Effect, Layer } from "effect"
-import { concat } from "../../layers/edge/json.ts"
 import { Admission } from "../../services/Admission.ts"
 import { Breaker } from "../../services/Breaker.ts"
 import { isLease, Leases } from "../../services/Leases.ts"
@@ -12,6 +11,7 @@ import { OllamaApi } from "../../services/OllamaApi.ts"
 import { type Pin, Residency } from "../../services/Residency.ts"
 import { type ByteSink, Transport } from "../../services/Transport.ts"
 import { VramLedger } from "../../services/VramLedger.ts"
+import { concat } from "../../wire/json.ts"
 import type { Place, Sent, There, Watch } from "./sights.ts"
 
 /** As a network may deliver it: of each part the end comes with the next one, so that every silence falls into the middle of a record. */

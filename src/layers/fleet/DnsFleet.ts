@@ -1,0 +1,71 @@
+/**
+ * The fleet behind one name: a Kubernetes headless service, or any name with several addresses.
+ *
+ * @since 0.1.0
+ */
+import { Duration, Effect, Layer } from "effect"
+import { lookup } from "node:dns/promises"
+import { type Backend, Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
+import { every } from "../../support/every.ts"
+import type { Defaults } from "./file.ts"
+import * as Members from "./members.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** As `ollama.default.svc.cluster.local`. */
+  readonly name: string
+  /** Defaults to `11434`. */
+  readonly port?: number | undefined
+  /** What is the same for all of them. */
+  readonly backend?: Defaults | undefined
+  /** Between two look-ups. Defaults to 5 seconds. */
+  readonly interval?: Duration.Input | undefined
+  /** The addresses behind a name. Defaults to the system's resolver. */
+  readonly resolve?: ((name: string) => Promise<ReadonlyArray<string>>) | undefined
+}
+
+const system = async (name: string): Promise<ReadonlyArray<string>> =>
+  (await lookup(name, { all: true })).map(({ address }) => address)
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const { name, port = 11434, resolve = system } = options
+  const origin = (address: string): string => `http://${address.includes(":") ? `[${address}]` : address}:${port}`
+  const found: Effect.Effect<ReadonlyArray<Backend>, FleetError> = Effect.tryPromise({
+    // In one order, whatever the resolver's, so that the same addresses are the same fleet.
+    try: async () => [...new Set(await resolve(name))].sort(),
+    catch: (error) =>
+      new FleetError({ reason: new InvalidFleet({ description: `${name} does not resolve: ${String(error)}` }) }),
+  }).pipe(
+    Effect.flatMap((addresses) =>
+      Members.checked(addresses.map((address) => ({ ...options.backend, url: origin(address) })))
+    ),
+  )
+  const { fleet, replace } = yield* Effect.flatMap(found, Members.make)
+  let failed = false
+  const look = Effect.flatMap(found, replace).pipe(
+    Effect.flatMap((changed) => {
+      failed = false
+      return changed ? Effect.logInfo(`fleet: ${fleet.members().length} backends behind ${name}`) : Effect.void
+    }),
+    Effect.catch((error) => {
+      if (failed) return Effect.void
+      failed = true
+      return Effect.logWarning(`fleet unchanged: ${error.message}`)
+    }),
+  )
+  yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "5 seconds"), look))
+  return fleet
+})
+
+/**
+ * One backend for each address of a name, called by address and port.
+ *
+ * **Details**
+ *
+ * A look-up that fails, or finds no address, changes nothing: a resolver that is down must not empty the fleet; health says which backends live. An
+ * address that is gone gets no new requests. At the start a name that does not resolve is a `FleetError`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Fleet, FleetError> => Layer.effect(Fleet, make(options))

@@ -1,0 +1,64 @@
+/**
+ * The fleet in a file, read again when it changes.
+ *
+ * @since 0.1.0
+ */
+import { Duration, Effect, FileSystem, Layer } from "effect"
+import { Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
+import { every } from "../../support/every.ts"
+import { type Defaults, read } from "./file.ts"
+import * as Members from "./members.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Between two looks at the file. Defaults to 1 second. */
+  readonly interval?: Duration.Input | undefined
+  /** What holds for every backend that does not say otherwise. Defaults to the defaults of `Backend`. */
+  readonly backend?: Defaults | undefined
+}
+
+const make = Effect.fnUntraced(function* (path: string, options?: Options) {
+  const files = yield* FileSystem.FileSystem
+  const text = files.readFileString(path).pipe(
+    Effect.mapError((error) =>
+      new FleetError({ reason: new InvalidFleet({ description: `${path}: ${error.message}` }) })
+    ),
+  )
+  let seen = yield* text
+  const { fleet, replace } = yield* Effect.flatMap(read(path, seen, options?.backend), Members.make)
+  let refused: string | undefined
+
+  const reload = Effect.gen(function* () {
+    const now = yield* text
+    if (now === seen && refused === undefined) return
+    seen = now
+    const changed = yield* Effect.flatMap(read(path, now, options?.backend), replace)
+    if (refused !== undefined || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
+    refused = undefined
+  }).pipe(
+    // Said once, not every second for as long as it stays so.
+    Effect.catch((error) => {
+      if (error.message === refused) return Effect.void
+      refused = error.message
+      return Effect.logError(`fleet unchanged: ${error.message}`)
+    }),
+  )
+  yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "1 second"), reload))
+  return fleet
+})
+
+/**
+ * A fleet from a JSON file, `{ "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "id": "big", "parallelism": 4 }] }`, with the
+ * fields of `Backend`.
+ *
+ * **Details**
+ *
+ * The file is looked at every second, as its text and not its date, so that a mounted Kubernetes ConfigMap works too. A change counts as a whole or not at all:
+ * a file that cannot be read, is not JSON, has a field nobody knows or two backends with one id or URL changes nothing and is logged with the reason.
+ * Backends that are gone get no new requests, and finish those they have. At the start a bad file is a `FleetError`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (path: string, options?: Options): Layer.Layer<Fleet, FleetError, FileSystem.FileSystem> =>
+  Layer.effect(Fleet, make(path, options))

@@ -1,0 +1,89 @@
+/**
+ * The devices of another machine, read from the agent that runs there (`examples/gpu-agent.ts`).
+ *
+ * @since 0.1.0
+ */
+import { Duration, Effect, Layer, Option, type Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import {
+  Failed,
+  GpuProbe,
+  GpuProbeError,
+  type GpuProbeReason,
+  GpuReadings,
+  PermissionDenied,
+  Unreachable,
+} from "../../services/GpuProbe.ts"
+import * as Agent from "../../wire/gpuAgent.ts"
+import * as Flight from "./probes/flight.ts"
+
+/**
+ * Where the agent is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** `http://gpu-host:11436`. */
+  readonly url: string | URL
+  readonly token: Redacted.Redacted<string>
+  /** For one read. Defaults to 2 seconds. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+const decodeReadings = Schema.decodeUnknownEffect(Schema.fromJsonString(GpuReadings))
+const decodeFailure = Schema.decodeUnknownEffect(Schema.fromJsonString(Agent.Refused))
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const timeout = Duration.fromInputUnsafe(options.timeout ?? "2 seconds")
+  const url = new URL(Agent.path, options.url)
+  const source = `agent ${url.host}`
+  const client = yield* HttpClient.HttpClient
+  const request = HttpClientRequest.get(url).pipe(HttpClientRequest.bearerToken(options.token))
+  const fail = (reason: GpuProbeReason) => new GpuProbeError({ source, reason })
+  const unreachable = (error: { readonly message: string }) => fail(new Unreachable({ description: error.message }))
+  const nonsense = (status: number) =>
+    fail(new Failed({ code: Option.some(status), description: `answered ${status} with something else than readings` }))
+
+  const whyNot = ({ status }: HttpClientResponse.HttpClientResponse, body: string) => {
+    if (status === 401 || status === 403) {
+      return Effect.fail(fail(new PermissionDenied({ description: `the agent refuses the token (${status})` })))
+    }
+    return decodeFailure(body).pipe(
+      Effect.mapError(() => nonsense(status)),
+      // The reason is the far probe's own: what is to be done is to be done there.
+      Effect.flatMap(({ error }) =>
+        Effect.fail(new GpuProbeError({ source: `${source}, ${error.source}`, reason: error.reason }))
+      ),
+    )
+  }
+
+  const once = Effect.gen(function* () {
+    const response = yield* Effect.mapError(client.execute(request), unreachable)
+    const body = yield* Effect.mapError(response.text, unreachable)
+    if (response.status !== 200) return yield* whyNot(response, body)
+    const readings = yield* Effect.mapError(decodeReadings(body), () => nonsense(200))
+    return { ...readings, source: `${source}, ${readings.source}` }
+  }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(Flight.timeout(timeout))) }))
+
+  const read = yield* Flight.shared(source, timeout, once)
+  return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
+})
+
+/**
+ * Asks an agent for each read.
+ *
+ * **Details**
+ *
+ * `source` names the agent and the probe that answered there. What the far probe says went wrong is the reason here as well; `Unreachable`, `PermissionDenied`
+ * and `Timeout` may be about the way to it.
+ *
+ * **Gotchas**
+ *
+ * `system` is the UUID of the system's memory on every machine: keep the readings of several agents apart by backend.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<GpuProbe, never, HttpClient.HttpClient> =>
+  Layer.effect(GpuProbe, make(options))

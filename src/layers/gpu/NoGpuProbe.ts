@@ -1,0 +1,18 @@
+/**
+ * For machines whose devices cannot be read from here.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Layer } from "effect"
+import { GpuProbe } from "../../services/GpuProbe.ts"
+
+/**
+ * No device is known. That is not the same as "no memory": where nothing is read, capacity stays unknown.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<GpuProbe> = Layer.succeed(GpuProbe, {
+  source: "none",
+  read: Effect.succeed({ source: "none", passedOver: [], devices: [] }),
+})

@@ -1,0 +1,150 @@
+/**
+ * NVIDIA GPUs through the driver's management library (NVML), called from a helper process.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Duration, Effect, FileSystem, Layer, Option } from "effect"
+import process from "node:process"
+import { GpuProbe, type GpuReading, type GpuReadings, Healthy, Unhealthy, unknown } from "../../services/GpuProbe.ts"
+import * as Child from "./nvml/child.ts"
+import * as Client from "./nvml/client.ts"
+import type { RawDevice } from "./nvml/protocol.ts"
+import * as Xids from "./nvml/xids.ts"
+import * as Flight from "./probes/flight.ts"
+import * as Reading from "./probes/reading.ts"
+import * as Unified from "./probes/unified.ts"
+import * as Visible from "./probes/visible.ts"
+
+/**
+ * How the library is found and asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Files to try, in order. Defaults to `libnvidia-ml.so.1`, wherever the loader finds it, and the place where WSL keeps it. */
+  readonly libraries?: ReadonlyArray<string> | undefined
+  /** A read takes no longer than this, or twice this while the helper process starts. Defaults to 1 second. */
+  readonly deadline?: Duration.Input | undefined
+  /** For loading and initialising, which takes seconds where no process holds the GPU open. Reads in the meantime time out. Defaults to 10 seconds. */
+  readonly openDeadline?: Duration.Input | undefined
+  /** How long no helper is started after one failed; doubles each time up to a minute. Defaults to 1 second. */
+  readonly backoff?: Duration.Input | undefined
+  /** Whether to list the processes on each device. Defaults to `false`. */
+  readonly processes?: boolean | undefined
+  /** The devices the models may use, as `CUDA_VISIBLE_DEVICES` names them. Defaults to that variable. */
+  readonly visible?: string | undefined
+  /** Xids that say nothing about the device. Defaults to those of applications: 13, 31, 43, 45, 68, 109. */
+  readonly xidsIgnored?: ReadonlySet<number> | undefined
+  /** How long any other Xid makes a device unhealthy. Defaults to for ever: until this layer is built anew. */
+  readonly xidHold?: Duration.Input | undefined
+  /** Names of devices that share the system's memory. Defaults to a list of NVIDIA's. */
+  readonly unified?: RegExp | undefined
+  /** More environment for the helper process, such as `LD_LIBRARY_PATH`. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** The command that runs `nvml/helper.ts`, for programs that are compiled into one file. Defaults to the runtime that runs this. */
+  readonly helper?: readonly [string, ...ReadonlyArray<string>] | undefined
+  /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
+  readonly root?: string | undefined
+}
+
+/**
+ * The process that calls the library, for tests and for people who look.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class NvmlHelper extends Context.Service<NvmlHelper, {
+  /** None while there is none. */
+  readonly pid: Effect.Effect<Option.Option<number>>
+}>()("llamero/layers/gpu/NvmlGpuProbe/NvmlHelper") {}
+
+const source = "nvml"
+
+const defaultLibraries = ["libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1"]
+
+const make = Effect.fnUntraced(function* (options: Options | undefined) {
+  const files = yield* FileSystem.FileSystem
+  const clock = yield* Clock.Clock
+  const deadline = Duration.fromInputUnsafe(options?.deadline ?? "1 second")
+  const client = yield* Client.make({
+    source,
+    libraries: options?.libraries ?? defaultLibraries,
+    processes: options?.processes ?? false,
+    start: () => Child.start(options?.env ?? {}, options?.helper),
+    deadline,
+    openDeadline: Duration.fromInputUnsafe(options?.openDeadline ?? "10 seconds"),
+    backoff: Duration.fromInputUnsafe(options?.backoff ?? "1 second"),
+    backoffMax: Duration.minutes(1),
+  })
+  const hold = Duration.fromInputUnsafe(options?.xidHold ?? Duration.infinity)
+  const xids = Xids.make(options?.xidsIgnored ?? Xids.ofApplications, Duration.toMillis(hold))
+  const visible = options?.visible ?? process.env["CUDA_VISIBLE_DEVICES"]
+  const unified = options?.unified ?? Unified.names
+
+  const reading = (raw: RawDevice): Effect.Effect<GpuReading, never, FileSystem.FileSystem> => {
+    const device = toReading(raw, xids.fault(raw.uuid, clock.currentTimeMillisUnsafe()))
+    const shares = raw.kind === "gpu" && raw.fault === null && (raw.unified || unified.test(raw.name))
+    return shares ? Unified.withSystemMemory(device, options?.root ?? "") : Effect.succeed(device)
+  }
+
+  const once = Effect.gen(function* () {
+    const answer = yield* client.ask
+    for (const { uuid, xid } of answer.xids) xids.note(uuid, xid, clock.currentTimeMillisUnsafe())
+    const devices = yield* Effect.forEach(answer.devices, reading)
+    const selected = Visible.select(devices, visible, process.env["CUDA_DEVICE_ORDER"])
+    return { source, passedOver: [], devices: selected } satisfies GpuReadings
+  }).pipe(Effect.provideService(FileSystem.FileSystem, files))
+
+  const limit = () => client.opened() ? deadline : Duration.times(deadline, 2)
+  const read = yield* Flight.shared(source, limit, once)
+  const probe = GpuProbe.of({
+    source,
+    read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),
+  })
+  return Context.make(GpuProbe, probe).pipe(Context.add(NvmlHelper, { pid: client.pid }))
+})
+
+/**
+ * Reads through `libnvidia-ml.so.1`.
+ *
+ * **Details**
+ *
+ * A driver that hangs blocks the thread that called it for ever, keeps `process.exit` from returning and, four times, all file reads of a Node process. So the
+ * calls are made by a helper process (this runtime once more; on Node it needs the optional package `koffi`, on Deno the right to run and, for the helper,
+ * `--allow-ffi`). It is started by the first read, keeps the library open, is killed when it does not answer in time, and is started again after a pause
+ * that doubles; while one that was killed has not gone, no other is started.
+ *
+ * - Memory by the second version of the call, or the first where that fails; where neither is supported, the system's memory.
+ * - A GPU that is cut into MIG instances is listed as its instances.
+ * - A GPU is unhealthy when it is lost, when its memory cannot be read, or after an Xid that is not an application's.
+ *
+ * **Gotchas**
+ *
+ * In a container process numbers are the host's. On GPUs whose memory is a NUMA node of the system (GH200, GB200) free is what the operating system counts.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<GpuProbe | NvmlHelper, never, FileSystem.FileSystem> =>
+  Layer.effectContext(make(options))
+
+const toReading = (raw: RawDevice, xid: string | undefined): GpuReading => {
+  const fault = raw.fault ?? xid
+  return {
+    ...unknown(raw.uuid, raw.name, raw.kind),
+    ...Reading.memory(raw.total, raw.free, raw.used),
+    utilisation: Reading.percent(raw.percent),
+    temperature: Reading.celsius(raw.celsius),
+    power: Reading.watts(raw.milliwatts === null ? null : raw.milliwatts / 1000),
+    health: fault !== undefined
+      ? Option.some(new Unhealthy({ reason: fault }))
+      : raw.watched
+      ? Option.some(new Healthy({}))
+      : Option.none(),
+    processes: Option.map(
+      Option.fromNullOr(raw.processes),
+      (list) => list.map(({ pid, used }) => ({ pid, used: Reading.bytes(used) })),
+    ),
+  }
+}

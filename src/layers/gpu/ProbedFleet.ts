@@ -1,0 +1,103 @@
+/**
+ * Backends with the devices that the probe of their machine sees.
+ *
+ * @since 0.1.0
+ */
+import { Context, Duration, Effect, Layer, Stream, SubscriptionRef } from "effect"
+import { type Backend, Fleet, type FleetError, type Member } from "../../services/Fleet.ts"
+import { GpuProbe } from "../../services/GpuProbe.ts"
+import * as Hosts from "./probes/hosts.ts"
+
+/**
+ * Which probe reads which machine.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<E, R> {
+  /** The backends; those that name their devices, or say how much memory they have by the label `memory`, keep what they say. */
+  readonly fleet: Layer.Layer<Fleet, FleetError>
+  /** A probe for each host name of backends' URLs. All names of this machine are `localhost`; of two for one host the later counts. */
+  readonly hosts: Readonly<Record<string, Layer.Layer<GpuProbe, E, R>>>
+  /** For one host: below what the ledger waits for a reading, so that a host that is gone takes nothing from the others. Defaults to 1.5 seconds. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** The devices in which a backend puts models: GPUs where there are any; with the label `device: "cpu"` the system's memory. */
+const devicesFor = (backend: Backend, seen: Hosts.Seen | undefined): ReadonlyArray<string> => {
+  if (backend.devices.length > 0 || backend.labels["memory"] !== undefined || seen === undefined) return backend.devices
+  return backend.labels["device"] === "cpu" || seen.gpus.length === 0 ? seen.system : seen.gpus
+}
+
+const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Options<E, R>) {
+  const limit = Duration.fromInputUnsafe(timeout ?? "1500 millis")
+  const plain = Context.get(yield* Layer.build(fleet), Fleet)
+  const byName = new Map(Object.entries(hosts).map(([host, probe]) => [Hosts.nameOf(`http://${host}`), probe]))
+  const probes = yield* Effect.forEach(
+    byName,
+    ([host, probe]) =>
+      Effect.map(Layer.build(probe), (built) => new Hosts.Host(host, Context.get(built, GpuProbe), limit)),
+  )
+  const version = yield* SubscriptionRef.make(0)
+
+  const read = Effect.gen(function* () {
+    const all = yield* Effect.forEach(probes, (host) => host.read, { concurrency: "unbounded" })
+    if (all.some(({ changed }) => changed)) yield* SubscriptionRef.update(version, (before) => before + 1)
+    return yield* Hosts.together(all)
+  })
+
+  const made = new WeakMap<Member, { readonly seen: Hosts.Seen | undefined; readonly member: Member }>()
+  const withDevices = (member: Member): Member => {
+    const host = Hosts.nameOf(member.backend.url)
+    const seen = probes.find(({ name }) => name === host)?.seen
+    const before = made.get(member)
+    if (before !== undefined && before.seen === seen) return before.member
+    const devices = devicesFor(member.backend, seen)
+    const next = devices === member.backend.devices ? member : { ...member, backend: { ...member.backend, devices } }
+    made.set(member, { seen, member: next })
+    return next
+  }
+
+  // The same array until something changes, as the contract wants it.
+  let last: { of: ReadonlyArray<Member>; version: number; members: ReadonlyArray<Member> } | undefined
+  const members = (): ReadonlyArray<Member> => {
+    const of = plain.members()
+    const now = SubscriptionRef.getUnsafe(version)
+    if (last?.of !== of || last.version !== now) last = { of, version: now, members: of.map(withDevices) }
+    return last.members
+  }
+
+  // A host that is not there yet is read again with every later reading.
+  yield* Effect.ignore(read)
+  return Context.make(
+    Fleet,
+    Fleet.of({
+      members,
+      changes: Stream.changes(
+        Stream.map(Stream.merge(plain.changes, SubscriptionRef.changes(version)), () => members()),
+      ),
+      setState: plain.setState,
+    }),
+  ).pipe(Context.add(GpuProbe, GpuProbe.of({ source: "hosts", read })))
+})
+
+/**
+ * Joins a fleet with the probes of the machines it runs on: each backend gets the devices of its host, and `GpuProbe` reads all hosts together.
+ *
+ * **Details**
+ *
+ * - A backend gets all GPUs of its host; one that is confined to some of them (`CUDA_VISIBLE_DEVICES`) says which in `devices`, by UUID.
+ * - A host that does not answer leaves out its devices and nothing else, and is in `passedOver`; all that do not are a `GpuProbeError`. Its backends are not
+ *   managed until it has answered once.
+ * - Numbers that are unique to one machine only (`system`, `pci-…`) get `@HOST` behind them.
+ *
+ * **Gotchas**
+ *
+ * A host that has shown GPUs and then shows none keeps them: a probe that fell back to the system's memory says nothing of where models are.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E = never, R = never>(
+  options: Options<E, R>,
+): Layer.Layer<Fleet | GpuProbe, E | FleetError, R> => Layer.effectContext(make(options))

@@ -1,0 +1,52 @@
+/**
+ * The system's memory as a device, for backends that run models on the CPU.
+ *
+ * @since 0.1.0
+ */
+import { Duration, Effect, FileSystem, Layer, Option } from "effect"
+import { GpuProbe, GpuProbeError, type GpuReadings, NotSupported, unknown } from "../../services/GpuProbe.ts"
+import * as Flight from "./probes/flight.ts"
+import * as SystemMemory from "./probes/systemMemory.ts"
+
+const source = "system-memory"
+
+/**
+ * Reads `/proc/meminfo` and the control groups' files.
+ *
+ * **Details**
+ *
+ * Free is `MemAvailable`, or less where a control group of version 1 or 2, this process's own or any above it, leaves less: its limit, less what it uses,
+ * not counting the page cache that it would give back. Where one of these bounds is there and cannot be read, free is unknown.
+ *
+ * **Gotchas**
+ *
+ * It is the memory that *this* process may take. For an Ollama in another container, run an agent there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: {
+  /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
+  readonly root?: string | undefined
+}): Layer.Layer<GpuProbe, never, FileSystem.FileSystem> =>
+  Layer.effect(
+    GpuProbe,
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const once = Effect.provideService(SystemMemory.read(options?.root ?? ""), FileSystem.FileSystem, files).pipe(
+        Effect.flatMap(Option.match({
+          onNone: () => Effect.fail(new GpuProbeError({ source, reason: noProc })),
+          onSome: (memory): Effect.Effect<GpuReadings> =>
+            Effect.succeed({
+              source,
+              passedOver: [],
+              devices: [{ ...unknown("system", "System memory", "system"), ...memory }],
+            }),
+        })),
+      )
+      const read = yield* Flight.shared(source, Duration.seconds(2), once)
+      return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
+    }),
+  )
+
+const noProc = new NotSupported({ description: "no /proc/meminfo: this is not Linux, or /proc is not mounted" })

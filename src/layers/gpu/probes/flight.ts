@@ -1,0 +1,43 @@
+/**
+ * One read at a time, and a limit on how long anyone waits for it.
+ *
+ * @since 0.1.0
+ */
+import { Deferred, Duration, Effect, Scope } from "effect"
+import { GpuProbeError, Timeout } from "../../../services/GpuProbe.ts"
+
+/**
+ * Callers that come while `read` runs share its result; each waits for at most `deadline` and then gets a `Timeout`. The read itself goes on: what cannot
+ * be cancelled (a thread in a driver) is not started a second time beside itself.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const shared = Effect.fnUntraced(function* <A>(
+  source: string,
+  deadline: Duration.Duration | (() => Duration.Duration),
+  read: Effect.Effect<A, GpuProbeError>,
+): Effect.fn.Return<Effect.Effect<A, GpuProbeError>, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  let flight: Deferred.Deferred<A, GpuProbeError> | undefined
+
+  const join = Effect.suspend(() => {
+    if (flight !== undefined) return Deferred.await(flight)
+    const mine = Deferred.makeUnsafe<A, GpuProbeError>()
+    flight = mine
+    const run = Effect.onExit(read, (exit) => {
+      flight = undefined
+      return Deferred.done(mine, exit)
+    })
+    return Effect.andThen(Effect.forkIn(run, scope, { startImmediately: true }), Deferred.await(mine))
+  })
+  return Effect.suspend(() => {
+    const duration = typeof deadline === "function" ? deadline() : deadline
+    const orElse = () => Effect.fail(new GpuProbeError({ source, reason: timeout(duration) }))
+    return Effect.timeoutOrElse(join, { duration, orElse })
+  })
+})
+
+/** @category errors @since 0.1.0 */
+export const timeout = (deadline: Duration.Duration): Timeout =>
+  new Timeout({ description: `no answer within ${Duration.format(deadline)}` })

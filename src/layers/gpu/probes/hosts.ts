@@ -1,0 +1,99 @@
+/**
+ * The devices of several machines, read together.
+ *
+ * @since 0.1.0
+ */
+import { type Duration, Effect, Result } from "effect"
+import {
+  type GpuProbe,
+  GpuProbeError,
+  type GpuReading,
+  type GpuReadings,
+  NoneWorked,
+  type PassedOver,
+} from "../../../services/GpuProbe.ts"
+import * as Flight from "./flight.ts"
+
+const loopback = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"]
+
+/** The host of a URL; one name for this machine. @internal */
+export const nameOf = (url: string): string => {
+  const { hostname } = new URL(url)
+  return loopback.includes(hostname) ? "localhost" : hostname
+}
+
+/** UUIDs of a host's devices. @internal */
+export interface Seen {
+  readonly gpus: ReadonlyArray<string>
+  readonly system: ReadonlyArray<string>
+}
+
+/** What one host answered. @internal */
+export interface Answer {
+  readonly result: Result.Result<GpuReadings, PassedOver>
+  /** Whether other devices are there than before. */
+  readonly changed: boolean
+}
+
+/** Everywhere the same device has the same number, unless its machine gave it. */
+const everywhere = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
+
+const same = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
+  one.length === other.length && one.every((uuid, index) => uuid === other[index])
+
+/** @internal */
+export class Host {
+  readonly name: string
+  readonly read: Effect.Effect<Answer>
+  seen: Seen | undefined
+
+  constructor(name: string, probe: GpuProbe["Service"], limit: Duration.Duration) {
+    this.name = name
+    const timeout = new GpuProbeError({ source: probe.source, reason: Flight.timeout(limit) })
+    const read = Effect.timeoutOrElse(probe.read, { duration: limit, orElse: () => Effect.fail(timeout) })
+    this.read = Effect.map(Effect.result(read), (result) => {
+      if (Result.isFailure(result)) {
+        const { message, reason } = result.failure
+        return {
+          changed: false,
+          result: Result.fail({ source: this.name, reason: reason._tag, description: message }),
+        }
+      }
+      const devices = result.success.devices.map((device) => this.named(device))
+      return { changed: this.note(devices), result: Result.succeed({ ...result.success, devices }) }
+    })
+  }
+
+  private named(device: GpuReading): GpuReading {
+    return everywhere(device.uuid) ? device : { ...device, uuid: `${device.uuid}@${this.name}` }
+  }
+
+  private note(devices: ReadonlyArray<GpuReading>): boolean {
+    const of = (system: boolean) =>
+      devices.filter(({ kind }) => (kind === "system") === system).map(({ uuid }) => uuid).sort()
+    const gpus = of(false)
+    const before = this.seen
+    const next: Seen = {
+      gpus: gpus.length > 0 ? gpus : before?.gpus ?? [],
+      system: of(true).length > 0 ? of(true) : before?.system ?? [],
+    }
+    if (before !== undefined && same(before.gpus, next.gpus) && same(before.system, next.system)) return false
+    this.seen = next
+    return true
+  }
+}
+
+/** One reading of all that answered. @internal */
+export const together = (answers: ReadonlyArray<Answer>): Effect.Effect<GpuReadings, GpuProbeError> => {
+  const tried = answers.flatMap(({ result }) => Result.isFailure(result) ? [result.failure] : [])
+  const good = answers.flatMap(({ result }) => Result.isSuccess(result) ? [result.success] : [])
+  if (good.length === 0 && tried.length > 0) {
+    const description = tried.map((one) => `${one.source}: ${one.description}`).join("; ")
+    return Effect.fail(new GpuProbeError({ source: "hosts", reason: new NoneWorked({ tried, description }) }))
+  }
+  return Effect.succeed({
+    source: good.map(({ source }) => source).join(", "),
+    passedOver: [...tried, ...good.flatMap(({ passedOver }) => passedOver)],
+    devices: good.flatMap(({ devices }) => devices),
+  })
+}

@@ -1,0 +1,38 @@
+/**
+ * Models that are not to be unloaded.
+ *
+ * @since 0.1.0
+ */
+import type { Pin } from "../../../services/Residency.ts"
+import type { ResidentModels } from "./residentModels.ts"
+
+/** By backend and model, whether it is in memory or not. @category models @since 0.1.0 */
+export class Pins {
+  private readonly backends = new Map<string, Map<string, number>>()
+
+  /** Whether the model is pinned there, under this name or another one of the same weights. */
+  has(models: ResidentModels, model: string): boolean {
+    const counts = this.backends.get(models.backend)
+    if (counts === undefined) return false
+    if (counts.has(model)) return true
+    for (const name of counts.keys()) if (models.same(name, model)) return true
+    return false
+  }
+
+  add(backend: string, model: string): Pin {
+    let counts = this.backends.get(backend)
+    if (counts === undefined) this.backends.set(backend, counts = new Map())
+    const pinned = counts
+    pinned.set(model, (pinned.get(model) ?? 0) + 1)
+    let released = false
+    return {
+      release: () => {
+        if (released) return
+        released = true
+        const left = (pinned.get(model) ?? 1) - 1
+        if (left > 0) pinned.set(model, left)
+        else pinned.delete(model)
+      },
+    }
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * A second placement on the same traffic, which decides nothing: where it would have differed.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Effect, Layer, Random } from "effect"
+import type { FleetView } from "../../services/FleetView.ts"
+import { Placement, type Ranking } from "../../services/Placement.ts"
+import type { Candidate } from "../../services/Plugin.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
+import { RouterEvents } from "../../services/RouterEvents.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options<E1, R1, E2, R2> {
+  /** Which decides. */
+  readonly live: Layer.Layer<Placement, E1, R1>
+  /** Which is only asked: `ProfilePlacement.layer` of the profile to try. */
+  readonly shadow: Layer.Layer<Placement, E2, R2>
+  /** In events and metrics. Defaults to `"shadow"`. */
+  readonly name?: string | undefined
+  /** The part of decisions that it is asked about, from 0 to 1, evenly spread. Defaults to `0.1`. */
+  readonly sample?: number | undefined
+}
+
+/** The first choice, `undefined` for nobody; or that asking went wrong. */
+type Choice = { readonly backend: string | undefined } | "failed"
+
+class Shadowed implements Ranking {
+  readonly live: Ranking
+  readonly size: number
+  readonly taken: (backend: string) => void
+  constructor(live: Ranking, taken: (backend: string) => void) {
+    this.live = live
+    this.size = live.size
+    this.taken = taken
+  }
+  [Symbol.iterator](): Iterator<Candidate> {
+    return this.live[Symbol.iterator]()
+  }
+}
+
+const make = Effect.fnUntraced(function* <E1, R1, E2, R2>(options: Options<E1, R1, E2, R2>) {
+  const { name = "shadow", sample = 0.1 } = options
+  if (!(sample >= 0 && sample <= 1)) {
+    throw new RangeError(`ShadowPlacement: sample must be from 0 to 1, got ${sample}`)
+  }
+  const events = yield* RouterEvents
+  const clock = yield* Clock.Clock
+  const live = Context.get(yield* Layer.build(options.live), Placement)
+  // Numbers of its own: were they the router's, asking the shadow would change what the live pickers draw.
+  const shadow = Context.get(yield* Random.withSeed(Layer.build(options.shadow), name), Placement)
+  let due = 0
+
+  const ask = (demand: Demand, fleet: FleetView): Choice => {
+    try {
+      for (const { view } of shadow.rank(demand, fleet)) return { backend: view.backend.id }
+      return { backend: undefined }
+    } catch {
+      // The live decision must not care. It is counted.
+      return "failed"
+    }
+  }
+
+  return Placement.of({
+    rank: (demand, fleet) => {
+      const ranking = live.rank(demand, fleet)
+      if ((due += sample) < 1) return ranking
+      due -= 1
+      // Now, since a lease changes the view that both have to see.
+      const choice = ask(demand, fleet)
+      return new Shadowed(ranking, (took) => {
+        ranking.taken?.(took)
+        const would = choice === "failed" ? undefined : choice.backend
+        events.publish({
+          _tag: "Shadowed",
+          at: clock.currentTimeMillisUnsafe(),
+          id: demand.id,
+          model: demand.model.key,
+          shadow: name,
+          took,
+          would,
+          result: choice === "failed" ? "failed" : would === took ? "same" : "different",
+        })
+      })
+    },
+    explain: live.explain,
+  })
+})
+
+/**
+ * Asks the shadow about a sample of decisions, at the moment of the decision and over the same view, and publishes a `Shadowed` event when the request has
+ * got its lease: what was taken, and what the shadow would have taken first. Metrics count them by model and result.
+ *
+ * **Gotchas**
+ *
+ * "What was taken" is the first live candidate that had everything; the shadow's is its first choice, which might have been full. A shadow that throws is counted
+ * as `failed`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E1 = never, R1 = never, E2 = never, R2 = never>(
+  options: Options<E1, R1, E2, R2>,
+): Layer.Layer<Placement, E1 | E2, R1 | R2 | RouterEvents> => Layer.effect(Placement, make(options))

@@ -1,0 +1,157 @@
+/**
+ * One pull of one model on one backend, and how far it is, for everybody who asked for it.
+ *
+ * @since 0.1.0
+ */
+import { Deferred, Duration, Effect, Option, Schema } from "effect"
+import type { Backend } from "../../../services/Fleet.ts"
+import { type Call, type Transport, type Upstream } from "../../../services/Transport.ts"
+
+/** What Ollama, or the way to it, says is wrong. @category errors @since 0.1.0 */
+export class PullError extends Schema.TaggedError<PullError>()("PullError", {
+  backend: Schema.String,
+  description: Schema.String,
+}) {
+  override get message(): string {
+    return this.description
+  }
+}
+
+/** The latest of Ollama's records about one step. @category models @since 0.1.0 */
+export interface Step {
+  /** Its status: layers have one each. */
+  readonly key: string
+  /** Bytes of a layer that are there; -1 where that is not said. */
+  readonly completed: number
+  /** The record as it came. */
+  readonly text: string
+}
+
+/**
+ * How far a pull is.
+ *
+ * **Details**
+ *
+ * Of each step only the latest record is kept: whoever comes late, or reads slowly, sees every step and where it is now, and holds nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Pull {
+  readonly backend: Backend
+  private readonly latest: Map<string, Step> = new Map()
+  private next = Deferred.makeUnsafe<void>()
+  private readonly end = Deferred.makeUnsafe<void, PullError>()
+
+  constructor(backend: Backend) {
+    this.backend = backend
+  }
+
+  /** Completes at the next record, or at the end. */
+  get changed(): Effect.Effect<void> {
+    return Deferred.await(this.next)
+  }
+
+  /** Completes at the end. */
+  get ended(): Effect.Effect<void, PullError> {
+    return Deferred.await(this.end)
+  }
+
+  get isOver(): boolean {
+    return Deferred.isDoneUnsafe(this.end)
+  }
+
+  /** In the order in which they began. */
+  steps(): ReadonlyArray<Step> {
+    return Array.from(this.latest.values())
+  }
+
+  add(step: Step): void {
+    this.latest.set(step.key, step)
+    this.wake()
+  }
+
+  finish(end: Effect.Effect<void, PullError>): void {
+    Deferred.doneUnsafe(this.end, end)
+    this.wake()
+  }
+
+  private wake(): void {
+    const waiting = this.next
+    this.next = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(waiting, Effect.void)
+  }
+}
+
+const Line = Schema.Struct({
+  status: Schema.optionalKey(Schema.String),
+  completed: Schema.optionalKey(Schema.Number),
+  error: Schema.optionalKey(Schema.String),
+})
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Line))
+
+/** A record is a hundred bytes or two. */
+const lineMax = 64 * 1024
+
+const callOf = (model: string): Call => ({
+  method: "POST",
+  path: "/api/pull",
+  headers: ["content-type", "application/json"],
+  body: new TextEncoder().encode(JSON.stringify({ model, stream: true })),
+})
+
+/**
+ * Makes a backend pull, and writes down what it says. Interruption and the time limit abort it; Ollama keeps what it has, and a later pull goes on from there.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const send = (
+  transport: Transport["Service"],
+  pull: Pull,
+  model: string,
+  limit: Duration.Duration,
+): Effect.Effect<void, PullError> =>
+  Effect.callback<void, PullError>((resume) => {
+    const { backend } = pull
+    const decoder = new TextDecoder()
+    let upstream: Upstream | undefined
+    let status = 0
+    let rest = ""
+    let done = false
+    const fail = (description: string): void => {
+      upstream?.abort()
+      resume(Effect.fail(new PullError({ backend: backend.id, description })))
+    }
+    const take = (text: string): void => {
+      const { completed = -1, error, status: step } = Option.getOrElse(decode(text), (): typeof Line.Type => ({}))
+      if (error !== undefined) fail(error)
+      else if (step === "success") done = true
+      else if (step !== undefined) pull.add({ key: step, completed, text })
+    }
+    transport.send(backend, callOf(model), {
+      open: (opened) => void (upstream = opened),
+      head: (code) => void (status = code),
+      data: (chunk) => {
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n")
+        rest = lines.pop() ?? ""
+        lines.forEach(take)
+        if (rest.length > lineMax) fail(`a record above ${lineMax} characters`)
+      },
+      end: () => {
+        take(rest)
+        if (done) resume(Effect.void)
+        else fail(status === 200 ? "the pull ended without success" : `the backend answered ${status}`)
+      },
+      fail: ({ description }) => fail(description),
+    })
+    return Effect.sync(() => upstream?.abort())
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: limit,
+      orElse: () =>
+        Effect.fail(
+          new PullError({ backend: pull.backend.id, description: `not pulled within ${Duration.format(limit)}` }),
+        ),
+    }),
+  )

@@ -1,0 +1,211 @@
+/**
+ * What the replies of all servers share: when the head goes out, where records end, what an error looks like by then.
+ *
+ * @since 0.1.0
+ */
+import type { Refusal } from "../../services/Refusal.ts"
+import { refuse } from "../../services/Refusal.ts"
+import type { ReplySink } from "../../services/Reply.ts"
+import { type Endpoint, header, type QueuePlace } from "../../services/RoutedRequest.ts"
+import type { TransportError, Upstream } from "../../services/Transport.ts"
+import * as Dialects from "../../wire/dialects.ts"
+import { returnHeaders } from "../../wire/headers.ts"
+import { textOf } from "../../wire/json.ts"
+
+const newline = 0x0a
+const endOfRecord = { ndjson: new Uint8Array([newline]), sse: new Uint8Array([newline, newline]) }
+
+/** An error answer that comes after heartbeats becomes a record; it is collected up to this size. */
+const errorBytesMax = 64 * 1024
+
+const none: ReadonlyArray<string> = []
+const brokenOff: Refusal = refuse("BackendFailed", "the backend broke off the answer")
+
+/**
+ * A reply without its socket. The head is held until there is something to send with it, so that both leave in one packet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export abstract class ReplyBase implements ReplySink {
+  readonly id: string
+  readonly endpoint: Endpoint
+  committed = false
+  bytes = 0
+  /** Nothing more will be sent, or nobody is there to take it. */
+  closed = false
+  /** The client does not take bytes as fast as they come. */
+  blocked = false
+  private upstream: Upstream | undefined = undefined
+  private status = 0
+  private raw: ReadonlyArray<string> = none
+  private extra: ReadonlyArray<string>
+  /** Whether the answer comes in records, and what a heartbeat has to say. */
+  private streams = false
+  private model = ""
+  /** Committed by a heartbeat, before any backend answered. */
+  private early = false
+  private errors: Array<Uint8Array> | undefined = undefined
+  private errorBytes = 0
+  /** Whether the answer, though it streams, has a declared length. */
+  private measured = false
+  /** The last two bytes sent. */
+  private last = newline
+  private previous = newline
+
+  constructor(endpoint: Endpoint, id: string, headers: ReadonlyArray<string>) {
+    this.endpoint = endpoint
+    this.id = id
+    this.extra = headers.length === 0 ? ["X-Request-Id", id] : ["X-Request-Id", id, ...headers]
+  }
+
+  /** Sends the status line and headers, or gets them ready to leave with the first bytes. */
+  protected abstract start(status: number, headers: Array<string>): void
+  /** Whether the client takes more. When not, `unblock` has to follow. */
+  protected abstract write(chunk: Uint8Array): boolean
+  protected abstract finish(): void
+  /** Breaks the connection: the only way to say that a body of declared length, or without records, is not whole. */
+  protected abstract destroy(): void
+  /** Milliseconds since the epoch. */
+  protected abstract now(): number
+
+  /** What only the body told. Without it, nothing streams. */
+  describe(model: string, streams: boolean): void {
+    this.model = model
+    this.streams = streams
+  }
+
+  annotate(headers: ReadonlyArray<string>): void {
+    if (headers.length > 0) this.extra = [...this.extra, ...headers]
+  }
+
+  open(upstream: Upstream): void {
+    if (this.closed) return upstream.abort()
+    this.upstream = upstream
+    if (this.blocked) upstream.pause()
+  }
+
+  head(status: number, rawHeaders: ReadonlyArray<string>): void {
+    this.errors = this.early && status >= 400 ? [] : undefined
+    this.errorBytes = 0
+    this.status = status
+    this.raw = rawHeaders
+  }
+
+  data(chunk: Uint8Array): void {
+    const length = chunk.length
+    if (this.closed || length === 0) return
+    if (this.errors !== undefined) return this.collect(chunk)
+    if (!this.committed) this.commit(this.status, returnHeaders(this.raw))
+    this.send(chunk)
+  }
+
+  end(): void {
+    if (this.closed) return
+    if (this.errors !== undefined) {
+      this.send(Dialects.backendErrorRecord(this.endpoint, this.status, textOf(this.errors), this.id))
+    } else if (!this.committed) this.commit(this.status, returnHeaders(this.raw))
+    this.close()
+  }
+
+  fail(_error: TransportError): void {
+    // A record cannot reach a client that does not read; its socket must not be held either.
+    if (this.blocked) return this.cut()
+    this.refuse(brokenOff)
+  }
+
+  refuse(why: Refusal): void {
+    if (this.closed) return
+    if (!this.committed) {
+      const answer = Dialects.refusal(this.endpoint, why, this.id)
+      this.commit(answer.status, [...answer.headers])
+      this.send(answer.body)
+      return this.close()
+    }
+    // A length was declared, or there are no records: only a broken connection says that this is not all.
+    if (!this.streams || this.measured) return this.cut()
+    if (this.bytes > 0 && !this.atBoundary()) this.write(endOfRecord[Dialects.framing(this.endpoint)])
+    this.send(Dialects.errorRecord(this.endpoint, why, this.id))
+    this.close()
+  }
+
+  heartbeat(place?: QueuePlace): void {
+    if (this.closed || this.blocked || !this.streams || this.errors !== undefined) return
+    if (!this.committed) {
+      if (this.status >= 300) return
+      this.early = this.status === 0
+      this.commit(
+        200,
+        this.early ? ["Content-Type", Dialects.streamType(this.endpoint)] : returnHeaders(this.raw),
+      )
+    }
+    if (!this.atBoundary()) return
+    const sign = Dialects.heartbeat(this.endpoint, this.model, this.now(), place)
+    if (sign !== undefined) this.push(sign)
+  }
+
+  /** The client has left: whatever still comes goes nowhere. */
+  leave(): void {
+    this.closed = true
+    this.forget()
+  }
+
+  /** The client takes bytes again. */
+  unblock(): void {
+    if (!this.blocked) return
+    this.blocked = false
+    this.upstream?.resume()
+  }
+
+  private atBoundary(): boolean {
+    return this.last === newline && (this.previous === newline || this.endpoint.dialect === "native")
+  }
+
+  private commit(status: number, headers: Array<string>): void {
+    this.committed = true
+    this.measured = this.streams && header(headers, "content-length") !== undefined
+    const extra = this.extra
+    for (let i = 0; i < extra.length; i++) headers.push(extra[i]!)
+    this.start(status, headers)
+    this.raw = none
+  }
+
+  private send(chunk: Uint8Array): void {
+    const length = chunk.length
+    this.bytes += length
+    this.previous = length > 1 ? chunk[length - 2]! : this.last
+    this.last = chunk[length - 1]!
+    this.push(chunk)
+  }
+
+  private push(chunk: Uint8Array): void {
+    if (this.write(chunk) || this.blocked) return
+    this.blocked = true
+    this.upstream?.pause()
+  }
+
+  private collect(chunk: Uint8Array): void {
+    this.errorBytes += chunk.length
+    if (this.errorBytes <= errorBytesMax) this.errors?.push(chunk)
+  }
+
+  private close(): void {
+    this.closed = true
+    this.finish()
+    this.forget()
+  }
+
+  private cut(): void {
+    if (this.closed) return
+    this.closed = true
+    this.destroy()
+    this.forget()
+  }
+
+  /** A finished request must leave nothing referenced: its socket lives on. */
+  private forget(): void {
+    this.upstream = undefined
+    this.raw = none
+    this.errors = undefined
+  }
+}

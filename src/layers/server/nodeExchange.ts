@@ -1,0 +1,156 @@
+/**
+ * One inference request on a `node:http` server, from its head to the last byte of its answer.
+ *
+ * @since 0.1.0
+ */
+import type { Clock, Effect, Fiber } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Refusal } from "../../services/Refusal.ts"
+import { refuse } from "../../services/Refusal.ts"
+import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Router, Settled } from "../../services/Router.ts"
+import type { Bag, Slotted } from "../../support/bag.ts"
+import * as Request from "../../wire/request.ts"
+import { BodyReader, type Uploads } from "./body.ts"
+import { decode, isPlain } from "./decode.ts"
+import { BriefReply } from "./generateV1.ts"
+import { NodeReply } from "./NodeReply.ts"
+
+/** What all exchanges of a server share. @internal */
+export interface Shared {
+  readonly clock: Clock.Clock
+  readonly router: Router["Service"]
+  readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
+  readonly bodyBytesMax: number
+  readonly tenantHeader: string | undefined
+  readonly uploads: Uploads
+  readonly active: Bag<NodeExchange>
+  /** Called when the last one is gone. */
+  readonly onIdle: () => void
+}
+
+const forgotten: Refusal = refuse("Internal", "internal error in the router")
+
+/** @internal */
+export class NodeExchange implements Slotted {
+  slot = -1
+  readonly response: ServerResponse
+  private readonly shared: Shared
+  private readonly incoming: IncomingMessage
+  private readonly endpoint: Endpoint
+  private readonly headers: Request.EdgeHeaders
+  private readonly reply: NodeReply
+  private readonly body: BodyReader
+  /** The body is still being received. */
+  private receiving = true
+  private fiber: Fiber.Fiber<Settled> | undefined = undefined
+  /** The client has its answer, or has left. */
+  private over = false
+  /** What the sweeper saw the last time, and how often in a row nothing had moved. */
+  private seen = -1
+  private still = 0
+
+  constructor(
+    shared: Shared,
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    endpoint: Endpoint,
+    headers: Request.EdgeHeaders,
+    id: string,
+    cors: ReadonlyArray<string>,
+  ) {
+    this.shared = shared
+    this.incoming = incoming
+    this.response = response
+    this.endpoint = endpoint
+    this.headers = headers
+    this.reply = new NodeReply(response, endpoint, id, cors, shared.clock)
+    shared.active.add(this)
+    response.on("close", () => this.closed())
+    const { contentEncoding, contentLength } = headers
+    // Listening comes first: even a body that is refused by its length is taken in, or its sender would not read the answer.
+    this.body = new BodyReader(
+      incoming,
+      shared.bodyBytesMax,
+      shared.uploads,
+      (body) => isPlain(contentEncoding) ? this.received(body) : this.decoded(contentEncoding, body),
+    )
+    this.body.expect(contentLength)
+  }
+
+  /** Called by the sweeper: `true` when nothing has moved for `limit` calls, be it an upload or a client that does not read. */
+  isStuck(limit: number): boolean {
+    const waitsForClient = this.receiving || this.reply.blocked || this.reply.closed
+    const moved = this.receiving ? this.body.received : this.response.writableLength
+    this.still = waitsForClient && moved === this.seen ? this.still + 1 : 0
+    this.seen = moved
+    return this.still >= limit
+  }
+
+  /** Ends it now, whatever it is doing. */
+  cut(): void {
+    this.response.destroy()
+    this.closed()
+  }
+
+  private decoded(encoding: string, body: Uint8Array | Refusal): void {
+    if ("_tag" in body) return this.received(body)
+    decode(encoding, body, this.shared.bodyBytesMax).then((plain) => {
+      if (!this.over && !("_tag" in plain)) this.body.decoded(plain.length)
+      this.received(plain)
+    })
+  }
+
+  private received(body: Uint8Array | Refusal): void {
+    this.receiving = false
+    if (this.over) return
+    if ("_tag" in body) return this.reply.refuse(body)
+    const { clock } = this.shared
+    const request = Request.make(
+      this.reply.id,
+      this.endpoint,
+      this.incoming.rawHeaders,
+      this.headers,
+      body,
+      clock.currentTimeMillisUnsafe(),
+      this.shared.tenantHeader,
+    )
+    if ("_tag" in request) return this.reply.refuse(request)
+    this.route(request)
+  }
+
+  private route(request: RoutedRequest): void {
+    const { reply, shared } = this
+    const streams = Request.streams(request)
+    reply.describe(request.envelope.model, streams)
+    const sink = this.endpoint.dialect === "brief" ? new BriefReply(reply, streams) : reply
+    const fiber = shared.fork(shared.router.route(request, sink))
+    if (fiber.pollUnsafe() !== undefined) return this.settled()
+    this.fiber = fiber
+    fiber.addObserver(() => this.settled())
+  }
+
+  private settled(): void {
+    this.fiber = undefined
+    // A router that ends without an answer has a fault; its client must not wait for ever.
+    if (!this.over && !this.reply.closed) this.reply.refuse(forgotten)
+    this.leave()
+  }
+
+  private closed(): void {
+    if (this.over) return
+    this.over = true
+    this.receiving = false
+    this.reply.leave()
+    this.fiber?.interruptUnsafe()
+    this.leave()
+  }
+
+  private leave(): void {
+    if (!this.over || this.fiber !== undefined) return
+    this.body.release()
+    const { active, onIdle } = this.shared
+    active.remove(this)
+    if (active.size === 0) onIdle()
+  }
+}

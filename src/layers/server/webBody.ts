@@ -1,0 +1,35 @@
+/**
+ * Reads the body of a web `Request`, once and within a limit.
+ *
+ * @since 0.1.0
+ */
+import { type Refusal, refuse } from "../../services/Refusal.ts"
+import { concat } from "../../wire/json.ts"
+import { tooLarge } from "./decode.ts"
+
+const cutOff: Refusal = refuse("BadRequest", "unexpected EOF")
+const nothing = new Uint8Array(0)
+
+/** @internal */
+export const readWebBody = async (
+  request: Request,
+  limit: number,
+  declared: string | undefined,
+): Promise<Uint8Array | Refusal> => {
+  if (declared !== undefined && Number(declared) > limit) return tooLarge
+  if (request.body === null) return nothing
+  const reader = request.body.getReader()
+  const parts: Array<Uint8Array> = []
+  let received = 0
+  for (;;) {
+    const result = await reader.read().then((read) => read, () => undefined)
+    if (result === undefined) return cutOff
+    if (result.done) return parts.length === 0 ? nothing : concat(parts)
+    received += result.value.length
+    if (received > limit) {
+      reader.cancel().catch(() => {})
+      return tooLarge
+    }
+    parts.push(result.value)
+  }
+}

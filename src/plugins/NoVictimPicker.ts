@@ -1,9 +1,0 @@
-/**
- * Unloads nothing to make room.
- *
- * @since 0.1.0
- */
-import type { VictimPicker } from "../services/Plugin.ts"
-
-/** What is in memory stays; loads wait until something leaves by itself. @category constructors @since 0.1.0 */
-export const make = (): VictimPicker => ({ kind: "victim-picker", name: "none", pick: () => [] })

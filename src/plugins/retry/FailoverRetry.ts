@@ -1,0 +1,69 @@
+/**
+ * Tries another backend, within a budget shared by all requests, so that retries cannot multiply an outage.
+ *
+ * @since 0.1.0
+ */
+import type { RetryPolicy } from "../../services/Plugin.ts"
+
+/**
+ * **Details**
+ *
+ * The budget is Finagle's: each request deposits `ratio` of a retry, kept for ten seconds, on top of `perSecond` retries a second that are always there.
+ * A failed attempt is retried elsewhere while the budget lasts and fewer than `attemptsMax` attempts were made. What may be retried at all is the
+ * router's rule, not this policy's: never after a byte of a backend was passed on, never for a client's own fault.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options?: {
+  /** Retries earned by each request. Defaults to `0.2`. */
+  readonly ratio?: number | undefined
+  /** Retries a second that need no earning. Defaults to `10`. */
+  readonly perSecond?: number | undefined
+  /** Attempts for one request, the first included. Defaults to `3`. */
+  readonly attemptsMax?: number | undefined
+}): RetryPolicy => {
+  const ratio = options?.ratio ?? 0.2
+  const perSecond = options?.perSecond ?? 10
+  const attemptsMax = options?.attemptsMax ?? 3
+  if (!(ratio >= 0)) throw new RangeError(`FailoverRetry.make: ratio must be at least 0, got ${ratio}`)
+  if (!(perSecond >= 0)) throw new RangeError(`FailoverRetry.make: perSecond must be at least 0, got ${perSecond}`)
+  if (!Number.isInteger(attemptsMax) || attemptsMax < 1) {
+    throw new RangeError(`FailoverRetry.make: attemptsMax must be a whole number of at least 1, got ${attemptsMax}`)
+  }
+  // Ten one-second slots of what came in and what was spent in that second, in thousandths of a retry, so that sums are exact.
+  const one = 1000
+  const earned = Math.round(ratio * one)
+  const seconds = new Float64Array(10).fill(-1)
+  const balance = new Float64Array(10)
+  const slot = (now: number): number => {
+    const second = Math.floor(now / 1000)
+    const index = second % 10
+    if (seconds[index] !== second) {
+      seconds[index] = second
+      balance[index] = perSecond * one
+    }
+    return index
+  }
+  const total = (now: number): number => {
+    const second = Math.floor(now / 1000)
+    let sum = 0
+    for (let i = 0; i < 10; i++) if (second - seconds[i]! < 10) sum += balance[i]!
+    return sum
+  }
+  return {
+    kind: "retry",
+    name: "failover",
+    seen: (now) => {
+      const index = slot(now)
+      balance[index] = balance[index]! + earned
+    },
+    decide: ({ attempts }, now) => {
+      if (attempts >= attemptsMax) return "give-up"
+      const index = slot(now)
+      if (total(now) < one) return "give-up"
+      balance[index] = balance[index]! - one
+      return "elsewhere"
+    },
+  }
+}

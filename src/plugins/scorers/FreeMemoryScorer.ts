@@ -1,0 +1,22 @@
+/**
+ * Prefers backends with room for a model.
+ *
+ * @since 0.1.0
+ */
+import type { Scorer } from "../../services/Plugin.ts"
+
+/**
+ * 1 where the model is in memory; else what would be left of the memory after a load, and 0 where something would have to leave first, or nothing is known.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (): Scorer => ({
+  kind: "scorer",
+  name: "free-memory",
+  score: (view, { model }) => {
+    if (model.remote || view.residency(model) === "resident") return 1
+    const memory = view.memory(model)
+    return memory?.needs === undefined || memory.limit <= 0 ? 0 : Math.max(0, memory.room - memory.needs) / memory.limit
+  },
+})

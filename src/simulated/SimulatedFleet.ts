@@ -1,0 +1,123 @@
+/**
+ * A fleet of simulated Ollama servers: the same scheduler, memory, errors and bytes as real ones, without GPUs, on Effect's `Clock`.
+ *
+ * **Example** (two servers, one of which refuses its next request)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import * as SimulatedFleet from "./SimulatedFleet.ts"
+ * import * as SimulatedTransport from "./SimulatedTransport.ts"
+ *
+ * const fleet = SimulatedFleet.layer({
+ *   "http://a:11434": { gpus: ["80 GiB"], models: [SimulatedFleet.Model.llama31], decodeRate: 100 },
+ *   "http://b:11434": { parallelism: 4 }
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const { get } = yield* SimulatedFleet.SimulatedFleet
+ *   get("http://b:11434").script(SimulatedFleet.Fault.refuse, { path: "/api/chat", times: 1 })
+ * })
+ *
+ * Effect.runFork(program.pipe(Effect.provide(SimulatedTransport.layer.pipe(Layer.provideMerge(fleet)))))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Effect, Layer, type Scope } from "effect"
+import { embedder, llama31, mistral } from "./models/model.ts"
+import { SimulatedServer } from "./server.ts"
+import type { ServerOptions } from "./settings.ts"
+
+export type { CallRecord } from "./http/exchange.ts"
+/**
+ * Ways to go wrong, for `SimulatedServer.script`.
+ *
+ * @category faults
+ * @since 0.1.0
+ */
+export * as Fault from "./faults/faults.ts"
+/**
+ * Models to put on a server's disk, and constructors for more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export * as Model from "./models/model.ts"
+export { type Resident, SimulatedServer } from "./server.ts"
+export type { ServerOptions } from "./settings.ts"
+
+/**
+ * The simulated servers, by URL. Also the handle of a test: faults, state and call log are on each server.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class SimulatedFleet extends Context.Service<SimulatedFleet, {
+  readonly servers: ReadonlyMap<string, SimulatedServer>
+  /** The server of a URL; a `RangeError` if there is none, which is a test's own mistake. */
+  readonly get: (url: string) => SimulatedServer
+}>()("llamero/simulated/SimulatedFleet") {}
+
+/**
+ * An A100 with 80 GB and the speeds of one, holding an 8B and a 7B chat model and a 1.5B embedder.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const a100: ServerOptions = {
+  // Ollama's own choice on such a card, 128k, would leave no room beside the first model.
+  contextLength: 8192,
+  models: [llama31, mistral, embedder],
+  gpus: ["80 GiB"],
+  loadBandwidth: 2e9,
+  loadTime: "1 second",
+  releaseTime: "300 millis",
+  overhead: "1 milli",
+  prefillRate: 4000,
+  decodeRate: 100,
+  parallelism: 4,
+}
+
+/**
+ * One simulated server, alive as long as the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeServer = Effect.fnUntraced(function* (
+  url: string,
+  options?: ServerOptions,
+): Effect.fn.Return<SimulatedServer, never, Scope.Scope> {
+  const context = yield* Effect.context<never>()
+  const clock = yield* Clock.Clock
+  return yield* Effect.acquireRelease(
+    Effect.sync(() => new SimulatedServer(url.replace(/\/+$/, ""), options ?? {}, context, clock)),
+    (server) => Effect.sync(() => server.down()),
+  )
+})
+
+/**
+ * A fleet of simulated servers: their options by URL.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (servers: Readonly<Record<string, ServerOptions>>): Layer.Layer<SimulatedFleet> =>
+  Layer.effect(
+    SimulatedFleet,
+    Effect.gen(function* () {
+      const made = new Map<string, SimulatedServer>()
+      for (const [url, options] of Object.entries(servers)) {
+        const server = yield* makeServer(url, options)
+        made.set(server.url, server)
+      }
+      return SimulatedFleet.of({
+        servers: made,
+        get: (url) => {
+          const server = made.get(url.replace(/\/+$/, ""))
+          if (server === undefined) throw new RangeError(`SimulatedFleet.get: no server at ${url}`)
+          return server
+        },
+      })
+    }),
+  )

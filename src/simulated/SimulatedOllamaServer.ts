@@ -1,0 +1,111 @@
+/**
+ * A simulated Ollama on a port, for clients that want a socket. Runs on Node and on Deno.
+ *
+ * @since 0.1.0
+ */
+import { Effect, type Scope } from "effect"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import type { Upstream } from "../services/Transport.ts"
+import type { Exchange } from "./http/exchange.ts"
+import type { SimulatedServer } from "./server.ts"
+import type { ServerOptions } from "./settings.ts"
+import { makeServer } from "./SimulatedFleet.ts"
+
+/**
+ * A simulated server and where it listens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Listening {
+  readonly url: string
+  readonly server: SimulatedServer
+}
+
+/**
+ * Serves one simulated server over HTTP until the scope closes.
+ *
+ * **Gotchas**
+ *
+ * A refused connection cannot be scripted on a port that listens: it shows as a reset. A client sees the same error class either way.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options?: ServerOptions & {
+    /** Defaults to `0`: any free one. */
+    readonly port?: number | undefined
+    /** Defaults to `"127.0.0.1"`. */
+    readonly hostname?: string | undefined
+  },
+): Effect.fn.Return<Listening, never, Scope.Scope> {
+  const hostname = options?.hostname ?? "127.0.0.1"
+  const listener = yield* listen(hostname, options?.port ?? 0)
+  const { port } = listener.address() as AddressInfo
+  const url = `http://${hostname}:${port}`
+  const server = yield* makeServer(url, options)
+  listener.on("request", (request, response) => serve(server, request, response))
+  return { url, server }
+})
+
+const listen = (hostname: string, port: number): Effect.Effect<Server, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const server = createServer({ requestTimeout: 0, headersTimeout: 0 })
+      // Head and first chunk are small packets: waiting to join them costs 40 ms.
+      server.on("connection", (socket) => socket.setNoDelay(true))
+      server.once("error", (error) => resume(Effect.die(error)))
+      server.listen(port, hostname, () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      }),
+  )
+
+/** Everything goes into the simulated server as it came, and out as it says. */
+const serve = (simulated: SimulatedServer, request: IncomingMessage, response: ServerResponse): void => {
+  const chunks: Array<Uint8Array> = []
+  request.on("data", (chunk: Uint8Array) => chunks.push(chunk))
+  request.on("error", () => {})
+  request.on("end", () => {
+    const body = chunks.length === 0 ? undefined : new Uint8Array(Buffer.concat(chunks))
+    const { method = "GET", url = "/", rawHeaders } = request
+    simulated.handle({ method, path: url, headers: rawHeaders, body }, toExchange(request, response))
+  })
+}
+
+const toExchange = (request: IncomingMessage, response: ServerResponse): Exchange => {
+  let upstream: Upstream | undefined
+  response.on("drain", () => upstream?.resume())
+  response.on("close", () => upstream?.abort())
+  response.on("error", () => {})
+  return {
+    open: (up) => upstream = up,
+    head: (status, rawHeaders) => {
+      response.statusCode = status
+      response.sendDate = false
+      // Node adds `Connection` where it was never touched; Ollama sends none.
+      response.removeHeader("Connection")
+      for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+        const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]]
+        // Node cuts the chunks itself.
+        if (name !== "Transfer-Encoding") response.setHeader(name, value)
+      }
+    },
+    data: (chunk) => {
+      if (!response.write(chunk)) upstream?.pause()
+    },
+    end: () => void response.end(),
+    fail: (reason) => {
+      if (reason === "Protocol") request.socket.write("\u0000\u0001garbage\r\n\r\n")
+      else if (!request.socket.destroyed && typeof request.socket.resetAndDestroy === "function") {
+        return void request.socket.resetAndDestroy()
+      }
+      request.socket.destroy()
+    },
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * `Transport` into a simulated fleet, without sockets.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Layer } from "effect"
+import { type ByteSink, Transport, TransportError, type TransportReason } from "../services/Transport.ts"
+import type { Exchange } from "./http/exchange.ts"
+import { SimulatedFleet } from "./SimulatedFleet.ts"
+
+const toExchange = (backend: string, to: ByteSink): Exchange => ({
+  open: (upstream) => to.open(upstream),
+  head: (status, rawHeaders) => to.head(status, rawHeaders),
+  data: (chunk) => to.data(chunk),
+  end: () => to.end(),
+  fail: (reason, description) => to.fail(error(backend, reason, description)),
+})
+
+const error = (backend: string, reason: TransportReason, description: string): TransportError =>
+  new TransportError({ reason, backend, description })
+
+/**
+ * Sends calls to the simulated servers. A URL no server has refuses connections.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Transport, never, SimulatedFleet> = Layer.effect(
+  Transport,
+  Effect.map(SimulatedFleet, ({ servers }) =>
+    Transport.of({
+      send: (backend, call, to) => {
+        const server = servers.get(backend.url)
+        if (server === undefined) return to.fail(error(backend.id, "Refused", "connection refused"))
+        server.handle(call, toExchange(backend.id, to))
+      },
+    })),
+)

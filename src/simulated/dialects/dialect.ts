@@ -1,0 +1,82 @@
+/**
+ * How an answer looks on each of Ollama's APIs: the parts they share.
+ *
+ * @since 0.1.0
+ */
+import type { Failure } from "../http/failure.ts"
+
+/**
+ * What is known when an answer is complete. Durations in nanoseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Summary {
+  readonly text: string
+  readonly done: boolean
+  readonly reason: "stop" | "length"
+  readonly promptTokens: number
+  readonly tokens: number
+  readonly total: number
+  readonly load: number
+  readonly prompt: number
+  readonly decode: number
+  /** Token ids of prompt and answer; only `/api/generate` asks. */
+  readonly context: () => ReadonlyArray<number>
+}
+
+/**
+ * An answer in one piece, or an error.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Whole {
+  readonly contentType: string
+  readonly body: string
+}
+
+/**
+ * One API's way to write an answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dialect {
+  readonly contentType: string
+  /** Headers of a stream besides the usual. */
+  readonly headers: ReadonlyArray<string>
+  /** The pieces for one token; the first one brings what stands before it. */
+  readonly token: (text: string, index: number) => ReadonlyArray<string>
+  readonly final: (summary: Summary) => ReadonlyArray<string>
+  readonly whole: (summary: Summary) => Whole
+  readonly failure: (failure: Failure) => Whole
+  /** What a stream still says when its runner has died; `undefined`: nothing. */
+  readonly broken: (text: string) => string | undefined
+}
+
+/**
+ * JSON as Go marshals it: `undefined` fields left out, and `<`, `>`, `&` and the line separators escaped.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const goJson = (value: unknown): string => JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, escape)
+
+const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+/**
+ * A server-sent event without a name.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const sse = (value: unknown): string => `data: ${goJson(value)}\n\n`
+
+/**
+ * A server-sent event with a name.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const sseNamed = (event: string, value: unknown): string => `event: ${event}\ndata: ${goJson(value)}\n\n`

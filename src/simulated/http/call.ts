@@ -1,0 +1,166 @@
+/**
+ * What an endpoint of a simulated server works with.
+ *
+ * @since 0.1.0
+ */
+import { type Clock, Effect, Result } from "effect"
+import { zstdDecompressSync } from "node:zlib"
+import type { Whole } from "../dialects/dialect.ts"
+import { json } from "../dialects/native.ts"
+import type { Fault } from "../faults/faults.ts"
+import { checkOptions, runnerOptions } from "../memory/options.ts"
+import type { Scheduler, Wanted } from "../memory/scheduler.ts"
+import type { Disk } from "../models/disk.ts"
+import type { SimulatedModel } from "../models/model.ts"
+import { parseName } from "../models/names.ts"
+import type { Settings } from "../settings.ts"
+import { parseKeepAlive } from "../time.ts"
+import type { Reply } from "./exchange.ts"
+import { Failure } from "./failure.ts"
+import { decode, type GoStruct } from "./goDecode.ts"
+
+/**
+ * A request at work.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Call {
+  readonly reply: Reply
+  readonly settings: Settings
+  readonly scheduler: Scheduler
+  readonly disk: Disk
+  readonly clock: Clock.Clock
+  /** The last part of paths like `/api/blobs/:digest`. */
+  readonly parameter: string
+  /** A fault that strikes while the answer is generated. */
+  readonly fault: Fault | undefined
+  /** Counts the server's answers: ids are made from it, so that the same history has the same ids. */
+  readonly number: number
+}
+
+/**
+ * An endpoint: writes its answer, or fails with an error for the dialect of its path.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Endpoint = (call: Call) => Effect.Effect<void, Failure>
+
+/**
+ * A failure as an Effect.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const refuse = (status: number, text: string): Effect.Effect<never, Failure> =>
+  Effect.fail(new Failure({ status, text }))
+
+/**
+ * A text as a failure of a status, or the value.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const orRefuse = <A>(status: number, result: Result.Result<A, string>): Effect.Effect<A, Failure> =>
+  Result.isSuccess(result) ? Effect.succeed(result.success) : refuse(status, result.failure)
+
+const decoder = new TextDecoder()
+
+/**
+ * The body as a Go struct; `empty` is the text for no body at all.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const body = (
+  call: Call,
+  struct: GoStruct,
+  empty = "missing request body",
+): Effect.Effect<Record<string, unknown>, Failure> =>
+  Effect.flatMap(plain(call), (bytes) => {
+    const text = bytes === undefined ? "" : decoder.decode(bytes)
+    const decoded = Result.mapError(decode(struct, text), (problem) => problem === "EOF" ? empty : problem)
+    // Go reads durations while it decodes: a bad one is refused before the model is looked for.
+    return orRefuse(
+      400,
+      Result.flatMap(decoded, (fields) => Result.map(parseKeepAlive(fields["keep_alive"]), () => fields)),
+    )
+  })
+
+/** The body, decompressed: `/v1` takes `zstd`, up to 20 MB. */
+const plain = ({ reply: { request } }: Call): Effect.Effect<Uint8Array | undefined, Failure> => {
+  const { body, headers, path } = request
+  if (body === undefined || headers.length === 0 || !path.startsWith("/v1/")) return Effect.succeed(body)
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "content-encoding")
+  if (at < 0 || headers[at + 1]?.toLowerCase() !== "zstd") return Effect.succeed(body)
+  return Effect.try({
+    try: () => zstdDecompressSync(body, { maxOutputLength: 20_000_000 }),
+    catch: () => new Failure({ status: 400, text: "failed to decompress zstd request body" }),
+  })
+}
+
+/**
+ * A whole native answer.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const answer = (call: Call, whole: Whole, status = 200): Effect.Effect<void> =>
+  Effect.sync(() => call.reply.whole(status, whole.contentType, whole.body))
+
+/**
+ * A native answer from JSON text.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const answerJson = (call: Call, text: string): Effect.Effect<void> =>
+  answer(call, { contentType: json, body: text })
+
+/**
+ * The model a request names. Names that mean ollama.com are refused: this server's cloud is switched off.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const inferenceModel = (
+  call: Call,
+  spelled: string,
+  missing: (name: string) => string = notFound,
+): Effect.Effect<SimulatedModel, Failure> =>
+  Effect.suspend(() => {
+    if (parseName(spelled)?.cloud === true) return refuse(403, "ollama cloud is disabled: remote model is unavailable")
+    const model = call.disk.find(spelled)
+    return model === undefined ? refuse(404, missing(spelled)) : Effect.succeed(model)
+  })
+
+/**
+ * Ollama's text for a missing model.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const notFound = (name: string): string => `model '${name}' not found`
+
+/**
+ * What an inference request wants loaded: `options`, `keep_alive` and `shift` of its body, checked.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const wantedOf = (
+  call: Call,
+  model: SimulatedModel,
+  request: Record<string, unknown>,
+): Effect.Effect<Wanted & { readonly asked: Readonly<Record<string, unknown>> }, Failure> =>
+  Effect.flatMap(
+    orRefuse(500, checkOptions(request["options"])),
+    (asked) =>
+      Effect.map(orRefuse(400, parseKeepAlive(request["keep_alive"])), (keepAlive) => ({
+        model,
+        options: runnerOptions(model, asked, request["shift"] !== false, call.scheduler.automaticContext),
+        keepAlive,
+        asked: { ...model.parameters, ...asked },
+      })),
+  )

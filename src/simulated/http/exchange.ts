@@ -1,0 +1,184 @@
+/**
+ * One request and its answer, as both faces of a simulated server hand them over.
+ *
+ * @since 0.1.0
+ */
+import { Effect } from "effect"
+import type { TransportReason, Upstream } from "../../services/Transport.ts"
+import { rfc3339 } from "../time.ts"
+
+/**
+ * A request as it reaches the server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SimulatedRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  /** Alternating names and values. */
+  readonly headers: ReadonlyArray<string>
+  readonly body: Uint8Array | undefined
+}
+
+/**
+ * Where the answer goes: a `ByteSink` that does not know what the backend is called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Exchange {
+  open(upstream: Upstream): void
+  head(status: number, rawHeaders: ReadonlyArray<string>): void
+  data(chunk: Uint8Array): void
+  end(): void
+  fail(reason: TransportReason, description: string): void
+}
+
+/**
+ * What a server remembers of a call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallRecord {
+  readonly method: string
+  readonly path: string
+  readonly headers: ReadonlyArray<string>
+  readonly body: Uint8Array | undefined
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** `undefined` until the head is sent. */
+  status: number | undefined
+  /** Tokens sent, or generated for an answer in one piece. */
+  tokens: number
+  /** `running`, then how it ended: `done`, `aborted` by the client, or `failed` with a broken connection. */
+  state: "running" | "done" | "aborted" | "failed"
+}
+
+const encoder = new TextEncoder()
+
+/** Go's cut between an answer it measures and one it sends in chunks. */
+const buffered = 2048
+
+/**
+ * The server's pen for one answer: writes heads as Go does, falls silent after an abort, and knows whether the client keeps up.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Reply implements Upstream {
+  readonly record: CallRecord
+  readonly request: SimulatedRequest
+  /** Names and values every answer carries, in alphabetical order before `Content-Type`. */
+  readonly extra: Array<string> = []
+  headSent = false
+  /** Called once, when the exchange is over, whoever ended it. */
+  onClose: () => unknown = () => {}
+  readonly #exchange: Exchange
+  readonly #now: () => number
+  #paused = false
+  #wake: (() => void) | undefined = undefined
+
+  constructor(exchange: Exchange, request: SimulatedRequest, now: () => number) {
+    this.#exchange = exchange
+    this.#now = now
+    this.request = request
+    this.record = { ...request, at: now(), status: undefined, tokens: 0, state: "running" }
+  }
+
+  get closed(): boolean {
+    return this.record.state !== "running"
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.()
+  }
+
+  abort(): void {
+    this.#close("aborted")
+  }
+
+  /** Waits until the client reads again. */
+  readonly resumed: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    if (this.#paused) this.#wake = () => resume(Effect.void)
+    else resume(Effect.void)
+  })
+
+  open(): void {
+    this.#exchange.open(this)
+  }
+
+  /** A whole answer. */
+  whole(
+    status: number,
+    contentType: string | undefined,
+    body: string | Uint8Array,
+    headers: ReadonlyArray<string> = [],
+  ): void {
+    const bytes = typeof body === "string" ? encoder.encode(body) : body
+    const head = this.request.method === "HEAD"
+    const measured = head ? [] : bytes.length <= buffered ? ["Content-Length", String(bytes.length)] : chunked
+    this.#head(status, contentType, headers, measured)
+    if (!head && bytes.length > 0) this.write(bytes)
+    this.finish()
+  }
+
+  /** The head of an answer that comes in pieces. */
+  begin(contentType: string, headers: ReadonlyArray<string> = []): void {
+    this.#head(200, contentType, headers, chunked)
+  }
+
+  write(chunk: string | Uint8Array): void {
+    if (!this.closed) this.#exchange.data(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
+  }
+
+  finish(): void {
+    if (this.#close("done")) this.#exchange.end()
+  }
+
+  /** Breaks the connection. */
+  fail(reason: TransportReason, description: string): void {
+    if (this.#close("failed")) this.#exchange.fail(reason, description)
+  }
+
+  #head(
+    status: number,
+    contentType: string | undefined,
+    headers: ReadonlyArray<string>,
+    length: ReadonlyArray<string>,
+  ): void {
+    if (this.closed || this.headSent) return
+    this.headSent = true
+    this.record.status = status
+    const type = contentType === undefined ? [] : ["Content-Type", contentType]
+    const date = ["Date", new Date(this.#now()).toUTCString()]
+    this.#exchange.head(status, [...this.extra, ...headers, ...type, ...date, ...length])
+  }
+
+  #close(state: CallRecord["state"]): boolean {
+    if (this.closed) return false
+    this.record.state = state
+    this.onClose()
+    return true
+  }
+
+  /** `created_at` of now. */
+  get stamp(): string {
+    return rfc3339(this.#now())
+  }
+}
+
+const chunked = ["Transfer-Encoding", "chunked"]

@@ -1,0 +1,127 @@
+/**
+ * Which endpoint answers which method and path, and in which shape it says no.
+ *
+ * @since 0.1.0
+ */
+import { Effect } from "effect"
+import { anthropicError } from "../dialects/anthropic.ts"
+import type { Whole } from "../dialects/dialect.ts"
+import { json, nativeFailure } from "../dialects/native.ts"
+import { openAiError, openAiFailure } from "../dialects/openAi.ts"
+import * as disk from "../endpoints/disk.ts"
+import * as embed from "../endpoints/embed.ts"
+import * as inference from "../endpoints/inference.ts"
+import * as read from "../endpoints/read.ts"
+import * as v1 from "../endpoints/v1.ts"
+import { answerJson, type Endpoint, refuse } from "./call.ts"
+import type { Failure } from "./failure.ts"
+
+/**
+ * An endpoint in its place.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Route {
+  readonly endpoint: Endpoint
+  /** Generates, so that faults in the middle of a stream are its own affair. */
+  readonly streams: boolean
+  readonly failure: (failure: Failure, number: number) => Whole
+}
+
+/** What `/v1` refuses before it hands a request on has the native content type and no newline. */
+const early = /too short|is required|^EOF$|^json: |^invalid character|^unexpected EOF|^invalid input$|^Invalid value/
+
+const openAi = (failure: Failure): Whole =>
+  failure.status === 400 && early.test(failure.text)
+    ? { contentType: json, body: openAiError(400, failure.text) }
+    : openAiFailure(failure)
+
+const anthropic = (failure: Failure, number: number): Whole => {
+  const body = anthropicError(failure.status, failure.text, v1.hexId(number))
+  return failure.status === 400 && early.test(failure.text)
+    ? { contentType: json, body }
+    : { contentType: "application/json", body: body + "\n" }
+}
+
+const native = (endpoint: Endpoint, streams = false): Route => ({ endpoint, streams, failure: nativeFailure })
+const compatible = (endpoint: Endpoint, streams = false): Route => ({ endpoint, streams, failure: openAi })
+
+const reads = (route: Route) => ({ HEAD: route, GET: route })
+
+const unauthorized: Endpoint = (call) =>
+  Effect.sync(() =>
+    call.reply.whole(
+      401,
+      json,
+      `{"error":"unauthorized","signin_url":"https://ollama.com/connect?name=simulated&key="}`,
+    )
+  )
+
+const noCloud: Endpoint = () => refuse(403, "ollama cloud is disabled: remote model is unavailable")
+
+/** By path, then by method in the order Ollama registers them, which is the order of `Allow`. */
+const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<string, Readonly<Record<string, Route>>>([
+  ["/", reads(native(read.rootEndpoint))],
+  ["/api/version", reads(native(read.versionEndpoint))],
+  ["/api/status", { GET: native(read.statusEndpoint) }],
+  ["/api/tags", reads(native(read.tagsEndpoint))],
+  ["/api/ps", { GET: native(read.psEndpoint) }],
+  ["/api/show", { POST: native(read.showEndpoint) }],
+  ["/api/generate", { POST: native(inference.generateEndpoint, true) }],
+  ["/api/chat", { POST: native(inference.chatEndpoint, true) }],
+  ["/api/embed", { POST: native(embed.embedEndpoint) }],
+  ["/api/embeddings", { POST: native(embed.embeddingsEndpoint) }],
+  ["/v1/chat/completions", { POST: compatible(v1.chatCompletionsEndpoint, true) }],
+  ["/v1/completions", { POST: compatible(v1.completionsEndpoint, true) }],
+  ["/v1/embeddings", { POST: compatible(embed.openAiEmbeddingsEndpoint) }],
+  ["/v1/responses", { POST: compatible(v1.responsesEndpoint, true) }],
+  ["/v1/messages", { POST: { endpoint: v1.messagesEndpoint, streams: true, failure: anthropic } }],
+  ["/v1/audio/transcriptions", { POST: compatible(v1.transcriptionsEndpoint) }],
+  ["/v1/models", { GET: compatible(read.modelsEndpoint) }],
+  ["/v1/models/:model", { GET: compatible(read.modelEndpoint) }],
+  ["/api/pull", { POST: native(disk.pullEndpoint) }],
+  ["/api/push", { POST: native(disk.pushEndpoint) }],
+  ["/api/create", { POST: native(disk.createEndpoint) }],
+  ["/api/copy", { POST: native(disk.copyEndpoint) }],
+  ["/api/delete", { DELETE: native(disk.deleteEndpoint) }],
+  ["/api/blobs/:digest", { POST: native(disk.putBlobEndpoint), HEAD: native(disk.headBlobEndpoint) }],
+  ["/api/me", { POST: native(unauthorized) }],
+  ["/api/signout", { POST: native(unauthorized) }],
+  ["/api/user/keys/:key", { DELETE: native(unauthorized) }],
+  ["/api/experimental/web_search", { POST: native(noCloud) }],
+  ["/api/experimental/web_fetch", { POST: native(noCloud) }],
+  ["/api/experimental/model-recommendations", { GET: native((call) => answerJson(call, `{"models":[]}`)) }],
+])
+
+const parameters = /^(\/v1\/models\/|\/api\/blobs\/|\/api\/user\/keys\/)([^/]+)$/
+const places: Readonly<Record<string, string>> = {
+  "/v1/models/": "/v1/models/:model",
+  "/api/blobs/": "/api/blobs/:digest",
+  "/api/user/keys/": "/api/user/keys/:key",
+}
+
+/**
+ * The route of a request: or which methods its path has, or nothing.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const find = (method: string, path: string): {
+  readonly route: Route | undefined
+  readonly allow: ReadonlyArray<string>
+  readonly parameter: string
+} => {
+  const exact = table.get(path)
+  const match = exact === undefined ? parameters.exec(path) : null
+  const methods = exact ?? (match === null ? undefined : table.get(places[match[1] ?? ""] ?? ""))
+  if (methods === undefined) return { route: undefined, allow: [], parameter: "" }
+  return {
+    route: Object.hasOwn(methods, method) ? methods[method] : undefined,
+    allow: Object.keys(methods),
+    parameter: match === null ? "" : decode(match[2] ?? ""),
+  }
+}
+
+/** Percent-escapes undone where they are UTF-8; `decodeURIComponent` throws at others. */
+const decode = (text: string): string => new URLSearchParams(`x=${text.replaceAll("+", "%2B")}`).get("x") ?? text

@@ -1,0 +1,129 @@
+/**
+ * GPU memory of a simulated server: what Ollama predicts before a load, and what llama.cpp then takes.
+ *
+ * @since 0.1.0
+ */
+import type { SimulatedModel } from "../models/model.ts"
+import type { RunnerOptions } from "./options.ts"
+
+/**
+ * One GPU.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SimulatedGpu {
+  readonly total: number
+  /** Bytes in use; memory on its way back to the driver still counts. */
+  used: number
+}
+
+/**
+ * Bytes a runner holds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Allocation {
+  /** All buffers, `size` of `/api/ps`. */
+  readonly size: number
+  /** On GPUs, `size_vram`. */
+  readonly vram: number
+  /** By GPU, in the order of `gpus`. */
+  readonly perGpu: ReadonlyArray<number>
+}
+
+const f16 = 2
+const mebibyte = 1024 * 1024
+
+/** Bytes of KV cache. */
+const cacheBytes = (model: SimulatedModel, tokens: number): number =>
+  2 * model.blocks * model.kvHeads * (model.embeddingLength / model.heads) * f16 * tokens
+
+/**
+ * Bytes Ollama expects a load to need: only used to choose a GPU and to decide on evictions.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const predicted = (model: SimulatedModel, options: RunnerOptions, parallel: number): number => {
+  const surcharge = options.numBatch >= 2048 ? 2048 * mebibyte : options.numBatch >= 1024 ? 768 * mebibyte : 0
+  return model.size + cacheBytes(model, options.numCtx * parallel) + (options.numBatchAuto ? surcharge : 0)
+}
+
+/**
+ * Bytes a loaded runner really holds.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const footprint = (model: SimulatedModel, options: RunnerOptions, parallel: number): number =>
+  model.size + cacheBytes(model, options.numCtx * parallel) + model.overhead
+
+/**
+ * The GPUs of one server process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Memory {
+  readonly gpus: ReadonlyArray<SimulatedGpu>
+
+  constructor(totals: ReadonlyArray<number>) {
+    this.gpus = totals.map((total) => ({ total, used: 0 }))
+  }
+
+  get free(): number {
+    let sum = 0
+    for (const gpu of this.gpus) sum += gpu.total - gpu.used
+    return sum
+  }
+
+  /** The GPUs a load would go to, by index; `fits` is Ollama's own check, at most 80 % of what is free. */
+  choose(need: number, options: RunnerOptions): { readonly fits: boolean; readonly group: ReadonlyArray<number> } {
+    if (this.gpus.length === 0 || options.numGpu === 0) return { fits: true, group: [] }
+    const free = (index: number) => (this.gpus[index]?.total ?? 0) - (this.gpus[index]?.used ?? 0)
+    const all = this.gpus.map((_, index) => index)
+    if (options.mainGpu !== undefined && options.mainGpu < all.length) {
+      return { fits: need <= 0.8 * free(options.mainGpu), group: [options.mainGpu] }
+    }
+    const roomiest = all.reduce((best, index) => free(index) > free(best) ? index : best, 0)
+    if (need <= 0.8 * free(roomiest)) return { fits: true, group: [roomiest] }
+    return { fits: need <= 0.8 * this.free, group: all }
+  }
+
+  /**
+   * Takes the memory of a load: whole layers until a GPU is full, the rest silently in system memory. `undefined` when the request fixed the
+   * number of layers and they do not fit: that is the out-of-memory a load dies of.
+   */
+  allocate(
+    model: SimulatedModel,
+    options: RunnerOptions,
+    parallel: number,
+    group: ReadonlyArray<number>,
+  ): Allocation | undefined {
+    const size = footprint(model, options, parallel)
+    const layers = model.blocks + 1
+    const layer = (size - model.overhead) / layers
+    const perGpu = this.gpus.map(() => 0)
+    let wanted = options.numGpu < 0 ? layers : Math.min(options.numGpu, layers)
+    for (const index of group) {
+      const gpu = this.gpus[index]
+      if (gpu === undefined || wanted === 0) continue
+      // Each card pays for its own compute buffers, so a group costs a little more than one card: kept out, sizes stay comparable.
+      const buffers = perGpu.some((bytes) => bytes > 0) ? 0 : model.overhead
+      const taken = Math.min(wanted, Math.floor((gpu.total - gpu.used - buffers) / layer))
+      if (taken <= 0) continue
+      wanted -= taken
+      perGpu[index] = Math.round(taken * layer + buffers)
+    }
+    if (wanted > 0 && options.numGpu > 0) return undefined
+    const vram = perGpu.reduce((sum, bytes) => sum + bytes, 0)
+    this.gpus.forEach((gpu, index) => gpu.used += perGpu[index] ?? 0)
+    return { size: Math.round(size), vram, perGpu }
+  }
+
+  release(allocation: Allocation): void {
+    this.gpus.forEach((gpu, index) => gpu.used -= allocation.perGpu[index] ?? 0)
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * Ollama's scheduler: which models are in memory, and who waits for one.
+ *
+ * @since 0.1.0
+ */
+import { type Clock, Deferred, Effect } from "effect"
+import { busyText } from "../faults/faults.ts"
+import { Failure } from "../http/failure.ts"
+import type { SimulatedModel } from "../models/model.ts"
+import type { Settings } from "../settings.ts"
+import { expiry } from "../time.ts"
+import { Memory, predicted } from "./memory.ts"
+import { defaultContext, needsReload, parallelismOf, type RunnerOptions } from "./options.ts"
+import { grant, Runner, type Ticket, wait } from "./runner.ts"
+import { Unloading } from "./unloading.ts"
+
+/**
+ * What a request wants of the scheduler.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wanted {
+  readonly model: SimulatedModel
+  readonly options: RunnerOptions
+  /** Milliseconds; `undefined` keeps what the runner has. */
+  readonly keepAlive: number | undefined
+}
+
+/** A request in the scheduler, from its arrival until it lets go of its runner. */
+interface Entry extends Ticket {
+  readonly wanted: Wanted
+  runner: Runner | undefined
+  failure: Failure | undefined
+  /** The client has left. */
+  gone: boolean
+  /** Completed when the client leaves: kills the load it waits for. */
+  readonly left: Deferred.Deferred<void>
+}
+
+const outOfMemory = "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"
+
+/**
+ * The scheduler of one server process; it dies with the process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Scheduler {
+  readonly settings: Settings
+  readonly clock: Clock.Clock
+  /** Forks a fiber that lives no longer than the process. */
+  readonly fork: (effect: Effect.Effect<void>) => void
+  readonly memory: Memory
+  readonly loaded: Map<string, Runner> = new Map()
+  /** The model being loaded; not in `/api/ps`. */
+  loading: SimulatedModel | undefined = undefined
+  readonly counts = { loads: 0, unloads: 0, loadsKilled: 0, reloads: 0 }
+  readonly #pending: Array<Entry> = []
+  #pumping = false
+  readonly #unloading: Unloading
+
+  constructor(settings: Settings, clock: Clock.Clock, fork: (effect: Effect.Effect<void>) => void) {
+    this.settings = settings
+    this.clock = clock
+    this.fork = fork
+    this.memory = new Memory(settings.gpus)
+    this.#unloading = new Unloading(this)
+  }
+
+  /** Requests that wait to be scheduled; what `OLLAMA_MAX_QUEUE` bounds. */
+  get pending(): number {
+    return this.#pending.length
+  }
+
+  /** The context a model gets when nobody says. */
+  get automaticContext(): number {
+    return this.settings.contextLength ?? defaultContext(this.settings.gpus.reduce((sum, total) => sum + total, 0))
+  }
+
+  /** Waits for a runner that can serve a request, and runs an effect with it. */
+  use<A, E>(wanted: Wanted, effect: (runner: Runner) => Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
+    return Effect.uninterruptibleMask((restore) => {
+      const entry: Entry = {
+        wanted,
+        runner: undefined,
+        failure: undefined,
+        gone: false,
+        left: Deferred.makeUnsafe(),
+        state: "waiting",
+        wake: undefined,
+      }
+      const ready = this.#enter(entry)
+      const run: Effect.Effect<A, E | Failure> = Effect.suspend((): Effect.Effect<A, E | Failure> =>
+        entry.runner === undefined ? Effect.fail(entry.failure ?? canceled()) : effect(entry.runner)
+      )
+      return Effect.ensuring(
+        restore(ready ? run : Effect.andThen(wait(entry), run)),
+        Effect.sync(() => this.#leave(entry)),
+      )
+    })
+  }
+
+  /** Answers an unload request: takes note, and unloads as soon as the model is idle. */
+  unload(model: SimulatedModel): void {
+    const runner = this.loaded.get(model.blob)
+    if (runner === undefined) return
+    runner.expiresAt = this.clock.currentTimeMillisUnsafe()
+    runner.session = 0
+    this.#unloading.expire(runner)
+  }
+
+  /** The runner's process dies: its requests fail, its memory is free, the next request loads it again. */
+  crash(runner: Runner): void {
+    if (!runner.dead) this.#unloading.crash(runner)
+  }
+
+  #enter(entry: Entry): boolean {
+    const { wanted } = entry
+    const runner = this.loaded.get(wanted.model.blob)
+    if (runner !== undefined && !needsReload(runner.options, wanted.options)) {
+      this.#grant(entry, runner)
+      return true
+    }
+    if (this.#pumping && this.#pending.length >= this.settings.maxQueue) {
+      entry.failure = new Failure({ status: 503, text: busyText })
+      entry.state = "done"
+      return true
+    }
+    this.#pending.push(entry)
+    if (!this.#pumping) {
+      this.#pumping = true
+      this.fork(this.#pump)
+    }
+    return entry.state !== "waiting"
+  }
+
+  #grant(entry: Entry, runner: Runner): void {
+    runner.refs++
+    if (entry.wanted.keepAlive !== undefined) runner.session = entry.wanted.keepAlive
+    entry.runner = runner
+    grant(entry)
+  }
+
+  #leave(entry: Entry): void {
+    if (entry.state === "waiting") {
+      // Its place in the queue stays taken until it is popped, as in Ollama.
+      entry.gone = true
+      Deferred.doneUnsafe(entry.left, Effect.void)
+    }
+    const runner = entry.runner
+    if (entry.state === "holding" && runner !== undefined) {
+      runner.refs--
+      if (runner.refs <= 0 && !runner.dead) {
+        this.#unloading.idle(runner)
+      }
+    }
+    entry.state = "done"
+  }
+
+  readonly #pump: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    for (let entry = this.#pending.shift(); entry !== undefined; entry = this.#pending.shift()) {
+      yield* this.#place(entry)
+    }
+    this.#pumping = false
+  })
+
+  /** Gets one request running. Everyone behind it waits, whatever they want. */
+  #place(entry: Entry): Effect.Effect<void> {
+    const { model, options } = entry.wanted
+    return Effect.gen({ self: this }, function* () {
+      while (!entry.gone) {
+        const runner = this.loaded.get(model.blob)
+        let victim: Runner | undefined
+        if (runner !== undefined) {
+          if (!needsReload(runner.options, options)) return this.#grant(entry, runner)
+          this.counts.reloads++
+          victim = runner
+        } else if (this.settings.maxLoaded > 0 && this.loaded.size >= this.settings.maxLoaded) {
+          victim = this.#victim()
+        } else {
+          const need = predicted(model, options, parallelismOf(model, this.settings.parallelism))
+          const choice = this.memory.choose(need, options)
+          if (choice.fits || this.loaded.size === 0) {
+            if (yield* this.#load(entry, choice.group)) return
+          }
+          victim = this.#victim()
+        }
+        if (victim === undefined) continue
+        // Taken before: an unload without GPU memory is over before the next line.
+        const unloaded = this.#unloading.next
+        victim.session = 0
+        this.#unloading.expire(victim)
+        yield* unloaded
+      }
+    })
+  }
+
+  /** Shortest keep-alive first, then blob path; an idle one if there is one, else the first, which is then waited for. */
+  #victim(): Runner | undefined {
+    const sorted = Array.from(this.loaded.values()).sort((a, b) =>
+      a.session === b.session ? (a.model.blob < b.model.blob ? -1 : 1) : a.session - b.session
+    )
+    return sorted.find((runner) => runner.refs === 0) ?? sorted[0]
+  }
+
+  /** Loads a model for a request. `false`: out of memory, and there are others to evict first. */
+  #load(entry: Entry, group: ReadonlyArray<number>): Effect.Effect<boolean> {
+    const { model, options, keepAlive } = entry.wanted
+    const parallelism = parallelismOf(model, this.settings.parallelism)
+    const allocation = this.memory.allocate(model, options, parallelism, group)
+    if (allocation === undefined) {
+      if (this.loaded.size > 0) return Effect.succeed(false)
+      entry.failure = new Failure({ status: 500, text: outOfMemory })
+      grant(entry)
+      return Effect.succeed(true)
+    }
+    return Effect.gen({ self: this }, function* () {
+      this.counts.loads++
+      this.loading = model
+      const time = this.settings.loadTime + model.size / this.settings.loadBandwidth * 1000
+      if (time > 0) yield* Effect.raceFirst(Effect.sleep(Math.ceil(time)), Deferred.await(entry.left))
+      this.loading = undefined
+      if (entry.gone) {
+        // The load belonged to that client. The next one in the queue starts from nothing.
+        this.counts.loadsKilled++
+        this.#unloading.free(allocation)
+        return true
+      }
+      const runner = new Runner(model, options, parallelism, allocation, keepAlive ?? this.settings.keepAlive)
+      runner.expiresAt = expiry(this.clock.currentTimeMillisUnsafe(), runner.session)
+      this.loaded.set(model.blob, runner)
+      this.#grant(entry, runner)
+      return true
+    })
+  }
+}
+
+const canceled = (): Failure => new Failure({ status: 499, text: "request canceled" })

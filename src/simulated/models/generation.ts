@@ -1,0 +1,202 @@
+/**
+ * Generates an answer: waits for the runner and a slot, reads the prompt, says the tokens at the server's speed.
+ *
+ * @since 0.1.0
+ */
+import { Effect } from "effect"
+import type { Dialect, Summary } from "../dialects/dialect.ts"
+import { type Call, refuse } from "../http/call.ts"
+import { Failure } from "../http/failure.ts"
+import type { Runner } from "../memory/runner.ts"
+import type { Wanted } from "../memory/scheduler.ts"
+import { countTokens, tokenIds, word } from "./language.ts"
+
+/**
+ * What to generate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Generation {
+  readonly wanted: Wanted
+  readonly prompt: string
+  /** Token ids of an earlier answer, put before the prompt. */
+  readonly context: ReadonlyArray<number>
+  /** `num_predict`; `Infinity` for none. */
+  readonly limit: number
+  readonly stop: ReadonlyArray<string>
+  readonly stream: boolean
+  /** Cut a prompt that is too long, instead of refusing it. */
+  readonly truncate: boolean
+  /** `format`, as JSON text, when it is not one. */
+  readonly formatProblem: string | undefined
+  readonly dialect: Dialect
+}
+
+const crashed = "an error was encountered while running the model: unexpected EOF"
+const stopped =
+  "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check ollama server logs for details"
+
+/**
+ * Answers a request by generating.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const generate = (call: Call, generation: Generation): Effect.Effect<void, Failure> => {
+  const started = call.clock.monotonicTimeNanosUnsafe()
+  const run = call.scheduler.use(generation.wanted, (runner) => {
+    const loaded = call.clock.monotonicTimeNanosUnsafe()
+    if (generation.formatProblem !== undefined) {
+      const text = JSON.stringify(JSON.stringify(generation.formatProblem)).slice(1, -1)
+      return refuse(500, `invalid format: "${text}"; expected "json" or a valid JSON Schema object`)
+    }
+    return runner.slots.use(produce(call, generation, runner, started, loaded))
+  })
+  const { overhead } = call.settings
+  return overhead > 0 ? Effect.andThen(Effect.sleep(overhead), run) : run
+}
+
+/** Tokens of the prompt; fails when they are too many and may not be cut. */
+const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect.Effect<number, Failure> => {
+  const { numCtx } = wanted.options
+  const tokens = countTokens(wanted.model, prompt) + context.length
+  if (tokens <= numCtx) return Effect.succeed(tokens)
+  if (truncate && wanted.options.shift) return Effect.succeed(numCtx)
+  const error = {
+    code: 400,
+    message: `request (${tokens} tokens) exceeds the available context size (${numCtx} tokens), try increasing it`,
+    type: "exceed_context_size_error",
+    n_prompt_tokens: tokens,
+    n_ctx: numCtx,
+  }
+  return refuse(400, JSON.stringify({ error }))
+}
+
+/** Milliseconds for one token at a rate: slower for the part of the model that is not on a GPU. */
+const tokenTime = (call: Call, runner: Runner, rate: number): number => {
+  const { size, vram } = runner.allocation
+  const spilled = call.settings.gpus.length === 0 ? 0 : 1 - vram / size
+  return 1000 / rate * (1 + spilled * (call.settings.cpuSlowdown - 1))
+}
+
+const produce = (call: Call, generation: Generation, runner: Runner, started: bigint, loaded: bigint) =>
+  Effect.flatMap(
+    promptTokens(generation),
+    (prompt) =>
+      Effect.suspend(() => {
+        runner.active++
+        return Effect.ensuring(
+          say(call, generation, runner, started, loaded, prompt),
+          Effect.sync(() => runner.active--),
+        )
+      }),
+  )
+
+const say = Effect.fnUntraced(function* (
+  call: Call,
+  generation: Generation,
+  runner: Runner,
+  started: bigint,
+  loaded: bigint,
+  prompt: number,
+): Effect.fn.Return<void, Failure> {
+  const { clock, reply, fault } = call
+  const { dialect, stream, limit, stop } = generation
+  const answer = Math.min(runner.model.answer, limit)
+  const reading = clock.monotonicTimeNanosUnsafe()
+  const prefill = prompt * tokenTime(call, runner, call.settings.prefillRate)
+  if (prefill > 0) yield* Effect.sleep(Math.ceil(prefill))
+  const saying = clock.monotonicTimeNanosUnsafe()
+  const from = clock.currentTimeMillisUnsafe()
+  const pace = tokenTime(call, runner, call.settings.decodeRate)
+  let text = ""
+  let index = 0
+  let stopped = false
+  for (; index < answer; index++) {
+    if (pace > 0) {
+      const early = from + (index + 1) * pace - clock.currentTimeMillisUnsafe()
+      if (early > 0) yield* Effect.sleep(Math.ceil(early))
+    }
+    if (stream && reply.paused) yield* reply.resumed
+    // An answer without end must let others run, and be stoppable.
+    if ((index & 63) === 63) yield* Effect.yieldNow
+    if (reply.closed) return
+    if (runner.dead) return yield* broken(call, generation)
+    if (fault !== undefined && "after" in fault && index >= (fault.after ?? Infinity)) {
+      if (fault._tag === "Truncate") return yield* cut(call, generation, text, prompt)
+      yield* strike(call, generation, runner)
+    }
+    const token = word(index)
+    if (stop.some((ending) => (text + token).includes(ending))) {
+      stopped = true
+      break
+    }
+    text += token
+    reply.record.tokens++
+    if (!stream) continue
+    if (!reply.headSent) reply.begin(dialect.contentType, dialect.headers)
+    for (const piece of dialect.token(token, index)) reply.write(piece)
+  }
+  if (stream && reply.paused) yield* reply.resumed
+  const ended = clock.monotonicTimeNanosUnsafe()
+  const bySelf = stopped || (index >= runner.model.answer && limit > runner.model.answer)
+  finish(call, generation, {
+    text,
+    done: true,
+    reason: bySelf ? "stop" : "length",
+    promptTokens: prompt,
+    tokens: bySelf ? index + 1 : index,
+    total: Number(ended - started),
+    load: Number(loaded - started),
+    prompt: Number(saying - reading),
+    decode: Number(ended - saying),
+    context: () => [...generation.context, ...tokenIds(runner.model, generation.prompt + text)],
+  })
+})
+
+const finish = ({ reply }: Call, { dialect, stream }: Generation, summary: Summary): void => {
+  if (!stream) {
+    const { contentType, body } = dialect.whole(summary)
+    return reply.whole(200, contentType, body)
+  }
+  if (!reply.headSent) reply.begin(dialect.contentType, dialect.headers)
+  for (const piece of dialect.final(summary)) reply.write(piece)
+  reply.finish()
+}
+
+/** Ends without a terminator, and without an error: with `stream: false`, an answer that says it is not done. */
+const cut = (call: Call, generation: Generation, text: string, prompt: number): Effect.Effect<void> =>
+  Effect.sync(() => {
+    if (generation.stream) {
+      if (!call.reply.headSent) call.reply.begin(generation.dialect.contentType, generation.dialect.headers)
+      return call.reply.finish()
+    }
+    const none = { total: 0, load: 0, prompt: 0, decode: 0, tokens: 0, promptTokens: prompt }
+    finish(call, generation, { ...none, text, done: false, reason: "stop", context: () => [] })
+  })
+
+/** What the client of a dead runner gets: an error when nothing was sent yet, else what the dialect makes of it. */
+const broken = ({ reply }: Call, { dialect }: Generation): Effect.Effect<void, Failure> => {
+  if (!reply.headSent) return refuse(500, reply.record.tokens === 0 ? stopped : crashed)
+  return Effect.sync(() => {
+    const last = dialect.broken(crashed)
+    if (last !== undefined) reply.write(last)
+    reply.finish()
+  })
+}
+
+/** A scripted fault strikes between two tokens. */
+const strike = (call: Call, generation: Generation, runner: Runner): Effect.Effect<void, Failure> => {
+  switch (call.fault?._tag) {
+    case "Stall":
+      return Effect.never
+    case "Reset":
+      return Effect.andThen(Effect.sync(() => call.reply.fail("Reset", "connection reset by peer")), Effect.interrupt)
+    case "Crash":
+      call.scheduler.crash(runner)
+      return Effect.andThen(broken(call, generation), Effect.interrupt)
+    default:
+      return Effect.void
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * One simulated Ollama server: its process, its disk, its faults, and what it remembers.
+ *
+ * @since 0.1.0
+ */
+import { type Clock, type Context, Effect, type Fiber } from "effect"
+import { type Fault, type FaultMatch, Faults } from "./faults/faults.ts"
+import { struck } from "./faults/strike.ts"
+import { admit, isLoopback } from "./http/access.ts"
+import type { Call } from "./http/call.ts"
+import { type CallRecord, type Exchange, Reply, type SimulatedRequest } from "./http/exchange.ts"
+import type { Failure } from "./http/failure.ts"
+import { find } from "./http/routes.ts"
+import { Scheduler } from "./memory/scheduler.ts"
+import { Disk } from "./models/disk.ts"
+import type { SimulatedModel } from "./models/model.ts"
+import { type ServerOptions, type Settings, settings } from "./settings.ts"
+
+/**
+ * A model in a simulated server's memory.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Resident {
+  /** The name it was loaded under. */
+  readonly name: string
+  readonly blob: string
+  readonly size: number
+  readonly vram: number
+  readonly context: number
+  readonly parallelism: number
+  /** Requests that hold it. */
+  readonly refs: number
+  /** Requests being generated for. */
+  readonly active: number
+  /** Requests waiting for a slot. */
+  readonly waiting: number
+  /** Milliseconds; `Infinity` for ever. */
+  readonly keepAlive: number
+}
+
+/** What runs in a server between `up` and `down`. */
+interface Process {
+  readonly scheduler: Scheduler
+  readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
+  readonly replies: Set<Reply>
+  dead: boolean
+}
+
+/**
+ * One simulated Ollama server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class SimulatedServer {
+  readonly url: string
+  readonly settings: Settings
+  readonly faults: Faults = new Faults()
+  readonly disk: Disk
+  /** The calls it has seen, oldest first. */
+  readonly calls: Array<CallRecord> = []
+  readonly #clock: Clock.Clock
+  readonly #runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly #loopback: boolean
+  #process: Process | undefined
+  #number = 0
+
+  constructor(url: string, options: ServerOptions, context: Context.Context<never>, clock: Clock.Clock) {
+    this.url = url
+    this.settings = settings(options)
+    this.disk = new Disk(this.settings.models)
+    this.#clock = clock
+    this.#runFork = Effect.runForkWith(context)
+    this.#loopback = isLoopback(url)
+    this.#process = this.#start()
+  }
+
+  /** Whether its process runs. */
+  get isUp(): boolean {
+    return this.#process !== undefined
+  }
+
+  /** The models in memory. */
+  get resident(): ReadonlyArray<Resident> {
+    return Array.from(this.#process?.scheduler.loaded.values() ?? [], (runner) => ({
+      name: runner.model.name,
+      blob: runner.model.blob,
+      size: runner.allocation.size,
+      vram: runner.allocation.vram,
+      context: runner.options.numCtx,
+      parallelism: runner.parallelism,
+      refs: runner.refs,
+      active: runner.active,
+      waiting: runner.slots.waiting,
+      keepAlive: runner.session,
+    }))
+  }
+
+  /** The model being loaded. */
+  get loading(): SimulatedModel | undefined {
+    return this.#process?.scheduler.loading
+  }
+
+  /** Requests that wait to be scheduled. */
+  get pending(): number {
+    return this.#process?.scheduler.pending ?? 0
+  }
+
+  /** Bytes in use and in all, by GPU. */
+  get gpus(): ReadonlyArray<{ readonly total: number; readonly used: number }> {
+    return this.#process?.scheduler.memory.gpus ?? this.settings.gpus.map((total) => ({ total, used: 0 }))
+  }
+
+  /** What the scheduler has done since the process started. */
+  get counts(): {
+    readonly loads: number
+    readonly unloads: number
+    readonly loadsKilled: number
+    readonly reloads: number
+  } {
+    return this.#process?.scheduler.counts ?? { loads: 0, unloads: 0, loadsKilled: 0, reloads: 0 }
+  }
+
+  /** Requests being answered. */
+  get open(): number {
+    return this.#process?.replies.size ?? 0
+  }
+
+  /** Sets a fault: see `Faults`. The function given back takes it away. */
+  script(fault: Fault, match?: FaultMatch): () => void {
+    return this.faults.set(fault, match)
+  }
+
+  /** Kills the process: running answers break, memory is empty, new connections are refused. */
+  down(): void {
+    const process = this.#process
+    if (process === undefined) return
+    this.#process = undefined
+    process.dead = true
+    for (const reply of Array.from(process.replies)) reply.fail("Reset", "connection reset by peer")
+    for (const fiber of Array.from(process.fibers)) fiber.interruptUnsafe()
+  }
+
+  /** Starts it again, with nothing in memory. */
+  up(): void {
+    this.#process ??= this.#start()
+  }
+
+  /**
+   * Answers one request. May call the exchange before it returns; a refused connection is a `fail` without `open`.
+   */
+  handle(request: SimulatedRequest, exchange: Exchange): void {
+    const reply = new Reply(exchange, request, () => this.#clock.currentTimeMillisUnsafe())
+    this.#remember(reply.record)
+    const process = this.#process
+    const path = request.path.split("?", 1)[0] ?? "/"
+    const fault = process === undefined ? undefined : this.faults.next(path)
+    if (process === undefined || fault?._tag === "Refuse") return reply.fail("Refused", "connection refused")
+    process.replies.add(reply)
+    reply.onClose = () => process.replies.delete(reply)
+    reply.open()
+    if (reply.closed) return
+    const fiber = this.#fork(process, this.#answer(process, reply, path, fault))
+    const leave = () => {
+      process.replies.delete(reply)
+      if (reply.record.state !== "done") fiber?.interruptUnsafe()
+    }
+    if (reply.closed) leave()
+    else reply.onClose = leave
+  }
+
+  #start(): Process {
+    const process: Process = {
+      scheduler: new Scheduler(this.settings, this.#clock, (effect) => void this.#fork(process, effect)),
+      fibers: new Set(),
+      replies: new Set(),
+      dead: false,
+    }
+    return process
+  }
+
+  #fork(process: Process, effect: Effect.Effect<void>): Fiber.Fiber<void> | undefined {
+    if (process.dead) return undefined
+    const fiber = this.#runFork(effect)
+    if (fiber.pollUnsafe() === undefined) {
+      process.fibers.add(fiber)
+      fiber.addObserver(() => process.fibers.delete(fiber))
+    }
+    return fiber
+  }
+
+  #remember(record: CallRecord): void {
+    if (this.settings.callsMax === 0) return
+    if (this.calls.length >= this.settings.callsMax) this.calls.shift()
+    this.calls.push(record)
+  }
+
+  #answer(process: Process, reply: Reply, path: string, fault: Fault | undefined): Effect.Effect<void> {
+    const { method } = reply.request
+    const { route, allow, parameter } = find(method, path)
+    const number = this.#number++
+    const failed = (failure: Failure): void => {
+      const { contentType, body } = route?.failure(failure, number) ?? { contentType: "text/plain", body: failure.text }
+      reply.whole(failure.status, contentType, body)
+    }
+    const work = Effect.suspend((): Effect.Effect<void, Failure> => {
+      if (!admit(reply, this.#loopback)) return Effect.void
+      if (route === undefined) {
+        const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"
+        reply.whole(
+          allow.length > 0 ? 405 : 404,
+          "text/plain",
+          text,
+          allow.length > 0 ? ["Allow", allow.join(", ")] : [],
+        )
+        return Effect.void
+      }
+      const call: Call = {
+        reply,
+        settings: this.settings,
+        scheduler: process.scheduler,
+        disk: this.disk,
+        clock: this.#clock,
+        parameter,
+        fault,
+        number,
+      }
+      return route.endpoint(call)
+    })
+    return struck(reply, fault, route, work).pipe(
+      Effect.catchTag("Failure", (failure) => Effect.sync(() => failed(failure))),
+      // As Go's recovery: a panic is a 500 without a body.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError("the simulated Ollama failed", defect),
+          Effect.sync(() => reply.headSent ? reply.finish() : reply.whole(500, undefined, "")),
+        )
+      ),
+    )
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * What a simulated server is made of.
+ *
+ * @since 0.1.0
+ */
+import { ByteSize, Duration } from "effect"
+import { type SimulatedModel, tinyModels } from "./models/model.ts"
+
+/**
+ * How a simulated server differs from the default: the tiny models on a CPU, with no time passing but what is asked for.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ServerOptions {
+  /** Models on its disk. Defaults to the four tiny ones. */
+  readonly models?: ReadonlyArray<SimulatedModel> | undefined
+  /** Models it can pull. Defaults to none. */
+  readonly pullable?: ReadonlyArray<SimulatedModel> | undefined
+  /** Memory of each GPU. Defaults to none: CPU only. */
+  readonly gpus?: ReadonlyArray<ByteSize.Input> | undefined
+  /** Bytes of weights read per second. Defaults to `Infinity`. */
+  readonly loadBandwidth?: number | undefined
+  /** What a load takes besides. Defaults to nothing. */
+  readonly loadTime?: Duration.Input | undefined
+  /** From an unload until the driver shows the memory as free; `"Infinity"`: never. Defaults to nothing. */
+  readonly releaseTime?: Duration.Input | undefined
+  /** What a request takes before it reaches its runner. Defaults to nothing. */
+  readonly overhead?: Duration.Input | undefined
+  /** Tokens of prompt per second. Defaults to `Infinity`. */
+  readonly prefillRate?: number | undefined
+  /** Tokens of answer per second and stream. Defaults to `Infinity`: an answer then takes no time at all. */
+  readonly decodeRate?: number | undefined
+  /** How many times slower layers are that spilled from a GPU to the CPU. Defaults to `10`. */
+  readonly cpuSlowdown?: number | undefined
+  /** `OLLAMA_NUM_PARALLEL`. Defaults to `1`. */
+  readonly parallelism?: number | undefined
+  /** `OLLAMA_MAX_LOADED_MODELS`. Defaults to 3 per GPU, 3 without. */
+  readonly maxLoaded?: number | undefined
+  /** `OLLAMA_MAX_QUEUE`. Defaults to `512`. */
+  readonly maxQueue?: number | undefined
+  /** `OLLAMA_KEEP_ALIVE`. Defaults to 5 minutes. */
+  readonly keepAlive?: Duration.Input | undefined
+  /** `OLLAMA_CONTEXT_LENGTH`. Defaults to Ollama's choice by GPU memory. */
+  readonly contextLength?: number | undefined
+  /** Defaults to `"0.33.0-rc2"`. */
+  readonly version?: string | undefined
+  /** Bytes pulled per second. Defaults to `Infinity`. */
+  readonly pullBandwidth?: number | undefined
+  /** Calls remembered; the oldest are forgotten first. Defaults to `1000`. */
+  readonly callsMax?: number | undefined
+}
+
+/**
+ * `ServerOptions` with the defaults applied; times in milliseconds, memory in bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly models: ReadonlyArray<SimulatedModel>
+  readonly pullable: ReadonlyArray<SimulatedModel>
+  readonly gpus: ReadonlyArray<number>
+  readonly loadBandwidth: number
+  readonly loadTime: number
+  readonly releaseTime: number
+  readonly overhead: number
+  readonly prefillRate: number
+  readonly decodeRate: number
+  readonly cpuSlowdown: number
+  readonly parallelism: number
+  readonly maxLoaded: number
+  readonly maxQueue: number
+  readonly keepAlive: number
+  readonly contextLength: number | undefined
+  readonly version: string
+  readonly pullBandwidth: number
+  readonly callsMax: number
+}
+
+const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/**
+ * Settings from options. Numbers that make no sense throw a `RangeError`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const settings = (options: ServerOptions): Settings => {
+  const gpus = (options.gpus ?? []).map((gpu) => ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(gpu)))
+  const made: Settings = {
+    models: options.models ?? tinyModels,
+    pullable: options.pullable ?? [],
+    gpus,
+    loadBandwidth: options.loadBandwidth ?? Infinity,
+    loadTime: millis(options.loadTime ?? 0),
+    releaseTime: millis(options.releaseTime ?? 0),
+    overhead: millis(options.overhead ?? 0),
+    prefillRate: options.prefillRate ?? Infinity,
+    decodeRate: options.decodeRate ?? Infinity,
+    cpuSlowdown: options.cpuSlowdown ?? 10,
+    parallelism: options.parallelism ?? 1,
+    maxLoaded: options.maxLoaded ?? 3 * Math.max(gpus.length, 1),
+    maxQueue: options.maxQueue ?? 512,
+    keepAlive: millis(options.keepAlive ?? "5 minutes"),
+    contextLength: options.contextLength,
+    version: options.version ?? "0.33.0-rc2",
+    pullBandwidth: options.pullBandwidth ?? Infinity,
+    callsMax: options.callsMax ?? 1000,
+  }
+  for (const field of ["loadBandwidth", "prefillRate", "decodeRate", "cpuSlowdown", "pullBandwidth"] as const) {
+    if (!(made[field] > 0)) throw new RangeError(`SimulatedServer: ${field} must be above 0, got ${made[field]}`)
+  }
+  for (const field of ["parallelism", "maxLoaded", "maxQueue", "callsMax"] as const) {
+    if (!Number.isInteger(made[field]) || made[field] < (field === "parallelism" ? 1 : 0)) {
+      throw new RangeError(`SimulatedServer: ${field} must be a whole number, got ${made[field]}`)
+    }
+  }
+  return made
+}

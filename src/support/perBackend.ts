@@ -1,0 +1,38 @@
+/**
+ * One background fiber for each backend of the fleet, following its changes.
+ *
+ * @since 0.1.0
+ */
+import { Effect, FiberMap, type Scope, Stream } from "effect"
+import type { Backend, Fleet, Member } from "../services/Fleet.ts"
+
+/**
+ * Runs `loop` for every backend until it leaves the fleet or the scope closes. A backend whose URL changed under its id is a new one.
+ *
+ * @category utils
+ * @since 0.1.0
+ */
+export const perBackend = Effect.fnUntraced(function* (
+  fleet: Fleet["Service"],
+  loop: (backend: Backend) => Effect.Effect<unknown>,
+  removed: (id: string) => void,
+): Effect.fn.Return<void, never, Scope.Scope> {
+  const fibers = yield* FiberMap.make<string>()
+  const known = new Map<string, string>()
+  const follow = Effect.fnUntraced(function* (members: ReadonlyArray<Member>) {
+    const present = new Map(members.map(({ backend }) => [backend.id, backend]))
+    for (const [id, url] of known) {
+      if (present.get(id)?.url === url) continue
+      known.delete(id)
+      yield* FiberMap.remove(fibers, id)
+      removed(id)
+    }
+    for (const backend of present.values()) {
+      if (known.has(backend.id)) continue
+      known.set(backend.id, backend.url)
+      yield* FiberMap.run(fibers, backend.id, loop(backend))
+    }
+  })
+  yield* follow(fleet.members())
+  yield* Effect.forkScoped(Stream.runForEach(fleet.changes, follow))
+})

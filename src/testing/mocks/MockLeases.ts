@@ -1,0 +1,87 @@
+/**
+ * Leases from a plain number of slots, for tests.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer } from "effect"
+import { backend } from "../../services/Fleet.ts"
+import { type Commit, type Lease, Leases } from "../../services/Leases.ts"
+import type { Outcome } from "../../services/Outcome.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
+
+/**
+ * Test handle: what the next commit says, and what was granted and given back.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class MockSlots extends Context.Service<MockSlots, {
+  /** Free slots; commits take one, releases give it back. Changing it wakes those who wait. */
+  readonly setFree: (slots: number) => void
+  readonly free: () => number
+  /** What a commit says instead, until it is set to `undefined`. */
+  readonly answer: (commit: Exclude<Commit, Lease> | undefined) => void
+  /** Ids of the demands that got a lease, in order. */
+  readonly granted: ReadonlyArray<string>
+  /** Outcomes in order of release, one for each lease. */
+  readonly released: ReadonlyArray<Outcome>
+}>()("llamero/testing/mocks/MockLeases/MockSlots") {}
+
+const make = (initial: number) => {
+  const only = backend({ url: "http://mock:11434", id: "mock" })
+  const listeners = new Set<() => void>()
+  const granted: Array<string> = []
+  const released: Array<Outcome> = []
+  let free = initial
+  let held = 0
+  let instead: Exclude<Commit, Lease> | undefined
+  const tell = () => listeners.forEach((listener) => listener())
+  const lease = (demand: Demand): Lease => {
+    let done = false
+    free--
+    held++
+    granted.push(demand.id)
+    return {
+      backend: only,
+      demand,
+      release: (outcome) => {
+        if (done) return
+        done = true
+        free++
+        held--
+        released.push(outcome)
+        tell()
+      },
+    }
+  }
+  return Context.make(Leases, {
+    view: { backends: [], owners: () => [], find: () => undefined },
+    commit: (_, demand) => instead ?? (free > 0 ? lease(demand) : "wait"),
+    count: () => held,
+    onFree: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }).pipe(Context.add(MockSlots, {
+    setFree: (slots) => {
+      free = slots
+      tell()
+    },
+    free: () => free,
+    answer: (commit) => {
+      instead = commit
+      tell()
+    },
+    granted,
+    released,
+  }))
+}
+
+/**
+ * So many slots on one backend called `mock`, whatever is asked for.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (slots: number): Layer.Layer<Leases | MockSlots> =>
+  Layer.effectContext(Effect.sync(() => make(slots)))

@@ -1,0 +1,185 @@
+/**
+ * Refusals, error records and signs of life, each in the shape the client's dialect has for it.
+ *
+ * @since 0.1.0
+ */
+import { Option } from "effect"
+import { type Refusal, refuse } from "../services/Refusal.ts"
+import type { Endpoint, QueuePlace } from "../services/RoutedRequest.ts"
+
+const encoder = new TextEncoder()
+const bytes = (text: string): Uint8Array => encoder.encode(text)
+
+/** Ollama words a missing model differently from endpoint to endpoint. */
+const notFound = (endpoint: Endpoint, model: string): { readonly status: number; readonly message: string } =>
+  model === "" && (endpoint.kind === "chat" || endpoint.kind === "transcribe")
+    ? { status: 400, message: "model is required" }
+    : model !== "" && endpoint.kind === "embed"
+    ? { status: 404, message: `model "${model}" not found, try pulling it first` }
+    : { status: 404, message: `model '${model}' not found` }
+
+const said = (endpoint: Endpoint, why: Refusal): { readonly status: number; readonly message: string } =>
+  why.reason === "ModelNotFound" && why.model !== undefined ? notFound(endpoint, why.model) : why
+
+/** Type and code: Ollama's, and for what Ollama never says (keys and limits) OpenAI's own, by which its clients tell them apart. */
+const openaiTypes: Readonly<Record<number, readonly [type: string, code: string | null]>> = {
+  400: ["invalid_request_error", null],
+  401: ["invalid_request_error", "invalid_api_key"],
+  403: ["invalid_request_error", "model_not_found"],
+  404: ["not_found_error", null],
+  429: ["rate_limit_error", "rate_limit_exceeded"],
+}
+const other = ["api_error", null] as const
+
+/** OpenAI's shape of an error. @category rendering @since 0.1.0 */
+export const openaiError = (status: number, message: string) => {
+  const [type, code] = openaiTypes[status] ?? other
+  return { error: { message, type, param: null, code } }
+}
+
+/** What a 401 has to say by the rules of HTTP: how to prove who one is. @category constants @since 0.1.0 */
+export const challenge = `Bearer realm="llamero"`
+
+const anthropicTypes: Readonly<Record<number, string>> = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  413: "request_too_large",
+  415: "invalid_request_error",
+  429: "rate_limit_error",
+  503: "overloaded_error",
+  529: "overloaded_error",
+}
+
+const shape = (endpoint: Endpoint, status: number, message: string, id: string): unknown => {
+  switch (endpoint.dialect) {
+    case "openai":
+      return openaiError(status, message)
+    case "anthropic":
+      return { type: "error", error: { type: anthropicTypes[status] ?? "api_error", message }, request_id: id }
+    default:
+      return { error: message }
+  }
+}
+
+/**
+ * An answer that is wholly llamero's own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Rendered {
+  readonly status: number
+  /** Alternating names and values; `Content-Length` included. */
+  readonly headers: ReadonlyArray<string>
+  readonly body: Uint8Array
+}
+
+/** The `openai` client tries 408, 409, 429 and every 5xx again by itself, unless told that it is pointless. */
+const isPointless = (endpoint: Endpoint, why: Refusal, status: number): boolean =>
+  endpoint.dialect === "openai" && why.retryAfter === undefined && why.reason !== "BackendFailed" &&
+  (status >= 500 || status === 429)
+
+/**
+ * A refusal as a whole answer.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered => {
+  const { message, status } = said(endpoint, why)
+  // As Ollama: what its middlewares for `/v1` pass on ends in a newline and names no charset; what they refuse themselves is as the native answers are.
+  const plain = endpoint.dialect === "native" || endpoint.dialect === "brief" || status === 400
+  const body = bytes(JSON.stringify(shape(endpoint, status, message, id)) + (plain ? "" : "\n"))
+  const headers = [
+    "Content-Type",
+    plain ? "application/json; charset=utf-8" : "application/json",
+    "Content-Length",
+    String(body.length),
+  ]
+  if (why.retryAfter !== undefined) headers.push("Retry-After", String(Math.max(1, Math.ceil(why.retryAfter))))
+  if (why.queue !== undefined) {
+    const seconds = (why.queue.waitMillis / 1000).toFixed(1)
+    headers.push("X-Llamero-Queue-Depth", String(why.queue.depth), "X-Llamero-Estimated-Wait", seconds)
+  }
+  if (status === 401) headers.push("WWW-Authenticate", challenge)
+  if (why.headers !== undefined) headers.push(...why.headers)
+  if (isPointless(endpoint, why, status)) headers.push("x-should-retry", "false")
+  return { status, headers, body }
+}
+
+/** How the records of a stream are framed. @category models @since 0.1.0 */
+export type Framing = "ndjson" | "sse"
+
+/** @category rendering @since 0.1.0 */
+export const framing = (endpoint: Endpoint): Framing => endpoint.dialect === "native" ? "ndjson" : "sse"
+
+/** @category rendering @since 0.1.0 */
+export const streamType = (endpoint: Endpoint): string =>
+  endpoint.dialect === "native" ? "application/x-ndjson" : "text/event-stream"
+
+const framed = (endpoint: Endpoint, record: string): Uint8Array => {
+  if (endpoint.dialect === "native") return bytes(`${record}\n`)
+  const event = endpoint.dialect === "anthropic" || endpoint.streamEnd === "response-completed" ? "event: error\n" : ""
+  return bytes(`${event}data: ${record}\n\n`)
+}
+
+/**
+ * A refusal as the last record of a stream that has begun.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const errorRecord = (endpoint: Endpoint, why: Refusal, id: string): Uint8Array => {
+  const { message, status } = said(endpoint, why)
+  const record = endpoint.streamEnd === "response-completed"
+    ? { type: "error", code: openaiError(status, message).error.type, message, param: null, sequence_number: 0 }
+    : shape(endpoint, status, message, id)
+  return framed(endpoint, JSON.stringify(record))
+}
+
+const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
+
+/**
+ * A backend's own error answer, as the last record of a stream that has begun. What is no JSON (the page of a proxy in front of it, or too much of anything)
+ * would be no record either, so it is said in llamero's words.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const backendErrorRecord = (endpoint: Endpoint, status: number, body: string, id: string): Uint8Array =>
+  Option.isSome(parse(body))
+    ? framed(endpoint, body.replace(/\s*[\r\n]\s*/g, " ").trim())
+    : errorRecord(endpoint, refuse("BackendFailed", `the backend answered ${status}`), id)
+
+const comment = bytes(": keep-alive\n\n")
+
+/**
+ * A sign of life between two records. `undefined` where the dialect has none.
+ *
+ * **Details**
+ *
+ * Server-sent events have comments, which say the place of a request that waits and has asked for it. In the native dialect blank lines break the Python and Go clients, so it is a chunk with empty content.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const heartbeat = (
+  endpoint: Endpoint,
+  model: string,
+  now: number,
+  place?: QueuePlace,
+): Uint8Array | undefined => {
+  if (endpoint.streamEnd === "none") return undefined
+  if (endpoint.dialect !== "native") {
+    return place === undefined
+      ? comment
+      : bytes(`: queued, position ${place.position}, about ${Math.ceil(place.waitMillis / 1000)} s\n\n`)
+  }
+  const head = { model, created_at: new Date(now).toISOString() }
+  const record = endpoint.kind === "chat"
+    ? { ...head, message: { role: "assistant", content: "" }, done: false }
+    : { ...head, response: "", done: false }
+  return bytes(`${JSON.stringify(record)}\n`)
+}

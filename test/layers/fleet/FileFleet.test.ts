@@ -1,0 +1,120 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer, PlatformError } from "effect"
+import { TestClock } from "effect/testing"
+import * as DnsFleet from "../../../src/layers/fleet/DnsFleet.ts"
+import * as FileFleet from "../../../src/layers/fleet/FileFleet.ts"
+import { Fleet } from "../../../src/services/Fleet.ts"
+import * as FleetContract from "../../../src/testing/contracts/Fleet.ts"
+import { holds } from "../../support/checks.ts"
+
+/** A file that a test writes; `undefined` is a file that is not there. */
+const file = (text: string | undefined) => {
+  const state = { text }
+  const missing = PlatformError.systemError({ _tag: "NotFound", module: "FileSystem", method: "readFileString" })
+  const files = FileSystem.layerNoop({
+    readFileString: () =>
+      Effect.suspend(() => state.text === undefined ? Effect.fail(missing) : Effect.succeed(state.text)),
+  })
+  return { state, layer: Layer.provide(FileFleet.layer("/fleet.json"), files) }
+}
+const fleetOf = (...backends: ReadonlyArray<unknown>) => JSON.stringify({ backends })
+const a = { url: "http://a:1", id: "a" }
+const b = { url: "http://b:1", id: "b" }
+
+holds("FileFleet is a Fleet", FleetContract.contract(file(fleetOf(a, b)).layer))
+const members = Effect.map(
+  Fleet,
+  (fleet) => fleet.members().map(({ backend, state }) => `${backend.id} ${state} ${backend.weight}`),
+)
+
+describe("FileFleet", () => {
+  it.effect("takes in a changed file: who is new, who is gone, whose weight changed; who stays keeps the operator's state", () => {
+    const { layer, state } = file(fleetOf(a, b))
+    return Effect.gen(function* () {
+      const fleet = yield* Fleet
+      yield* fleet.setState("b", "draining")
+      state.text = fleetOf({ ...b, weight: 3 }, { url: "http://c:1", id: "c" })
+      assert.deepStrictEqual(yield* members, ["a active 1", "b draining 1"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* members, ["b draining 3", "c active 1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tells nobody of a file that says the same in other words", () => {
+    const { layer, state } = file(fleetOf(a, b))
+    return Effect.gen(function* () {
+      const fleet = yield* Fleet
+      const before = fleet.members()
+      state.text = ` ${fleetOf(a, b)}\n`
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(fleet.members(), before)
+    }).pipe(Effect.provide(layer))
+  })
+
+  const bad: ReadonlyArray<readonly [string, string | undefined, RegExp]> = [
+    ["is gone", undefined, /\/fleet\.json/],
+    ["is no JSON", "{", /\/fleet\.json/],
+    ["is cut short", fleetOf(a, b).slice(0, -3), /\/fleet\.json/],
+    ["has a field nobody knows", fleetOf({ ...a, wieght: 2 }), /wieght/],
+    ["has a field of the wrong type", fleetOf({ ...a, weight: "2" }), /weight/],
+    ["has one id twice", fleetOf(a, { ...b, id: "a" }), /two backends are called "a"/],
+    ["has a URL that is none", fleetOf(a, "b:1"), /must be an http/],
+    ["is empty", fleetOf(), /at least one/],
+  ]
+  for (const [what, text, why] of bad) {
+    it.effect(`changes nothing when the file ${what}, and recovers`, () => {
+      const { layer, state } = file(fleetOf(a, b))
+      return Effect.gen(function* () {
+        const fleet = yield* Fleet
+        const before = fleet.members()
+        state.text = text
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(fleet.members(), before)
+        state.text = fleetOf(a)
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* members, ["a active 1"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect(`does not start when the file ${what}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Layer.build(file(text).layer))
+        assert.strictEqual(error.reason._tag, "InvalidFleet")
+        assert.match(error.message, why)
+      }))
+  }
+})
+
+describe("DnsFleet", () => {
+  it.effect("follows the addresses of a name, and keeps them when a look-up fails or finds none", () => {
+    let answer = () => Promise.resolve<ReadonlyArray<string>>(["10.0.0.2", "10.0.0.1", "10.0.0.2"])
+    const layer = DnsFleet.layer({ name: "ollama.local", resolve: () => answer(), backend: { parallelism: 4 } })
+    /** Look-ups are promises, which the test's clock does not wait for. */
+    const look = Effect.andThen(
+      TestClock.adjust("5 seconds"),
+      Effect.promise(() => new Promise((done) => setImmediate(done))),
+    )
+    const urls = Effect.map(Fleet, (fleet) => fleet.members().map(({ backend }) => backend.url))
+    return Effect.gen(function* () {
+      const two = ["http://10.0.0.1:11434", "http://10.0.0.2:11434"]
+      assert.deepStrictEqual(yield* urls, two)
+      assert.strictEqual((yield* Fleet).members()[0]!.backend.parallelism, 4)
+      answer = () => Promise.reject(new Error("SERVFAIL"))
+      yield* look
+      assert.deepStrictEqual(yield* urls, two)
+      answer = () => Promise.resolve([])
+      yield* look
+      assert.deepStrictEqual(yield* urls, two)
+      answer = () => Promise.resolve(["fd00::1", "10.0.0.2"])
+      yield* look
+      assert.deepStrictEqual(yield* urls, ["http://10.0.0.2:11434", "http://[fd00::1]:11434"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("does not start when the name does not resolve", () =>
+    Effect.gen(function* () {
+      const layer = DnsFleet.layer({ name: "nowhere", resolve: () => Promise.reject(new Error("ENOTFOUND")) })
+      const error = yield* Effect.flip(Layer.build(layer))
+      assert.match(error.message, /nowhere does not resolve: Error: ENOTFOUND/)
+    }))
+})

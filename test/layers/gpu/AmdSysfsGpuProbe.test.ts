@@ -1,0 +1,96 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, Effect, Layer, Option } from "effect"
+import { afterAll } from "vitest"
+import * as AmdSysfsGpuProbe from "../../../src/layers/gpu/AmdSysfsGpuProbe.ts"
+import { GpuProbe } from "../../../src/services/GpuProbe.ts"
+import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
+import { holds } from "../../support/checks.ts"
+import * as Tree from "../../support/tree.ts"
+
+const gib = 1024 ** 3
+const layerAt = (root: string) => AmdSysfsGpuProbe.layer({ root }).pipe(Layer.provide(NodeServices.layer))
+
+const card = (number: number, files: Readonly<Record<string, string | number>>) =>
+  Object.fromEntries(
+    Object.entries(files).map(([name, value]) => [`sys/class/drm/card${number}/device/${name}`, value]),
+  )
+
+const discrete = card(1, {
+  mem_info_vram_total: 24 * gib,
+  mem_info_vram_used: 4 * gib,
+  // As large as half of the system's memory, and none of the models' business.
+  mem_info_gtt_total: 128 * gib,
+  mem_info_gtt_used: 0,
+  gpu_busy_percent: 25,
+  unique_id: "abcdef0123456789",
+  product_name: "Radeon RX 7900 XTX",
+  uevent: "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:03:00.0",
+  "hwmon/hwmon4/temp1_input": 61_000,
+  "hwmon/hwmon4/power1_average": 98_000_000,
+})
+
+const apu = card(0, {
+  mem_info_vram_total: gib / 2,
+  mem_info_vram_used: gib / 4,
+  mem_info_gtt_total: 30 * gib,
+  mem_info_gtt_used: 2 * gib,
+  uevent: "PCI_SLOT_NAME=0000:c4:00.0",
+})
+
+const meminfo = { "proc/meminfo": `MemTotal: ${64 * 1024 ** 2} kB\nMemAvailable: ${10 * 1024 ** 2} kB` }
+const connectors = { "sys/class/drm/card1-DP-1/status": "connected", "sys/class/drm/version": "drm 1.1.0" }
+const another = card(2, { vendor: "0x8086" })
+
+const machine = Tree.make({ ...discrete, ...apu, ...meminfo, ...connectors, ...another })
+const none = Tree.make(another)
+afterAll(() => [machine, none].forEach(Tree.remove))
+
+holds(
+  "AmdSysfsGpuProbe is a GpuProbe",
+  contract({ working: layerAt(machine), kind: "gpu", failing: [layerAt(none), "NotSupported"] }),
+)
+
+const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
+const size = (share: number) => Option.some(ByteSize.bytes(share * gib))
+
+describe("AmdSysfsGpuProbe", () => {
+  it.live("reads a card", () =>
+    Effect.gen(function* () {
+      const { devices } = yield* read
+      assert.lengthOf(devices, 2)
+      assert.deepStrictEqual(devices[1], {
+        uuid: "GPU-abcdef0123456789",
+        name: "Radeon RX 7900 XTX",
+        kind: "gpu",
+        total: size(24),
+        free: size(20),
+        used: size(4),
+        utilisation: Option.some(0.25),
+        temperature: Option.some(61),
+        power: Option.some(98),
+        health: Option.none(),
+        processes: Option.none(),
+      })
+    }).pipe(Effect.provide(layerAt(machine))))
+
+  it.live("adds what an APU may map of the system's memory, and of that no more than is available", () =>
+    Effect.gen(function* () {
+      const [device] = (yield* read).devices
+      assert.deepInclude(device, {
+        uuid: "pci-0000:c4:00.0",
+        kind: "integrated",
+        total: size(30.5),
+        free: size(10.25),
+        used: size(2.25),
+      })
+      assert.isTrue(Option.isNone(device!.temperature))
+    }).pipe(Effect.provide(layerAt(machine))))
+
+  it.live("does not know what is free where the kernel does not say what is used", () =>
+    Effect.gen(function* () {
+      const root = yield* Tree.scoped({ ...card(0, { mem_info_vram_total: 8 * gib }), ...meminfo })
+      const [device] = (yield* Effect.provide(read, layerAt(root))).devices
+      assert.deepInclude(device, { uuid: "pci-card0", total: size(8), free: Option.none(), used: Option.none() })
+    }))
+})

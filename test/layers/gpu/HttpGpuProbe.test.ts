@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ByteSize, Effect, Layer, Redacted } from "effect"
+import { HttpClient, HttpClientError, HttpClientResponse, HttpRouter } from "effect/http"
+import * as HttpGpuProbe from "../../../src/layers/gpu/HttpGpuProbe.ts"
+import * as GpuAgentRoutes from "../../../src/layers/routes/GpuAgentRoutes.ts"
+import { DriverMismatch, GpuProbe } from "../../../src/services/GpuProbe.ts"
+import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
+import * as MockGpuProbe from "../../../src/testing/mocks/MockGpuProbe.ts"
+import { holds } from "../../support/checks.ts"
+
+const token = Redacted.make("a secret")
+const card = MockGpuProbe.device("GPU-1", ByteSize.gibibytes(24))
+
+/** What a client gets from an agent, without a network in between. */
+const clientOf = (answer: (request: Request) => Promise<Response>) =>
+  Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.make((request, url) =>
+      Effect.map(
+        Effect.tryPromise({
+          try: () => answer(new Request(url, { headers: request.headers })),
+          catch: (cause) =>
+            new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) }),
+        }),
+        (response) => HttpClientResponse.fromWeb(request, response),
+      )
+    ),
+  )
+
+const agent = (step: MockGpuProbe.Step) => {
+  const routes = GpuAgentRoutes.layer({ token }).pipe(Layer.provide(MockGpuProbe.layer(step)))
+  const { handler } = HttpRouter.toWebHandler(routes, { disableLogger: true })
+  return (request: Request) => handler(request)
+}
+
+const probe = (answer: (request: Request) => Promise<Response>, given = token) =>
+  HttpGpuProbe.layer({ url: "http://gpu-host:11436", token: given, timeout: "300 millis" }).pipe(
+    Layer.provide(clientOf(answer)),
+  )
+
+holds(
+  "HttpGpuProbe is a GpuProbe",
+  contract({
+    working: probe(agent([card])),
+    kind: "gpu",
+    failing: [probe(() => Promise.reject(new Error("refused"))), "Unreachable"],
+    hanging: probe(() => new Promise(() => {})),
+  }),
+)
+
+const read = Effect.flatMap(GpuProbe, (found) => found.read)
+
+describe("HttpGpuProbe", () => {
+  it.live("reads what the far probe reads, and says where", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* read, { source: "agent gpu-host:11436, mock", passedOver: [], devices: [card] })
+    }).pipe(Effect.provide(probe(agent([card])))))
+
+  it.live("fails as the far probe fails", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(read)
+      assert.strictEqual(error.source, "agent gpu-host:11436, mock")
+      assert.deepStrictEqual(error.reason, new DriverMismatch({ description: "restart it" }))
+    }).pipe(Effect.provide(probe(agent(new DriverMismatch({ description: "restart it" }))))))
+
+  it.live("is refused with another token", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(read)).reason._tag, "PermissionDenied")
+    }).pipe(Effect.provide(probe(agent([card]), Redacted.make("a guess")))))
+
+  for (
+    const body of ["", "<html>", "[]", `{"source":"x","devices":[{"uuid":"GPU-1","total":"much"}],"passedOver":[]}`]
+  ) {
+    it.live(`takes ${JSON.stringify(body)} for a failure`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* Effect.flip(read)).reason._tag, "Failed")
+      }).pipe(Effect.provide(probe(() => Promise.resolve(new Response(body))))))
+  }
+})
+
+describe("GpuAgentRoutes", () => {
+  it("needs a token", () => {
+    assert.throws(() => GpuAgentRoutes.layer({ token: Redacted.make("") }), RangeError)
+  })
+
+  it.live("shows nothing without it", () =>
+    Effect.gen(function* () {
+      for (
+        const headers of [{}, { authorization: "Bearer" }, { authorization: "Bearer a secre" }, {
+          authorization: "a secret",
+        }]
+      ) {
+        const response = yield* Effect.promise(() => agent([card])(new Request("http://x/gpus", { headers })))
+        assert.strictEqual(response.status, 401)
+        assert.notInclude(yield* Effect.promise(() => response.text()), "GPU-1")
+      }
+    }))
+
+  it.live("says bytes as numbers and unknown as null", () =>
+    Effect.gen(function* () {
+      const headers = { authorization: "Bearer a secret" }
+      const response = yield* Effect.promise(() => agent([card])(new Request("http://x/gpus", { headers })))
+      const body = (yield* Effect.promise(() => response.json())) as { readonly devices: ReadonlyArray<object> }
+      assert.deepInclude(body.devices[0], {
+        total: 25769803776,
+        free: 12884901888,
+        power: null,
+        health: { _tag: "Healthy" },
+      })
+    }))
+})

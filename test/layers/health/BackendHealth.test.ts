@@ -1,0 +1,181 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
+import * as NoopBackendHealth from "../../../src/layers/health/NoopBackendHealth.ts"
+import * as PollingBackendHealth from "../../../src/layers/health/PollingBackendHealth.ts"
+import { BackendHealth } from "../../../src/services/BackendHealth.ts"
+import { Fleet, type Member } from "../../../src/services/Fleet.ts"
+import type { Outcome } from "../../../src/services/Outcome.ts"
+import { elapse } from "../../../src/testing/elapse.ts"
+import * as MockBackendHealth from "../../../src/testing/mocks/MockBackendHealth.ts"
+
+import * as BackendHealthContract from "../../../src/testing/contracts/BackendHealth.ts"
+import { holds } from "../../support/checks.ts"
+import * as FakeOllamaApi from "../../support/fakeOllamaApi.ts"
+
+const { FakeServers } = FakeOllamaApi
+const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
+const polling = PollingBackendHealth.layer().pipe(
+  Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, fleet)),
+)
+const up = (id: string, value: boolean) =>
+  Effect.map(FakeServers, ({ server }) => {
+    server(id).up = value
+  })
+
+holds(
+  "PollingBackendHealth is a BackendHealth",
+  BackendHealthContract.contract(polling, {
+    healthy: Effect.andThen(up("a", true), elapse("10 seconds")),
+    unhealthy: Effect.andThen(up("a", false), elapse("10 seconds")),
+  }),
+)
+holds(
+  "MockBackendHealth is a BackendHealth",
+  BackendHealthContract.contract(MockBackendHealth.layer(), {
+    healthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "healthy")),
+    unhealthy: Effect.map(MockBackendHealth.MockHealth, ({ set }) => set("a", "unhealthy", "says the test")),
+  }),
+)
+
+it.effect("NoopBackendHealth calls everything healthy", () =>
+  Effect.gen(function* () {
+    const health = yield* BackendHealth
+    health.record("a", { kind: "failure", cause: "refused" })
+    yield* health.check
+    assert.strictEqual(health.status("a").state, "healthy")
+  }).pipe(Effect.provide(NoopBackendHealth.layer)))
+
+const failed = (cause: string): Outcome => ({ kind: "failure", cause })
+
+describe("PollingBackendHealth", () => {
+  it.effect("is unhealthy after two failed probes, not after one, and healthy after one good one", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(health.status("a").state, "healthy")
+      assert.strictEqual(health.status("a").version, "0.33.0")
+      yield* up("a", false)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(health.status("a").state, "healthy")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      assert.match(health.status("a").reason, /refused/)
+      assert.strictEqual(health.status("a").since, 10_000)
+      assert.strictEqual(health.status("b").state, "healthy")
+      yield* up("a", true)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("takes no answer within the limit for a failed probe, and probes others meanwhile", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      server("a").delay = 3_600_000
+      yield* elapse("16 seconds")
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      assert.match(health.status("a").reason, /within 5s/)
+      assert.strictEqual(health.status("b").state, "healthy")
+      assert.strictEqual(server("b").calls.length, 4)
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("a refused connection counts at once, and is checked at once", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      yield* TestClock.adjust("1 second")
+      server("a").up = false
+      health.record("a", failed("refused"))
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(server("a").calls.length, 2)
+      for (let i = 0; i < 100; i++) health.record("a", failed("refused"))
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(server("a").calls.length, 2, "not once for each of many")
+      server("a").up = true
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("a backend whose queue of connections was full for a moment is back at once", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      yield* TestClock.adjust("1 second")
+      health.record("a", failed("refused"))
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("a probe that began before a refusal does not hide it", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      server("a").delay = 2000
+      yield* TestClock.adjust("1 second")
+      health.record("a", failed("refused"))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("two resets cause a probe; failures of answers do not", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      yield* TestClock.adjust("1 second")
+      for (const cause of ["http-500", "truncated", "first-byte-timeout", "reset", "http-500", "reset"]) {
+        health.record("a", failed(cause))
+      }
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(server("a").calls.length, 1)
+      health.record("a", failed("reset"))
+      health.record("a", failed("reset"))
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(server("a").calls.length, 2)
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("check probes now, all at the same time", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      yield* health.check
+      assert.strictEqual(health.status("a").state, "healthy")
+      assert.isAtLeast(server("b").calls.length, 1)
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("follows the fleet", () =>
+    Effect.gen(function* () {
+      const member = (id: string): Member => ({
+        state: "active",
+        backend: { id, url: `http://${id}`, labels: {}, parallelism: 1, streamsMax: 8, devices: [], weight: 1 },
+      })
+      const ref = yield* SubscriptionRef.make<ReadonlyArray<Member>>([member("a")])
+      const changing = Layer.succeed(Fleet, {
+        members: () => SubscriptionRef.getUnsafe(ref),
+        changes: SubscriptionRef.changes(ref),
+        setState: () => Effect.void,
+      })
+      yield* Effect.gen(function* () {
+        const health = yield* BackendHealth
+        const { server } = yield* FakeServers
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(health.status("b").state, "unknown")
+        yield* SubscriptionRef.set(ref, [member("b")])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(health.status("b").state, "healthy")
+        assert.strictEqual(health.status("a").state, "unknown")
+        const before = server("a").calls.length
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(server("a").calls.length, before)
+      }).pipe(
+        Effect.provide(
+          PollingBackendHealth.layer().pipe(Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, changing))),
+        ),
+      )
+    }))
+})

@@ -1,0 +1,372 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import * as WatchedRelay from "../../../src/layers/relay/WatchedRelay.ts"
+import { backend } from "../../../src/services/Fleet.ts"
+import type { Lease } from "../../../src/services/Leases.ts"
+import type { Outcome } from "../../../src/services/Outcome.ts"
+import { Relay } from "../../../src/services/Relay.ts"
+import type { StreamEnd } from "../../../src/services/RoutedRequest.ts"
+import { demandFor, modelOn } from "../../support/demands.ts"
+import { bytes, type PlayedCall, playedTransport, RecordingReply } from "../../support/sinks.ts"
+
+const a = backend({ url: "http://a:11434", id: "a" })
+const call = { method: "POST", path: "/api/chat", headers: [], body: bytes("{}") }
+
+/** Starts one exchange and hands out its ends. */
+const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: WatchedRelay.Options) =>
+  Effect.gen(function* () {
+    const calls: Array<PlayedCall> = []
+    const released: Array<Outcome> = []
+    const lease: Lease = {
+      backend: a,
+      demand: demandFor(modelOn("m:latest", "a")),
+      release: (outcome) => released.push(outcome),
+    }
+    const reply = new RecordingReply()
+    const context = yield* Layer.build(WatchedRelay.layer(options).pipe(Layer.provide(playedTransport(calls))))
+    const relay = yield* Effect.provideContext(Relay, context)
+    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd }, reply), {
+      startImmediately: true,
+    })
+    return { upstream: calls[0]!, reply, fiber, released, relay }
+  })
+
+const line = `{"response":"x","done":false}\n`
+const last = `{"response":"","done":true,"done_reason":"stop"}\n`
+
+describe("WatchedRelay", () => {
+  it.effect("passes head and chunks on unchanged and releases the lease at the end", () =>
+    Effect.gen(function* () {
+      const { fiber, relay, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, last).end()
+      const attempt = yield* Fiber.join(fiber)
+      assert.strictEqual(attempt._tag, "Answered")
+      assert.strictEqual(reply.text, line + last)
+      assert.strictEqual(reply.status, 200)
+      assert.strictEqual(reply.ended, 1)
+      assert.strictEqual(released[0]!.kind, "success")
+      assert.lengthOf(released, 1)
+      assert.strictEqual(relay.active(), 0)
+    }))
+
+  it.effect("holds the head back until the first byte", () =>
+    Effect.gen(function* () {
+      const { fiber, reply, upstream } = yield* start()
+      upstream.answer(200)
+      assert.isFalse(reply.committed)
+      upstream.fail("Reset")
+      const attempt = yield* Fiber.join(fiber)
+      assert.strictEqual(attempt._tag, "Retry")
+      assert.isUndefined(reply.upstream)
+    }))
+
+  for (const status of [429, 502, 503]) {
+    it.effect(`holds a ${status} back whole, for another attempt or to be passed on`, () =>
+      Effect.gen(function* () {
+        const { fiber, released, reply, upstream } = yield* start()
+        upstream.answer(status, `{"error":`, `"busy"}`).end()
+        const attempt = yield* Fiber.join(fiber)
+        assert(attempt._tag === "Retry")
+        assert.strictEqual(new TextDecoder().decode(attempt.answer!.body), `{"error":"busy"}`)
+        assert.strictEqual(released[0]!.kind, status === 502 ? "failure" : "saturated")
+        assert.isFalse(reply.committed)
+      }))
+  }
+
+  it.effect("passes other error answers on, and counts a 500 that blames the request for nothing", () =>
+    Effect.gen(function* () {
+      for (
+        const [status, body, kind] of [
+          [404, "404 page not found", "ignored"],
+          [400, `{"error":"bad"}`, "ignored"],
+          [501, `{"error":"no embeddings"}`, "ignored"],
+          [500, `{"error":"option \\"num_ctx\\" must be of type integer"}`, "ignored"],
+          [500, `{"error":"invalid format: \\"xml\\""}`, "ignored"],
+          [500, `{"error":"llama-server process has terminated"}`, "failure"],
+        ] as const
+      ) {
+        const { fiber, released, reply, upstream } = yield* start()
+        upstream.answer(status, body).end()
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "Answered")
+        assert.strictEqual(reply.text, body)
+        assert.strictEqual(released[0]!.kind, kind, body)
+      }
+    }))
+
+  it.effect("holds a missing model back, for another owner of it", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(404, `{"error":"model 'x' `, `not found"}`).end()
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
+      assert.deepStrictEqual(released, [{ kind: "ignored", cause: "http-404" }])
+      assert.isFalse(reply.committed)
+    }))
+
+  it.effect("an answer that comes whole and says it is not done counts as failure, and passes as it is", () =>
+    Effect.gen(function* () {
+      for (
+        const [body, kind] of [
+          [`{"response":"x","done":false}`, "failure"],
+          [`{"response":"say \\"done\\":false","done":true,"eval_count":2}`, "success"],
+          [`{"response":"x","done":true}`, "success"],
+          // Long text before, a long context after.
+          [`{"response":"${"x".repeat(200_000)}","done":true,"context":[${"1,".repeat(100_000)}1]}`, "success"],
+          [`{"response":"${"x".repeat(200_000)}","done":false}`, "failure"],
+        ] as const
+      ) {
+        for (const cut of [0, 1, body.length - 8]) {
+          const { fiber, released, reply, upstream } = yield* start("done-true", false)
+          upstream.answer(200, body.slice(0, cut), body.slice(cut)).end()
+          yield* Fiber.join(fiber)
+          assert.strictEqual(reply.text, body)
+          assert.strictEqual(reply.ended, 1)
+          assert.strictEqual(released[0]!.kind, kind, `${body.slice(-40)} cut at ${cut}`)
+        }
+      }
+    }))
+
+  for (const reason of ["Exhausted", "Invalid"] as const) {
+    it.effect(`${reason} is the router's own, and blames no backend`, () =>
+      Effect.gen(function* () {
+        const { fiber, released, upstream } = yield* start()
+        upstream.fail(reason)
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
+        assert.strictEqual(released[0]!.kind, "ignored")
+      }))
+  }
+
+  it.effect("a backend that takes nothing of the request for 10 seconds is given up; one that takes some has longer", () =>
+    Effect.gen(function* () {
+      const { fiber, released, upstream } = yield* start()
+      upstream.left = 1000
+      yield* TestClock.adjust("9 seconds")
+      upstream.left = 500
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
+      assert.isTrue(upstream.aborted)
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "write-timeout" }])
+    }))
+
+  it.effect("once the request is taken, the first byte has its own limit from then on", () =>
+    Effect.gen(function* () {
+      const { fiber, released, upstream } = yield* start()
+      upstream.left = 1000
+      yield* TestClock.adjust("9 seconds")
+      upstream.left = 0
+      yield* TestClock.adjust("119 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(released[0]!.cause, "first-byte-timeout")
+    }))
+
+  it.effect("there is no limit on the whole, unless the deployer sets one; then it blames nobody and is not tried again", () =>
+    Effect.gen(function* () {
+      for (const answered of [true, false]) {
+        const { fiber, released, reply, upstream } = yield* start("done-true", true, { totalMillis: 30_000 })
+        if (answered) upstream.answer(200, line)
+        yield* TestClock.adjust("29 seconds")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("2 seconds")
+        const attempt = yield* Fiber.join(fiber)
+        assert(attempt._tag === "Answered")
+        assert.strictEqual(attempt.status, answered ? 200 : 504)
+        assert.isTrue(upstream.aborted)
+        assert.strictEqual(reply.refusals[0]!.status, 504)
+        assert.deepStrictEqual(released, [{ kind: "ignored", cause: "total-timeout" }])
+      }
+    }))
+
+  it.effect("a reply that wants no more ends the exchange", () =>
+    Effect.gen(function* () {
+      const { fiber, relay, released, reply, upstream } = yield* start()
+      upstream.answer(200, line)
+      reply.upstream!.abort()
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Answered")
+      assert.isTrue(upstream.aborted)
+      assert.lengthOf(released, 1)
+      assert.strictEqual(relay.active(), 0)
+    }))
+
+  it.effect("a line of 8 MiB passes, and the stream's end is still seen", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      const piece = bytes("x".repeat(65_536))
+      upstream.answer(200, `{"response":"`)
+      for (let i = 0; i < 128; i++) upstream.to.data(piece)
+      upstream.to.data(bytes(`","done":false}\n${last}`))
+      upstream.end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.isAbove(reply.bytes, 8 * 1024 * 1024)
+      assert.strictEqual(released[0]!.kind, "success")
+    }))
+
+  it.effect("a stream without its last record gets an error record and counts as failure", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, line).end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.refusals[0]!.reason, "BackendFailed")
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "truncated" }])
+    }))
+
+  it.effect("the backend's own error record passes unchanged, and counts as failure", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, `{"error":"an error was encountered while running the model"}\n`).end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.strictEqual(released[0]!.cause, "error-record")
+    }))
+
+  it.effect("a reset in the middle ends in an error record, and is never retried", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line).fail("Reset")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Answered")
+      assert.lengthOf(reply.refusals, 1)
+      assert.strictEqual(released[0]!.cause, "reset-midway")
+    }))
+
+  it.effect("a reset after the last record is no failure: the client has its answer", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, last).fail("Reset")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.lengthOf(reply.refusals, 0)
+      assert.strictEqual(released[0]!.kind, "success")
+    }))
+
+  it.effect("no first byte in time: aborted, and may go elsewhere", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      yield* TestClock.adjust("121 seconds")
+      const attempt = yield* Fiber.join(fiber)
+      assert.strictEqual(attempt._tag, "Retry")
+      assert.isTrue(upstream.aborted)
+      assert.strictEqual(released[0]!.cause, "first-byte-timeout")
+      assert.strictEqual(reply.endings, 0)
+    }))
+
+  it.effect("an answer that does not stream may take longer", () =>
+    Effect.gen(function* () {
+      const { fiber, upstream } = yield* start("done-true", false)
+      yield* TestClock.adjust("599 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      upstream.answer(200, last).end()
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "Answered")
+    }))
+
+  it.effect("a gap in the middle ends in an error record", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line)
+      yield* TestClock.adjust("119 seconds")
+      upstream.to.data(bytes(line))
+      yield* TestClock.adjust("121 seconds")
+      yield* Fiber.join(fiber)
+      assert.isTrue(upstream.aborted)
+      assert.lengthOf(reply.refusals, 1)
+      assert.strictEqual(released[0]!.cause, "gap-timeout")
+    }))
+
+  it.effect("a client that does not read is cut, and the backend is not blamed", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line)
+      reply.upstream!.pause()
+      assert.isTrue(upstream.paused)
+      yield* TestClock.adjust("61 seconds")
+      yield* Fiber.join(fiber)
+      assert.isTrue(upstream.aborted)
+      assert.lengthOf(reply.failed, 1)
+      assert.strictEqual(released[0]!.kind, "ignored")
+    }))
+
+  it.effect("a slow client's pauses do not count as the backend's silence", () =>
+    Effect.gen(function* () {
+      const { fiber, reply, upstream } = yield* start()
+      upstream.answer(200, line)
+      for (let i = 0; i < 5; i++) {
+        reply.upstream!.pause()
+        yield* TestClock.adjust("50 seconds")
+        reply.upstream!.resume()
+      }
+      assert.isUndefined(fiber.pollUnsafe())
+      upstream.to.data(bytes(last))
+      upstream.end()
+      yield* Fiber.join(fiber)
+    }))
+
+  it.effect("interruption aborts the upstream and blames nobody", () =>
+    Effect.gen(function* () {
+      const { fiber, relay, released, upstream } = yield* start()
+      upstream.answer(200, line)
+      yield* Fiber.interrupt(fiber)
+      assert.isTrue(upstream.aborted)
+      assert.strictEqual(released[0]!.cause, "client-gone")
+      assert.strictEqual(relay.active(), 0)
+    }))
+
+  const terminated: ReadonlyArray<readonly [StreamEnd, string, string]> = [
+    [
+      "done-true",
+      `{"message":{"content":"{\\"done\\":true}"},"done":false}\n`,
+      `{"done":true,"context":[1,2],"eval_count":2}\n`,
+    ],
+    ["done-marker", `data: {"choices":[{"delta":{"content":"data: [DONE]"}}]}\n\n`, "data: [DONE]\n\n"],
+    [
+      "message-stop",
+      `event: content_block_delta\ndata: {"delta":{"text":"\\"type\\":\\"message_stop\\""}}\n\n`,
+      `event: message_stop\ndata: {"type":"message_stop"}\n\n`,
+    ],
+    [
+      "response-completed",
+      `event: response.output_text.delta\ndata: {"delta":"x","type":"response.output_text.delta"}\n\n`,
+      `event: response.completed\ndata: {"response":{"output":[]},"sequence_number":9,"type":"response.completed"}\n\n`,
+    ],
+  ]
+  for (const [streamEnd, record, terminator] of terminated) {
+    // Invariant 7: bytes through unchanged however they are cut, and no whole answer without a terminator.
+    it.effect.prop(
+      `bytes pass unchanged and the end of ${streamEnd} is recognised, however the stream is cut`,
+      {
+        records: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 })),
+        cuts: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 }))),
+        whole: Schema.Boolean,
+      },
+      ({ cuts, records, whole }) =>
+        Effect.gen(function* () {
+          const sent = record.repeat(records) + (whole ? terminator : "")
+          if (sent === "") return
+          const { fiber, released, reply, upstream } = yield* start(streamEnd)
+          upstream.answer(200)
+          const at = [0, ...cuts.map((cut) => cut % sent.length).sort((x, y) => x - y), sent.length]
+          for (let i = 1; i < at.length; i++) upstream.to.data(bytes(sent.slice(at[i - 1], at[i])))
+          upstream.end()
+          yield* Fiber.join(fiber)
+          assert.strictEqual(reply.text, sent)
+          assert.strictEqual(reply.endings, 1)
+          assert.strictEqual(reply.ended, whole ? 1 : 0)
+          assert.strictEqual(released[0]!.kind, whole ? "success" : "failure")
+        }),
+      { arbitrary: { runs: 300, size: 30, seed: streamEnd } },
+    )
+  }
+
+  it.effect("a last record of a megabyte is recognised", () =>
+    Effect.gen(function* () {
+      const { fiber, released, upstream } = yield* start()
+      upstream.answer(200, line)
+      const long = `{"done":true,"context":[${"1,".repeat(500_000)}1],"eval_count":2}\n`
+      for (let i = 0; i < long.length; i += 65_536) upstream.to.data(bytes(long.slice(i, i + 65_536)))
+      upstream.end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(released[0]!.kind, "success")
+    }))
+})

@@ -1,0 +1,208 @@
+/** What the router makes of `num_ctx`, `keep_alive` and the options of runners. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import * as PipelineRouter from "../../../src/layers/router/PipelineRouter.ts"
+import { RouterEvents } from "../../../src/services/RouterEvents.ts"
+import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
+import { elapse } from "../../../src/testing/elapse.ts"
+import { ask as direct, layer as one, server as only } from "../../simulated/support.ts"
+import { overManaged } from "../../support/managed.ts"
+import { ask, over, url } from "../../support/routers.ts"
+import { RecordingReply } from "../../support/sinks.ts"
+
+const { a100, Model } = SimulatedFleet
+const name = Model.llama31.name
+const server = (id: string) => Effect.map(SimulatedFleet.SimulatedFleet, ({ get }) => get(url(id)))
+
+const finish = <A, E, R>(effect: Effect.Effect<A, E, R>, millis = 20_000) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+    yield* elapse(millis)
+    return yield* Fiber.join(fiber)
+  })
+
+const generate = (more: object, options: object = {}, reply = new RecordingReply()) =>
+  ask(
+    "/api/generate",
+    { model: name, prompt: "hi", stream: false, ...more, options: { num_predict: 2, ...options } },
+    reply,
+  )
+
+const contexts = [1024, 2048, 512, 4096]
+const swaps = (clientOptions: PipelineRouter.Options["clientOptions"]) => ({
+  router: PipelineRouter.layer({ clientOptions }),
+})
+
+describe("num_ctx", () => {
+  it.effect("clients that alternate cost one reload each directly", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 20; i++) {
+        yield* direct(name, 2, {}, { num_ctx: contexts[i % 4]! })
+        yield* elapse("20 seconds")
+      }
+      const { counts } = yield* only
+      assert.deepInclude(counts, { loads: 20, reloads: 19 })
+    }).pipe(Effect.provide(one(a100))))
+
+  for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
+    it.effect(`and none through llamero, memory ${kind}`, () =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds")
+        for (let i = 0; i < 20; i++) {
+          const { reply, settled } = yield* finish(generate({}, { num_ctx: contexts[i % 4]! }))
+          assert.strictEqual(settled.status, 200, reply.text)
+          assert.include(reply.annotations.join(), "x-llamero-rewrote,num_ctx")
+        }
+        const { counts, resident } = yield* server("a")
+        assert.deepInclude(counts, { loads: 1, reloads: 0 })
+        assert.strictEqual(resident[0]?.context, 8192, "never less than was asked for")
+        const [event] = (yield* RouterEvents).recent(1)
+        assert(event?._tag === "RequestSettled")
+        assert.deepStrictEqual(event.rewrote, ["num_ctx"])
+      }).pipe(Effect.provide(stack)))
+  }
+
+  it.effect("more than the automatic context is refused where there is no tier for it", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      const { settled } = yield* finish(generate({}, { num_ctx: 16_384 }))
+      assert.strictEqual(settled.status, 400)
+      assert.match(settled.refusal!.message, /num_ctx 16384 .* 8192 tokens/)
+      assert.deepInclude((yield* server("a")).counts, { loads: 0 })
+    }).pipe(Effect.provide(overManaged({ a: a100 }))))
+
+  it.effect("where the automatic context is not known before the load, the load tells", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      const { settled } = yield* finish(generate({}, { num_ctx: 16_384 }))
+      assert.strictEqual(settled.status, 400)
+      assert.deepInclude((yield* server("a")).counts, { loads: 1, reloads: 0 })
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
+  it.effect("or goes to a tier on another backend, where /v1 does not follow", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      yield* finish(generate({}))
+      const { reply, settled } = yield* finish(generate({}, { num_ctx: 12_000 }))
+      assert.strictEqual(settled.status, 200, reply.text)
+      assert.strictEqual(settled.backend, "b")
+      const [a, b] = [yield* server("a"), yield* server("b")]
+      assert.deepStrictEqual([a.resident[0]?.context, b.resident[0]?.context], [8192, 16_384])
+      for (let i = 0; i < 4; i++) {
+        const chat = { model: name, max_tokens: 2, messages: [{ role: "user", content: "hi" }] }
+        assert.strictEqual((yield* finish(ask("/v1/chat/completions", chat))).settled.backend, "a")
+        assert.strictEqual((yield* finish(generate({}, { num_ctx: 16_000 }))).settled.backend, "b")
+        assert.strictEqual((yield* finish(generate({}, { num_ctx: 1000 }))).settled.status, 200)
+      }
+      assert.deepStrictEqual([a.counts.loads, b.counts.loads, a.counts.reloads, b.counts.reloads], [1, 1, 0, 0])
+      const far = yield* finish(generate({}, { num_ctx: 40_000 }))
+      assert.match(far.settled.refusal!.message, /32768 tokens/)
+    }).pipe(Effect.provide(overManaged({ a: a100, b: a100 }, swaps({ contextTiers: [32_768, 16_384] })))))
+
+  it.effect("as the client sent it where the deployer wants that", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      for (let i = 0; i < 3; i++) yield* finish(generate({}, { num_ctx: contexts[i]! }))
+      assert.deepInclude((yield* server("a")).counts, { reloads: 3 })
+    }).pipe(Effect.provide(over({ a: a100 }, swaps({ passThrough: true })))))
+})
+
+describe("what else loads a model again", () => {
+  it.effect("clients that alternate num_thread cost one reload each directly", () =>
+    Effect.gen(function* () {
+      for (let i = 0; i < 20; i++) {
+        yield* direct(name, 2, {}, { num_thread: 1 + i % 2 })
+        yield* elapse("20 seconds")
+      }
+      assert.deepInclude((yield* only).counts, { loads: 20, reloads: 19 })
+    }).pipe(Effect.provide(one(a100))))
+
+  for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
+    it.effect(`and none through llamero, memory ${kind}`, () =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds")
+        for (let i = 0; i < 20; i++) {
+          const { reply, settled } = yield* finish(generate({}, { num_thread: 1 + i % 2 }))
+          assert.strictEqual(settled.status, 200, reply.text)
+          assert.include(reply.annotations.join(), "x-llamero-rewrote,num_thread")
+        }
+        assert.deepInclude((yield* server("a")).counts, { loads: 1, reloads: 0 })
+        const [event] = (yield* RouterEvents).recent(1)
+        assert(event?._tag === "RequestSettled")
+        assert.deepStrictEqual(event.rewrote, ["num_thread"])
+      }).pipe(Effect.provide(stack)))
+  }
+
+  const others = { num_gpu: 3, num_batch: 64, main_gpu: 1, use_mmap: false, num_ctx: 1000, draft_num_predict: 4 }
+
+  it.effect("goes for each of them, alone and together, and nothing else does", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      for (const [key, value] of Object.entries(others)) {
+        const { reply } = yield* finish(generate({}, { [key]: value }))
+        assert.deepStrictEqual(reply.annotations, ["x-llamero-rewrote", key])
+      }
+      const { reply } = yield* finish(generate({ shift: false }, { ...others, top_k: 3 }))
+      const rewrote = reply.annotations[1]?.split(",").sort()
+      assert.deepStrictEqual(rewrote, [...Object.keys(others), "shift"].sort())
+      const { reply: untouched } = yield* finish(generate({ shift: null }, { top_k: 3, seed: 1, num_gpu: null }))
+      assert.deepStrictEqual(untouched.annotations, [])
+      assert.deepInclude((yield* server("a")).counts, { loads: 1, reloads: 0 })
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
+  it.effect("as the client sent it where the deployer wants that", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      for (let i = 0; i < 4; i++) {
+        const { reply } = yield* finish(generate({}, { num_thread: 1 + i % 2, num_ctx: 1000 }))
+        assert.deepStrictEqual(reply.annotations, ["x-llamero-rewrote", "num_ctx"])
+      }
+      assert.deepInclude((yield* server("a")).counts, { reloads: 4 })
+    }).pipe(Effect.provide(over({ a: a100 }, swaps({ passRunnerOptions: true })))))
+})
+
+describe("keep_alive", () => {
+  it.effect("0 cannot evict what others use, in a request or alone", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      yield* finish(generate({}))
+      const { reply } = yield* finish(generate({ keep_alive: 0 }))
+      assert.include(reply.annotations.join(), "x-llamero-rewrote,keep_alive")
+      yield* finish(ask("/api/generate", { model: name, keep_alive: "0s" }))
+      assert.lengthOf((yield* server("a")).resident, 1)
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
+  it.effect("0 evicts what nobody else uses", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      const { reply } = yield* finish(generate({ keep_alive: 0 }))
+      assert.deepStrictEqual(reply.annotations, [])
+      assert.lengthOf((yield* server("a")).resident, 0)
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
+  it.effect("is the router's where memory is managed", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      const { reply } = yield* finish(generate({ keep_alive: "1m" }))
+      assert.include(reply.annotations.join(), "keep_alive")
+      assert.strictEqual((yield* server("a")).resident[0]?.keepAlive, Infinity)
+      const broken = yield* finish(generate({ keep_alive: "soon" }))
+      assert.strictEqual(broken.settled.status, 400, "Ollama's to refuse")
+    }).pipe(Effect.provide(overManaged({ a: a100 }))))
+})
+
+describe("a client that leaves 50 ms into a cold load", () => {
+  for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
+    it.effect(`does not end it, memory ${kind}`, () =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds")
+        const first = yield* Effect.forkChild(generate({}), { startImmediately: true })
+        yield* elapse("50 millis", "10 millis")
+        assert.isDefined((yield* server("a")).loading)
+        yield* Fiber.interrupt(first)
+        const { settled } = yield* finish(generate({}))
+        assert.strictEqual(settled.status, 200)
+        assert.deepInclude((yield* server("a")).counts, { loads: 1, loadsKilled: 0 })
+      }).pipe(Effect.provide(stack)))
+  }
+})

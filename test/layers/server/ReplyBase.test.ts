@@ -1,0 +1,301 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { BriefReply } from "../../../src/layers/server/generateV1.ts"
+import { ReplyBase } from "../../../src/layers/server/ReplyBase.ts"
+import { refuse } from "../../../src/services/Refusal.ts"
+import { header } from "../../../src/services/RoutedRequest.ts"
+import { TransportError } from "../../../src/services/Transport.ts"
+import { bytes, cut, endpoint, random, text, Told } from "../../wire/support.ts"
+
+/** A reply into memory, whose client can be slow. */
+class Memory extends ReplyBase {
+  code = 0
+  headers: ReadonlyArray<string> = []
+  readonly chunks: Array<Uint8Array> = []
+  finished = false
+  destroyed = false
+  slow = false
+  constructor(path: string, streams = true) {
+    super(endpoint(path), "r1", [])
+    this.describe("m", streams)
+  }
+  protected start(status: number, headers: Array<string>) {
+    assert.strictEqual(this.code, 0)
+    this.code = status
+    this.headers = headers
+  }
+  protected write(chunk: Uint8Array) {
+    assert.isFalse(this.finished)
+    this.chunks.push(chunk)
+    return !this.slow
+  }
+  protected finish() {
+    this.finished = true
+  }
+  protected destroy() {
+    this.destroyed = true
+  }
+  protected now() {
+    return 0
+  }
+  get body() {
+    return text(this.chunks)
+  }
+}
+
+const broken = new TransportError({ reason: "Reset", backend: "b", description: "reset" })
+const ndjson = ["Content-Type", "application/x-ndjson"]
+
+describe("reply", () => {
+  it.effect.prop(
+    "gives the client the bytes the backend sent, whatever the chunks, heartbeats apart and between records",
+    { seed: Schema.Int },
+    ({ seed }) =>
+      Effect.sync(() => {
+        const rng = random(seed)
+        const native = rng.below(2) === 0
+        const end = native ? "\n" : "\n\n"
+        const records = Array.from({ length: rng.below(8) }, (_, i) =>
+          `{"i":${i},"t":"${"é".repeat(rng.below(9))}"}${end}`)
+        const reply = new Memory(native ? "/api/generate" : "/v1/messages")
+        const upstream = new Told()
+        if (rng.below(4) === 0) {
+          reply.heartbeat()
+        }
+        reply.open(upstream)
+        reply.head(200, ndjson)
+        for (const chunk of cut(bytes(records.join("")), rng)) {
+          reply.slow = rng.below(4) === 0
+          if (reply.blocked && rng.below(2) === 0) {
+            reply.unblock()
+          }
+          reply.data(chunk)
+          if (rng.below(3) === 0) {
+            reply.heartbeat()
+          }
+        }
+        reply.end()
+        const beat = native ? /\{"model":"m","created_at":"[^"]*","response":"","done":false\}\n/g : /: keep-alive\n\n/g
+        assert.strictEqual(reply.body.replaceAll(beat, ""), records.join(""))
+        assert.isTrue(reply.finished)
+        for (
+          const line of native
+            ? reply.body.trim().split("\n").filter((one) => one !== "")
+            : []
+        ) JSON.parse(line)
+        assert.strictEqual(reply.bytes, bytes(records.join("")).length)
+      }),
+    { arbitrary: { runs: 1000, size: 30, seed: "reply" } },
+  )
+
+  it("holds the head until there is something to send with it", () => {
+    const reply = new Memory("/api/chat")
+    reply.annotate(["X-Backend", "a"])
+    reply.open(new Told())
+    reply.head(200, [...ndjson, "Content-Length", "2"])
+    assert.isFalse(reply.committed)
+    reply.data(bytes("{}"))
+    assert.isTrue(reply.committed)
+    assert.deepStrictEqual(reply.headers, [
+      ...ndjson,
+      ...["Content-Length", "2", "X-Request-Id", "r1", "X-Backend", "a"],
+    ])
+  })
+
+  describe("the brief's dialect", () => {
+    const brief = (streams: boolean) => {
+      const reply = new Memory("/api/v1/generate")
+      const upstream = new Told()
+      const translated = new BriefReply(reply, streams)
+      translated.open(upstream)
+      translated.head(200, ndjson)
+      return { reply, upstream, translated }
+    }
+
+    it("a line of more than 8 MiB ends the answer, and the backend's work on it", () => {
+      const { reply, translated, upstream } = brief(true)
+      for (let i = 0; i < 129; i++) translated.data(new Uint8Array(65_536).fill(0x78))
+      assert.deepStrictEqual(upstream.calls, ["abort"])
+      assert.strictEqual(reply.code, 502)
+    })
+
+    it("an answer that came whole but is not done is no answer", () => {
+      const { reply, translated } = brief(false)
+      translated.data(bytes(`{"response":"half","done":false}`))
+      translated.end()
+      assert.strictEqual(reply.code, 502)
+      assert.include(reply.body, `{"error":"the backend stopped before the end of its answer"}`)
+    })
+  })
+
+  it("pauses the backend for a slow client, and cuts one that has stalled", () => {
+    const reply = new Memory("/api/chat")
+    const upstream = new Told()
+    reply.open(upstream)
+    reply.head(200, ndjson)
+    reply.slow = true
+    reply.data(bytes("{}\n"))
+    reply.data(bytes("{}\n"))
+    assert.deepStrictEqual(upstream.calls, ["pause"])
+    reply.unblock()
+    reply.unblock()
+    assert.deepStrictEqual(upstream.calls, ["pause", "resume"])
+    reply.data(bytes("{}\n"))
+    reply.fail(broken)
+    assert.isTrue(reply.destroyed)
+  })
+
+  it("ends a stream that fails with an error record, at a boundary", () => {
+    const reply = new Memory("/api/chat")
+    reply.head(200, ndjson)
+    reply.data(bytes(`{"a":1}\n{"half`))
+    reply.refuse(refuse("BackendFailed", "broke"))
+    assert.strictEqual(reply.body, `{"a":1}\n{"half\n{"error":"broke"}\n`)
+    assert.isTrue(reply.finished)
+  })
+
+  it("breaks the connection where a whole answer is cut", () => {
+    const reply = new Memory("/api/embed", false)
+    reply.head(200, ["Content-Length", "100"])
+    reply.data(bytes(`{"half`))
+    reply.fail(broken)
+    assert.isTrue(reply.destroyed)
+    assert.isFalse(reply.finished)
+  })
+
+  it("answers a failure before the head with a status", () => {
+    const reply = new Memory("/v1/chat/completions")
+    reply.fail(broken)
+    assert.strictEqual(reply.code, 502)
+    assert.isFalse(reply.body.includes("reset"))
+    assert.strictEqual(header(reply.headers, "content-length"), String(reply.body.length))
+  })
+
+  it("does nothing after the end, nor once the client has left", () => {
+    const reply = new Memory("/api/chat")
+    reply.leave()
+    const upstream = new Told()
+    reply.open(upstream)
+    reply.head(200, [])
+    reply.data(bytes("x"))
+    reply.heartbeat()
+    reply.refuse(refuse("QueueFull", "busy"))
+    reply.end()
+    assert.strictEqual(reply.code, 0)
+    assert.deepStrictEqual(upstream.calls, ["abort"])
+  })
+
+  it("heartbeats only where the client asked for a stream", () => {
+    const whole = new Memory("/api/chat", false)
+    whole.heartbeat()
+    assert.isFalse(whole.committed)
+    const reply = new Memory("/v1/chat/completions")
+    reply.heartbeat()
+    assert.strictEqual(reply.code, 200)
+    assert.strictEqual(header(reply.headers, "content-type"), "text/event-stream")
+    assert.strictEqual(reply.bytes, 0)
+  })
+
+  it("turns an error answer that comes after heartbeats into a record", () => {
+    const reply = new Memory("/v1/chat/completions")
+    reply.heartbeat()
+    reply.head(500, ["Content-Type", "application/json"])
+    reply.data(bytes(`{"error":{"mess`))
+    reply.data(bytes(`age":"boom"}}`))
+    reply.end()
+    assert.strictEqual(reply.body, `: keep-alive\n\ndata: {"error":{"message":"boom"}}\n\n`)
+  })
+
+  it("makes a record of an error page as well", () => {
+    for (const page of ["<html>\nBad Gateway\n</html>", `{"error":"${"x".repeat(100_000)}"}`]) {
+      const reply = new Memory("/api/generate")
+      reply.heartbeat()
+      reply.head(502, ["Content-Type", "text/html"])
+      for (const chunk of cut(bytes(page), random(1))) reply.data(chunk)
+      reply.end()
+      assert.include(reply.body, `"done":false}\n{"error":"the backend answered 502"}\n`)
+      assert.isTrue(reply.finished)
+    }
+  })
+})
+
+describe("brief", () => {
+  const line = (response: string, rest = `"done":false`) =>
+    `{"model":"m","response":${JSON.stringify(response)},${rest}}\n`
+  const last = `"done":true,"done_reason":"stop","context":[1,2],"total_duration":7500000,"eval_count":3`
+
+  it.effect.prop(
+    "turns lines into events, however they are cut",
+    { seed: Schema.Int },
+    ({ seed }) =>
+      Effect.sync(() => {
+        const rng = random(seed)
+        const memory = new Memory("/api/v1/generate")
+        const reply = new BriefReply(memory, true)
+        reply.open(new Told())
+        reply.head(200, [...ndjson, "Content-Length", "9"])
+        for (const chunk of cut(bytes(line("a") + line("é\n") + line("", last)), rng)) reply.data(chunk)
+        reply.end()
+        const events = memory.body.split("\n\n").filter((one) => one !== "").map((one) =>
+          JSON.parse(one.slice("data: ".length))
+        )
+        assert.deepStrictEqual(events, [
+          { response: "a", done: false },
+          { response: "é\n", done: false },
+          {
+            response: "",
+            done: true,
+            done_reason: "stop",
+            total_duration_ms: 7.5,
+            eval_count: 3,
+            load_duration_ms: 0,
+          },
+        ])
+        assert.strictEqual(header(memory.headers, "content-type"), "text/event-stream")
+        assert.isUndefined(header(memory.headers, "content-length"))
+      }),
+    { arbitrary: { runs: 200, seed: "brief" } },
+  )
+
+  it("answers whole", () => {
+    const memory = new Memory("/api/v1/generate", false)
+    const reply = new BriefReply(memory, false)
+    reply.head(200, ["Content-Type", "application/json", "Content-Length", "9"])
+    reply.data(bytes(line("hello", last)))
+    reply.end()
+    assert.deepStrictEqual(JSON.parse(memory.body), {
+      response: "hello",
+      total_duration_ms: 7.5,
+      eval_count: 3,
+      load_duration_ms: 0,
+    })
+    assert.strictEqual(header(memory.headers, "content-length"), String(memory.body.length))
+  })
+
+  it("passes errors on, and refuses what it cannot read", () => {
+    const memory = new Memory("/api/v1/generate", false)
+    const reply = new BriefReply(memory, false)
+    reply.head(404, ["Content-Type", "application/json"])
+    reply.data(bytes(`{"error":"no"}`))
+    reply.end()
+    assert.strictEqual(memory.code, 404)
+    assert.strictEqual(memory.body, `{"error":"no"}`)
+    const other = new Memory("/api/v1/generate", false)
+    const garbled = new BriefReply(other, false)
+    garbled.head(200, [])
+    garbled.data(bytes("<html>"))
+    garbled.end()
+    assert.strictEqual(other.code, 502)
+  })
+
+  it("takes a line of eight megabytes", () => {
+    const memory = new Memory("/api/v1/generate")
+    const reply = new BriefReply(memory, true)
+    reply.head(200, ndjson)
+    const long = bytes(line("x".repeat(7 * 1024 * 1024), last))
+    for (let at = 0; at < long.length; at += 65536) reply.data(long.subarray(at, at + 65536))
+    reply.end()
+    assert.strictEqual(memory.code, 200)
+    assert.isAbove(memory.body.length, 7 * 1024 * 1024)
+  })
+})

@@ -1,0 +1,130 @@
+/** The guard on its own: whose limits hold, for whom they are counted, and what becomes of a debt. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger } from "effect"
+import { RateLimiter } from "effect/persistence"
+import { TestClock } from "effect/testing"
+import * as StaticApiKeys from "../../../src/layers/keys/StaticApiKeys.ts"
+import * as CharactersTokenEstimator from "../../../src/layers/tokens/CharactersTokenEstimator.ts"
+import * as ApiKeyGuard from "../../../src/plugins/guards/ApiKeyGuard.ts"
+import * as RateLimitGuard from "../../../src/plugins/guards/RateLimitGuard.ts"
+import type { Grant } from "../../../src/services/ApiKeys.ts"
+import type { Guard, Verdict } from "../../../src/services/Plugin.ts"
+import { request } from "../../support/routers.ts"
+
+const services = Layer.merge(
+  RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory)),
+  CharactersTokenEstimator.layer(),
+)
+const make = (options?: RateLimitGuard.Options) => Effect.provide(RateLimitGuard.make(options), services)
+
+const ask = ({ check }: Guard, who: { readonly grant?: Grant; readonly tenant?: string }, words = 1) => {
+  const verdict = check({ ...request("/api/generate", { model: "m", prompt: "word ".repeat(words) }), ...who })
+  return Effect.isEffect(verdict) ? verdict : Effect.succeed<Verdict>(verdict)
+}
+/** How many of ten are let in. */
+const admitted = (guard: Guard, who: Parameters<typeof ask>[1]) =>
+  Effect.map(
+    Effect.forEach(Array.from({ length: 10 }), () => ask(guard, who)),
+    (verdicts) => verdicts.filter(({ _tag }) => _tag === "Pass").length,
+  )
+const grant = (id: string, rest?: Partial<Grant>): Grant => ({ id, tenant: "team", ...rest })
+
+describe("RateLimitGuard", () => {
+  it.effect("the limits of a key go before those for everybody, whether they are more or less", () =>
+    Effect.gen(function* () {
+      const guard = yield* make({ requestsPerMinute: 4 })
+      assert.strictEqual(yield* admitted(guard, { grant: grant("few", { limits: { requestsPerMinute: 2 } }) }), 2)
+      assert.strictEqual(yield* admitted(guard, { grant: grant("many", { limits: { requestsPerMinute: 9 } }) }), 9)
+      assert.strictEqual(yield* admitted(guard, { grant: grant("plain") }), 4)
+    }))
+
+  it.effect("keys of one tenant are counted apart, and a tenant with a key's name as well", () =>
+    Effect.gen(function* () {
+      const guard = yield* make({ requestsPerMinute: 3 })
+      for (const who of [{ grant: grant("a") }, { grant: grant("b") }, { tenant: "a" }, { tenant: "team" }]) {
+        assert.strictEqual(yield* admitted(guard, who), 3)
+        assert.strictEqual(yield* admitted(guard, who), 0)
+      }
+    }))
+
+  it.effect("an answer longer than what is left is charged whole: the next one waits for all of it", () =>
+    Effect.gen(function* () {
+      const guard = yield* make({ tokensPerMinute: 100 })
+      const first = yield* ask(guard, {})
+      assert(first._tag === "Pass")
+      first.settled?.({
+        kind: "success",
+        cause: "done",
+        usage: { promptTokens: 50, answerTokens: 250, slotWaitMillis: undefined },
+      })
+      yield* Effect.yieldNow
+      const next = yield* ask(guard, {})
+      assert(next._tag === "Refusal")
+      // Two hundred too much, at a hundred a minute.
+      assert.isAtLeast(next.retryAfter ?? 0, 120)
+      assert.isAtMost(next.retryAfter ?? 0, 125)
+      yield* TestClock.adjust("119 seconds")
+      assert.strictEqual((yield* ask(guard, {}))._tag, "Refusal")
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual((yield* ask(guard, {}))._tag, "Pass")
+    }))
+
+  it.effect("a prompt above the limit passes where nothing else was used for a minute", () =>
+    Effect.gen(function* () {
+      const guard = yield* make({ tokensPerMinute: 100 })
+      assert.strictEqual((yield* ask(guard, {}, 1000))._tag, "Pass")
+      assert.strictEqual((yield* ask(guard, {}, 1000))._tag, "Refusal")
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* ask(guard, {}, 1000))._tag, "Pass")
+    }))
+
+  it.effect("who is under way is not forgotten, however many tenants a client makes up", () =>
+    Effect.gen(function* () {
+      const guard = yield* make({ concurrent: 1 })
+      assert.strictEqual((yield* ask(guard, { tenant: "first" }))._tag, "Pass")
+      for (let i = 0; i < 10_100; i++) {
+        const verdict = yield* ask(guard, { tenant: `t${i}` })
+        assert(verdict._tag === "Pass")
+        verdict.settled?.({ kind: "ignored", cause: "client-gone" })
+      }
+      assert.strictEqual((yield* ask(guard, { tenant: "first" }))._tag, "Refusal")
+    }))
+
+  it.effect("a store that is down is logged once", () => {
+    const warnings: Array<unknown> = []
+    const log = Logger.layer([Logger.make(({ message }) => void warnings.push(message))])
+    const reason = new RateLimiter.RateLimitStoreError({ message: "down" })
+    const down = Layer.succeed(RateLimiter.RateLimiterStore, {
+      fixedWindow: () => Effect.die("unused"),
+      tokenBucket: () => Effect.fail(new RateLimiter.RateLimiterError({ reason })),
+      adaptiveConsume: () => Effect.die("unused"),
+      adaptiveFeedback: () => Effect.void,
+    })
+    return Effect.gen(function* () {
+      const guard = yield* RateLimitGuard.make({ requestsPerMinute: 5 })
+      assert.strictEqual(yield* admitted(guard, {}), 0)
+      assert.lengthOf(warnings, 1)
+    }).pipe(Effect.provide([RateLimiter.layer.pipe(Layer.provide(down)), CharactersTokenEstimator.layer(), log]))
+  })
+})
+
+describe("ApiKeyGuard", () => {
+  it.effect("gives the request what the key says, and leaves it what it does not say", () => {
+    const keys = StaticApiKeys.layer([
+      { id: "night", secret: { key: "k1" }, tenant: "research", priority: "batch", limits: { concurrent: 2 } },
+      { id: "day", secret: { key: "k2" } },
+    ])
+    return Effect.gen(function* () {
+      const { check } = yield* ApiKeyGuard.make()
+      const as = (key: string) => {
+        const made = request("/api/generate", { model: "m", prompt: "x" }, 0, ["authorization", `Bearer ${key}`])
+        const verdict = check({ ...made, priority: "interactive" })
+        assert(!Effect.isEffect(verdict) && verdict._tag === "Pass")
+        return verdict.request
+      }
+      assert.deepInclude(as("k1"), { tenant: "research", priority: "batch" })
+      assert.deepStrictEqual(as("k1").grant?.limits, { concurrent: 2 })
+      assert.deepInclude(as("k2"), { tenant: "day", priority: "interactive" })
+    }).pipe(Effect.provide(keys))
+  })
+})

@@ -1,0 +1,317 @@
+/** What a real server does that the captures do not show: names, Go's JSON, `/v1` details, management. */
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import { zstdCompressSync } from "node:zlib"
+import { Model } from "../../src/simulated/SimulatedFleet.ts"
+import { lines, on, ps, send, server } from "./support.ts"
+
+const messages = [{ role: "user", content: "hi" }]
+const bounded = { options: { num_predict: 2 } }
+
+const errorOf = (text: string): unknown => JSON.parse(text).error
+
+describe("names", () => {
+  const spellings = [
+    "tiny-eos",
+    "tiny-eos:latest",
+    "TINY-EOS",
+    "tiny-eos:LATEST",
+    "library/tiny-eos",
+    "registry.ollama.ai/library/tiny-eos",
+    "https://registry.ollama.ai/library/tiny-eos",
+    " tiny-eos ",
+    "tiny-eos:local",
+    "tiny-eos:latest:local",
+  ]
+  on("all spellings are one model, echoed as asked, canonical in ps", {}, function* () {
+    for (const model of spellings) {
+      const heard = yield* send("/api/generate", { model, prompt: "hi", ...bounded, stream: false })
+      assert.deepStrictEqual([heard.status, lines(heard)[0]?.["model"]], [200, model])
+    }
+    assert.deepStrictEqual((yield* ps).map(({ name }) => name), ["tiny-eos:latest"])
+    assert.strictEqual((yield* server).counts.loads, 1)
+  })
+
+  on("other tags, namespaces and hosts are other models", {}, function* () {
+    for (
+      const model of ["tiny-eos:8b", "me/tiny-eos", "example.com/library/tiny-eos", "a/b/c/d", "tiny eos", ":", "/"]
+    ) {
+      const heard = yield* send("/api/generate", { model, prompt: "hi" })
+      assert.deepStrictEqual([heard.status, errorOf(heard.text)], [404, `model '${model}' not found`])
+    }
+  })
+
+  on("cloud models are refused everywhere", {}, function* () {
+    for (const model of ["x:cloud", "x:8b-cloud"]) {
+      const paths = ["/api/generate", "/api/chat", "/api/embed", "/v1/chat/completions", "/v1/embeddings"]
+      const heard = yield* Effect.forEach(paths, (path) => send(path, { model, prompt: "x", messages, input: "x" }))
+      assert.deepStrictEqual(heard.map(({ status }) => status), paths.map(() => 403))
+    }
+  })
+})
+
+describe("Go's JSON", () => {
+  on("keys in any case, unknown ones ignored, null as absent, trailing garbage ignored", {}, function* () {
+    const text = `{"MODEL":"tiny-eos","Prompt":"hi","stream":false,"x":[{"y":"\\u00e9\\n"}],"system":null,` +
+      `"OPTIONS":{"num_predict":2}} trailing { garbage`
+    const heard = yield* send("/api/generate", text)
+    assert.deepStrictEqual([heard.status, lines(heard)[0]?.["response"]], [200, " word00 word01"])
+  })
+
+  const problems: ReadonlyArray<readonly [string, string]> = [
+    ["  ", "missing request body"],
+    ["{", "unexpected EOF"],
+    [`{"model":"a`, "unexpected EOF"],
+    [`{"model" "a"}`, `invalid character '"' after object key`],
+    [`{"model":"a" "b"}`, `invalid character '"' after object key:value pair`],
+    [`{"model":nil}`, "invalid character 'i' in literal null (expecting 'u')"],
+    [`{"model":"\n"}`, "invalid character '\\n' in string literal"],
+    [`{"model":"\\x"}`, "invalid character 'x' in string escape code"],
+    [`{"context":[1,2}`, "invalid character '}' after array element"],
+    [`{"model":'a'}`, "invalid character '\\'' looking for beginning of value"],
+    [`{"model":-}`, "invalid character '}' in numeric literal"],
+    ["[]", "json: cannot unmarshal array into Go value of type api.GenerateRequest"],
+    [`{"model":1}`, "json: cannot unmarshal number into Go struct field GenerateRequest.model of type string"],
+    [`{"stream":"no"}`, "json: cannot unmarshal string into Go struct field GenerateRequest.stream of type bool"],
+    [`{"context":[1.5]}`, "json: cannot unmarshal number 1.5 into Go struct field GenerateRequest.context of type int"],
+    [
+      `{"options":[]}`,
+      "json: cannot unmarshal array into Go struct field GenerateRequest.options of type map[string]interface {}",
+    ],
+  ]
+  on("its complaints", {}, function* () {
+    for (const [body, problem] of problems) {
+      const heard = yield* send("/api/generate", body)
+      assert.deepStrictEqual([heard.status, errorOf(heard.text)], [400, problem])
+    }
+  })
+
+  on("a number where a string is wanted, on the OpenAI paths", {}, function* () {
+    const heard = yield* send("/v1/chat/completions", { model: "tiny-eos", messages: "hi" })
+    assert.strictEqual(heard.status, 400)
+    assert.include(JSON.stringify(errorOf(heard.text)), "cannot unmarshal string into Go struct field")
+  })
+
+  on("options and keep_alive of the wrong types", {}, function* () {
+    const cases: ReadonlyArray<readonly [object, number, string]> = [
+      [{ options: { temperature: "hot" } }, 500, `option "temperature" must be of type float32`],
+      [{ options: { use_mmap: 1 } }, 500, `option "use_mmap" must be of type boolean`],
+      [{ options: { stop: "x" } }, 500, `option "stop" must be of type array`],
+      [{ keep_alive: "5" }, 400, `time: missing unit in duration "5"`],
+      [{ keep_alive: "5y" }, 400, `time: unknown unit "y" in duration "5y"`],
+      [{ keep_alive: true }, 400, "Unsupported type: 'bool'"],
+    ]
+    for (const [more, status, text] of cases) {
+      const heard = yield* send("/api/generate", { model: "tiny-eos", prompt: "x", ...more })
+      assert.deepStrictEqual([heard.status, errorOf(heard.text)], [status, text])
+    }
+  })
+
+  on("a body survives that is 1 MiB of escapes", {}, function* () {
+    const prompt = '\\u00e9\\"'.repeat(100_000)
+    const heard = yield* send(
+      "/api/generate",
+      `{"model":"tiny-eos","prompt":"${prompt}","options":{"num_predict":1},"stream":false}`,
+    )
+    assert.strictEqual(lines(heard)[0]?.["prompt_eval_count"], 4096)
+  })
+})
+
+describe("answers", () => {
+  on("stop, length and stop sequences", {}, function* () {
+    const ask = (options: object) => send("/api/generate", { model: "tiny-eos", prompt: "hi", stream: false, options })
+    const seen = yield* Effect.forEach([
+      {},
+      { num_predict: 48 },
+      { num_predict: 49 },
+      { num_predict: -1 },
+      { stop: ["word02"] },
+    ], ask)
+    assert.deepStrictEqual(seen.map((heard) => [lines(heard)[0]?.["done_reason"], lines(heard)[0]?.["eval_count"]]), [
+      ["stop", 49],
+      ["length", 48],
+      ["stop", 49],
+      ["stop", 49],
+      ["stop", 3],
+    ])
+    assert.strictEqual(lines(seen[4]!)[0]?.["response"], " word00 word01")
+  })
+
+  on("context goes on from an earlier answer", {}, function* () {
+    const first = lines(
+      yield* send("/api/generate", { model: "tiny-eos", prompt: "hi", stream: false, ...bounded }),
+    )[0]!
+    const second = yield* send("/api/generate", {
+      model: "tiny-eos",
+      prompt: "hi",
+      stream: false,
+      context: first["context"],
+      ...bounded,
+    })
+    const length = (first["context"] as Array<number>).length
+    assert.strictEqual(lines(second)[0]?.["prompt_eval_count"], 25 + length)
+  })
+
+  on("a prompt too long is cut, or refused with llama-server's JSON inside the text", {}, function* () {
+    const prompt = "x".repeat(5000)
+    const cut = yield* send("/api/generate", { model: "tiny-eos", prompt, stream: false, ...bounded })
+    assert.strictEqual(lines(cut)[0]?.["prompt_eval_count"], 4096)
+    const refused = yield* send("/api/generate", { model: "tiny-eos", prompt, truncate: false })
+    assert.strictEqual(refused.status, 400)
+    assert.strictEqual(JSON.parse(String(errorOf(refused.text))).error.type, "exceed_context_size_error")
+    const embed = yield* send("/api/embed", { model: "tiny-embed", input: prompt, truncate: false })
+    assert.deepStrictEqual([embed.status, errorOf(embed.text)], [400, "the input length exceeds the context length"])
+  })
+
+  on("embeddings: unit vectors, deterministic, cut to dimensions, base64 on request", {}, function* () {
+    const embed = (more: object) => send("/api/embed", { model: "tiny-embed", input: "hello", ...more })
+    const [full, again, cut] = yield* Effect.forEach([{}, {}, { dimensions: 8 }], embed)
+    assert.strictEqual(full!.text, again!.text)
+    const [[vector], [short]] = [JSON.parse(full!.text).embeddings, JSON.parse(cut!.text).embeddings]
+    assert.deepStrictEqual([vector.length, short.length], [64, 8])
+    for (const values of [vector, short]) assert.closeTo(Math.hypot(...values), 1, 1e-6)
+    const packed = yield* send("/v1/embeddings", { model: "tiny-embed", input: ["hello"], encoding_format: "base64" })
+    const bytes = Buffer.from(JSON.parse(packed.text).data[0].embedding, "base64")
+    assert.closeTo(bytes.readFloatLE(0), vector[0], 1e-7)
+    assert.strictEqual((yield* send("/api/embed", { model: "tiny-embed", input: [1] })).status, 400)
+  })
+
+  on("markup is escaped as Go does", {}, function* () {
+    const heard = yield* send("/api/generate", { model: "<a&b>", prompt: "x" })
+    assert.strictEqual(heard.text, `{"error":"model '\\u003ca\\u0026b\\u003e' not found"}`)
+  })
+
+  on("no usage chunk unless asked for; completions in their own shape", {}, function* () {
+    const chat = yield* send("/v1/chat/completions", { model: "tiny-eos", messages, stream: true, max_tokens: 2 })
+    assert.lengthOf(chat.text.trimEnd().split("\n\n"), 4)
+    const text = yield* send("/v1/completions", { model: "tiny-eos", prompt: "hi", stream: true, max_tokens: 1 })
+    const [first] = text.text.split("\n\n")
+    assert.deepStrictEqual(Object.keys(JSON.parse(first!.slice(6))), [
+      "id",
+      "object",
+      "created",
+      "choices",
+      "model",
+      "system_fingerprint",
+    ])
+  })
+
+  on("responses in one piece, and messages with blocks and a system prompt", {}, function* () {
+    const response = yield* send("/v1/responses", {
+      model: "tiny-eos",
+      input: [{ role: "user", content: [{ type: "input_text", text: "hi" }] }],
+      max_output_tokens: 2,
+    })
+    const parsed = JSON.parse(response.text)
+    assert.deepStrictEqual([parsed.object, parsed.status, parsed.output[0].content[0].text], [
+      "response",
+      "completed",
+      " word00 word01",
+    ])
+    const message = yield* send("/v1/messages", {
+      model: "tiny-eos",
+      max_tokens: 100,
+      system: [{ type: "text", text: "be" }],
+      messages: [{ role: "user", content: [{ type: "text", text: "hi" }] }],
+    })
+    assert.deepStrictEqual([JSON.parse(message.text).stop_reason, JSON.parse(message.text).usage.output_tokens], [
+      "end_turn",
+      49,
+    ])
+  })
+
+  on("zstd bodies on /v1, and only there", {}, function* () {
+    const body = zstdCompressSync(JSON.stringify({ model: "tiny-eos", messages, max_tokens: 2 }))
+    const headers = ["content-encoding", "zstd"]
+    assert.strictEqual((yield* send("/v1/chat/completions", new Uint8Array(body), { headers })).status, 200)
+    assert.strictEqual((yield* send("/v1/chat/completions", "not zstd", { headers })).status, 400)
+    assert.strictEqual((yield* send("/api/chat", new Uint8Array(body), { headers })).status, 400)
+  })
+})
+
+describe("disk", () => {
+  on("a pull says how far it is, and fails inside a 200", { pullable: [Model.llama31], models: [] }, function* () {
+    assert.strictEqual((yield* send("/v1/models")).text, `{"object":"list","data":null}\n`)
+    const pulled = lines(yield* send("/api/pull", { name: "llama3.1:8b" }))
+    assert.deepStrictEqual(pulled.map(({ status }) => status), [
+      "pulling manifest",
+      `pulling ${Model.llama31.blob.slice(0, 12)}`,
+      "verifying sha256 digest",
+      "writing manifest",
+      "success",
+    ])
+    const failed = yield* send("/api/pull", { model: "nope" })
+    assert.deepStrictEqual([failed.status, lines(failed)[1]], [200, {
+      error: "pull model manifest: file does not exist",
+    }])
+    assert.strictEqual((yield* send("/api/pull", { model: "nope", stream: false })).status, 500)
+  })
+
+  on("tags say all of 0.33", { models: [Model.llama31] }, function* () {
+    const [tag] = JSON.parse((yield* send("/api/tags")).text).models
+    assert.deepStrictEqual(Object.keys(tag), [
+      "name",
+      "model",
+      "modified_at",
+      "size",
+      "digest",
+      "details",
+      "capabilities",
+    ])
+    assert.deepStrictEqual([tag.details.context_length, tag.details.embedding_length], [131072, 4096])
+  })
+
+  on("blobs, then a model from one", {}, function* () {
+    const weights = new TextEncoder().encode("GGUF general.architecture........bert and so on")
+    const digest = `sha256:${Model.sha256(weights)}`
+    assert.strictEqual((yield* send(`/api/blobs/${digest}`, undefined, { method: "HEAD" })).status, 404)
+    const puts = yield* Effect.forEach([1, 2], () => send(`/api/blobs/${digest}`, weights))
+    assert.deepStrictEqual(puts.map(({ status }) => status), [201, 200])
+    assert.strictEqual((yield* send(`/api/blobs/${digest}`, undefined, { method: "HEAD" })).status, 200)
+    yield* send("/api/create", { model: "mine", files: { "m.gguf": digest } })
+    assert.strictEqual((yield* send("/api/embed", { model: "mine", input: "x" })).status, 200)
+  })
+
+  on("/api/show has the parameters, padded, and what a blob is called", {
+    models: [Model.model({ name: "own", parameters: { num_ctx: 1024, stop: "x" }, system: "be" })],
+  }, function* () {
+    const shown = JSON.parse((yield* send("/api/show", { name: "own" })).text)
+    assert.strictEqual(shown.parameters, `num_ctx                        1024\nstop                           x`)
+    assert.include(shown.modelfile, `FROM /models/blobs/sha256-${Model.sha256("blob of own:latest")}`)
+  })
+})
+
+describe("paths", () => {
+  on("unknown paths, wrong methods, account paths and the root", {}, function* () {
+    const seen = yield* Effect.forEach([
+      ["/metrics", "GET"],
+      ["/api/ps", "HEAD"],
+      ["/api/blobs/sha256:x", "GET"],
+      ["/api/me", "POST"],
+      ["/v1/models/nope", "GET"],
+      ["/", "GET"],
+      ["/", "HEAD"],
+      ["/api/version?x=1", "GET"],
+    ], ([path, method]) => send(path!, undefined, { method: method! }))
+    assert.deepStrictEqual(seen.map(({ status }) => status), [404, 405, 405, 401, 404, 200, 200, 200])
+    assert.strictEqual(seen[2]!.headers["allow"], "POST, HEAD")
+    assert.include(seen[4]!.text, "model 'nope:latest' not found")
+    assert.deepStrictEqual([seen[5]!.text, seen[6]!.text], ["Ollama is running", ""])
+  })
+
+  on("a preflight is answered for allowed origins only", {}, function* () {
+    const ask = (origin: string) => send("/api/chat", undefined, { method: "OPTIONS", headers: ["Origin", origin] })
+    const [allowed, refused] = yield* Effect.forEach(["app://x", "https://evil.example"], ask)
+    assert.deepStrictEqual([allowed!.status, refused!.status], [204, 403])
+    assert.include(allowed!.headers["access-control-allow-methods"], "POST")
+  })
+})
+
+describe("the call log", () => {
+  on("is bounded, and forgets the oldest", { callsMax: 3 }, function* () {
+    const simulated = yield* server
+    for (let index = 0; index < 5; index++) yield* send(`/api/version?${index}`)
+    assert.deepStrictEqual(simulated.calls.map(({ path }) => path), [2, 3, 4].map((index) => `/api/version?${index}`))
+    assert.isTrue(simulated.calls.every(({ state, status }) => state === "done" && status === 200))
+  })
+})
