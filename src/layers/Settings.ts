@@ -7,7 +7,7 @@ import { Config, ConfigProvider, Effect, Option, Schema } from "effect"
 import type { Limits } from "../services/ApiKeys.ts"
 import type { Entry } from "../services/PluginFile.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
-import * as Durations from "../wire/goDuration.ts"
+import * as GoDuration from "../wire/goDuration.ts"
 import * as Parse from "./settings/parse.ts"
 
 /**
@@ -39,13 +39,13 @@ const of = <A>(
 }
 
 const atLeast = (minimum: number) => ({ wanted: `a whole number of at least ${minimum}`, parse: Parse.whole(minimum) })
-const duration = { wanted: "a duration with its unit, such as 500ms, 30s or 5m", parse: Durations.millis }
+const duration = { wanted: "a duration with its unit, such as 500ms, 30s or 5m", parse: GoDuration.millis }
 const optionalDuration = {
   wanted: `${duration.wanted}, or off`,
-  parse: (text: string): number | undefined => text.toLowerCase() === "off" ? Infinity : Durations.millis(text),
+  parse: (text: string): number | undefined => text.toLowerCase() === "off" ? Infinity : GoDuration.millis(text),
 }
 const size = { wanted: "a number of bytes, such as 67108864, 64MiB or 256MB", parse: Parse.bytes }
-const ratio = { wanted: "a number of at least 0", parse: Durations.decimal }
+const ratio = { wanted: "a number of at least 0", parse: Parse.decimal }
 const port = { wanted: "a port from 0 to 65535 (0: any free one)", parse: Parse.whole(0, 65_535) }
 const onOff = { wanted: "on or off", parse: Parse.onOff }
 const words = (wanted: string) => ({ wanted, parse: Parse.list })

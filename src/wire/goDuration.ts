@@ -1,21 +1,67 @@
 /**
- * Reads durations as Go and Ollama write them.
+ * Reads durations as Go writes them, and so Ollama: `500ms`, `30s`, `1m30s`.
  *
  * @since 0.1.0
  */
+import { Option, Result } from "effect"
 
-/** `0.2`, `10`. @category parsing @since 0.1.0 */
-export const decimal = (text: string): number | undefined => /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
+/** Milliseconds in each unit of Go's `time` package. */
+const units: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  "µs": 1e-3,
+  "μs": 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+}
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+/**
+ * Go's `time.ParseDuration`, in milliseconds. The failure is Go's own text.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const parse = (text: string): Result.Result<number, string> => {
+  const quoted = JSON.stringify(text)
+  const signed = /^([+-]?)(.*)$/s.exec(text)
+  const sign = signed?.[1] === "-" ? -1 : 1
+  let rest = signed?.[2] ?? ""
+  if (rest === "0") return Result.succeed(0)
+  if (rest === "") return Result.fail(`time: invalid duration ${quoted}`)
+  let total = 0
+  while (rest !== "") {
+    const part = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest)
+    if (part === null) return Result.fail(`time: invalid duration ${quoted}`)
+    const unit = part[2] ?? ""
+    if (unit === "") return Result.fail(`time: missing unit in duration ${quoted}`)
+    const scale = units[unit]
+    if (scale === undefined) return Result.fail(`time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`)
+    total += Number(part[1]) * scale
+    rest = rest.slice(part[0].length)
+  }
+  return Result.succeed(sign * total)
+}
 
-/** Go's durations, as Ollama takes them (`500ms`, `30s`, `1m30s`), and Effect's (`30 seconds`), in milliseconds and above zero. @category parsing @since 0.1.0 */
-export const millis = (text: string): number | undefined => {
-  const short = text.toLowerCase()
+/** Effect's words for units, as Go's. */
+const asGo = (text: string): string =>
+  text.toLowerCase()
     .replace(/\s*(milliseconds?|millis?)\b/g, "ms").replace(/\s*seconds?\b/g, "s")
     .replace(/\s*minutes?\b/g, "m").replace(/\s*hours?\b/g, "h").replace(/\s+/g, "")
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(short)) return undefined
-  let total = 0
-  for (const [, value, unit] of short.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) total += Number(value) * units[unit!]!
-  return total > 0 ? Math.round(total) : undefined
+
+/**
+ * A duration that a person wrote, in whole milliseconds: Go's form (`1m30s`) or Effect's (`30 seconds`). `undefined` for what
+ * cannot be read, and for what is not above zero.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const millis = (text: string): number | undefined => {
+  const rounded = Math.round(Option.getOrElse(Result.getSuccess(parse(asGo(text))), () => 0))
+  return rounded > 0 ? rounded : undefined
 }
+
+/** As `millis`, and a number without a unit is seconds: `30`, `0.5`. @category decoding @since 0.1.0 */
+export const millisOrSeconds = (text: string): number | undefined =>
+  /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : millis(text)

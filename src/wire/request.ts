@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { decimal, millis } from "./goDuration.ts"
+import { millisOrSeconds } from "./goDuration.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import type { Priority } from "../services/Priority.ts"
 import { type Endpoint, header, type RoutedRequest } from "../services/RoutedRequest.ts"
@@ -96,12 +96,6 @@ const unknownTimeout = refuse(
 )
 const longTenant = refuse("BadRequest", "the tenant's name is too long")
 
-/** Bare numbers are seconds. */
-const millisOf = (text: string): number | undefined => {
-  const seconds = decimal(text)
-  return seconds === undefined ? millis(text) : Math.round(seconds * 1000)
-}
-
 /**
  * A body scanned and made a request, or what is wrong with it.
  *
@@ -132,7 +126,7 @@ export const make = (
     : { body, envelope }
   const priority = edge.priority === undefined ? "default" : priorities.find((one) => one === edge.priority)
   if (priority === undefined) return unknownPriority
-  const queueMillis = edge.timeout === undefined ? undefined : millisOf(edge.timeout)
+  const queueMillis = edge.timeout === undefined ? undefined : millisOrSeconds(edge.timeout)
   if (edge.timeout !== undefined && queueMillis === undefined) return unknownTimeout
   const tenant = (tenantHeader === undefined ? undefined : header(headers, tenantHeader)) || nobody
   if (tenant.length > tenantLengthMax) return longTenant

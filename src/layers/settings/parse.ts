@@ -12,6 +12,9 @@ export const whole = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => (te
   return value >= minimum && value <= maximum ? value : undefined
 }
 
+/** `0.2`, `10`. @category parsing @since 0.1.0 */
+export const decimal = (text: string): number | undefined => /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
+
 /** `64MiB`, `256 MB`, or a bare number of bytes. @category parsing @since 0.1.0 */
 export const bytes = (text: string): number | undefined => {
   const size = ByteSize.fromString(/^\d+$/.test(text) ? `${text} B` : text)
