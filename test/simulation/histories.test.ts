@@ -1,19 +1,4 @@
-/** Invariants 2, 4, 5, 7 and 10 of the whole router, over generated histories of arrivals, faults, crashes and clients that leave. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { TestClock } from "effect/testing"
-import { play, Step } from "./history.ts"
+/** Some histories of the whole router. The long run has 1,000. */
+import { suite } from "./historySuite.ts"
 
-describe("histories", () => {
-  it.effect.prop(
-    "every request has one right answer, nothing leaks, and the same history gives the same trace",
-    { steps: Schema.Array(Step) },
-    ({ steps }) =>
-      Effect.gen(function* () {
-        const first = yield* play(steps).pipe(Effect.provide(TestClock.layer()))
-        const second = yield* play(steps).pipe(Effect.provide(TestClock.layer()))
-        assert.deepStrictEqual(second, first)
-      }),
-    { arbitrary: { runs: 1000, size: 100, seed: "histories" }, timeout: 240_000 },
-  )
-})
+suite(100)

@@ -1,4 +1,4 @@
 /** 5,000 histories of memory: one half of them. The other half runs beside it. */
-import { suite } from "./vramSuite.ts"
+import { suite } from "../simulation/vramSuite.ts"
 
-suite(1)
+suite("vram-1", 2500)

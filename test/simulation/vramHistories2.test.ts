@@ -1,4 +1,0 @@
-/** 5,000 histories of memory: one half of them. The other half runs beside it. */
-import { suite } from "./vramSuite.ts"
-
-suite(2)
