@@ -28,6 +28,7 @@ const pageOf = (file: string): string | undefined => {
   if (guide !== undefined) return `guides/${guide}/index.html`
   const module = file.replace(/^src\/(.*)\.ts$/, "$1")
   if (alone.includes(`${module}.ts`)) return `${module}/index.html`
+  if (/^(testing|simulated)\/index$/.test(module)) return `${module}.html`
   return /^(services|layers|plugins)\//.test(module) ? `~/${posix.basename(module)}.html` : undefined
 }
 
@@ -37,7 +38,7 @@ const guide = (name: string, up: string): string =>
     const page = pageOf(posix.normalize(`docs/${href}`))
     return page === undefined ? text : `[${text}](${up}${page}${anchor})`
     // A docstring may not hold its own end.
-  }).replaceAll("*/", "*\u2060/")
+  }).replaceAll("*/", "*\u2060/").replaceAll(/^<!-- .* -->\n\n?/gm, "")
 
 /** What is below a file's head; the exports of a barrel get the docstring of the file that they export. */
 const bodyOf = (file: string): string =>
@@ -91,7 +92,7 @@ export const build = (out: string): number => {
   const pages = readdirSync(out, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".html"))
   for (const page of pages) {
     const html = withImports(readFileSync(join(out, page), "utf8"))
-    // Nobody imports a guide.
+    // A guide is not a module that a program imports.
     writeFileSync(join(out, page), page.startsWith("guides/") ? html.replace('class="usageContent"', "hidden") : html)
   }
   return pages.length

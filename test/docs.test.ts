@@ -128,6 +128,14 @@ describe("documentation", () => {
     }
   })
 
+  it("has no line of over 160 characters", () => {
+    for (const document of documents) {
+      read(document).split("\n").forEach((line, index) =>
+        assert.isAtMost(line.length, 160, `${document}:${index + 1}: ${line}`)
+      )
+    }
+  })
+
   it("says when each error is sent", () => {
     assert.isAbove(errors().length, 10)
     for (const { meaning, reason } of errors()) assert.notStrictEqual(meaning, "", reason)
