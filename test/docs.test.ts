@@ -88,10 +88,26 @@ describe("documentation", () => {
     }
   })
 
+  it("says of every option that may be left out what it is", () => {
+    let options = 0
+    for (const file of publicFiles()) {
+      const interfaces = read(`src/${file}`).matchAll(/^(?:export )?interface \w*Options\b[\s\S]*?^\}/gm)
+      for (const [text] of interfaces) {
+        const lines = text.split("\n")
+        lines.forEach((line, index) => {
+          if (!/^ {2}readonly \w+\?:/.test(line)) return
+          assert.match(lines[index - 1]!, /\*\/$/, `src/${file}: ${line.trim()}`)
+          options++
+        })
+      }
+    }
+    assert.isAbove(options, 80)
+  })
+
   it("names every place of the standard stack with what it provides, and every kind of plugin that it takes", () => {
     const standard = read("src/layers/Standard.ts")
     const page = read("docs/swap-a-layer.md")
-    const places = Array.from(standard.matchAll(/^ {2}readonly (\w+): \[provides: (\w+),/gm))
+    const places = Array.from(sources.matchAll(/^ {2}readonly (\w+): \[provides: (\w+),/gm))
     assert.isAbove(places.length, 10)
     for (const [, place, service] of places) assert.include(page, `| \`${place}\` | \`${service}\` |`)
     const [, plugins = ""] = /^export interface Plugins \{\n([\s\S]*?)^\}/m.exec(standard) ?? []
@@ -194,6 +210,9 @@ describe("the reference", () => {
         assert.match(page, /<div class="markdown"><p>/, file)
         assert.match(page, /from &quot;llamero/, file)
       }
+      // The types say what a layer provides and needs.
+      const admission = readFileSync(join(folder, "~/BoundedAdmission.html"), "utf8").replaceAll(/<[^>]*>/g, "")
+      assert.match(admission, /BoundedAdmission\.layer\([^)]*\): Layer\.Layer&lt;Admission, never, Leases&gt;/)
       for (const guide of ["index.html", ...pages.map((page) => `guides/${basename(page, ".md")}/index.html`)]) {
         const [, main = ""] = /<main[^>]*>([\s\S]*)<\/main>/.exec(readFileSync(join(folder, guide), "utf8")) ?? []
         for (const [, href = ""] of main.matchAll(/href="([^"#]+)[^"]*"/g)) {
