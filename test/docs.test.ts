@@ -152,9 +152,12 @@ describe("documentation", () => {
     }
   })
 
-  it("says when each error is sent", () => {
+  it("says when each error is sent, and with which status", () => {
     assert.isAbove(errors().length, 10)
-    for (const { meaning, reason } of errors()) assert.notStrictEqual(meaning, "", reason)
+    for (const { meaning, reason, status } of errors()) {
+      assert.notStrictEqual(meaning, "", reason)
+      assert.match(status, new RegExp(`^${L.Refusal.refuse(reason, "").status}\\b`), reason)
+    }
   })
 
   it("names every header that is llamero's own", () => {

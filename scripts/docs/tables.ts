@@ -45,21 +45,23 @@ const listOf = (folder: "services" | "layers" | "plugins"): string => {
   ).join("\n\n")
 }
 
-/** The reasons of `RefusalReason` with their meanings, from its docstring. */
-export const errors = (): ReadonlyArray<{ readonly reason: RefusalReason; readonly meaning: string }> => {
+/** The reasons of `RefusalReason` with their statuses and meanings. Meanings are in its docstring. */
+export const errors = (): ReadonlyArray<{ reason: RefusalReason; status: string; meaning: string }> => {
   const source = readFileSync(join(root, "src/services/Refusal.ts"), "utf8")
-  const items = source.matchAll(/^ \* - `(\w+)`: ([\s\S]*?)(?=\n \* -|\n \*\n)/gm)
-  const meanings = new Map(Array.from(items, ([, reason, text = ""]) => [reason, text.replaceAll(/\s*\n \* */g, " ")]))
+  // An item of the docstring: `Reason` (the statuses, which may be left out): the meaning.
+  const items = source.matchAll(/^ \* - `(\w+)`(?: \(([^)]*)\))?: ([\s\S]*?)(?=\n \* -|\n \*\n)/gm)
+  const found = new Map(Array.from(items, ([, reason, status, text = ""]) => [reason, { status, text }]))
   const [, union = ""] = /^export type RefusalReason =\n([\s\S]*?)\n\n/m.exec(source) ?? []
-  return Array.from(union.matchAll(/"(\w+)"/g), ([, name]) => ({
+  return Array.from(union.matchAll(/"(\w+)"/g), ([, name]) => {
     // The names come from the union itself.
-    reason: name as RefusalReason,
-    meaning: meanings.get(name) ?? "",
-  }))
+    const reason = name as RefusalReason
+    const { status = `${refuse(reason, "").status}`, text = "" } = found.get(reason) ?? {}
+    return { reason, status, meaning: text.replaceAll(/\s*\n \* */g, " ") }
+  })
 }
 
 const errorTable = (): string => {
-  const rows = errors().map(({ meaning, reason }) => `| \`${reason}\` | ${refuse(reason, "").status} | ${meaning} |`)
+  const rows = errors().map(({ meaning, reason, status }) => `| \`${reason}\` | ${status} | ${meaning} |`)
   return narrow(["| reason | status | when |", "| --- | --- | --- |", ...rows].join("\n"))
 }
 
