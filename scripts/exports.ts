@@ -1,6 +1,7 @@
 /**
- * Writes what the package exports, after a file has come, gone or moved: `npm run exports`. The barrel `src/index.ts`, and `exports` in deno.json and
- * package.json. Public is every file whose name begins with a capital letter; what begins with a small one is a helper of its room.
+ * Writes what the package exports: the barrel `src/index.ts`, and `exports` in deno.json and package.json. Run it after
+ * a public file was added, removed or moved: `npm run exports`. A file is public when its name begins with a capital
+ * letter. All other files are helpers of their room.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
@@ -8,18 +9,18 @@ import { dirname, join, relative, resolve } from "node:path"
 export const root = join(import.meta.dirname, "..")
 const src = join(root, "src")
 
-/** Folders with public files, in the order of the barrel. The first three are in it; the last two have a barrel of their own. */
+/** Folders with public files. The first three are in the main barrel, in this order; the others have their own. */
 const folders = ["services", "layers", "plugins", "simulated", "testing"]
 const inBarrel = folders.slice(0, 3)
 
-/** Entries that are no single public file. */
+/** Entries of `exports` that are barrels. */
 const entries = {
   ".": "./src/index.ts",
   "./testing": "./src/testing/index.ts",
   "./simulated": "./src/simulated/index.ts",
 }
 
-/** Modules of Node that Deno, browsers' bundlers and serverless hosts have as well. */
+/** Modules of Node that Deno, bundlers for browsers and serverless hosts have as well. */
 const everywhere = ["node:crypto", "node:zlib"]
 
 /** Whether a file is exported, by its name. */
@@ -32,7 +33,7 @@ export const publicFiles = (): ReadonlyArray<string> =>
       .map((file) => `${folder}/${file}`).sort()
   )
 
-/** What a file imports, types apart: they are gone when it runs. What it imports later counts too. */
+/** What a file imports when it runs: without types, and with `import()`. */
 const imports = (file: string): ReadonlyArray<string> =>
   Array.from(
     readFileSync(join(src, file), "utf8").matchAll(
@@ -41,10 +42,10 @@ const imports = (file: string): ReadonlyArray<string> =>
     (match) => match[1] ?? match[2]!,
   )
 
-/** Files that are named after Node are for it alone, even where they import only its types. */
+/** Whether a file is named after Node: then it is for Node alone, even if it imports only Node's types. */
 const isForNode = (file: string): boolean => /\/Node\w+\.ts$/.test(file)
 
-/** Whether nothing that a file reaches needs Node. */
+/** Whether a file and all that it imports run without Node. */
 const runsAnywhere = (file: string, seen = new Set<string>()): boolean => {
   if (seen.has(file)) return true
   seen.add(file)
@@ -62,7 +63,7 @@ const head = `/**
  *
  * **Details**
  *
- * What needs Node or Deno is imported by its path, such as \`llamero/layers/server/NodeServer\` and \`llamero/layers/transport/NodeTransport\`. The simulated
+ * Modules that need Node or Deno are imported by their path, such as \`llamero/layers/server/NodeServer\`. The simulated
  * Ollama is in \`llamero/simulated\`, the test kit in \`llamero/testing\`.
  *
  * @since 0.1.0

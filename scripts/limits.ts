@@ -1,5 +1,6 @@
 /**
- * Lint rules on length, for `deno lint`: a function in `src` has at most 70 lines, a file in `src` at most 250, a line of a comment at most 120 characters.
+ * Lint rules on length, for `deno lint`. A function in `src` has at most 70 lines and a file in `src` at most 250. A
+ * line of a comment has at most 120 characters, everywhere.
  */
 const functionMax = 70
 const fileMax = 250
@@ -20,7 +21,7 @@ const functionLength: Deno.lint.Rule = {
       const [start] = node.range
       context.report({
         range: [start, start + 1],
-        message: `this function has ${lines} lines, at most ${functionMax} may be`,
+        message: `this function has ${lines} lines, the most is ${functionMax}`,
       })
     }
     return { FunctionDeclaration: check, FunctionExpression: check, ArrowFunctionExpression: check }
@@ -32,12 +33,12 @@ const fileLength: Deno.lint.Rule = {
     Program() {
       const lines = context.sourceCode.text.trimEnd().split("\n").length
       if (!isSource(context.filename) || lines <= fileMax) return
-      context.report({ range: [0, 1], message: `this file has ${lines} lines, at most ${fileMax} may be` })
+      context.report({ range: [0, 1], message: `this file has ${lines} lines, the most is ${fileMax}` })
     },
   }),
 }
 
-/** A link or a path cannot be broken. */
+/** Whether a line of a comment is one word: a link or a path cannot be broken. */
 const isUnbreakable = (line: string): boolean => line.replace(/^[\s/*]+/, "").trimEnd().split(" ").length === 1
 
 const proseLength: Deno.lint.Rule = {
@@ -53,7 +54,7 @@ const proseLength: Deno.lint.Rule = {
           if (line.length > proseMax && !isUnbreakable(text.slice(from, at + line.length))) {
             context.report({
               range: [from, from + 1],
-              message: `a line of ${line.length} characters with prose, at most ${proseMax} may be`,
+              message: `a line of a comment has ${line.length} characters, the most is ${proseMax}`,
             })
           }
           if (end < 0) break

@@ -1,6 +1,7 @@
 /**
- * Builds what is published, in `dist/`, and packs it: `npm run pack`. Node refuses TypeScript inside node_modules, so the package is JavaScript and
- * declarations, with a package.json of its own; within this repository `llamero` is the sources.
+ * Builds the package in `dist/` and packs it: `npm run pack`. Node refuses TypeScript inside node_modules, so the
+ * package has JavaScript and declarations, and a package.json of its own. Inside this repository, `llamero` means the
+ * sources.
  */
 import { execFileSync } from "node:child_process"
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -10,7 +11,7 @@ import { listed } from "./exports.ts"
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
 
-/** A source file as it is in the package. */
+/** The files of the package that are built from a source file. */
 const built = (source: string) => {
   const path = source.replace("./src/", "./").slice(0, -3)
   return { types: `${path}.d.ts`, default: `${path}.js` }
@@ -21,7 +22,7 @@ interface Manifest {
   readonly [field: string]: unknown
 }
 
-/** The repository's package.json as a user's project should see it. */
+/** The package.json of the package, made from that of the repository. */
 const published = ({ dependencies, ...own }: Manifest) => {
   const { effect, ...needed } = dependencies
   if (effect === undefined) throw new Error("package.json does not depend on effect")
@@ -32,7 +33,7 @@ const published = ({ dependencies, ...own }: Manifest) => {
       ...Object.fromEntries(Object.entries(listed()).map(([name, source]) => [name, built(source)])),
       "./package.json": "./package.json",
     },
-    // Importing one plugin brings in that plugin.
+    // A bundler may leave out the modules that a program does not use.
     sideEffects: false,
     dependencies: needed,
     // A router and the program around it must share one copy of Effect.

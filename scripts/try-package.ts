@@ -1,6 +1,7 @@
 /**
- * Uses the packed tarball as strangers would: `npm run pack:try`. In an empty Node project and an empty Deno project it runs the README's router, from
- * TypeScript and from JavaScript, against a simulated Ollama, and checks the types and what one plugin brings in.
+ * Uses the packed tarball as a user of the package would: `npm run pack:try`. In an empty Node project and in an empty
+ * Deno project it runs the router of the README against a simulated Ollama, from TypeScript and from JavaScript.
+ * It also checks the types, and which modules one plugin imports.
  */
 import { Effect } from "effect"
 import { execFileSync, spawn } from "node:child_process"
@@ -23,11 +24,11 @@ const check = (holds: boolean, what: string): void => {
   console.log(`ok: ${what}`)
 }
 
-/** The first TypeScript block of the README, at an Ollama of ours. */
+/** The first TypeScript block of the README, with the addresses of the simulated Ollama. */
 const router = (ollama: string): string => {
   const block = /^```ts\n([\s\S]*?)^```/m.exec(readFileSync(join(root, "README.md"), "utf8"))
   if (block === null) throw new Error("README.md has no TypeScript block")
-  // A fleet has no address twice.
+  // A fleet may not have the same address twice.
   return block[1]!.replace("http://10.0.0.4:11434", ollama)
     .replace("http://10.0.0.5:11434", ollama.replace("127.0.0.1", "localhost"))
     .replace("port: 11435", `port: ${port}`)
@@ -69,7 +70,7 @@ await import(${JSON.stringify(specifier)})`,
 
 const run = async (ollama: string): Promise<void> => {
   const tarball = pack()
-  writeFileSync(file("package.json"), JSON.stringify({ name: "stranger", private: true, type: "module" }))
+  writeFileSync(file("package.json"), JSON.stringify({ name: "user", private: true, type: "module" }))
   execFileSync("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: project, stdio: "inherit" })
   const source = router(ollama)
   writeFileSync(file("router.ts"), source)

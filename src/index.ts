@@ -3,7 +3,7 @@
  *
  * **Details**
  *
- * What needs Node or Deno is imported by its path, such as `llamero/layers/server/NodeServer` and `llamero/layers/transport/NodeTransport`. The simulated
+ * Modules that need Node or Deno are imported by their path, such as `llamero/layers/server/NodeServer`. The simulated
  * Ollama is in `llamero/simulated`, the test kit in `llamero/testing`.
  *
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** The metrics there are, from a scrape of a router that has seen everything that is counted. */
+/** The metrics that there are, from a scrape of a simulated router in which everything that is counted has happened. */
 import { Effect, Layer, Metric, References } from "effect"
 import * as L from "../../src/index.ts"
 import { SimulatedFleet, SimulatedGpuProbe, SimulatedOllamaApi, SimulatedTransport } from "../../src/simulated/index.ts"
@@ -10,7 +10,7 @@ export interface MetricRow {
   readonly meaning: string
 }
 
-/** Reads Prometheus' text format. */
+/** Reads Prometheus' text format: the rows of llamero's own metrics, sorted by name. */
 export const parse = (scrape: string): ReadonlyArray<MetricRow> => {
   const rows = new Map<string, { type: string; meaning: string; labels: Set<string> }>()
   const row = (name: string) => {
@@ -37,55 +37,32 @@ type Events = { readonly [K in L.RouterEvents.RouterEvent["_tag"]]: Extract<L.Ro
 const at = 0
 const backend = "a"
 const model = "m:1b"
+const answered: L.RouterEvents.RequestSettled["settled"] = {
+  ...{ result: "answered", status: 200, refusal: undefined, backend, attempts: 2, queuedMillis: 1 },
+  outcome: { ...L.Outcome.success, firstByteMillis: 1 },
+}
+const healthy = { state: "healthy", reason: "", since: 0, version: undefined } as const
 
-/** One of each kind, with every field that is counted; a new kind of event does not compile until it has an example here. */
+/** One event of each kind, with every field that is counted. A new kind does not compile until it has an example. */
 const examples: Events = {
   RequestSettled: {
-    _tag: "RequestSettled",
-    at,
-    id: "r",
-    route: "/api/chat",
-    kind: "chat",
-    model,
-    known: true,
-    tenant: "default",
-    settled: {
-      result: "answered",
-      status: 200,
-      refusal: undefined,
-      outcome: { ...L.Outcome.success, firstByteMillis: 1 },
-      backend,
-      attempts: 2,
-      queuedMillis: 1,
-    },
-    totalMillis: 1,
-    bytesIn: 1,
-    bytesOut: 1,
-    rewrote: ["num_ctx"],
-    cold: true,
+    ...{ _tag: "RequestSettled", at, id: "r", route: "/api/chat", kind: "chat", model, known: true, tenant: "default" },
+    ...{ settled: answered, totalMillis: 1, bytesIn: 1, bytesOut: 1, rewrote: ["num_ctx"], cold: true },
   },
   AttemptFailed: { _tag: "AttemptFailed", at, id: "r", backend, cause: "reset" },
   Hedged: { _tag: "Hedged", at, id: "r", model, first: backend, second: "b", aborted: "b", result: "lost" },
-  HealthChanged: {
-    _tag: "HealthChanged",
-    at,
-    change: { backend, from: "unknown", status: { state: "healthy", reason: "", since: 0, version: undefined } },
-  },
+  HealthChanged: { _tag: "HealthChanged", at, change: { backend, from: "unknown", status: healthy } },
   BreakerMoved: { _tag: "BreakerMoved", at, transition: { key: { backend, model }, from: "closed", to: "open", at } },
   LoadEnded: { _tag: "LoadEnded", at, load: { backend, model, millis: 1, error: undefined } },
   Shadowed: { _tag: "Shadowed", at, id: "r", model, shadow: "s", took: backend, would: "b", result: "different" },
   ModelSpilled: { _tag: "ModelSpilled", at, spill: { backend, model, size: 2, sizeVram: 1 } },
 }
 
-/** A request that was shed, and one that another one's call has answered. */
-const alsoSettled = (): ReadonlyArray<L.RouterEvents.RequestSettled> => {
-  const { settled, ...event } = examples.RequestSettled
-  const refusal = L.Refusal.refuse("QueueFull", "full")
-  return [
-    { ...event, settled: { ...settled, result: "refused", status: 503, refusal, outcome: undefined, attempts: 0 } },
-    { ...event, settled: { ...settled, coalesced: "identical" } },
-  ]
-}
+const shed = { ...answered, result: "refused", status: 503, outcome: undefined, attempts: 0 } as const
+const more: ReadonlyArray<L.RouterEvents.RequestSettled> = [
+  { ...examples.RequestSettled, settled: { ...shed, refusal: L.Refusal.refuse("QueueFull", "full") } },
+  { ...examples.RequestSettled, settled: { ...answered, coalesced: "identical" } },
+]
 
 const url = "http://gpu:11434"
 const guard: L.Plugin.Guard = {
@@ -93,23 +70,20 @@ const guard: L.Plugin.Guard = {
   name: "any",
   check: (request) => Effect.succeed({ _tag: "Pass", request }),
 }
-
-const place = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
-  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [SimulatedGpuProbe.uuid(url)] }])),
-  Layer.provideMerge(SimulatedGpuProbe.layer),
-  // So slow that the first request holds the only slot and the second one waits, for as long as anybody looks.
-  Layer.provideMerge(SimulatedFleet.layer({ [url]: { gpus: ["24 GiB"], decodeRate: 0.001 } })),
-)
 const stack = L.Standard.layer({
-  router: L.PipelineRouter.layer({ guards: [guard] }),
+  guards: [guard],
   ledger: L.MemoryVramLedger.layer().pipe(Layer.provide(L.LearnedModelFootprints.layer())),
 }).pipe(
-  Layer.provideMerge(place),
+  Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
+  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [SimulatedGpuProbe.uuid(url)] }])),
+  Layer.provideMerge(SimulatedGpuProbe.layer),
+  // So slow that the first request holds the only slot, and the second one waits, until the program ends.
+  Layer.provideMerge(SimulatedFleet.layer({ [url]: { gpus: ["24 GiB"], decodeRate: 0.001 } })),
   Layer.provideMerge(Layer.succeed(Metric.MetricRegistry, new Map())),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None")),
 )
 
-/** What only shows while somebody waits, and once the backend has been asked what it holds. */
+/** Metrics that appear only while a request waits, or after the backend was asked what it holds. */
 const late = ["llamero_queue_oldest_seconds", "llamero_model_vram_bytes", "llamero_guard_duration_seconds"]
 
 const program = Effect.gen(function* () {
@@ -117,10 +91,10 @@ const program = Effect.gen(function* () {
   const scrape = Effect.promise(async () => (await router.fetch(new Request("http://llamero/metrics"))).text())
   yield* scrape
   const events = yield* L.RouterEvents.RouterEvents
-  for (const event of [...Object.values(examples), ...alsoSettled()]) events.publish(event)
-  for (let i = 0; i < 2; i++) {
-    const body = JSON.stringify({ model: "tiny-eos", prompt: `${i}` })
-    // Nobody waits for the answer: it ends with the scope.
+  for (const event of [...Object.values(examples), ...more]) events.publish(event)
+  for (const prompt of ["0", "1"]) {
+    const body = JSON.stringify({ model: "tiny-eos", prompt })
+    // The answer never comes: the request ends with the scope.
     router.fetch(new Request("http://llamero/api/generate", { method: "POST", body })).catch(() => {})
   }
   for (let looks = 0; looks < 600; looks++) {
@@ -128,8 +102,9 @@ const program = Effect.gen(function* () {
     if (late.every((name) => text.includes(name))) return parse(text)
     yield* Effect.sleep("50 millis")
   }
-  return yield* Effect.die(new Error(`a router under load never showed all of ${late.join(", ")}`))
+  return yield* Effect.die(new Error(`the simulated router never showed all of ${late.join(", ")}`))
 })
 
+/** All metrics with their types, labels and meanings. */
 export const readMetrics = (): Promise<ReadonlyArray<MetricRow>> =>
   Effect.runPromise(Effect.scoped(program.pipe(Effect.provide(stack))))

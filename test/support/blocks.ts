@@ -16,8 +16,8 @@ export const blocksOf = (document: string): ReadonlyArray<Block> =>
     line: document.slice(0, match.index).split("\n").length,
   }))
 
-/** Other programs' languages: read by people only. */
-const foreign = ["nginx", "text"]
+/** Languages of other programs, and diagrams: no compiler of ours reads them. */
+const foreign = ["mermaid", "nginx", "text"]
 
 const json = (text: string): string | undefined => {
   try {

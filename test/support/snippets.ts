@@ -1,4 +1,7 @@
-/** Compiles every TypeScript block of the documentation, with TypeScript and with Deno, and checks the others: `npm run snippets`. */
+/**
+ * Compiles every TypeScript block of the documentation, with TypeScript and with Deno, and checks the other blocks:
+ * `npm run snippets`.
+ */
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
@@ -6,7 +9,7 @@ import process from "node:process"
 import { blocksOf, fault } from "./blocks.ts"
 
 const root = join(import.meta.dirname, "../..")
-// Inside the package, so that `import … from "llamero"` is the package itself.
+// Inside the package, so that `import … from "llamero"` means the package itself.
 const folder = join(root, ".snippets")
 
 const documents = [
