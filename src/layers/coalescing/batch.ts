@@ -90,7 +90,7 @@ export class Batch implements ReplySink, Slotted {
 
   /** Whether nobody wants it any more. */
   drop(flight: Flight): boolean {
-    if (this.sealed !== undefined) return this.flights.every(({ members }) => members.size === 0)
+    if (this.sealed !== undefined) return this.flights.every(({ participants }) => participants.size === 0)
     this.flights.splice(this.flights.indexOf(flight), 1)
     this.texts -= textLength(flight)
     if (this.flights.length === 0) this.onSeal(this)
@@ -109,12 +109,12 @@ export class Batch implements ReplySink, Slotted {
   /** Ends the flights; gives back the ones that have to be tried in smaller company. */
   settle(exit: Exit.Exit<Settled, Refusal>): ReadonlyArray<Flight> {
     this.onSeal(this)
-    if (this.blames && Exit.isSuccess(exit)) return this.flights.filter(({ members }) => members.size > 0)
+    if (this.blames && Exit.isSuccess(exit)) return this.flights.filter(({ participants }) => participants.size > 0)
     let how: Settled["coalesced"]
     const ended = this.refusal === undefined || Exit.isFailure(exit) ? exit : Exit.fail(this.refusal)
     const share = this.counted(exit)
     for (const [i, flight] of this.flights.entries()) {
-      if (flight.members.size === 0) continue
+      if (flight.participants.size === 0) continue
       flight.settle(Exit.map(ended, (settled) => share(settled, i)), how)
       how = "batch"
     }

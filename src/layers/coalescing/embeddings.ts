@@ -6,7 +6,7 @@
 import type { RoutedRequest, Span } from "../../services/RoutedRequest.ts"
 import { scan } from "../../wire/envelope.ts"
 import { concat, text } from "../../wire/json.ts"
-import { itemsOf, type Member, membersOf } from "./walk.ts"
+import { type Field, fieldsOf, itemsOf } from "./jsonParts.ts"
 
 const encoder = new TextEncoder()
 const bytes = (of: string): Uint8Array => encoder.encode(of)
@@ -46,9 +46,9 @@ const edited = (body: Uint8Array, edits: ReadonlyArray<Edit>): Uint8Array => {
   return concat([...parts, body.subarray(from)])
 }
 
-const members = (body: Uint8Array, at: number): ReadonlyMap<string, Member> => {
-  const found = membersOf(body, at) ?? []
-  return new Map(found.map((member) => [text(body, member.key.start + 1, member.key.end - 1), member]))
+const fields = (body: Uint8Array, at: number): ReadonlyMap<string, Field> => {
+  const found = fieldsOf(body, at) ?? []
+  return new Map(found.map((field) => [text(body, field.key.start + 1, field.key.end - 1), field]))
 }
 
 /** A whole number as shares in proportion to `weights`; they add up to it. @internal */
@@ -71,19 +71,19 @@ export const shares = (total: number, weights: ReadonlyArray<number>): ReadonlyA
  * @internal
  */
 export const apart = (body: Uint8Array, weights: ReadonlyArray<number>): ReadonlyArray<Uint8Array> | undefined => {
-  const top = members(body, 0)
+  const top = fields(body, 0)
   const list = top.get("embeddings") ?? top.get("data")
   const items = list === undefined ? undefined : itemsOf(body, list.start)
   if (list === undefined || items?.length !== weights.length) return undefined
   const usage = top.get("usage")
-  const counters = usage === undefined ? [top.get("prompt_eval_count")] : [...members(body, usage.start).values()]
+  const counters = usage === undefined ? [top.get("prompt_eval_count")] : [...fields(body, usage.start).values()]
   const counts = counters.filter((counter) => counter !== undefined).map(({ end, start }) => ({
     start,
     end,
     each: shares(Number(text(body, start, end)), weights),
   }))
   return items.map((item, i) => {
-    const index = members(body, item.start).get("index")
+    const index = fields(body, item.start).get("index")
     const own = body.subarray(item.start, item.end)
     const first = index === undefined ? own : edited(own, [{
       start: index.start - item.start,

@@ -7,7 +7,7 @@ import { hash } from "node:crypto"
 import { header, type RoutedRequest, type Span } from "../../services/RoutedRequest.ts"
 import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../../wire/json.ts"
 import { streams } from "../../wire/request.ts"
-import { itemsOf, type Member, membersOf } from "./walk.ts"
+import { type Field, fieldsOf, itemsOf } from "./jsonParts.ts"
 
 /** Longer bodies are not worth the hashing. */
 const bodyMax = 1024 * 1024
@@ -75,20 +75,20 @@ class Canonical {
    * Members in the order of their keys. Keys that Ollama may take for the same one keep their order, for the last one counts. Objects further in keep theirs:
    * a schema's properties are generated in the order in which they are given.
    */
-  object(members: ReadonlyArray<Member>, takes: (member: Member, name: string) => boolean): void {
-    const named = members.map((member) => ({ member, name: this.name(member) }))
+  object(fields: ReadonlyArray<Field>, takes: (field: Field, name: string) => boolean): void {
+    const named = fields.map((field) => ({ field, name: this.name(field) }))
     named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
     this.out[this.length++] = openBrace
-    for (const { member, name } of named) {
-      if (!takes(member, name)) continue
-      this.value(member.key)
-      this.value(member)
+    for (const { field, name } of named) {
+      if (!takes(field, name)) continue
+      this.value(field.key)
+      this.value(field)
     }
     this.out[this.length++] = closeBrace
   }
 
   /** Folded at least as far as Go folds. */
-  private name({ key }: Member): string {
+  private name({ key }: Field): string {
     return (readString(this.from, key.start, key.end) ?? "").toUpperCase().toLowerCase()
   }
 
@@ -131,20 +131,20 @@ const batchable = ["/api/embed", "/v1/embeddings"]
 export const identify = (request: RoutedRequest): Identity | undefined => {
   const { body, endpoint, envelope, headers, tenant } = request
   if (body.length > bodyMax) return undefined
-  const members = membersOf(body, skipSpace(body, 0))
-  if (members === undefined) return undefined
+  const fields = fieldsOf(body, skipSpace(body, 0))
+  if (fields === undefined) return undefined
   const said = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
   const canonical = new Canonical(JSON.stringify(said), body)
   let input: Span | undefined
-  canonical.object(members, (member, name) => {
-    if (member.start === envelope.streamSpan?.start) return false
+  canonical.object(fields, (field, name) => {
+    if (field.start === envelope.streamSpan?.start) return false
     if (name === "input") {
-      input = member
+      input = field
       return false
     }
-    const options = name === "options" ? membersOf(body, member.start) : undefined
+    const options = name === "options" ? fieldsOf(body, field.start) : undefined
     if (options === undefined) return true
-    canonical.value(member.key)
+    canonical.value(field.key)
     canonical.object(options, () => true)
     return false
   })

@@ -15,7 +15,7 @@ import {
   Unreachable,
 } from "../../services/GpuProbe.ts"
 import * as Agent from "../../wire/gpuAgent.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 
 /**
  * Where the agent is.
@@ -64,9 +64,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     if (response.status !== 200) return yield* whyNot(response, body)
     const readings = yield* Effect.mapError(decodeReadings(body), () => nonsense(200))
     return { ...readings, source: `${source}, ${readings.source}` }
-  }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(Flight.timeout(timeout))) }))
+  }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(SharedRead.timeout(timeout))) }))
 
-  const read = yield* Flight.shared(source, timeout, once)
+  const read = yield* SharedRead.make(source, timeout, once)
   return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
 })
 

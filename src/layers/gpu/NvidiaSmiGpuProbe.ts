@@ -22,7 +22,7 @@ import {
   Timeout,
   unknown,
 } from "../../services/GpuProbe.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 import * as Reading from "./probes/reading.ts"
 import * as Run from "./probes/run.ts"
 import * as Unified from "./probes/unified.ts"
@@ -81,10 +81,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     return { source, passedOver: [], devices: selected } satisfies GpuReadings
   }).pipe(
     Effect.provideService(FileSystem.FileSystem, files),
-    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(Flight.timeout(timeout))) }),
+    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(SharedRead.timeout(timeout))) }),
   )
 
-  const read = yield* Flight.shared(source, timeout, once)
+  const read = yield* SharedRead.make(source, timeout, once)
   return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
 })
 

@@ -10,7 +10,7 @@ import * as Child from "./nvml/child.ts"
 import * as Client from "./nvml/client.ts"
 import type { RawDevice } from "./nvml/protocol.ts"
 import * as Xids from "./nvml/xids.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 import * as Reading from "./probes/reading.ts"
 import * as Unified from "./probes/unified.ts"
 import * as Visible from "./probes/visible.ts"
@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   }).pipe(Effect.provideService(FileSystem.FileSystem, files))
 
   const limit = () => client.opened() ? deadline : Duration.times(deadline, 2)
-  const read = yield* Flight.shared(source, limit, once)
+  const read = yield* SharedRead.make(source, limit, once)
   const probe = GpuProbe.of({
     source,
     read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),

@@ -5,7 +5,7 @@
  */
 import { Duration, Effect, FileSystem, Layer, Option } from "effect"
 import { GpuProbe, GpuProbeError, type GpuReadings, NotSupported, unknown } from "../../services/GpuProbe.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 import * as SystemMemory from "./probes/systemMemory.ts"
 
 const source = "system-memory"
@@ -44,7 +44,7 @@ export const layer = (options?: {
             }),
         })),
       )
-      const read = yield* Flight.shared(source, Duration.seconds(2), once)
+      const read = yield* SharedRead.make(source, Duration.seconds(2), once)
       return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
     }),
   )

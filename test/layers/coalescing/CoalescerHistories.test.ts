@@ -255,7 +255,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
       }
     }
     // What has ended holds on to nobody: V8 may keep it long after.
-    for (const { reply, what } of calls) if (!isEmbed(what)) assert.strictEqual((reply as Flight).members.size, 0)
+    for (const { reply, what } of calls) if (!isEmbed(what)) assert.strictEqual((reply as Flight).participants.size, 0)
     // Attempts are counted once for each call, whoever of its members is left.
     const attempts = yield* Effect.forEach(
       clients,

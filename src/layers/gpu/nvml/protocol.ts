@@ -13,7 +13,7 @@ export interface Ask {
 }
 
 /** Helper to parent. @category models @since 0.1.0 */
-export type Line = Opened | Answer | Refusal
+export type Line = Opened | Answer | AskFailed
 
 /** The library is loaded and initialised: from here on a read is quick, or hangs. @category models @since 0.1.0 */
 export interface Opened {
@@ -28,7 +28,7 @@ export interface Answer {
 }
 
 /** @category models @since 0.1.0 */
-export interface Refusal {
+export interface AskFailed {
   readonly id: number
   readonly failure: Failure
 }

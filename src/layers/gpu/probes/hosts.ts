@@ -12,7 +12,7 @@ import {
   NoneWorked,
   type PassedOver,
 } from "../../../services/GpuProbe.ts"
-import * as Flight from "./flight.ts"
+import * as SharedRead from "./sharedRead.ts"
 
 const loopback = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"]
 
@@ -49,7 +49,7 @@ export class Host {
 
   constructor(name: string, probe: GpuProbe["Service"], limit: Duration.Duration) {
     this.name = name
-    const timeout = new GpuProbeError({ source: probe.source, reason: Flight.timeout(limit) })
+    const timeout = new GpuProbeError({ source: probe.source, reason: SharedRead.timeout(limit) })
     const read = Effect.timeoutOrElse(probe.read, { duration: limit, orElse: () => Effect.fail(timeout) })
     this.read = Effect.map(Effect.result(read), (result) => {
       if (Result.isFailure(result)) {

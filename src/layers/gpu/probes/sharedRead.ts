@@ -13,20 +13,20 @@ import { GpuProbeError, Timeout } from "../../../services/GpuProbe.ts"
  * @category combinators
  * @since 0.1.0
  */
-export const shared = Effect.fnUntraced(function* <A>(
+export const make = Effect.fnUntraced(function* <A>(
   source: string,
   deadline: Duration.Duration | (() => Duration.Duration),
   read: Effect.Effect<A, GpuProbeError>,
 ): Effect.fn.Return<Effect.Effect<A, GpuProbeError>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  let flight: Deferred.Deferred<A, GpuProbeError> | undefined
+  let running: Deferred.Deferred<A, GpuProbeError> | undefined
 
   const join = Effect.suspend(() => {
-    if (flight !== undefined) return Deferred.await(flight)
+    if (running !== undefined) return Deferred.await(running)
     const mine = Deferred.makeUnsafe<A, GpuProbeError>()
-    flight = mine
+    running = mine
     const run = Effect.onExit(read, (exit) => {
-      flight = undefined
+      running = undefined
       return Deferred.done(mine, exit)
     })
     return Effect.andThen(Effect.forkIn(run, scope, { startImmediately: true }), Deferred.await(mine))

@@ -7,7 +7,7 @@ import type { Span } from "../../services/RoutedRequest.ts"
 import { closeBrace, closeBracket, openBrace, openBracket, quote, skipSpace, valueEnd } from "../../wire/json.ts"
 
 /** One member: the span of its value, and of its key with the quotes. @internal */
-export interface Member extends Span {
+export interface Field extends Span {
   readonly key: Span
 }
 
@@ -15,11 +15,11 @@ const colon = 0x3a
 const comma = 0x2c
 
 /** `undefined` where the value at `at` is no object, or is not well formed. Nothing is looked into. @internal */
-export const membersOf = (bytes: Uint8Array, at: number): ReadonlyArray<Member> | undefined => {
+export const fieldsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Field> | undefined => {
   if (bytes[at] !== openBrace) return undefined
-  const members: Array<Member> = []
+  const fields: Array<Field> = []
   at = skipSpace(bytes, at + 1)
-  if (bytes[at] === closeBrace) return members
+  if (bytes[at] === closeBrace) return fields
   for (;;) {
     const keyEnd = bytes[at] === quote ? valueEnd(bytes, at) : -1
     if (keyEnd < 0) return undefined
@@ -29,9 +29,9 @@ export const membersOf = (bytes: Uint8Array, at: number): ReadonlyArray<Member> 
     const start = skipSpace(bytes, at + 1)
     const end = valueEnd(bytes, start)
     if (end < 0) return undefined
-    members.push({ key, start, end })
+    fields.push({ key, start, end })
     at = skipSpace(bytes, end)
-    if (bytes[at] === closeBrace) return members
+    if (bytes[at] === closeBrace) return fields
     if (bytes[at] !== comma) return undefined
     at = skipSpace(bytes, at + 1)
   }
