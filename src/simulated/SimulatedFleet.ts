@@ -28,7 +28,7 @@ import { embedder, llama31, mistral } from "./models/model.ts"
 import { SimulatedServer } from "./server.ts"
 import type { ServerOptions } from "./settings.ts"
 
-export type { CallRecord } from "./http/exchange.ts"
+export type { CallRecord } from "./http/reply.ts"
 /**
  * Ways to go wrong, for `SimulatedServer.script`.
  *

@@ -5,8 +5,8 @@
  */
 import { Effect, Layer } from "effect"
 import { ModelFootprints } from "../services/Footprint.ts"
-import { footprint } from "./memory/memory.ts"
-import { parallelismOf, runnerOptions } from "./memory/options.ts"
+import { footprint } from "./scheduler/gpuMemory.ts"
+import { parallelismOf, runnerOptions } from "./scheduler/options.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
 /** Knows what each simulated server will charge. A model that is on no simulated server is not known. @category layers @since 0.1.0 */

@@ -7,7 +7,7 @@ import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Upstream } from "../services/Transport.ts"
-import type { Exchange } from "./http/exchange.ts"
+import type { AnswerSink } from "./http/reply.ts"
 import type { SimulatedServer } from "./server.ts"
 import type { ServerOptions } from "./settings.ts"
 import { makeServer } from "./SimulatedFleet.ts"
@@ -74,11 +74,11 @@ const serve = (simulated: SimulatedServer, request: IncomingMessage, response: S
   request.on("end", () => {
     const body = chunks.length === 0 ? undefined : new Uint8Array(Buffer.concat(chunks))
     const { method = "GET", url = "/", rawHeaders } = request
-    simulated.handle({ method, path: url, headers: rawHeaders, body }, toExchange(request, response))
+    simulated.handle({ method, path: url, headers: rawHeaders, body }, toSink(request, response))
   })
 }
 
-const toExchange = (request: IncomingMessage, response: ServerResponse): Exchange => {
+const toSink = (request: IncomingMessage, response: ServerResponse): AnswerSink => {
   let upstream: Upstream | undefined
   response.on("drain", () => upstream?.resume())
   response.on("close", () => upstream?.abort())

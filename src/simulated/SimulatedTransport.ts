@@ -5,10 +5,10 @@
  */
 import { Effect, Layer } from "effect"
 import { type ByteSink, Transport, TransportError, type TransportReason } from "../services/Transport.ts"
-import type { Exchange } from "./http/exchange.ts"
+import type { AnswerSink } from "./http/reply.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
-const toExchange = (backend: string, to: ByteSink): Exchange => ({
+const toSink = (backend: string, to: ByteSink): AnswerSink => ({
   open: (upstream) => to.open(upstream),
   head: (status, rawHeaders) => to.head(status, rawHeaders),
   data: (chunk) => to.data(chunk),
@@ -32,7 +32,7 @@ export const layer: Layer.Layer<Transport, never, SimulatedFleet> = Layer.effect
       send: (backend, call, to) => {
         const server = servers.get(backend.url)
         if (server === undefined) return to.fail(error(backend.id, "Refused", "connection refused"))
-        server.handle(call, toExchange(backend.id, to))
+        server.handle(call, toSink(backend.id, to))
       },
     })),
 )

@@ -6,12 +6,12 @@
 import { type Clock, type Context, Effect, type Fiber } from "effect"
 import { type Fault, type FaultMatch, Faults } from "./faults/faults.ts"
 import { struck } from "./faults/strike.ts"
-import { admit, isLoopback } from "./http/access.ts"
-import type { Call } from "./http/call.ts"
-import { type CallRecord, type Exchange, Reply, type SimulatedRequest } from "./http/exchange.ts"
+import { isLoopback, passesAccess } from "./http/access.ts"
+import type { EndpointCall } from "./endpoints/endpoint.ts"
+import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "./http/reply.ts"
 import type { Failure } from "./http/failure.ts"
-import { find } from "./http/routes.ts"
-import { Scheduler } from "./memory/scheduler.ts"
+import { find } from "./endpoints/routes.ts"
+import { Scheduler } from "./scheduler/scheduler.ts"
 import { Disk } from "./models/disk.ts"
 import type { SimulatedModel } from "./models/model.ts"
 import { type ServerOptions, type Settings, settings } from "./settings.ts"
@@ -151,8 +151,8 @@ export class SimulatedServer {
   /**
    * Answers one request. May call the exchange before it returns; a refused connection is a `fail` without `open`.
    */
-  handle(request: SimulatedRequest, exchange: Exchange): void {
-    const reply = new Reply(exchange, request, () => this.#clock.currentTimeMillisUnsafe())
+  handle(request: SimulatedRequest, sink: AnswerSink): void {
+    const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe())
     this.#remember(reply.record)
     const process = this.#process
     const path = request.path.split("?", 1)[0] ?? "/"
@@ -206,7 +206,7 @@ export class SimulatedServer {
       reply.whole(failure.status, contentType, body)
     }
     const work = Effect.suspend((): Effect.Effect<void, Failure> => {
-      if (!admit(reply, this.#loopback)) return Effect.void
+      if (!passesAccess(reply, this.#loopback)) return Effect.void
       if (route === undefined) {
         const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"
         reply.whole(
@@ -217,7 +217,7 @@ export class SimulatedServer {
         )
         return Effect.void
       }
-      const call: Call = {
+      const call: EndpointCall = {
         reply,
         settings: this.settings,
         scheduler: process.scheduler,

@@ -1,6 +1,6 @@
 /** What the trace of `vramTrace.ts` allows: the fewest cold starts that anybody could have who loads a model when it is asked for, and what simple rules have. */
-import { footprint } from "../../src/simulated/memory/memory.ts"
-import { runnerOptions } from "../../src/simulated/memory/options.ts"
+import { footprint } from "../../src/simulated/scheduler/gpuMemory.ts"
+import { runnerOptions } from "../../src/simulated/scheduler/options.ts"
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import { type Arrival, embedder, server } from "./vramTrace.ts"
 

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import type { Failure } from "../http/failure.ts"
-import { type Dialect, goJson, sseNamed, type Summary, type Whole } from "./dialect.ts"
+import { goJson } from "../go/encode.ts"
+import { type Dialect, sseNamed, type Summary, type Whole } from "./dialect.ts"
 import { json } from "./openAi.ts"
 
 const types: Readonly<Record<number, string>> = {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { goJson } from "../go/encode.ts"
 import type { Failure } from "../http/failure.ts"
 
 /**
@@ -54,16 +55,6 @@ export interface Dialect {
   /** What a stream still says when its runner has died; `undefined`: nothing. */
   readonly broken: (text: string) => string | undefined
 }
-
-/**
- * JSON as Go marshals it: `undefined` fields left out, and `<`, `>`, `&` and the line separators escaped.
- *
- * @category encoding
- * @since 0.1.0
- */
-export const goJson = (value: unknown): string => JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, escape)
-
-const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
 
 /**
  * A server-sent event without a name.

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import type { Failure } from "../http/failure.ts"
-import { type Dialect, goJson, sse, type Summary, type Whole } from "./dialect.ts"
+import { goJson } from "../go/encode.ts"
+import { type Dialect, sse, type Summary, type Whole } from "./dialect.ts"
 
 /**
  * Content type of `/v1` answers, which differs from the native one.

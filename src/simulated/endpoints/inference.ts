@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import * as native from "../dialects/native.ts"
-import { answerJson, body, type Call, type Endpoint, inferenceModel, refuse, wantedOf } from "../http/call.ts"
+import { answerJson, body, type Endpoint, type EndpointCall, inferenceModel, refuse, wantedOf } from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
-import type { GoStruct } from "../http/goDecode.ts"
-import { generate, type Generation } from "../models/generation.ts"
+import type { GoStruct } from "../go/decode.ts"
+import { generate, type Generation } from "./generation.ts"
 import { type Message, render } from "../models/language.ts"
 import { isEmbedder, type SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
@@ -62,7 +62,7 @@ export interface Shared {
  * @since 0.1.0
  */
 export const generation = (
-  call: Call,
+  call: EndpointCall,
   { request, model }: Shared,
 ): Effect.Effect<Omit<Generation, "prompt" | "dialect" | "context">, Failure> =>
   Effect.map(wantedOf(call, model, request), (wanted) => {
@@ -103,7 +103,7 @@ const isUnload = (request: Record<string, unknown>): boolean => {
 }
 
 /** The answer to a request that generates nothing. `extra` is what the endpoint's shape has between time and `done`. */
-const loaded = (call: Call, spelled: string, extra: object, reason: "load" | "unload"): Effect.Effect<void> =>
+const loaded = (call: EndpointCall, spelled: string, extra: object, reason: "load" | "unload"): Effect.Effect<void> =>
   Effect.suspend(() =>
     answerJson(
       call,
@@ -117,7 +117,7 @@ const loaded = (call: Call, spelled: string, extra: object, reason: "load" | "un
  * @category endpoints
  * @since 0.1.0
  */
-export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, generateRequest)
   const spelled = String(request["model"] ?? "")
   const model = yield* inferenceModel(call, spelled)
@@ -162,7 +162,7 @@ export const conversation = (model: SimulatedModel, messages: ReadonlyArray<unkn
  * @category endpoints
  * @since 0.1.0
  */
-export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, chatRequest)
   const spelled = String(request["model"] ?? "")
   if (spelled === "") return yield* refuse(400, "model is required")

@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import type { Reply } from "../http/exchange.ts"
+import type { Reply } from "../http/reply.ts"
 import { Failure } from "../http/failure.ts"
-import type { Route } from "../http/routes.ts"
+import type { Route } from "../endpoints/routes.ts"
 import type { Fault } from "./faults.ts"
 
 /**

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Hosts from "../../wire/hosts.ts"
-import type { Reply } from "./exchange.ts"
+import type { Reply } from "./reply.ts"
 
 const origins =
   /^(https?:\/\/(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?|(app|file|tauri|vscode-webview|vscode-file|chrome-extension|moz-extension|safari-web-extension):\/\/.*)$/i
@@ -37,7 +37,7 @@ const preflight: ReadonlyArray<string> = [
  * @category combinators
  * @since 0.1.0
  */
-export const admit = (reply: Reply, loopback: boolean): boolean => {
+export const passesAccess = (reply: Reply, loopback: boolean): boolean => {
   const { headers, method } = reply.request
   let origin: string | undefined
   let host: string | undefined

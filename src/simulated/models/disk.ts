@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { SimulatedModel } from "./model.ts"
+import type { SimulatedModel } from "./simulatedModel.ts"
 import { parseName } from "./names.ts"
 
 /**

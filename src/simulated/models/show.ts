@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { word } from "./language.ts"
-import type { SimulatedModel } from "./model.ts"
+import type { SimulatedModel } from "./simulatedModel.ts"
 
 /**
  * The keys of the weights' file. Long arrays are `null` unless asked for.

@@ -66,7 +66,7 @@ export const footprint = (model: SimulatedModel, options: RunnerOptions, paralle
  * @category models
  * @since 0.1.0
  */
-export class Memory {
+export class GpuMemory {
   readonly gpus: ReadonlyArray<SimulatedGpu>
 
   constructor(totals: ReadonlyArray<number>) {

@@ -4,18 +4,18 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import { json } from "../dialects/native.ts"
-import { body, type Call, type Endpoint, notFound, refuse } from "../http/call.ts"
+import { body, type Endpoint, type EndpointCall, notFound, refuse } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
 import { alias, model as makeModel, sha256, type SimulatedModel, tinyEmbed, tinyEos } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
 
-const nothing = (call: Call, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
+const nothing = (call: EndpointCall, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
 
 /** Progress lines. A failure comes as a line too, since the 200 is out by then; without streaming it is a real 500. */
 const progress = (
-  call: Call,
+  call: EndpointCall,
   stream: boolean,
   work: (line: (value: object) => void) => Effect.Effect<void, Failure>,
 ): Effect.Effect<void> =>
@@ -45,7 +45,7 @@ const spelledOf = (request: Record<string, unknown>): string => String(request["
  * @category endpoints
  * @since 0.1.0
  */
-export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PullRequest", fields: named })
   const name = parseName(spelledOf(request))
   if (name === undefined) return yield* refuse(400, "invalid model name")
@@ -80,7 +80,7 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
  * @category endpoints
  * @since 0.1.0
  */
-export const pushEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const pushEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PushRequest", fields: named })
   const spelled = spelledOf(request)
   yield* progress(call, request["stream"] !== false, (line) => {
@@ -99,7 +99,7 @@ const created = (request: Record<string, unknown>) => ({
 })
 
 /** A model from uploaded weights: an embedder if they say `bert`, else as `tinyEos`. */
-const fromFiles = (call: Call, name: string, files: Record<string, unknown>): SimulatedModel | undefined => {
+const fromFiles = (call: EndpointCall, name: string, files: Record<string, unknown>): SimulatedModel | undefined => {
   const digest = String(Object.values(files)[0] ?? "").replace(/^sha256:/, "")
   const weights = call.disk.blobs.get(digest)
   if (weights === undefined) return undefined
@@ -114,7 +114,7 @@ const fromFiles = (call: Call, name: string, files: Record<string, unknown>): Si
  * @category endpoints
  * @since 0.1.0
  */
-export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, {
     name: "CreateRequest",
     fields: {
@@ -163,7 +163,7 @@ export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call)
  * @category endpoints
  * @since 0.1.0
  */
-export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "CopyRequest", fields: { source: "string", destination: "string" } })
   const [source, target] = [String(request["source"] ?? ""), parseName(String(request["destination"] ?? ""))]
   if (parseName(source) === undefined) return yield* refuse(400, `source ${JSON.stringify(source)} is invalid`)
@@ -183,7 +183,7 @@ export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
  * @category endpoints
  * @since 0.1.0
  */
-export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "DeleteRequest", fields: named })
   const spelled = spelledOf(request)
   const model = call.disk.find(spelled)
@@ -193,11 +193,11 @@ export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call)
 })
 
 /** The hex digits of a path's digest. */
-const digestOf = (call: Call): string | undefined =>
+const digestOf = (call: EndpointCall): string | undefined =>
   /^sha256[:-]([0-9a-fA-F]{64})$/.exec(call.parameter)?.[1]?.toLowerCase()
 
 /** Whether a blob was uploaded or belongs to a model. */
-const holds = (call: Call, digest: string): boolean =>
+const holds = (call: EndpointCall, digest: string): boolean =>
   call.disk.blobs.has(digest) || call.disk.list.some((model) => model.blob === digest)
 
 /**

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Result } from "effect"
-import { parse } from "./goJson.ts"
+import { parse } from "./parse.ts"
 
 /** Go's words for the kinds of JSON values. */
 const kindOf = (value: unknown): string =>

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Result } from "effect"
-import * as GoDuration from "../wire/goDuration.ts"
+import * as GoDuration from "../../wire/goDuration.ts"
 
 let lastMillis = -1
 let lastText = ""

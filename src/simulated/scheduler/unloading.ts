@@ -5,8 +5,8 @@
  */
 import { type Clock, Deferred, Effect } from "effect"
 import type { Settings } from "../settings.ts"
-import { expiry } from "../time.ts"
-import type { Allocation, Memory } from "./memory.ts"
+import { expiry } from "../go/time.ts"
+import type { Allocation, GpuMemory } from "./gpuMemory.ts"
 import type { Runner } from "./runner.ts"
 
 /** What of the scheduler unloading works on. */
@@ -14,7 +14,7 @@ interface Owner {
   readonly settings: Settings
   readonly clock: Clock.Clock
   readonly fork: (effect: Effect.Effect<void>) => void
-  readonly memory: Memory
+  readonly memory: GpuMemory
   readonly loaded: Map<string, Runner>
   readonly counts: { unloads: number }
 }

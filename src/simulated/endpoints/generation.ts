@@ -5,11 +5,11 @@
  */
 import { Effect } from "effect"
 import type { Dialect, Summary } from "../dialects/dialect.ts"
-import { type Call, refuse } from "../http/call.ts"
+import { type EndpointCall, refuse } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
-import type { Runner } from "../memory/runner.ts"
-import type { Wanted } from "../memory/scheduler.ts"
-import { countTokens, tokenIds, word } from "./language.ts"
+import type { Runner } from "../scheduler/runner.ts"
+import type { Wanted } from "../scheduler/scheduler.ts"
+import { countTokens, tokenIds, word } from "../models/language.ts"
 
 /**
  * What to generate.
@@ -43,7 +43,7 @@ const stopped =
  * @category combinators
  * @since 0.1.0
  */
-export const generate = (call: Call, generation: Generation): Effect.Effect<void, Failure> => {
+export const generate = (call: EndpointCall, generation: Generation): Effect.Effect<void, Failure> => {
   const started = call.clock.monotonicTimeNanosUnsafe()
   const run = call.scheduler.use(generation.wanted, (runner) => {
     const loaded = call.clock.monotonicTimeNanosUnsafe()
@@ -74,13 +74,13 @@ const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect
 }
 
 /** Milliseconds for one token at a rate: slower for the part of the model that is not on a GPU. */
-const tokenTime = (call: Call, runner: Runner, rate: number): number => {
+const tokenTime = (call: EndpointCall, runner: Runner, rate: number): number => {
   const { size, vram } = runner.allocation
   const spilled = call.settings.gpus.length === 0 ? 0 : 1 - vram / size
   return 1000 / rate * (1 + spilled * (call.settings.cpuSlowdown - 1))
 }
 
-const produce = (call: Call, generation: Generation, runner: Runner, started: bigint, loaded: bigint) =>
+const produce = (call: EndpointCall, generation: Generation, runner: Runner, started: bigint, loaded: bigint) =>
   Effect.flatMap(
     promptTokens(generation),
     (prompt) =>
@@ -94,7 +94,7 @@ const produce = (call: Call, generation: Generation, runner: Runner, started: bi
   )
 
 const say = Effect.fnUntraced(function* (
-  call: Call,
+  call: EndpointCall,
   generation: Generation,
   runner: Runner,
   started: bigint,
@@ -155,7 +155,7 @@ const say = Effect.fnUntraced(function* (
   })
 })
 
-const finish = ({ reply }: Call, { dialect, stream }: Generation, summary: Summary): void => {
+const finish = ({ reply }: EndpointCall, { dialect, stream }: Generation, summary: Summary): void => {
   if (!stream) {
     const { contentType, body } = dialect.whole(summary)
     return reply.whole(200, contentType, body)
@@ -166,7 +166,7 @@ const finish = ({ reply }: Call, { dialect, stream }: Generation, summary: Summa
 }
 
 /** Ends without a terminator, and without an error: with `stream: false`, an answer that says it is not done. */
-const cut = (call: Call, generation: Generation, text: string, prompt: number): Effect.Effect<void> =>
+const cut = (call: EndpointCall, generation: Generation, text: string, prompt: number): Effect.Effect<void> =>
   Effect.sync(() => {
     if (generation.stream) {
       if (!call.reply.headSent) call.reply.begin(generation.dialect.contentType, generation.dialect.headers)
@@ -177,7 +177,7 @@ const cut = (call: Call, generation: Generation, text: string, prompt: number): 
   })
 
 /** What the client of a dead runner gets: an error when nothing was sent yet, else what the dialect makes of it. */
-const broken = ({ reply }: Call, { dialect }: Generation): Effect.Effect<void, Failure> => {
+const broken = ({ reply }: EndpointCall, { dialect }: Generation): Effect.Effect<void, Failure> => {
   if (!reply.headSent) return refuse(500, reply.record.tokens === 0 ? stopped : crashed)
   return Effect.sync(() => {
     const last = dialect.broken(crashed)
@@ -187,7 +187,7 @@ const broken = ({ reply }: Call, { dialect }: Generation): Effect.Effect<void, F
 }
 
 /** A scripted fault strikes between two tokens. */
-const strike = (call: Call, generation: Generation, runner: Runner): Effect.Effect<void, Failure> => {
+const strike = (call: EndpointCall, generation: Generation, runner: Runner): Effect.Effect<void, Failure> => {
   switch (call.fault?._tag) {
     case "Stall":
       return Effect.never

@@ -8,8 +8,8 @@ import { busyText } from "../faults/faults.ts"
 import { Failure } from "../http/failure.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import type { Settings } from "../settings.ts"
-import { expiry } from "../time.ts"
-import { Memory, predicted } from "./memory.ts"
+import { expiry } from "../go/time.ts"
+import { GpuMemory, predicted } from "./gpuMemory.ts"
 import { defaultContext, needsReload, parallelismOf, type RunnerOptions } from "./options.ts"
 import { grant, Runner, type Ticket, wait } from "./runner.ts"
 import { Unloading } from "./unloading.ts"
@@ -28,7 +28,7 @@ export interface Wanted {
 }
 
 /** A request in the scheduler, from its arrival until it lets go of its runner. */
-interface Entry extends Ticket {
+interface ScheduledRequest extends Ticket {
   readonly wanted: Wanted
   runner: Runner | undefined
   failure: Failure | undefined
@@ -51,12 +51,12 @@ export class Scheduler {
   readonly clock: Clock.Clock
   /** Forks a fiber that lives no longer than the process. */
   readonly fork: (effect: Effect.Effect<void>) => void
-  readonly memory: Memory
+  readonly memory: GpuMemory
   readonly loaded: Map<string, Runner> = new Map()
   /** The model being loaded; not in `/api/ps`. */
   loading: SimulatedModel | undefined = undefined
   readonly counts = { loads: 0, unloads: 0, loadsKilled: 0, reloads: 0 }
-  readonly #pending: Array<Entry> = []
+  readonly #pending: Array<ScheduledRequest> = []
   #pumping = false
   readonly #unloading: Unloading
 
@@ -64,7 +64,7 @@ export class Scheduler {
     this.settings = settings
     this.clock = clock
     this.fork = fork
-    this.memory = new Memory(settings.gpus)
+    this.memory = new GpuMemory(settings.gpus)
     this.#unloading = new Unloading(this)
   }
 
@@ -81,7 +81,7 @@ export class Scheduler {
   /** Waits for a runner that can serve a request, and runs an effect with it. */
   use<A, E>(wanted: Wanted, effect: (runner: Runner) => Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
     return Effect.uninterruptibleMask((restore) => {
-      const entry: Entry = {
+      const request: ScheduledRequest = {
         wanted,
         runner: undefined,
         failure: undefined,
@@ -90,13 +90,13 @@ export class Scheduler {
         state: "waiting",
         wake: undefined,
       }
-      const ready = this.#enter(entry)
+      const ready = this.#enter(request)
       const run: Effect.Effect<A, E | Failure> = Effect.suspend((): Effect.Effect<A, E | Failure> =>
-        entry.runner === undefined ? Effect.fail(entry.failure ?? canceled()) : effect(entry.runner)
+        request.runner === undefined ? Effect.fail(request.failure ?? canceled()) : effect(request.runner)
       )
       return Effect.ensuring(
-        restore(ready ? run : Effect.andThen(wait(entry), run)),
-        Effect.sync(() => this.#leave(entry)),
+        restore(ready ? run : Effect.andThen(wait(request), run)),
+        Effect.sync(() => this.#leave(request)),
       )
     })
   }
@@ -115,65 +115,65 @@ export class Scheduler {
     if (!runner.dead) this.#unloading.crash(runner)
   }
 
-  #enter(entry: Entry): boolean {
-    const { wanted } = entry
+  #enter(request: ScheduledRequest): boolean {
+    const { wanted } = request
     const runner = this.loaded.get(wanted.model.blob)
     if (runner !== undefined && !needsReload(runner.options, wanted.options)) {
-      this.#grant(entry, runner)
+      this.#grant(request, runner)
       return true
     }
     if (this.#pumping && this.#pending.length >= this.settings.maxQueue) {
-      entry.failure = new Failure({ status: 503, text: busyText })
-      entry.state = "done"
+      request.failure = new Failure({ status: 503, text: busyText })
+      request.state = "done"
       return true
     }
-    this.#pending.push(entry)
+    this.#pending.push(request)
     if (!this.#pumping) {
       this.#pumping = true
       this.fork(this.#pump)
     }
-    return entry.state !== "waiting"
+    return request.state !== "waiting"
   }
 
-  #grant(entry: Entry, runner: Runner): void {
+  #grant(request: ScheduledRequest, runner: Runner): void {
     runner.refs++
-    if (entry.wanted.keepAlive !== undefined) runner.session = entry.wanted.keepAlive
-    entry.runner = runner
-    grant(entry)
+    if (request.wanted.keepAlive !== undefined) runner.session = request.wanted.keepAlive
+    request.runner = runner
+    grant(request)
   }
 
-  #leave(entry: Entry): void {
-    if (entry.state === "waiting") {
+  #leave(request: ScheduledRequest): void {
+    if (request.state === "waiting") {
       // Its place in the queue stays taken until it is popped, as in Ollama.
-      entry.gone = true
-      Deferred.doneUnsafe(entry.left, Effect.void)
+      request.gone = true
+      Deferred.doneUnsafe(request.left, Effect.void)
     }
-    const runner = entry.runner
-    if (entry.state === "holding" && runner !== undefined) {
+    const runner = request.runner
+    if (request.state === "holding" && runner !== undefined) {
       runner.refs--
       if (runner.refs <= 0 && !runner.dead) {
         this.#unloading.idle(runner)
       }
     }
-    entry.state = "done"
+    request.state = "done"
   }
 
   readonly #pump: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    for (let entry = this.#pending.shift(); entry !== undefined; entry = this.#pending.shift()) {
-      yield* this.#place(entry)
+    for (let request = this.#pending.shift(); request !== undefined; request = this.#pending.shift()) {
+      yield* this.#place(request)
     }
     this.#pumping = false
   })
 
   /** Gets one request running. Everyone behind it waits, whatever they want. */
-  #place(entry: Entry): Effect.Effect<void> {
-    const { model, options } = entry.wanted
+  #place(request: ScheduledRequest): Effect.Effect<void> {
+    const { model, options } = request.wanted
     return Effect.gen({ self: this }, function* () {
-      while (!entry.gone) {
+      while (!request.gone) {
         const runner = this.loaded.get(model.blob)
         let victim: Runner | undefined
         if (runner !== undefined) {
-          if (!needsReload(runner.options, options)) return this.#grant(entry, runner)
+          if (!needsReload(runner.options, options)) return this.#grant(request, runner)
           this.counts.reloads++
           victim = runner
         } else if (this.settings.maxLoaded > 0 && this.loaded.size >= this.settings.maxLoaded) {
@@ -182,7 +182,7 @@ export class Scheduler {
           const need = predicted(model, options, parallelismOf(model, this.settings.parallelism))
           const choice = this.memory.choose(need, options)
           if (choice.fits || this.loaded.size === 0) {
-            if (yield* this.#load(entry, choice.group)) return
+            if (yield* this.#load(request, choice.group)) return
           }
           victim = this.#victim()
         }
@@ -205,23 +205,23 @@ export class Scheduler {
   }
 
   /** Loads a model for a request. `false`: out of memory, and there are others to evict first. */
-  #load(entry: Entry, group: ReadonlyArray<number>): Effect.Effect<boolean> {
-    const { model, options, keepAlive } = entry.wanted
+  #load(request: ScheduledRequest, group: ReadonlyArray<number>): Effect.Effect<boolean> {
+    const { model, options, keepAlive } = request.wanted
     const parallelism = parallelismOf(model, this.settings.parallelism)
     const allocation = this.memory.allocate(model, options, parallelism, group)
     if (allocation === undefined) {
       if (this.loaded.size > 0) return Effect.succeed(false)
-      entry.failure = new Failure({ status: 500, text: outOfMemory })
-      grant(entry)
+      request.failure = new Failure({ status: 500, text: outOfMemory })
+      grant(request)
       return Effect.succeed(true)
     }
     return Effect.gen({ self: this }, function* () {
       this.counts.loads++
       this.loading = model
       const time = this.settings.loadTime + model.size / this.settings.loadBandwidth * 1000
-      if (time > 0) yield* Effect.raceFirst(Effect.sleep(Math.ceil(time)), Deferred.await(entry.left))
+      if (time > 0) yield* Effect.raceFirst(Effect.sleep(Math.ceil(time)), Deferred.await(request.left))
       this.loading = undefined
-      if (entry.gone) {
+      if (request.gone) {
         // The load belonged to that client. The next one in the queue starts from nothing.
         this.counts.loadsKilled++
         this.#unloading.free(allocation)
@@ -230,7 +230,7 @@ export class Scheduler {
       const runner = new Runner(model, options, parallelism, allocation, keepAlive ?? this.settings.keepAlive)
       runner.expiresAt = expiry(this.clock.currentTimeMillisUnsafe(), runner.session)
       this.loaded.set(model.blob, runner)
-      this.#grant(entry, runner)
+      this.#grant(request, runner)
       return true
     })
   }

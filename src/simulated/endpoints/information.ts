@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import * as openAi from "../dialects/openAi.ts"
-import { answer, answerJson, body, type Call, type Endpoint, refuse } from "../http/call.ts"
+import { answer, answerJson, body, type Endpoint, type EndpointCall, refuse } from "./endpoint.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
 import { modelInfo, tensors } from "../models/show.ts"
-import { rfc3339 } from "../time.ts"
+import { rfc3339 } from "../go/time.ts"
 
 const details = (model: SimulatedModel) => ({
   parent_model: "",
@@ -99,7 +99,7 @@ export const psEndpoint: Endpoint = (call) => {
  * @category endpoints
  * @since 0.1.0
  */
-export const showEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const showEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, {
     name: "ShowRequest",
     fields: {

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import type { TransportReason, Upstream } from "../../services/Transport.ts"
-import { rfc3339 } from "../time.ts"
+import { rfc3339 } from "../go/time.ts"
 
 /**
  * A request as it reaches the server.
@@ -28,7 +28,7 @@ export interface SimulatedRequest {
  * @category models
  * @since 0.1.0
  */
-export interface Exchange {
+export interface AnswerSink {
   open(upstream: Upstream): void
   head(status: number, rawHeaders: ReadonlyArray<string>): void
   data(chunk: Uint8Array): void
@@ -76,13 +76,13 @@ export class Reply implements Upstream {
   headSent = false
   /** Called once, when the exchange is over, whoever ended it. */
   onClose: () => unknown = () => {}
-  readonly #exchange: Exchange
+  readonly #sink: AnswerSink
   readonly #now: () => number
   #paused = false
   #wake: (() => void) | undefined = undefined
 
-  constructor(exchange: Exchange, request: SimulatedRequest, now: () => number) {
-    this.#exchange = exchange
+  constructor(sink: AnswerSink, request: SimulatedRequest, now: () => number) {
+    this.#sink = sink
     this.#now = now
     this.request = request
     this.record = { ...request, at: now(), status: undefined, tokens: 0, state: "running" }
@@ -118,7 +118,7 @@ export class Reply implements Upstream {
   })
 
   open(): void {
-    this.#exchange.open(this)
+    this.#sink.open(this)
   }
 
   /** A whole answer. */
@@ -142,16 +142,16 @@ export class Reply implements Upstream {
   }
 
   write(chunk: string | Uint8Array): void {
-    if (!this.closed) this.#exchange.data(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
+    if (!this.closed) this.#sink.data(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
   }
 
   finish(): void {
-    if (this.#close("done")) this.#exchange.end()
+    if (this.#close("done")) this.#sink.end()
   }
 
   /** Breaks the connection. */
   fail(reason: TransportReason, description: string): void {
-    if (this.#close("failed")) this.#exchange.fail(reason, description)
+    if (this.#close("failed")) this.#sink.fail(reason, description)
   }
 
   #head(
@@ -165,7 +165,7 @@ export class Reply implements Upstream {
     this.record.status = status
     const type = contentType === undefined ? [] : ["Content-Type", contentType]
     const date = ["Date", new Date(this.#now()).toUTCString()]
-    this.#exchange.head(status, [...this.extra, ...headers, ...type, ...date, ...length])
+    this.#sink.head(status, [...this.extra, ...headers, ...type, ...date, ...length])
   }
 
   #close(state: CallRecord["state"]): boolean {

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import type { SimulatedModel } from "../models/model.ts"
-import type { Allocation } from "./memory.ts"
+import type { Allocation } from "./gpuMemory.ts"
 import type { RunnerOptions } from "./options.ts"
 
 /**

@@ -8,16 +8,16 @@ import { zstdDecompressSync } from "node:zlib"
 import type { Whole } from "../dialects/dialect.ts"
 import { json } from "../dialects/native.ts"
 import type { Fault } from "../faults/faults.ts"
-import { checkOptions, runnerOptions } from "../memory/options.ts"
-import type { Scheduler, Wanted } from "../memory/scheduler.ts"
+import { checkOptions, runnerOptions } from "../scheduler/options.ts"
+import type { Scheduler, Wanted } from "../scheduler/scheduler.ts"
 import type { Disk } from "../models/disk.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
 import type { Settings } from "../settings.ts"
-import { parseKeepAlive } from "../time.ts"
-import type { Reply } from "./exchange.ts"
-import { Failure } from "./failure.ts"
-import { decode, type GoStruct } from "./goDecode.ts"
+import { parseKeepAlive } from "../go/time.ts"
+import type { Reply } from "../http/reply.ts"
+import { Failure } from "../http/failure.ts"
+import { decode, type GoStruct } from "../go/decode.ts"
 
 /**
  * A request at work.
@@ -25,7 +25,7 @@ import { decode, type GoStruct } from "./goDecode.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Call {
+export interface EndpointCall {
   readonly reply: Reply
   readonly settings: Settings
   readonly scheduler: Scheduler
@@ -45,7 +45,7 @@ export interface Call {
  * @category models
  * @since 0.1.0
  */
-export type Endpoint = (call: Call) => Effect.Effect<void, Failure>
+export type Endpoint = (call: EndpointCall) => Effect.Effect<void, Failure>
 
 /**
  * A failure as an Effect.
@@ -74,7 +74,7 @@ const decoder = new TextDecoder()
  * @since 0.1.0
  */
 export const body = (
-  call: Call,
+  call: EndpointCall,
   struct: GoStruct,
   empty = "missing request body",
 ): Effect.Effect<Record<string, unknown>, Failure> =>
@@ -89,7 +89,7 @@ export const body = (
   })
 
 /** The body, decompressed: `/v1` takes `zstd`, up to 20 MB. */
-const plain = ({ reply: { request } }: Call): Effect.Effect<Uint8Array | undefined, Failure> => {
+const plain = ({ reply: { request } }: EndpointCall): Effect.Effect<Uint8Array | undefined, Failure> => {
   const { body, headers, path } = request
   if (body === undefined || headers.length === 0 || !path.startsWith("/v1/")) return Effect.succeed(body)
   const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "content-encoding")
@@ -106,7 +106,7 @@ const plain = ({ reply: { request } }: Call): Effect.Effect<Uint8Array | undefin
  * @category encoding
  * @since 0.1.0
  */
-export const answer = (call: Call, whole: Whole, status = 200): Effect.Effect<void> =>
+export const answer = (call: EndpointCall, whole: Whole, status = 200): Effect.Effect<void> =>
   Effect.sync(() => call.reply.whole(status, whole.contentType, whole.body))
 
 /**
@@ -115,7 +115,7 @@ export const answer = (call: Call, whole: Whole, status = 200): Effect.Effect<vo
  * @category encoding
  * @since 0.1.0
  */
-export const answerJson = (call: Call, text: string): Effect.Effect<void> =>
+export const answerJson = (call: EndpointCall, text: string): Effect.Effect<void> =>
   answer(call, { contentType: json, body: text })
 
 /**
@@ -125,7 +125,7 @@ export const answerJson = (call: Call, text: string): Effect.Effect<void> =>
  * @since 0.1.0
  */
 export const inferenceModel = (
-  call: Call,
+  call: EndpointCall,
   spelled: string,
   missing: (name: string) => string = notFound,
 ): Effect.Effect<SimulatedModel, Failure> =>
@@ -150,7 +150,7 @@ export const notFound = (name: string): string => `model '${name}' not found`
  * @since 0.1.0
  */
 export const wantedOf = (
-  call: Call,
+  call: EndpointCall,
   model: SimulatedModel,
   request: Record<string, unknown>,
 ): Effect.Effect<Wanted & { readonly asked: Readonly<Record<string, unknown>> }, Failure> =>
