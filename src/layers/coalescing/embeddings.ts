@@ -6,7 +6,7 @@
 import type { RoutedRequest, Span } from "../../services/RoutedRequest.ts"
 import { scan } from "../../wire/envelope.ts"
 import { concat, text } from "../../wire/json.ts"
-import { type Field, fieldsOf, itemsOf } from "./jsonParts.ts"
+import { type Field, fieldsOf, itemsOf } from "../../wire/jsonParts.ts"
 
 const encoder = new TextEncoder()
 const bytes = (of: string): Uint8Array => encoder.encode(of)

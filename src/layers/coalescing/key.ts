@@ -7,7 +7,7 @@ import { hash } from "node:crypto"
 import { header, type RoutedRequest, type Span } from "../../services/RoutedRequest.ts"
 import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../../wire/json.ts"
 import { streams } from "../../wire/request.ts"
-import { type Field, fieldsOf, itemsOf } from "./jsonParts.ts"
+import { type Field, fieldsOf, itemsOf } from "../../wire/jsonParts.ts"
 
 /** Longer bodies are not worth the hashing. */
 const bodyMax = 1024 * 1024

@@ -18,8 +18,6 @@ import * as Respond from "./respond.ts"
 import * as Rows from "./rows.ts"
 import * as Version from "./version.ts"
 
-const decoder = new TextDecoder()
-
 /** The lowest version in the fleet: what a client may rely on wherever its request goes. */
 const makeVersion = Effect.fnUntraced(function* (fanout: Fanout.Fanout, limit: Duration.Duration) {
   const health = yield* BackendHealth
@@ -86,7 +84,7 @@ const merged = Effect.fnUntraced(function* (fanout: Fanout.Fanout, list: List) {
   const grant = yield* CurrentGrant
   const answers = yield* fanout.all(Fanout.get(list.path))
   const lists = answers.flatMap((answer) => {
-    const rows = Rows.read(decoder.decode(answer.body), list.key)
+    const rows = Rows.read(answer.body, list.key)
     return rows === undefined ? [] : [rows]
   })
   if (lists.length === 0) return Respond.unreachable(list.failed)
