@@ -1,5 +1,5 @@
 /**
- * Embedding calls put together, and their answers taken apart, without touching a digit of a vector.
+ * Combines embedding calls and splits their answer, without changing a digit of a vector.
  *
  * @since 0.1.0
  */
@@ -11,15 +11,15 @@ import { type Field, fieldsOf, itemsOf } from "../../wire/jsonParts.ts"
 const encoder = new TextEncoder()
 const bytes = (of: string): Uint8Array => encoder.encode(of)
 
-/** One call's request and the spans of its one text. @internal */
-export interface One {
+/** The request of a call, and the span of its only text. @internal */
+export interface SingleCall {
   readonly request: RoutedRequest
   readonly input: Span
   readonly text: Span
 }
 
-/** The first one's request, with the texts of all. @internal */
-export const together = (all: readonly [One, ...ReadonlyArray<One>]): RoutedRequest => {
+/** The first call's request, with the texts of all calls. @internal */
+export const combine = (all: readonly [SingleCall, ...ReadonlyArray<SingleCall>]): RoutedRequest => {
   const [{ input, request }] = all
   const texts = all.flatMap((one, i) => [
     bytes(i === 0 ? "[" : ","),
@@ -31,7 +31,7 @@ export const together = (all: readonly [One, ...ReadonlyArray<One>]): RoutedRequ
   return { ...request, body, envelope }
 }
 
-/** A part of the answer's text that is another in each one's own. */
+/** A part of an answer, and the bytes to put in its place. */
 interface Edit extends Span {
   readonly value: Uint8Array
 }
@@ -51,7 +51,7 @@ const fields = (body: Uint8Array, at: number): ReadonlyMap<string, Field> => {
   return new Map(found.map((field) => [text(body, field.key.start + 1, field.key.end - 1), field]))
 }
 
-/** A whole number as shares in proportion to `weights`; they add up to it. @internal */
+/** Divides a whole number in proportion to `weights`. The shares add up to the number. @internal */
 export const shares = (total: number, weights: ReadonlyArray<number>): ReadonlyArray<number> => {
   const sum = weights.reduce((a, b) => a + b, 0)
   let before = 0
@@ -65,12 +65,15 @@ export const shares = (total: number, weights: ReadonlyArray<number>): ReadonlyA
 }
 
 /**
- * The answers that each would have had, or `undefined` where the answer is not one for `weights.length` texts. Ollama counts the tokens of a batch in one
- * number; each gets a share of it by the length of its text.
+ * The answer of each call, or `undefined` where the body is not an answer for `weights.length` texts. Ollama counts the
+ * tokens of a batch in one number; each answer gets a share of it by the length of its text.
  *
  * @internal
  */
-export const apart = (body: Uint8Array, weights: ReadonlyArray<number>): ReadonlyArray<Uint8Array> | undefined => {
+export const splitAnswer = (
+  body: Uint8Array,
+  weights: ReadonlyArray<number>,
+): ReadonlyArray<Uint8Array> | undefined => {
   const top = fields(body, 0)
   const list = top.get("embeddings") ?? top.get("data")
   const items = list === undefined ? undefined : itemsOf(body, list.start)

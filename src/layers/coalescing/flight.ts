@@ -145,7 +145,7 @@ export class Flight implements ReplySink, Shared, Slotted {
     this.finish((reply) => reply.refuse(why))
   }
 
-  /** Only the first heartbeat comes from here. Once it has committed a reply, the client's own request sends the rest. */
+  /** Sends only the first heartbeat. Once it has committed a reply, the client's own request sends the rest. */
   heartbeat(place?: QueuePlace): void {
     for (const { reply } of this.participants.snapshot()) if (!reply.committed) reply.heartbeat(place)
   }

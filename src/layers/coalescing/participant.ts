@@ -72,7 +72,7 @@ export class Participant implements Upstream, Slotted {
     this.flight.leave(this)
   }
 
-  /** Ends its reply with an error and its `join` with a record: it reads too slowly. `status` is the flight's status. */
+  /** Ends its reply with an error and its `join` with a record, because it reads too slowly. */
   cutOff(status: number): void {
     this.reply.fail(
       new TransportError({ reason: "Timeout", backend: "", description: "the client reads too slowly" }),

@@ -46,8 +46,8 @@ export const read = (body: Uint8Array, key: string): ReadonlyArray<Row> | undefi
 }
 
 /**
- * The union of several lists. Of rows with the same key, the row with the highest rank is kept. Rows are sorted by rank,
- * highest first, as Ollama sorts its own lists. The list of a single backend keeps that backend's order.
+ * The union of several lists. Of rows with the same key, the row with the highest rank is kept. Rows are sorted by
+ * rank, highest first, as Ollama sorts its own lists. The list of a single backend keeps that backend's order.
  *
  * @category combinators
  * @since 0.1.0
@@ -73,5 +73,5 @@ export const text = (row: Row, field: string): string => {
   return typeof value === "string" ? value : ""
 }
 
-/** A date field, in milliseconds since 1970; 0 where it is missing or something else. @category accessors @since 0.1.0 */
+/** A date field, in milliseconds since 1970; 0 where it is missing or not a date. @category accessors @since 0.1.0 */
 export const millis = (row: Row, field: string): number => Date.parse(text(row, field)) || 0

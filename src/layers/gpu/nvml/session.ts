@@ -1,5 +1,5 @@
 /**
- * The library, initialised once and kept open: what it says of every device. Runs in the helper process only.
+ * The library, initialised once and kept open, and what it reports of every device. Runs in the helper process only.
  *
  * @since 0.1.0
  */
@@ -28,7 +28,7 @@ interface Gpu {
   readonly watched: boolean
 }
 
-/** A device as it goes out, and the GPU and instance that an event would name. */
+/** A device as it is reported, and the GPU and MIG instance by which an event names it. */
 interface Listed {
   readonly device: RawDevice
   readonly gpu: Calls.Handle | undefined
@@ -39,20 +39,24 @@ interface State {
   readonly library: Library
   readonly events: Calls.Handle | undefined
   readonly gpus: Map<number, Gpu>
-  /** What a place was called while it could be asked: one that is lost cannot. */
+  /** UUID and name of the GPU at each index. A GPU that is lost can no longer be asked for them. */
   readonly called: Map<number, Pick<Gpu, "uuid" | "name">>
   readonly since: number
-  /** Some device or the events failed in a way that only a new initialisation mends. */
+  /** Whether a device or the events failed in a way that only a new initialisation mends. */
   ailing: boolean
 }
 
-/** A lost GPU is seen again only after a new initialisation. That opens every device anew (up to 0.3 s each), so not for each read. */
+/**
+ * A lost GPU is seen again only after a new initialisation. That opens every device again (up to 0.3 s each), so it is
+ * not done for each read.
+ */
 const reinitMillis = 30_000
-/** Of one read: a storm of events must not keep it from ending. */
+/** Most events in one read, so that a storm of events does not keep it from ending. */
 const eventsMax = 256
 
 /**
- * Initialises. A read that fails as a whole (not initialised any more, driver gone or replaced) is the session's last: only a new process starts clean.
+ * Initialises the library. After a read that fails as a whole (not initialised any more, driver gone or replaced) the
+ * session must not be used again: only a new process starts fresh.
  *
  * @category constructors
  * @since 0.1.0
@@ -92,7 +96,7 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   const count = Calls.count(state.library)
   if (count.rc === rc.noGpus) return { devices: [], xids: [] }
   if (count.value === undefined) return failed("nvmlDeviceGetCount", count.rc)
-  // Places move when their number changes.
+  // When the number of GPUs changes, a GPU may get another index.
   if (state.called.size !== count.value) state.called.clear()
   for (const index of state.gpus.keys()) if (index >= count.value) state.gpus.delete(index)
 
@@ -100,7 +104,7 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   let denied: number | undefined
   for (let index = 0; index < count.value; index++) {
     const found = readGpu(state, index, options)
-    // GPUs of others are counted, too.
+    // The count includes GPUs that this user may not open.
     if (typeof found === "number") denied = found
     else listed.push(...found)
   }
@@ -108,7 +112,7 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   return withEvents(state, listed)
 }
 
-/** What one GPU is listed as: itself, or its instances; or the code with which it may not be opened. */
+/** What one GPU is listed as: itself, or its MIG instances. A number is the code with which it may not be opened. */
 const readGpu = (
   state: State,
   index: number,
@@ -124,9 +128,9 @@ const readGpu = (
   const { library } = state
   const instances = Calls.instances(library, gpu.handle)
   if (instances === undefined || instances.length === 0) {
-    // With instances switched on and none made, nothing can be allocated on it; its own figures would say otherwise.
+    // With MIG switched on and no instance made, nothing can be allocated, although the GPU reports memory.
     const device = readDevice(state, gpu, options, instances !== undefined)
-    // The handle is asked for again: it may be another GPU, or this one, back.
+    // The handle is asked for again next time: the index may then belong to another GPU, or to this one again.
     if (isLost(device)) state.gpus.delete(index)
     return [{ device, gpu: gpu.handle, instance: undefined }]
   }
@@ -186,7 +190,7 @@ const readDevice = (
     return broken(uuid, name, memory.rc)
   }
   const kept = withoutMemory ? undefined : memory.value
-  // A permission that is lacking, or a call that does not exist, is no fault of the device.
+  // A missing permission, or a call that does not exist, is not a fault of the device.
   const harmless: ReadonlyArray<number> = [rc.ok, rc.notSupported, rc.noPermission, rc.functionNotFound]
   return {
     uuid,
@@ -205,7 +209,10 @@ const readDevice = (
   }
 }
 
-/** Reads what happened since the last time. A wait that fails says nothing good about any device, as in NVIDIA's device plugin. */
+/**
+ * Reads the events since the last read. If waiting for events fails, every device counts as faulty, as in NVIDIA's
+ * device plugin.
+ */
 const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
   const devices = listed.map(({ device }) => device)
   const { events, library } = state
@@ -225,7 +232,9 @@ const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
   return { devices, xids }
 }
 
-/** The devices that an event is about: an instance, all instances of a GPU, or, where the GPU is not known, every device. */
+/**
+ * The devices that an event is about: one instance, all instances of a GPU, or every device where the GPU is not known.
+ */
 const concerned = (event: Calls.Event, listed: ReadonlyArray<Listed>): ReadonlyArray<RawXid> => {
   const xid = Number(event.data)
   const ofGpu = listed.filter(({ gpu }) => gpu === event.device)

@@ -16,7 +16,7 @@ import * as SharedRead from "./sharedRead.ts"
 
 const loopback = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"]
 
-/** The host of a URL; one name for this machine. @internal */
+/** The host of a URL. All names of this machine give `localhost`. @internal */
 export const nameOf = (url: string): string => {
   const { hostname } = new URL(url)
   return loopback.includes(hostname) ? "localhost" : hostname
@@ -31,11 +31,11 @@ export interface Seen {
 /** What one host answered. @internal */
 export interface Answer {
   readonly result: Result.Result<GpuReadings, PassedOver>
-  /** Whether other devices are there than before. */
+  /** Whether the devices are different from before. */
   readonly changed: boolean
 }
 
-/** Everywhere the same device has the same number, unless its machine gave it. */
+/** Whether the UUID is unique in the world. Other ids are unique on one machine only. */
 const everywhere = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
 
 const same = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
@@ -83,7 +83,7 @@ export class Host {
   }
 }
 
-/** One reading of all that answered. @internal */
+/** Joins the readings of all hosts that answered. @internal */
 export const together = (answers: ReadonlyArray<Answer>): Effect.Effect<GpuReadings, GpuProbeError> => {
   const tried = answers.flatMap(({ result }) => Result.isFailure(result) ? [result.failure] : [])
   const good = answers.flatMap(({ result }) => Result.isSuccess(result) ? [result.success] : [])
