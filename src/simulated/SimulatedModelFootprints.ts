@@ -1,5 +1,5 @@
 /**
- * Footprints of simulated models: exactly the bytes that their server will take.
+ * Footprints of simulated models: exactly the bytes that their server will allocate.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,12 @@ import { footprint } from "./scheduler/gpuMemory.ts"
 import { parallelismOf, runnerOptions } from "./scheduler/options.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
-/** Knows what each simulated server will charge. A model that is on no simulated server is not known. @category layers @since 0.1.0 */
+/**
+ * The bytes that each simulated server will allocate. A model that is on no simulated server is unknown.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<ModelFootprints, never, SimulatedFleet> = Layer.effect(
   ModelFootprints,
   Effect.map(SimulatedFleet, ({ servers }) =>

@@ -1,5 +1,5 @@
 /**
- * `Transport` into a simulated fleet, without sockets.
+ * `Transport` to a simulated fleet, without sockets.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ const error = (backend: string, reason: TransportReason, description: string): T
   new TransportError({ reason, backend, description })
 
 /**
- * Sends calls to the simulated servers. A URL no server has refuses connections.
+ * Sends calls to the simulated servers. The URL of no server refuses connections.
  *
  * @category layers
  * @since 0.1.0

@@ -28,7 +28,7 @@ export const anthropicError = (status: number, message: string, id: string): str
   goJson({ type: "error", error: { type: types[status] ?? "api_error", message }, request_id: `req_${id}` })
 
 /**
- * `/v1/messages`; `estimate` is the guess at the prompt's tokens that opens the stream.
+ * `/v1/messages`; `estimate` is the estimated number of prompt tokens in the first event.
  *
  * @category constructors
  * @since 0.1.0

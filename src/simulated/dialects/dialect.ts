@@ -1,5 +1,5 @@
 /**
- * How an answer looks on each of Ollama's APIs: the parts they share.
+ * How an answer is written on each of Ollama's APIs: the types that they share.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { goJson } from "../go/encode.ts"
 import type { Failure } from "../http/failure.ts"
 
 /**
- * What is known when an answer is complete. Durations in nanoseconds.
+ * The figures of a complete answer. Durations in nanoseconds.
  *
  * @category models
  * @since 0.1.0
@@ -22,7 +22,7 @@ export interface Summary {
   readonly load: number
   readonly prompt: number
   readonly decode: number
-  /** Token ids of prompt and answer; only `/api/generate` asks. */
+  /** Token ids of prompt and answer. Only `/api/generate` calls it. */
   readonly context: () => ReadonlyArray<number>
 }
 
@@ -38,21 +38,21 @@ export interface Whole {
 }
 
 /**
- * One API's way to write an answer.
+ * How one API writes an answer.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Dialect {
   readonly contentType: string
-  /** Headers of a stream besides the usual. */
+  /** Headers of a stream, besides the usual ones. */
   readonly headers: ReadonlyArray<string>
-  /** The pieces for one token; the first one brings what stands before it. */
+  /** The chunks for one token. Those of the first token include everything before it. */
   readonly token: (text: string, index: number) => ReadonlyArray<string>
   readonly final: (summary: Summary) => ReadonlyArray<string>
   readonly whole: (summary: Summary) => Whole
   readonly failure: (failure: Failure) => Whole
-  /** What a stream still says when its runner has died; `undefined`: nothing. */
+  /** The last chunk of a stream whose runner has died; `undefined` for none. */
   readonly broken: (text: string) => string | undefined
 }
 

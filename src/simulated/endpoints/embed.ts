@@ -40,7 +40,7 @@ const openAiRequest: GoStruct = {
 const missing = (name: string): string =>
   name === "" ? notFound(name) : `model ${JSON.stringify(name)} not found, try pulling it first`
 
-/** Texts of `input`: one, several, or none, which only loads the model. */
+/** The texts of `input`: one, several, or none, which only loads the model. */
 const inputs = (value: unknown): ReadonlyArray<string> | undefined => {
   if (value === undefined || value === "") return []
   if (typeof value === "string") return [value]
@@ -54,7 +54,7 @@ interface Embedded {
   readonly load: number
 }
 
-/** Each input waits for the slot on its own, as Ollama's goroutines do. */
+/** Each input waits for the slot separately, because Ollama starts a goroutine for each. */
 const embedOne = (
   call: EndpointCall,
   runner: Runner,
@@ -82,7 +82,7 @@ const embed = Effect.fnUntraced(function* (
   if (call.settings.overhead > 0) yield* Effect.sleep(call.settings.overhead)
   return yield* call.scheduler.use(wanted, (runner) => {
     const loaded = call.clock.monotonicTimeNanosUnsafe()
-    // The complaint is llama-server's, so the model is loaded for nothing.
+    // The error comes from llama-server, so the model has been loaded before it.
     if (!isEmbedder(model)) {
       return refuse(501, "This server does not support embeddings. Start it with `--embeddings`")
     }
@@ -125,7 +125,7 @@ export const embedEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoi
 })
 
 /**
- * `POST /api/embeddings`, the old one: 64-bit floats, one text.
+ * `POST /api/embeddings`, the old endpoint: one text, 64-bit floats.
  *
  * @category endpoints
  * @since 0.1.0

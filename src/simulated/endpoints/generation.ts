@@ -1,5 +1,6 @@
 /**
- * Generates an answer: waits for the runner and a slot, reads the prompt, says the tokens at the server's speed.
+ * Generates an answer: waits for the runner and a slot, takes the time to read the prompt, then sends tokens at the
+ * server's speed.
  *
  * @since 0.1.0
  */
@@ -20,15 +21,15 @@ import { countTokens, tokenIds, word } from "../models/language.ts"
 export interface Generation {
   readonly wanted: Wanted
   readonly prompt: string
-  /** Token ids of an earlier answer, put before the prompt. */
+  /** Token ids of an earlier answer, which come before the prompt. */
   readonly context: ReadonlyArray<number>
-  /** `num_predict`; `Infinity` for none. */
+  /** `num_predict`; `Infinity` for no limit. */
   readonly limit: number
   readonly stop: ReadonlyArray<string>
   readonly stream: boolean
-  /** Cut a prompt that is too long, instead of refusing it. */
+  /** Whether to cut a prompt that is too long, instead of refusing it. */
   readonly truncate: boolean
-  /** `format`, as JSON text, when it is not one. */
+  /** `format` as JSON text, if it is not a valid format. */
   readonly formatProblem: string | undefined
   readonly dialect: Dialect
 }
@@ -57,7 +58,7 @@ export const generate = (call: EndpointCall, generation: Generation): Effect.Eff
   return overhead > 0 ? Effect.andThen(Effect.sleep(overhead), run) : run
 }
 
-/** Tokens of the prompt; fails when they are too many and may not be cut. */
+/** Tokens of the prompt. Fails when they are too many and must not be cut. */
 const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect.Effect<number, Failure> => {
   const { numCtx } = wanted.options
   const tokens = countTokens(wanted.model, prompt) + context.length
@@ -73,7 +74,7 @@ const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect
   return refuse(400, JSON.stringify({ error }))
 }
 
-/** Milliseconds for one token at a rate: slower for the part of the model that is not on a GPU. */
+/** Milliseconds for one token at this rate. The part of the model that is not on a GPU is slower. */
 const tokenTime = (call: EndpointCall, runner: Runner, rate: number): number => {
   const { size, vram } = runner.allocation
   const spilled = call.settings.gpus.length === 0 ? 0 : 1 - vram / size
@@ -119,7 +120,7 @@ const say = Effect.fnUntraced(function* (
       if (early > 0) yield* Effect.sleep(Math.ceil(early))
     }
     if (stream && reply.paused) yield* reply.resumed
-    // An answer without end must let others run, and be stoppable.
+    // An endless answer must let other fibers run, and must be interruptible.
     if ((index & 63) === 63) yield* Effect.yieldNow
     if (reply.closed) return
     if (runner.dead) return yield* broken(call, generation)
@@ -165,7 +166,7 @@ const finish = ({ reply }: EndpointCall, { dialect, stream }: Generation, summar
   reply.finish()
 }
 
-/** Ends without a terminator, and without an error: with `stream: false`, an answer that says it is not done. */
+/** Ends without a terminator and without an error. With `stream: false` the answer says that it is not done. */
 const cut = (call: EndpointCall, generation: Generation, text: string, prompt: number): Effect.Effect<void> =>
   Effect.sync(() => {
     if (generation.stream) {
@@ -176,7 +177,7 @@ const cut = (call: EndpointCall, generation: Generation, text: string, prompt: n
     finish(call, generation, { ...none, text, done: false, reason: "stop", context: () => [] })
   })
 
-/** What the client of a dead runner gets: an error when nothing was sent yet, else what the dialect makes of it. */
+/** What the client of a dead runner gets: an error if nothing was sent yet, else the dialect's last chunk. */
 const broken = ({ reply }: EndpointCall, { dialect }: Generation): Effect.Effect<void, Failure> => {
   if (!reply.headSent) return refuse(500, reply.record.tokens === 0 ? stopped : crashed)
   return Effect.sync(() => {
@@ -186,7 +187,7 @@ const broken = ({ reply }: EndpointCall, { dialect }: Generation): Effect.Effect
   })
 }
 
-/** A scripted fault strikes between two tokens. */
+/** A scripted fault that happens between two tokens. */
 const strike = (call: EndpointCall, generation: Generation, runner: Runner): Effect.Effect<void, Failure> => {
   switch (call.fault?._tag) {
     case "Stall":

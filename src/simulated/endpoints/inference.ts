@@ -45,7 +45,7 @@ const generateRequest: GoStruct = {
 const chatRequest: GoStruct = { name: "ChatRequest", fields: { ...common, messages: "list", tools: "list" } }
 
 /**
- * What every generating endpoint reads from its body.
+ * The values that every generating endpoint reads from its body.
  *
  * @category models
  * @since 0.1.0
@@ -56,7 +56,7 @@ export interface Shared {
 }
 
 /**
- * A `Generation` from a body, everything but prompt and dialect.
+ * A `Generation` from a body, without prompt and dialect.
  *
  * @category decoding
  * @since 0.1.0
@@ -79,7 +79,7 @@ export const generation = (
     }
   })
 
-/** Refuses what the model cannot do. */
+/** Refuses a request for something that the model cannot do. */
 const checkCapabilities = (
   { request, model }: Shared,
   verb: string,
@@ -96,13 +96,15 @@ const checkCapabilities = (
   return refuse(400, `${parseName(model.name)?.full ?? model.name} does not support ${lacks.join(", ")}`)
 }
 
-/** An empty prompt with `keep_alive` 0 unloads; Ollama looks at nothing else of such a request. */
+/** An empty prompt with `keep_alive` 0 unloads the model. Ollama ignores the rest of such a request. */
 const isUnload = (request: Record<string, unknown>): boolean => {
   const keep = request["keep_alive"]
   return keep === 0 || (typeof keep === "string" && /^[+-]?(0[a-zµ]*)+$/.test(keep))
 }
 
-/** The answer to a request that generates nothing. `extra` is what the endpoint's shape has between time and `done`. */
+/**
+ * The answer to a request that generates nothing. `extra` are the fields of this endpoint between the time and `done`.
+ */
 const loaded = (call: EndpointCall, spelled: string, extra: object, reason: "load" | "unload"): Effect.Effect<void> =>
   Effect.suspend(() =>
     answerJson(
@@ -143,7 +145,7 @@ export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: End
 })
 
 /**
- * Messages of a chat, with the model's own system prompt when there is none.
+ * The messages of a chat, with the model's own system prompt if they have none.
  *
  * @category decoding
  * @since 0.1.0

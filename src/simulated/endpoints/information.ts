@@ -1,5 +1,5 @@
 /**
- * The endpoints that only tell: version, disk, memory, one model.
+ * The read-only endpoints: version, disk, memory, one model.
  *
  * @since 0.1.0
  */
@@ -69,7 +69,7 @@ export const tagsEndpoint: Endpoint = (call) =>
   )
 
 /**
- * `GET /api/ps`: what is loaded, latest expiry first. A model being loaded is not there yet.
+ * `GET /api/ps`: loaded models, latest expiry first. A model that is still loading is not listed.
  *
  * @category endpoints
  * @since 0.1.0
@@ -154,7 +154,7 @@ const openAiModel = (id: string, model: SimulatedModel) => ({
 })
 
 /**
- * `GET /v1/models`; `data` is `null` when there are none.
+ * `GET /v1/models`; `data` is `null` for no models.
  *
  * @category endpoints
  * @since 0.1.0

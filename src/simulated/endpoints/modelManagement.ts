@@ -1,5 +1,5 @@
 /**
- * The endpoints that change what is on the disk.
+ * The endpoints that change the disk: pull, push, create, copy, delete, blobs.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,10 @@ import { parseName } from "../models/names.ts"
 
 const nothing = (call: EndpointCall, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
 
-/** Progress lines. A failure comes as a line too, since the 200 is out by then; without streaming it is a real 500. */
+/**
+ * Sends progress lines. A failure is a line too, because the 200 has been sent by then; without streaming it is a real
+ * 500.
+ */
 const progress = (
   call: EndpointCall,
   stream: boolean,
@@ -59,7 +62,7 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
       if (found === undefined) return yield* refuse(500, "pull model manifest: file does not exist")
       const layer = { status: `pulling ${found.blob.slice(0, 12)}`, digest: `sha256:${found.blob}`, total: found.size }
       const time = disk.find(name.full) === undefined ? found.size / settings.pullBandwidth * 1000 : 0
-      // Ollama says how far it is every 60 ms.
+      // Ollama sends a progress record every 60 ms.
       const steps = Math.max(1, Math.ceil(time / 60))
       if (time > 0) line(layer)
       for (let step = 1; step <= steps; step++) {
@@ -75,7 +78,7 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
 })
 
 /**
- * `POST /api/push`: there is nowhere to push to.
+ * `POST /api/push`: fails, because there is no registry.
  *
  * @category endpoints
  * @since 0.1.0
@@ -98,7 +101,7 @@ const created = (request: Record<string, unknown>) => ({
   ...(request["parameters"] === undefined ? {} : { parameters: request["parameters"] as Record<string, unknown> }),
 })
 
-/** A model from uploaded weights: an embedder if they say `bert`, else as `tinyEos`. */
+/** A model from uploaded weights: an embedding model if they contain `bert`, else as `tinyEos`. */
 const fromFiles = (call: EndpointCall, name: string, files: Record<string, unknown>): SimulatedModel | undefined => {
   const digest = String(Object.values(files)[0] ?? "").replace(/^sha256:/, "")
   const weights = call.disk.blobs.get(digest)
@@ -172,13 +175,13 @@ export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
   }
   const model = call.disk.find(source)
   if (model === undefined) return yield* refuse(404, `model ${JSON.stringify(source)} not found`)
-  // A copy is the same manifest under another name.
+  // A copy has the same manifest under another name.
   call.disk.put({ ...model, name: target.short, modifiedAt: call.clock.currentTimeMillisUnsafe() })
   yield* nothing(call, 200)
 })
 
 /**
- * `DELETE /api/delete`. A loaded model stays loaded.
+ * `DELETE /api/delete`. A loaded model stays in memory.
  *
  * @category endpoints
  * @since 0.1.0
@@ -192,7 +195,7 @@ export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpo
   yield* nothing(call, 200)
 })
 
-/** The hex digits of a path's digest. */
+/** The hex digits of the digest in the path. */
 const digestOf = (call: EndpointCall): string | undefined =>
   /^sha256[:-]([0-9a-fA-F]{64})$/.exec(call.parameter)?.[1]?.toLowerCase()
 

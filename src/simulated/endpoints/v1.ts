@@ -1,5 +1,6 @@
 /**
- * `/v1/chat/completions`, `/v1/completions`, `/v1/responses` and `/v1/messages`: translated to a chat or a prompt, and back.
+ * `/v1/chat/completions`, `/v1/completions`, `/v1/responses` and `/v1/messages`: as in Ollama, a request is translated
+ * to a native one, and its answer back.
  *
  * @since 0.1.0
  */
@@ -54,7 +55,7 @@ const messagesRequest = struct("MessagesRequest", {
   stop_sequences: "[]string",
 })
 
-/** Text of a content that is a string or a list of parts. */
+/** The text of a content that is a string or a list of parts. */
 const textOf = (content: unknown): string =>
   typeof content === "string"
     ? content
@@ -77,7 +78,7 @@ interface Translated {
   readonly dialect: Dialect
 }
 
-/** What the native handler does with a translated request. `/v1` can say neither `keep_alive` nor `num_ctx`. */
+/** Answers a translated request as the native endpoint would. `/v1` has neither `keep_alive` nor `num_ctx`. */
 const run = Effect.fnUntraced(function* (call: EndpointCall, translated: Translated): Effect.fn.Return<void, Failure> {
   const spelled = String(translated.request["model"] ?? "")
   if (spelled === "" && translated.messages !== undefined) return yield* refuse(400, "model is required")
@@ -216,7 +217,7 @@ export const messagesEndpoint: Endpoint = Effect.fnUntraced(function* (call: End
 })
 
 /**
- * `POST /v1/audio/transcriptions`: no simulated model hears.
+ * `POST /v1/audio/transcriptions`: fails, because no simulated model can hear.
  *
  * @category endpoints
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * A scripted fault meets a request.
+ * Applies a scripted fault to a request.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import type { Route } from "../endpoints/routes.ts"
 import type { Fault } from "./faults.ts"
 
 /**
- * What a fault does before the endpoint runs; those in the middle of a stream are left to an endpoint that streams.
+ * Applies a fault before the endpoint runs. An endpoint that streams handles faults in the middle of its stream itself.
  *
  * @category combinators
  * @since 0.1.0

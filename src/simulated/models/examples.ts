@@ -6,7 +6,7 @@
 import { model, type SimulatedModel } from "./simulatedModel.ts"
 
 /**
- * Says ` word00` to ` word47`, then stops. The tiny models are those the captures of a real server were made with.
+ * Answers ` word00` to ` word47`, then stops. The captures of a real server were made with the tiny models.
  *
  * @category models
  * @since 0.1.0
@@ -18,7 +18,7 @@ export const tinyEos: SimulatedModel = model({
 })
 
 /**
- * As `tinyEos`, but goes round for ever. Bound it (`num_predict`) or abort it.
+ * As `tinyEos`, but its answer never ends. Limit it with `num_predict`, or abort it.
  *
  * @category models
  * @since 0.1.0
@@ -26,7 +26,7 @@ export const tinyEos: SimulatedModel = model({
 export const tinyLoop: SimulatedModel = model({ name: "tiny-loop", answer: Infinity })
 
 /**
- * As `tinyEos`, from other weights.
+ * As `tinyEos`, with other weights.
  *
  * @category models
  * @since 0.1.0
@@ -34,7 +34,7 @@ export const tinyLoop: SimulatedModel = model({ name: "tiny-loop", answer: Infin
 export const tinyB: SimulatedModel = model({ name: "tiny-b" })
 
 /**
- * An embedder of 64 dimensions.
+ * An embedding model of 64 dimensions.
  *
  * @category models
  * @since 0.1.0
@@ -56,7 +56,7 @@ export const tinyEmbed: SimulatedModel = model({
 })
 
 /**
- * All four, in the order of the captures.
+ * All four tiny models, in the order of the captures.
  *
  * @category models
  * @since 0.1.0
@@ -114,7 +114,7 @@ export const mistral: SimulatedModel = model({
 })
 
 /**
- * An embedder of the 1.5B class, 1536 dimensions.
+ * An embedding model of the 1.5B class, 1536 dimensions.
  *
  * @category models
  * @since 0.1.0

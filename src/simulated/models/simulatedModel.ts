@@ -1,12 +1,12 @@
 /**
- * The models of a simulated server: what is on its disk.
+ * A model on the disk of a simulated server, and how one is made.
  *
  * @since 0.1.0
  */
 import { createHash } from "node:crypto"
 
 /**
- * SHA-256 in hex.
+ * SHA-256 as hex digits.
  *
  * @category constructors
  * @since 0.1.0
@@ -20,9 +20,9 @@ export const sha256 = (data: string | Uint8Array): string => createHash("sha256"
  * @since 0.1.0
  */
 export interface SimulatedModel {
-  /** Short and canonical: `llama3.1:8b`. */
+  /** The canonical name without default parts: `llama3.1:8b`. */
   readonly name: string
-  /** SHA-256 of the weights. Models with one blob share one runner, whatever their names. */
+  /** SHA-256 of the weights. Models with the same blob share one runner, under any name. */
   readonly blob: string
   /** SHA-256 of the manifest; differs between aliases. */
   readonly digest: string
@@ -41,16 +41,19 @@ export interface SimulatedModel {
   readonly embeddingLength: number
   readonly feedForward: number
   readonly vocabulary: number
-  /** The context it was trained with: the most it is ever loaded with. */
+  /** The context that it was trained with, in tokens. It is never loaded with more. */
   readonly contextTrained: number
-  /** Bytes of compute and output buffers, whatever the context. */
+  /** Bytes of compute and output buffers, for any context. */
   readonly overhead: number
-  /** `bytes` and `wordpiece` count as the tiny models of the captures do; `chars4` is one token per four characters. */
+  /**
+   * How tokens are counted: `bytes` and `wordpiece` as the tiny models of the captures count them, `chars4` as one
+   * token for four characters.
+   */
   readonly tokenizer: "bytes" | "wordpiece" | "chars4"
-  /** Tokens it says before it stops by itself; `Infinity` for a model that never does. */
+  /** Tokens of an answer before the model stops by itself; `Infinity` if it never stops. */
   readonly answer: number
   readonly template: string
-  /** Lines of its Modelfile, by parameter: `{ num_ctx: 8192 }`. */
+  /** Parameters of its Modelfile: `{ num_ctx: 8192 }`. */
   readonly parameters: Readonly<Record<string, unknown>>
   readonly system: string
   readonly license: string
@@ -61,7 +64,7 @@ export interface SimulatedModel {
 const modified = Date.UTC(2026, 0, 15, 12)
 
 /**
- * A model from what differs from a one-block llama; blob and digest follow from the name unless given.
+ * Makes a model. What `options` leaves out is taken from a one-block llama; blob and digest are made from the name.
  *
  * @category constructors
  * @since 0.1.0
@@ -103,7 +106,7 @@ export const model = (options: Partial<SimulatedModel> & { readonly name: string
 }
 
 /**
- * The same weights under another name: shares the runner, as models made with `FROM` do.
+ * The same weights under another name. It shares the runner, as a model made with `FROM` does.
  *
  * @category constructors
  * @since 0.1.0
@@ -112,7 +115,7 @@ export const alias = (of: SimulatedModel, name: string, options?: Partial<Simula
   model({ ...of, digest: sha256(`manifest of ${name}`), ...options, name })
 
 /**
- * Whether a model only embeds: such a model generates nothing, and its runner serves one request at a time.
+ * Whether it is an embedding model: such a model generates nothing, and its runner serves one request at a time.
  *
  * @category guards
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Ollama's scheduler: which models are in memory, and who waits for one.
+ * Ollama's scheduler: which models are in memory, and which requests wait for one.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import { grant, Runner, type Ticket, wait } from "./runner.ts"
 import { Unloading } from "./unloading.ts"
 
 /**
- * What a request wants of the scheduler.
+ * What a request needs from the scheduler.
  *
  * @category models
  * @since 0.1.0
@@ -23,25 +23,25 @@ import { Unloading } from "./unloading.ts"
 export interface Wanted {
   readonly model: SimulatedModel
   readonly options: RunnerOptions
-  /** Milliseconds; `undefined` keeps what the runner has. */
+  /** Milliseconds; `undefined` keeps the runner's own. */
   readonly keepAlive: number | undefined
 }
 
-/** A request in the scheduler, from its arrival until it lets go of its runner. */
+/** A request in the scheduler, from its arrival until it releases its runner. */
 interface ScheduledRequest extends Ticket {
   readonly wanted: Wanted
   runner: Runner | undefined
   failure: Failure | undefined
-  /** The client has left. */
+  /** Whether the client has left. */
   gone: boolean
-  /** Completed when the client leaves: kills the load it waits for. */
+  /** Completed when the client leaves; ends the load that the request waits for. */
   readonly left: Deferred.Deferred<void>
 }
 
 const outOfMemory = "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"
 
 /**
- * The scheduler of one server process; it dies with the process.
+ * The scheduler of one server process. It ends with the process.
  *
  * @category models
  * @since 0.1.0
@@ -49,11 +49,11 @@ const outOfMemory = "llama-server process has terminated: exit status 1: cudaMal
 export class Scheduler {
   readonly settings: Settings
   readonly clock: Clock.Clock
-  /** Forks a fiber that lives no longer than the process. */
+  /** Forks a fiber that lives at most as long as the process. */
   readonly fork: (effect: Effect.Effect<void>) => void
   readonly memory: GpuMemory
   readonly loaded: Map<string, Runner> = new Map()
-  /** The model being loaded; not in `/api/ps`. */
+  /** The model that is loading. It is not in `/api/ps`. */
   loading: SimulatedModel | undefined = undefined
   readonly counts = { loads: 0, unloads: 0, loadsKilled: 0, reloads: 0 }
   readonly #pending: Array<ScheduledRequest> = []
@@ -68,12 +68,12 @@ export class Scheduler {
     this.#unloading = new Unloading(this)
   }
 
-  /** Requests that wait to be scheduled; what `OLLAMA_MAX_QUEUE` bounds. */
+  /** Requests that wait to be scheduled. `OLLAMA_MAX_QUEUE` limits their number. */
   get pending(): number {
     return this.#pending.length
   }
 
-  /** The context a model gets when nobody says. */
+  /** The context of a model when neither the request nor the model gives one. */
   get automaticContext(): number {
     return this.settings.contextLength ?? defaultContext(this.settings.gpus.reduce((sum, total) => sum + total, 0))
   }
@@ -101,7 +101,7 @@ export class Scheduler {
     })
   }
 
-  /** Answers an unload request: takes note, and unloads as soon as the model is idle. */
+  /** Unloads a model as soon as it is idle. */
   unload(model: SimulatedModel): void {
     const runner = this.loaded.get(model.blob)
     if (runner === undefined) return
@@ -110,7 +110,7 @@ export class Scheduler {
     this.#unloading.expire(runner)
   }
 
-  /** The runner's process dies: its requests fail, its memory is free, the next request loads it again. */
+  /** Ends the runner's process: its requests fail, its memory is free, and the next request loads the model again. */
   crash(runner: Runner): void {
     if (!runner.dead) this.#unloading.crash(runner)
   }
@@ -144,7 +144,7 @@ export class Scheduler {
 
   #leave(request: ScheduledRequest): void {
     if (request.state === "waiting") {
-      // Its place in the queue stays taken until it is popped, as in Ollama.
+      // Its place in the queue stays taken until its turn comes, as in Ollama.
       request.gone = true
       Deferred.doneUnsafe(request.left, Effect.void)
     }
@@ -165,7 +165,7 @@ export class Scheduler {
     this.#pumping = false
   })
 
-  /** Gets one request running. Everyone behind it waits, whatever they want. */
+  /** Gets one request running. Every request behind it waits, for any model. */
   #place(request: ScheduledRequest): Effect.Effect<void> {
     const { model, options } = request.wanted
     return Effect.gen({ self: this }, function* () {
@@ -187,7 +187,7 @@ export class Scheduler {
           victim = this.#victim()
         }
         if (victim === undefined) continue
-        // Taken before: an unload without GPU memory is over before the next line.
+        // Read before `expire`: an unload without GPU memory is over at once.
         const unloaded = this.#unloading.next
         victim.session = 0
         this.#unloading.expire(victim)
@@ -196,7 +196,10 @@ export class Scheduler {
     })
   }
 
-  /** Shortest keep-alive first, then blob path; an idle one if there is one, else the first, which is then waited for. */
+  /**
+   * The model to unload. Order: shortest keep-alive, then blob path. The first idle one; if none is idle, the first of
+   * all, and the caller waits for it.
+   */
   #victim(): Runner | undefined {
     const sorted = Array.from(this.loaded.values()).sort((a, b) =>
       a.session === b.session ? (a.model.blob < b.model.blob ? -1 : 1) : a.session - b.session
@@ -204,7 +207,7 @@ export class Scheduler {
     return sorted.find((runner) => runner.refs === 0) ?? sorted[0]
   }
 
-  /** Loads a model for a request. `false`: out of memory, and there are others to evict first. */
+  /** Loads the model of a request. `false`: out of memory, and other models can be unloaded first. */
   #load(request: ScheduledRequest, group: ReadonlyArray<number>): Effect.Effect<boolean> {
     const { model, options, keepAlive } = request.wanted
     const parallelism = parallelismOf(model, this.settings.parallelism)
@@ -222,7 +225,7 @@ export class Scheduler {
       if (time > 0) yield* Effect.raceFirst(Effect.sleep(Math.ceil(time)), Deferred.await(request.left))
       this.loading = undefined
       if (request.gone) {
-        // The load belonged to that client. The next one in the queue starts from nothing.
+        // The load belonged to this client. The next request in the queue starts a new one.
         this.counts.loadsKilled++
         this.#unloading.free(allocation)
         return true
