@@ -1,4 +1,7 @@
-/** `node bench/run.ts`: every target under every load, in turns; one table; the figures that hold and those that do not. */
+/**
+ * `node bench/run.ts`: every target under every load, in turns. Prints one table, and which figures are reached and
+ * which are not.
+ */
 import { writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { type Cores, pin } from "./cores.ts"
@@ -21,7 +24,7 @@ interface Bench {
   readonly options: Options
   readonly upstream: number
   readonly cores: Cores | undefined
-  /** Started once and kept, so that compiled code and pools are warm. */
+  /** Started once and kept, so that compiled code and connection pools are warm. */
   readonly instances: ReadonlyMap<string, Instance>
   readonly results: Array<Row>
 }
@@ -61,7 +64,7 @@ const measureKept = async (bench: Bench, scenario: Scenario, target: Target) => 
   return sample
 }
 
-/** A B C, B C A, C A B, ...: whatever the machine does meanwhile hits each of them alike. */
+/** A B C, B C A, C A B, …: a change of the machine's conditions affects all of them equally. */
 const turns = <A>(all: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
   const first = round % Math.max(1, all.length)
   return [...all.slice(first), ...all.slice(0, first)]
@@ -140,7 +143,7 @@ const main = async () => {
   const played = all.filter(({ group, name }) => options.only.includes(group) || calibrates(options, name))
   for (const scenario of played) {
     const contestants = scenario.targets(present)
-    // The tail's rate needs node-http's sustained rate even where nobody asked for the JSON load.
+    // The rate of the latency load is node-http's sustained rate, so the JSON load is needed for it.
     const needed = options.only.includes(scenario.group)
       ? contestants
       : contestants.filter(({ name }) => name === "node-http")
@@ -167,5 +170,5 @@ try {
   code = 1
 }
 await stopAll()
-// Idle sockets would keep the process for seconds.
+// Idle sockets would keep the process alive for seconds.
 process.exit(code)

@@ -1,4 +1,4 @@
-/** The account at the end of a soak: what is printed is what is checked. */
+/** The account at the end of a soak. Every number that it prints is also checked. */
 import type { Tally } from "./load.ts"
 
 export type Sums = (name: string) => number
@@ -18,13 +18,13 @@ export interface Books {
 
 const mean = (all: ReadonlyArray<number>): number => all.reduce((sum, one) => sum + one, 0) / Math.max(1, all.length)
 
-/** V8 lets garbage pile up until it first collects all of it, at this rate some two minutes in: before that, memory that grows says nothing. */
+/** V8 first collects all garbage after some two minutes at this rate. Growth of memory before that says nothing. */
 const judgedSeconds = 300
 
-/** `short`: nothing is wrong, but the machine could not ask as often as it was to, so that it is not the soak that was wanted. */
+/** `short`: nothing is wrong, but the machine could not send requests at the wanted rate. */
 export type Verdict = "right" | "short" | "wrong"
 
-/** Prints it, and says what it comes to. */
+/** Prints the account and returns the verdict. */
 export const account = ({ backends, done, gone, held, rate, rss, seconds, sums, tally }: Books): Verdict => {
   let wrong = 0
   const line = (holds: boolean, text: string): void => {
@@ -57,7 +57,7 @@ export const account = ({ backends, done, gone, held, rate, rss, seconds, sums, 
   )
 
   const settled = sums("llamero_requests_total")
-  // One who leaves may do so before the router has read its request.
+  // A client may leave before the router has read its request.
   line(
     settled <= tally.sent && settled >= tally.sent - tally.left,
     `${settled} requests settled by the router's metrics: those sent, but for at most ${tally.left} that left before they were read`,
