@@ -70,7 +70,7 @@ const turns = <A>(all: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
   return [...all.slice(first), ...all.slice(0, first)]
 }
 
-const brief = ({ rate, p99, rss, errors, others }: Sample) =>
+const summary = ({ rate, p99, rss, errors, others }: Sample) =>
   [
     rate && `${rate.toFixed(0)}/s`,
     p99 && `p99 ${p99.toFixed(2)} ms`,
@@ -104,7 +104,7 @@ const play = async (bench: Bench, scenario: Scenario, contestants: ReadonlyArray
       await attempt(row, async () => {
         const sample = await quietest(() => (scenario.fresh ? measureFresh : measureKept)(bench, scenario, target))
         row.samples.push(sample)
-        say(`${scenario.name} · round ${round + 1} · ${target.name}: ${brief(sample)}`)
+        say(`${scenario.name} · round ${round + 1} · ${target.name}: ${summary(sample)}`)
       })
     }
   }

@@ -1,4 +1,6 @@
-/** Keys and limits over real sockets, through the reference server: every path, and everything that it prints and shows. */
+/**
+ * Keys and limits over real sockets, through the reference server: every path, and everything that it prints and shows.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -46,7 +48,7 @@ const others: ReadonlyArray<readonly [string, string]> = [
   ["GET", "/no/such/path"],
 ]
 
-/** A file of a test's own. */
+/** A keys file for one test. */
 const keysFile = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "llamero-"))),

@@ -100,7 +100,7 @@ for (const runtime of ["node", "deno"] as const) {
             scripted(FakeNvml.cards(1)),
           )
           yield* prints(running, /read by nvml[^]*read by nvml/)
-          // Not `child.kill`: Deno then reports the signal, however the child ended.
+          // Not `child.kill`: Deno then reports the signal, even if the child ended by itself.
           process.kill(running.child.pid!, "SIGTERM")
           assert.strictEqual(yield* running.ended, 0)
         })),
@@ -142,7 +142,7 @@ for (const runtime of ["node", "deno"] as const) {
             const value = (name: string) =>
               Number(new RegExp(`^llamero_device_${name}_bytes\\{device="GPU-[^"]*"\\} (\\d+)`, "m").exec(metrics)?.[1])
             assert.strictEqual(value("total"), 24 * 2 ** 30)
-            // The card shows 4 GiB that are not ours, and 1 GiB stays free.
+            // The card shows 4 GiB of other programs, and 1 GiB stays free.
             assert.isAtLeast(value("allocated"), 2 ** 28)
             assert.strictEqual(value("free"), 20 * 2 ** 30)
             assert.isAtMost(value("capacity"), 24 * 2 ** 30 - 2 ** 30)

@@ -1,4 +1,4 @@
-/** Every scripted fault, on the paths where it differs. */
+/** Every scripted fault, on each path where it shows differently. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,4 +1,4 @@
-/** Ollama's queue, and what its clients do to it, on the test clock. */
+/** Ollama's queue under different clients, on the test clock. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,7 +19,7 @@ describe("the queue", () => {
     yield* load("tiny-eos")
     yield* TestClock.adjust("1 second")
     const heard = yield* Effect.forEach(["tiny-b", "tiny-eos", "tiny-b"], (model) => ask(model))
-    // One swap could serve both requests for tiny-b; Ollama swaps three times.
+    // One swap would be enough for both requests for tiny-b; Ollama swaps three times.
     for (const expected of [[true, false, false], [true, true, false], [true, true, true]]) {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(heard.map(started), expected)

@@ -1,4 +1,4 @@
-/** What a real server does that the captures do not show: names, Go's JSON, `/v1` details, management. */
+/** Behaviour of a real server that the captures do not show: names, Go's JSON, `/v1` details, model management. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { zstdCompressSync } from "node:zlib"

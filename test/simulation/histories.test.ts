@@ -1,4 +1,7 @@
-/** Invariants 2, 4, 5, 7 and 10 of the whole router, over generated histories of arrivals, faults, crashes and clients that leave. */
+/**
+ * Invariants 2, 4, 5, 7 and 10 of the whole router, over generated histories of arrivals, faults, crashes and clients
+ * that leave.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,4 +1,4 @@
-/** What a router that owns the memory gains, on a few seeds; `npm run bench:vram` prints more of them. */
+/** The advantage of a router that owns the memory, on a few seeds. `npm run bench:vram` prints more of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { oracle } from "./vramOracle.ts"
@@ -15,7 +15,7 @@ describe("two hours on one card with six models that do not all fit", () => {
         for (const seed of seeds) {
           const figures = yield* throughLlamero(seed)
           assert.deepInclude(figures, { overcommits: 0, spills: 0, coldPrewarmed: 0, failed: 0 }, seed)
-          // Nobody does better than who knows the future: else the trace, or what is counted, is wrong.
+          // Fewer cold starts than with a known future are impossible: then the trace or the count would be wrong.
           assert.isAtLeast(figures.cold, oracle(yield* arrivals(seed)), seed)
           cold += figures.cold
           use += figures.use / seeds.length

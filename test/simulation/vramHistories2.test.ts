@@ -1,4 +1,4 @@
-/** 5,000 histories of memory: one half of them. The other half runs beside it. */
+/** The second half of 5,000 memory histories. The other half runs in parallel. */
 import { suite } from "./vramSuite.ts"
 
 suite(2)

@@ -1,4 +1,7 @@
-/** The ledger with footprints that are estimated first and learned then, over servers whose models take 8 % more than estimated, or 5 % less. */
+/**
+ * The ledger with footprints that are first estimated and then learned, over servers whose models take 8 % more than
+ * estimated, or 5 % less.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Random, Schema } from "effect"
 import { estimate } from "../../src/layers/memory/footprint/estimate.ts"
@@ -24,7 +27,7 @@ const mebibyte = 1024 ** 2
 const reserve = 2 * 1024 * mebibyte
 const context = 8192
 const parallelism = 2
-/** In GB; two of the larger ones do not fit onto the card together. */
+/** In GB. Two of the larger ones do not fit on the card together. */
 const sizes = { "w:latest": 17, "x:latest": 14, "y:latest": 8, "z:latest": 5 }
 const names = Object.keys(sizes)
 
@@ -42,7 +45,7 @@ const llama = {
 const bytesOf = (model: typeof Model.llama31): number =>
   footprint(model, runnerOptions(model, {}, true, context), parallelism)
 
-/** A model that takes `factor` times what it is estimated to take. */
+/** A model that takes `factor` times its estimated memory. */
 const made = (name: string, gigabytes: number, factor: number) => {
   const bare = Model.model({ ...llama, name, size: gigabytes * 1e9, overhead: 0 })
   const show = { model_info: modelInfo(bare, false), tensors: tensors(bare), capabilities: bare.capabilities }
@@ -77,7 +80,7 @@ for (const factor of [1.08, 0.95]) {
           const loaded = new Set<string>()
           const look = () => {
             assert.deepStrictEqual(residency.spills("a"), [])
-            // What the first load of each takes above its estimate comes out of the reserve.
+            // The reserve covers what the first load of each model takes above its estimate.
             const first = loaded.size < names.length ? 0.08 * models[0]!.estimated : 0
             assert.isAtMost(gpu.used, gpu.total - reserve + first + 1)
             const states = residency.list("a")

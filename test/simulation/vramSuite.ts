@@ -1,10 +1,13 @@
-/** Invariants 1, 3 and 8 over generated histories of loads, leases, failures, probe faults, other processes and restarts. */
+/**
+ * Invariants 1, 3 and 8 over generated histories of loads, leases, failures, probe faults, other processes and
+ * restarts.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import process from "node:process"
 import { History, play } from "./vramHistory.ts"
 
-/** The files with the halves run beside each other, so that neither comes near its time-out on a slow machine. */
+/** The halves run in parallel in files of their own, so that neither comes near its time limit on a slow machine. */
 export const suite = (half: 1 | 2): void => {
   const runs = Number(process.env["VRAM_RUNS"] ?? 2500)
   const totals = { commits: 0, unloads: 0 }

@@ -14,7 +14,7 @@ import { RecordingReply } from "../../support/sinks.ts"
 
 const { Fault } = SimulatedFleet
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }], options: { temperature: 0 } }
-/** The same to Ollama. */
+/** The same request to Ollama, written differently. */
 const respelled = { options: { temperature: 0 }, messages: chat.messages, stream: true, model: chat.model }
 const server = Effect.map(SimulatedFleet.SimulatedFleet, (fleet) => fleet.get(url("a")))
 const upstream = (path: string) =>
@@ -31,7 +31,7 @@ const all = (count: number, one: (i: number) => readonly [string, object]) =>
     )
   })
 
-/** Has the model in memory, and forgets the calls that took. */
+/** Loads the model and clears the call log. */
 const warm = (path: string, body: object) =>
   Effect.gen(function* () {
     yield* ready
@@ -52,7 +52,7 @@ const embed = (text: string, more: object = {}) => ({ model: "tiny-embed", input
 const options = { events: SynchronousRouterEvents.layer }
 const slow = { decodeRate: 50, overhead: "20 millis", prefillRate: 5000 } as const
 
-/** What the answer says, but for times and the count of tokens, which Ollama gives for the whole call only. */
+/** The content of an answer, without times and without the token count, which Ollama gives for the whole call only. */
 const said = (reply: RecordingReply): unknown => {
   const { load_duration: _, prompt_eval_count: _1, total_duration: _2, usage: _3, ...rest } = JSON.parse(reply.text)
   return rest

@@ -111,7 +111,7 @@ describe("MemoryCoalescer", () => {
       assert.deepStrictEqual(said(), ["interactive", 1300])
       fibers.push(yield* join({}))
       assert.deepStrictEqual(said(), ["interactive", undefined])
-      // Admission has said until when it waits: a thousand milliseconds.
+      // As admission does: the request may wait until 1000 ms.
       seen!.deadline = 1000
       fibers.push(yield* join({ since: 300 }))
       assert.strictEqual(seen!.deadline, 1300)

@@ -19,7 +19,7 @@ const card = (number: number, files: Readonly<Record<string, string | number>>) 
 const discrete = card(1, {
   mem_info_vram_total: 24 * gib,
   mem_info_vram_used: 4 * gib,
-  // As large as half of the system's memory, and none of the models' business.
+  // As large as half of the system's memory; no model may use it.
   mem_info_gtt_total: 128 * gib,
   mem_info_gtt_used: 0,
   gpu_busy_percent: 25,

@@ -27,7 +27,7 @@ interface Chain {
   readonly handles: ReadonlyArray<MockGpuProbe.MockReadings["Service"]>
 }
 
-/** A chain, and what its probes do next. */
+/** A chain, and the next answers of its probes. */
 const chain = (
   ...steps: readonly [MockGpuProbe.Step, ...ReadonlyArray<MockGpuProbe.Step>]
 ): Effect.Effect<Chain, never, Scope.Scope> =>

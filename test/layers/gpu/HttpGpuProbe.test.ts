@@ -11,7 +11,7 @@ import { holds } from "../../support/checks.ts"
 const token = Redacted.make("a secret")
 const card = MockGpuProbe.device("GPU-1", ByteSize.gibibytes(24))
 
-/** What a client gets from an agent, without a network in between. */
+/** An HTTP client with an agent behind it, without a network. */
 const clientOf = (answer: (request: Request) => Promise<Response>) =>
   Layer.succeed(
     HttpClient.HttpClient,

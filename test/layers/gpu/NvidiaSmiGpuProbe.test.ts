@@ -11,13 +11,13 @@ import { GpuProbe } from "../../../src/services/GpuProbe.ts"
 import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
 import { holds } from "../../support/checks.ts"
 
-// The machine's own choice must not select among made-up devices.
+// The machine's own setting must not select among the devices of the test.
 delete process.env["CUDA_VISIBLE_DEVICES"]
 
 const folder = mkdtempSync(join(tmpdir(), "fake-smi-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A tool that runs these lines of shell. */
+/** A program that runs these lines of shell. */
 const tool = (name: string, body: string): string => {
   const path = join(folder, name)
   writeFileSync(path, `#!/bin/sh\n${body}\n`)

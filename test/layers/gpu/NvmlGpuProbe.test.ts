@@ -22,16 +22,16 @@ interface Scripted {
   readonly options?: NvmlGpuProbe.Options | undefined
 }
 
-// The machine's own choice must not select among made-up devices.
+// The machine's own setting must not select among the devices of the test.
 delete process.env["CUDA_VISIBLE_DEVICES"]
 
-/** A probe with a state of its own. */
+/** A probe with a fake library in a state of its own. */
 const scripted = (from: FakeNvml.Fake, state: FakeNvml.State, { library, options }: Scripted = {}) => {
   const { path, set } = FakeNvml.script(from, state)
   const layer = NvmlGpuProbe.layer({
     libraries: [library ?? from.library],
     env: { FAKE_NVML_STATE: path },
-    // So that a busy machine is not taken for a hung driver; the tests about those say 1 second.
+    // Long, so that a busy machine does not look like a hung driver. The tests of hung drivers use 1 second.
     deadline: "5 seconds",
     backoff: "50 millis",
     ...options,
@@ -42,7 +42,7 @@ const scripted = (from: FakeNvml.Fake, state: FakeNvml.State, { library, options
 type Case = (from: FakeNvml.Fake) => Effect.Effect<void, unknown, Scope.Scope>
 
 const alive = (pid: number): boolean => {
-  // A zombie has ended; that nobody has taken notice yet is not its fault.
+  // A zombie process has ended too, even if its parent has not noticed yet.
   const stat = Option.liftThrowable(() => readFileSync(`/proc/${pid}/stat`, "utf8"))()
   return Option.isSome(stat) && !/\) Z /.test(stat.value)
 }
@@ -56,7 +56,7 @@ const helper = Effect.flatMap(NvmlGpuProbe.NvmlHelper, ({ pid }) => Effect.flatM
 
 const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 
-/** Recovery waits for a pause, and a new process. */
+/** Repeats until it holds: recovery takes a pause and a new process. */
 const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(100)]))
 
@@ -177,7 +177,7 @@ if (fake === undefined) {
           assert.strictEqual(device.kind, "integrated")
           const free = Number(Option.getOrThrow(device.free))
           assert.isAbove(free, 0)
-          // What is available changes while it is looked at.
+          // The available memory may change between the two readings.
           assert.isBelow(free, available * 1.2)
         }
       }).pipe(Effect.provide(scripted(from, state).layer))

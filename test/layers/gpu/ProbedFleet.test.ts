@@ -14,7 +14,7 @@ const card = (name: string): GpuReading => MockGpuProbe.device(`GPU-${name}`, By
 const system: GpuReading = { ...MockGpuProbe.device("system", gibibyte), kind: "system" }
 const broken = new Failed({ code: Option.none(), description: "it is broken" })
 
-/** A probe with its handle. */
+/** A mock probe with its handle. */
 const mock = (step: MockGpuProbe.Step) =>
   Effect.map(Layer.build(MockGpuProbe.layer(step)), (built) => ({
     probe: Layer.succeed(GpuProbe, Context.get(built, GpuProbe)),

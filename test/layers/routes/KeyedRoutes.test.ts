@@ -1,4 +1,4 @@
-/** Keys for what is not inference: who comes in, and which models a key shows. */
+/** Keys for routes that are not inference: which calls are allowed, and which models a key shows. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"

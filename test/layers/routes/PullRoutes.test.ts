@@ -1,4 +1,4 @@
-/** Pulls through the router, over simulated servers: what is allowed, one at a time, and who sees what. */
+/** Pulls through the router, over simulated servers: what is allowed, one pull at a time, and what each client gets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Scope, Stream } from "effect"
 import { HttpEffect, HttpRouter, type HttpServerRequest } from "effect/http"
@@ -18,7 +18,7 @@ import { over, url } from "../../support/routers.ts"
 import { cannedTransport } from "../../support/transport.ts"
 
 const fresh = SimulatedFleet.Model.model({ name: "new:1b", size: 1000 })
-/** Ten seconds for a pull. */
+/** A pull takes ten seconds. */
 const empty: SimulatedFleet.ServerOptions = { models: [], pullable: [fresh], pullBandwidth: 100 }
 const { Fault } = SimulatedFleet
 
@@ -30,7 +30,7 @@ interface Client {
   readonly leave: () => void
 }
 
-/** Promises of the web handler need turns of the event loop, which the test's clock does not give. */
+/** The promises of the web handler need turns of the event loop, which the TestClock does not give. */
 const turn = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
 const until = Effect.fnUntraced(function* (holds: () => boolean) {
   for (let i = 0; i < 5000 && !holds(); i++) yield* turn
@@ -88,7 +88,7 @@ const setUp = Effect.fnUntraced(function* (
     read().catch(() => {}).finally(() => void (client.over = true))
     return client
   }
-  /** Asks, and waits for the answer while time passes. */
+  /** Asks, and lets time pass until the answer is there. */
   const whole = Effect.fnUntraced(function* (body: object | string, headers?: Record<string, string>) {
     const client = ask(body, headers)
     for (let i = 0; i < 1000 && !client.over; i++) {
@@ -196,7 +196,7 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual([last.status, last.records], [200, [{ status: "success" }]])
       assert.strictEqual(pulls("a"), 1)
       assert.deepStrictEqual(models().map(({ key }) => key), ["new:1b"])
-      // The flight is over: who asks now starts another, which finds all there.
+      // The pull is over. The next client starts another one, which finds the whole model.
       yield* whole({ model: "new:1b" })
       assert.strictEqual(pulls("a"), 2)
     }))
@@ -219,7 +219,7 @@ describe("PullRoutes", () => {
       yield* until(() => pulls("a") + pulls("b") === 2)
       yield* elapse("12 seconds")
       const { records } = client
-      // The first one has it all: what counts is how far the second is.
+      // The first backend has the whole model, so the progress is that of the second.
       yield* until(() => Number(records.at(-1)?.["completed"]) > 500)
       assert.isDefined(server("a").disk.find("new:1b"))
       assert.isBelow(Number(records.at(-1)!["completed"]), 700)

@@ -1,11 +1,11 @@
-/** What the parent of the helper does about one that cannot be killed: a thread in a driver that hangs does not end. */
+/** A helper that cannot be killed: a thread that hangs in a driver does not end. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import type { Child, Listener } from "../../../../src/layers/gpu/nvml/child.ts"
 import * as Client from "../../../../src/layers/gpu/nvml/client.ts"
 import { elapse } from "../../../../src/testing/elapse.ts"
 
-/** A child that answers when it is told to, and that a kill does not end. */
+/** A child that answers when the test says so, and that a kill does not end. */
 class Helper implements Child {
   readonly pid: number
   kills = 0
@@ -65,7 +65,7 @@ describe("a helper that cannot be killed", () => {
         assert.lengthOf(started, 1)
         assert.isTrue((yield* pid)._tag === "None")
       }
-      // The driver lets go of it.
+      // The driver returns from its call.
       started[0]!.ended = true
       world.answers = true
       assert.deepStrictEqual((yield* ask).devices, [])
