@@ -45,7 +45,7 @@ const said = (text: string): unknown => {
 for (const runtime of ["node", "deno"] as const) {
   describe(`coalescing, ${runtime}`, () => {
     it.live(
-      "100 identical chats, the first of which is killed half way: one call, 99 equal whole answers",
+      "100 identical chats, the first is killed half way: one call, 99 equal whole answers",
       () =>
         Effect.scoped(Effect.gen(function* () {
           const { server, url: backend } = yield* SimulatedOllamaServer.make(slow)

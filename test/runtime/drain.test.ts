@@ -44,7 +44,7 @@ const signal = ({ child }: Running) => Effect.sync(() => process.kill(child.pid!
 
 for (const [name, runtime] of Object.entries(runtimes)) {
   describe(`examples/server.ts on ${name}`, () => {
-    it.live("lets a stream finish after SIGTERM, takes nothing new, and exits with 0", () =>
+    it.live("after SIGTERM it finishes its streams, accepts no requests, and exits with 0", () =>
       Effect.gen(function* () {
         const { running, url } = yield* serving(runtime)
         const { rest } = yield* streaming(url, "tiny-eos")
@@ -76,7 +76,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
         assert.strictEqual(yield* Effect.timeout(running.ended, "5 seconds"), 143, running.printed())
       }))
 
-    it.live("says in one line why it does not start", () =>
+    it.live("prints one line that says why it does not start", () =>
       Effect.gen(function* () {
         const { url } = yield* serving(runtime)
         const { host, port } = new URL(url)
@@ -100,7 +100,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
 }
 
 describe("examples/server.ts without backends", () => {
-  it.live("says that it simulates, and answers in less than three seconds", () =>
+  it.live("prints that it simulates, and answers in less than three seconds", () =>
     Effect.gen(function* () {
       const running = yield* start([...runtimes.node, "examples/server.ts"], { LLAMERO_PORT: "0" })
       const [, url = ""] = yield* Effect.timeout(prints(running, listening), "3 seconds")

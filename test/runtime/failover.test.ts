@@ -22,7 +22,7 @@ const metric = (text: string, name: string, ...labels: ReadonlyArray<string>): n
 
 describe("failover", () => {
   it.live(
-    "nobody who had no byte yet fails; the breaker opens, tries once, and closes when the backend is back",
+    "no request without a first byte fails; the breaker opens, tries once, and closes when the backend is back",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const backends = [yield* backend(0), yield* backend(0), yield* backend(0)]

@@ -61,7 +61,7 @@ const keysFile = Effect.gen(function* () {
 
 describe("keys", () => {
   it.live(
-    "nothing but liveness and readiness without a key; a revoked one is refused at once; neither keys nor prompts anywhere",
+    "only liveness and readiness without a key; a revoked key is refused at once; no key and no prompt in any output",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })
@@ -159,7 +159,7 @@ describe("keys", () => {
   )
 
   it.live(
-    "the official clients are told in their own way, on Node and on Deno",
+    "the official clients get their own kind of error, on Node and on Deno",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })

@@ -8,7 +8,7 @@ import { prints, run, runtimes, start } from "../support/processes.ts"
 
 describe("a slow load", () => {
   for (const [runtime, prefix] of Object.entries(runtimes)) {
-    it.live(`is lived through by the official clients on ${runtime}`, () =>
+    it.live(`the official clients wait for it on ${runtime}`, () =>
       Effect.scoped(Effect.gen(function* () {
         // Ten heartbeat intervals, so that some heartbeats come even on a slow machine.
         const options = JSON.stringify({ loadTime: "4 seconds", parallelism: 8 })

@@ -25,7 +25,7 @@ const calls: ReadonlyArray<readonly [string, object, (body: Refused) => unknown]
 
 describe("overload", () => {
   it.live(
-    "sheds with 503 and Retry-After in each dialect, counts it, and hangs nobody",
+    "sheds with 503 and Retry-After in each dialect, counts it, and lets no client hang",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 20 })

@@ -15,7 +15,7 @@ const folder = Effect.acquireRelease(
 
 describe("hot reload", () => {
   it.live(
-    "20 changes under load: backends added, removed and weighed anew, no request fails; a broken file changes nothing",
+    "20 changes under load: backends added, removed and with new weights, no request fails; a broken file changes nothing",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const file = join(yield* folder, "fleet.json")

@@ -56,9 +56,9 @@ const wholeFaults: Readonly<Record<string, number>> = {
 }
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-describe("what the router tells", () => {
+describe("the router's output", () => {
   it.live(
-    "has no key and no prompt in it, whatever goes wrong",
+    "contains no key and no prompt, with every kind of failure",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { server, url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })

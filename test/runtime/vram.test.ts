@@ -52,7 +52,7 @@ const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 
 for (const runtime of ["node", "deno"] as const) {
   describe(`on ${runtime}`, () => {
-    it.live("04-vram shows the system's memory where nothing else can be read, and why", () =>
+    it.live("04-vram shows the system's memory where nothing else can be read, and says why", () =>
       Effect.gen(function* () {
         const command = [...runtimes[runtime], "examples/04-vram.ts"]
         const { printed, status } = yield* run(command, {
@@ -68,7 +68,7 @@ for (const runtime of ["node", "deno"] as const) {
         assert.include(printed, "SIMULATED")
       }))
 
-    it.live("04-vram shows the models of the backends that the settings name", () =>
+    it.live("04-vram shows the models of the backends in the settings", () =>
       Effect.scoped(Effect.gen(function* () {
         const url = yield* ollama
         const env = { LLAMERO_BACKENDS: `${url},http://127.0.0.1:1` }
@@ -92,7 +92,7 @@ for (const runtime of ["node", "deno"] as const) {
       }))
 
     it.live.skipIf(fake === undefined)(
-      "04-vram --watch goes on, and stops when it is told to",
+      "04-vram --watch continues until it gets a signal",
       () =>
         Effect.scoped(Effect.gen(function* () {
           const running = yield* start(
@@ -108,7 +108,7 @@ for (const runtime of ["node", "deno"] as const) {
 
     for (const how of ["itself", "by an agent"] as const) {
       it.live.skipIf(fake === undefined)(
-        `the reference server owns the memory that it can read ${how}`,
+        `the reference server manages the memory that it can read ${how}`,
         () =>
           Effect.scoped(Effect.gen(function* () {
             const agent = how === "itself" ? undefined : yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {
@@ -159,7 +159,7 @@ for (const runtime of ["node", "deno"] as const) {
       }))
 
     it.live.skipIf(fake === undefined)(
-      "gpu-agent shows this machine's cards to who has the token",
+      "gpu-agent shows this machine's cards with the token",
       () =>
         Effect.scoped(Effect.gen(function* () {
           const running = yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {

@@ -118,7 +118,7 @@ describe("any history", () => {
     { arbitrary: { runs: 1000, size: 60, seed: "simulated" } },
   )
 
-  it.effect.prop("gives the same bytes again", { history: History }, ({ history }) =>
+  it.effect.prop("gives the same bytes each time", { history: History }, ({ history }) =>
     Effect.gen(function* () {
       const [first, second] = [yield* run(history), yield* run(history)]
       // The clock has moved on between the two runs.

@@ -81,7 +81,7 @@ describe("the official client", () => {
       assert.include(missing?.message, "file does not exist")
     }))
 
-  it.live("sees errors as the real server's", () =>
+  it.live("sees the same errors as from a real server", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make()
       const ollama = client(url)
@@ -103,7 +103,7 @@ describe("the official client", () => {
       assert.include(crashed?.message, "unexpected EOF")
     }))
 
-  it.live("stops the server by aborting", () =>
+  it.live("stops the generation by aborting", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make({ decodeRate: 200 })
       const ollama = client(url)
@@ -136,7 +136,7 @@ const raw = (url: string, text: string) =>
 const get = "GET /api/version HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 describe("on a socket", () => {
-  it.live("resets, refuses and talks garbage", () =>
+  it.live("resets, refuses and sends garbage", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make()
       for (const fault of [Fault.reset(), Fault.refuse]) {
@@ -171,7 +171,7 @@ describe("on a socket", () => {
       assert.strictEqual((yield* call(() => ollama.version())).version, "0.33.0-rc2")
     }))
 
-  it.live("a client that does not read holds its slot, and lets go of it by closing", () =>
+  it.live("a client that does not read holds its slot until it closes the connection", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make()
       const { hostname, port } = new URL(url)

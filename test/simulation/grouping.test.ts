@@ -127,15 +127,19 @@ const grouped = Effect.fnUntraced(function* ({ answers, loads, longest }: Effect
 })
 
 describe("models that do not fit together", () => {
-  it.effect("are served in groups where memory is managed, and nobody waits for ever", () =>
-    Effect.gen(function* () {
-      const figures = yield* routed()
-      print("managed", figures)
-      yield* grouped(figures)
-    }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))), 60_000)
+  it.effect(
+    "are served in groups where memory is managed, and no request waits for ever",
+    () =>
+      Effect.gen(function* () {
+        const figures = yield* routed()
+        print("managed", figures)
+        yield* grouped(figures)
+      }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))),
+    60_000,
+  )
 
   it.effect(
-    "are so too where one client each thinks for half a second between its requests",
+    "are served in groups with one client each that pauses half a second between its requests",
     () =>
       Effect.gen(function* () {
         const figures = yield* routed({ clients: 2, pause: 500 })
@@ -162,7 +166,7 @@ describe("models that do not fit together", () => {
   )
 
   it.effect(
-    "stay while requests wait for them, although something else takes all streams",
+    "stay loaded while requests wait for them, although another model takes all streams",
     () =>
       Effect.gen(function* () {
         const router = yield* Router

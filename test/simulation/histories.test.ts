@@ -9,7 +9,7 @@ import { play, Step } from "./history.ts"
 
 describe("histories", () => {
   it.effect.prop(
-    "every request has one right answer, nothing leaks, and the same history gives the same trace",
+    "every request gets one right answer, nothing leaks, and the same history gives the same trace",
     { steps: Schema.Array(Step) },
     ({ steps }) =>
       Effect.gen(function* () {

@@ -86,7 +86,7 @@ const shares = (wanted: ReadonlyMap<string, number>, places: number): ReadonlyMa
 describe("overload", () => {
   const volumes = new Map([["huge", 1600], ["big", 250], ["middle", 100], ["small", 40], ["tiny", 10]])
 
-  it.effect("2,000 requests at once onto one model with parallelism 4", () =>
+  it.effect("2,000 requests at the same time for one model with parallelism 4", () =>
     Effect.gen(function* () {
       yield* warm
       const admission = yield* Admission
@@ -149,7 +149,7 @@ describe("overload", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: server }, {}, { parallelism: 4 }))), 60_000)
 
-  it.effect("Retry-After in a steady state of twice what can be served", () =>
+  it.effect("Retry-After in a steady state of twice the capacity", () =>
     Effect.gen(function* () {
       yield* warm
       const asked: Array<Asked> = []

@@ -8,7 +8,7 @@ const seeds = ["vram-1", "vram-2", "vram-3"]
 
 describe("two hours on one card with six models that do not all fit", () => {
   it.live(
-    "no overcommit, no spill, a full card, no cold start of what is prewarmed, fewer than without a router",
+    "no overcommit, no spill, a full card, no cold start of a prewarmed model, fewer cold starts than without a router",
     () =>
       Effect.gen(function* () {
         let [cold, coldDirect, use] = [0, 0, 0]

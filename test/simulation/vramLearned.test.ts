@@ -63,9 +63,9 @@ for (const factor of [1.08, 0.95]) {
   const ledger = MemoryVramLedger.layer().pipe(Layer.provide(LearnedModelFootprints.layer()))
   const stack = overManaged({ a: { ...server, models: models.map(({ model }) => model) } }, { ledger })
 
-  describe(`models that take ${factor} times what is estimated`, () => {
+  describe(`models that take ${factor} times the estimate`, () => {
     it.effect(
-      "are never more than the card has, and are charged what they take from their first load on",
+      "never take more than the card has, and are charged what they take after their first load",
       () =>
         Effect.gen(function* () {
           const [ledger, residency] = [yield* VramLedger, yield* Residency]

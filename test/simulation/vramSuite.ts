@@ -14,7 +14,7 @@ export const suite = (half: 1 | 2): void => {
 
   describe("histories of memory", () => {
     it.effect.prop(
-      "memory is promised once, nothing busy, pinned or loading is unloaded, loads are single and serial",
+      "memory is promised once, no busy, pinned or loading model is unloaded, loads are single and serial",
       { steps: History },
       ({ steps }) =>
         Effect.gen(function* () {
@@ -28,7 +28,7 @@ export const suite = (half: 1 | 2): void => {
       },
     )
 
-    it("and they are worth something", () => {
+    it("the histories reach the cases that they are meant to test", () => {
       assert.isAbove(totals.commits, 1.6 * runs)
       assert.isAbove(totals.unloads, 0.2 * runs)
     })

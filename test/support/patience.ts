@@ -155,7 +155,7 @@ export const patients = (url: string, fetch: Fetch): ReadonlyArray<Patient> => {
       raw("/v1/messages", { messages, max_tokens: 100 }, (body) => events(body, (event) => event.delta?.text)),
     ),
     patient(
-      "strict events, the brief's",
+      "strict events, generate-v1",
       raw("/api/v1/generate", { prompt: "hi" }, (body) => events(body, (event) => event.response)),
     ),
   ]

@@ -183,7 +183,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
         assert.strictEqual(
           call.paused,
           members.every(({ reply }) => reply.full),
-          "paused while all are full, no longer",
+          "paused only while all are full",
         )
         // The bytes kept for slow clients are bounded while the call goes on.
         for (const { reply } of members) {
@@ -270,7 +270,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
 const total = { shared: 0, cut: 0, batched: 0 }
 
 it.effect.prop(
-  "each client has the whole answer of one call, or left; calls end with the last of their clients; nothing is left",
+  "each client gets the whole answer of one call, or leaves; a call ends with its last client; nothing is left over",
   { steps: Schema.Array(Step) },
   ({ steps }) =>
     Effect.map(play(steps).pipe(Effect.provide(MemoryCoalescer.layer(limits))), (seen) => {
@@ -281,7 +281,7 @@ it.effect.prop(
   { arbitrary: { runs: 1500, size: 60, seed: "coalescer" } },
 )
 
-it("the histories above have reached what they are about", () => {
+it("the histories reach the cases that they are meant to test", () => {
   assert.isAbove(total.shared, 1000)
   assert.isAbove(total.cut, 20)
   assert.isAbove(total.batched, 100)

@@ -77,7 +77,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("the leader is killed half way: the other 99 have the whole answer", () =>
+  it.effect("the leader is killed half way: the other 99 get the whole answer", () =>
     Effect.gen(function* () {
       const { before } = yield* warm("/api/chat", { ...chat, options: {} })
       const clients = yield* all(100, () => ["/api/chat", chat])
@@ -97,7 +97,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("all leave: the upstream call is aborted, and nothing is left", () =>
+  it.effect("all clients leave: the upstream call is aborted, and nothing is left over", () =>
     Effect.gen(function* () {
       yield* warm("/api/chat", { ...chat, options: {} })
       const clients = yield* all(3, () => ["/api/chat", chat])
@@ -113,7 +113,7 @@ describe("coalescing over a simulated fleet", () => {
       for (const event of left) assert.deepInclude(event.settled, { status: 499, backend: undefined, attempts: 0 })
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("whoever joins late gets what was sent before, then the rest", () =>
+  it.effect("a client that joins late gets the bytes sent before, then the rest", () =>
     Effect.gen(function* () {
       yield* warm("/api/chat", { ...chat, options: {} })
       const [early] = yield* all(1, () => ["/api/chat", chat])
@@ -126,7 +126,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.strictEqual(late!.reply.text, early!.reply.text)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("what may differ is not shared: sampled, other options, other tenants", () => {
+  it.effect("answers that may differ are not shared: sampled ones, other options, other tenants", () => {
     let turn = 0
     const tenants: Guard = {
       kind: "guard",
@@ -153,7 +153,7 @@ describe("coalescing over a simulated fleet", () => {
     )
   })
 
-  it.effect("a refusal reaches every member", () =>
+  it.effect("a refusal reaches every client of the flight", () =>
     Effect.gen(function* () {
       yield* warm("/api/chat", { ...chat, options: {} })
       const [busy] = yield* all(1, () => ["/api/chat", { ...chat, model: "tiny-loop", options: {} }])
@@ -169,7 +169,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("all members of a flight that waits for a load get signs of life", () =>
+  it.effect("all clients of a flight that waits for a load get heartbeats", () =>
     Effect.gen(function* () {
       yield* ready
       const clients = yield* all(3, () => ["/api/chat", chat])
@@ -244,7 +244,7 @@ describe("coalescing over a simulated fleet", () => {
       )
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("one text is too long: its client alone is told so", () =>
+  it.effect("one text is too long: only its client gets the error", () =>
     Effect.gen(function* () {
       yield* warm("/api/embed", embed("first"))
       const long = "word ".repeat(4000)
@@ -258,7 +258,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("with batches of one, each text has its own call", () =>
+  it.effect("with batches of one, each text has a call of its own", () =>
     Effect.gen(function* () {
       const { before } = yield* warm("/api/embed", embed("first"))
       const clients = yield* all(10, (i) => ["/api/embed", embed(`text ${i}`)])

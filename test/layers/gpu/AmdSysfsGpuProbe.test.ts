@@ -74,7 +74,7 @@ describe("AmdSysfsGpuProbe", () => {
       })
     }).pipe(Effect.provide(layerAt(machine))))
 
-  it.live("adds what an APU may map of the system's memory, and of that no more than is available", () =>
+  it.live("adds the system memory that an APU may map, but no more than is available", () =>
     Effect.gen(function* () {
       const [device] = (yield* read).devices
       assert.deepInclude(device, {
@@ -87,7 +87,7 @@ describe("AmdSysfsGpuProbe", () => {
       assert.isTrue(Option.isNone(device!.temperature))
     }).pipe(Effect.provide(layerAt(machine))))
 
-  it.live("does not know what is free where the kernel does not say what is used", () =>
+  it.live("reports free as unknown where the kernel does not report the used memory", () =>
     Effect.gen(function* () {
       const root = yield* Tree.scoped({ ...card(0, { mem_info_vram_total: 8 * gib }), ...meminfo })
       const [device] = (yield* Effect.provide(read, layerAt(root))).devices

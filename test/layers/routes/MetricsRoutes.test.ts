@@ -112,7 +112,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("MetricsRoutes", () => {
-  it.live("shows gauges as they are now", () =>
+  it.live("shows the current values of the gauges", () =>
     Effect.gen(function* () {
       const { ask, scrape } = yield* setUp
       assert.match((yield* ask("GET /metrics")).headers.get("content-type")!, /^text\/plain; version=0\.0\.4/)
@@ -150,7 +150,7 @@ describe("MetricsRoutes", () => {
       assert.isFalse(lines.some((line) => /device_(total|free|capacity|foreign)_bytes\{device="GPU-2"/.test(line)))
     }))
 
-  it.live("counts what the events tell", () =>
+  it.live("counts the events", () =>
     Effect.gen(function* () {
       const { publish, scrape } = yield* setUp
       publish(settled({}))
@@ -206,7 +206,7 @@ describe("MetricsRoutes", () => {
       assert.notInclude(lines.join("\n"), `llamero_attempts_total{backend="a",outcome="reset"}`)
     }))
 
-  it.live("makes no series of names that come from outside", () =>
+  it.live("makes no series from names that clients send", () =>
     Effect.gen(function* () {
       const { publish, scrape } = yield* setUp
       for (let i = 0; i < 50; i++) publish(settled({ status: 404 }, { model: `made-up-${i}`, known: false }))

@@ -54,7 +54,7 @@ const make = (answers: boolean) =>
   })
 
 describe("a helper that cannot be killed", () => {
-  it.effect("is the only one there is, however often it is asked and however long it takes", () =>
+  it.effect("stays the only one, for any number of reads and any length of time", () =>
     Effect.gen(function* () {
       const { ask, failure, pid, started, world } = yield* make(false)
       assert.include(yield* failure, "1s")
@@ -73,7 +73,7 @@ describe("a helper that cannot be killed", () => {
       assert.strictEqual(started[1]?.kills, 0)
     }))
 
-  it.effect("is not joined by a second when the one after it hangs, too", () =>
+  it.effect("stays the only one when the helper after it hangs too", () =>
     Effect.gen(function* () {
       const { failure, started } = yield* make(false)
       yield* failure
@@ -86,7 +86,7 @@ describe("a helper that cannot be killed", () => {
       assert.lengthOf(started, 2)
     }))
 
-  it.effect("is told to go when the probe ends", () =>
+  it.effect("is killed when the probe ends", () =>
     Effect.gen(function* () {
       const started = yield* Effect.scoped(Effect.gen(function* () {
         const { ask, started } = yield* make(true)
