@@ -68,7 +68,10 @@ describe("the queue", () => {
   on("survives a long queue whose answers take no time", { loadTime: "1 second", maxQueue: 10_000 }, function* () {
     const heard = yield* Effect.forEach(Array.from({ length: 5000 }), () => ask("tiny-eos"))
     yield* TestClock.adjust("1 second")
-    assert.isTrue(heard.every(({ over }) => over === "end"))
+    const allOver = () => heard.every(({ over }) => over === "end")
+    // On a busy machine the test clock stops waiting before all fibers have run. No more time may pass for them.
+    for (let turn = 0; turn < 1000 && !allOver(); turn++) yield* TestClock.adjust(0)
+    assert.isTrue(allOver())
   })
 
   on("serves OLLAMA_NUM_PARALLEL requests at the same time", { decodeRate: 1, parallelism: 2 }, function* () {
