@@ -28,7 +28,7 @@ const textMax = 64 * 1024
 const answerMax = 64 * 1024 * 1024
 
 /** Statuses that do not depend on any one input. */
-const forAll = [401, 403, 404, 429, 502, 503, 504]
+const notAboutOneInput = [401, 403, 404, 429, 502, 503, 504]
 
 const refused: Refusal = refuse("BackendFailed", "the backend broke off in the middle of the answer")
 const unreadable: Refusal = refuse("BackendFailed", "the backend's answer could not be read")
@@ -55,7 +55,7 @@ export class Batch implements ReplySink, Slotted {
   private readonly chunks: Array<Uint8Array> = []
   private refusal: Refusal | undefined = undefined
   /** Whether one input may be to blame for the error of all. */
-  private blames = false
+  private mayBlameOne = false
 
   constructor(
     group: string,
@@ -107,14 +107,16 @@ export class Batch implements ReplySink, Slotted {
     if (this.sealed !== undefined) return this.sealed
     this.onSeal(this)
     const [first, ...others] = this.flights.map(singleOf)
-    if (first === undefined) throw new Error("a batch of nothing")
+    if (first === undefined) throw new Error("a batch without flights was sent")
     return this.sealed = others.length === 0 ? first.request : combine([first, ...others])
   }
 
   /** Ends the flights. Returns the ones that have to be tried again in smaller batches. */
   settle(exit: Exit.Exit<Settled, Refusal>): ReadonlyArray<Flight> {
     this.onSeal(this)
-    if (this.blames && Exit.isSuccess(exit)) return this.flights.filter(({ participants }) => participants.size > 0)
+    if (this.mayBlameOne && Exit.isSuccess(exit)) {
+      return this.flights.filter(({ participants }) => participants.size > 0)
+    }
     let how: Settled["coalesced"]
     const ended = this.refusal === undefined || Exit.isFailure(exit) ? exit : Exit.fail(this.refusal)
     const share = this.counted(exit)
@@ -146,8 +148,8 @@ export class Batch implements ReplySink, Slotted {
     if (this.alone !== undefined) return this.alone.end()
     const body = concat(this.chunks)
     if (this.status >= 400) {
-      if (forAll.includes(this.status)) return this.answer(this.flights.map(() => body))
-      this.blames = true
+      if (notAboutOneInput.includes(this.status)) return this.answer(this.flights.map(() => body))
+      this.mayBlameOne = true
       return
     }
     const answers = splitAnswer(body, this.flights.map(textLength))
@@ -206,7 +208,7 @@ export class Batch implements ReplySink, Slotted {
 }
 
 const singleOf = ({ identity: { single }, request }: Flight): SingleCall => {
-  if (single === undefined) throw new Error("a batch of what is not one text")
+  if (single === undefined) throw new Error("a flight of a batch has no single text")
   return { request, input: single.input, text: single.text }
 }
 

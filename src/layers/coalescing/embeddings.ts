@@ -27,7 +27,7 @@ export const combine = (all: readonly [SingleCall, ...ReadonlyArray<SingleCall>]
   ])
   const body = concat([request.body.subarray(0, input.start), ...texts, bytes("]"), request.body.subarray(input.end)])
   const envelope = scan(body, request.endpoint)
-  if ("_tag" in envelope) throw new Error(`a batch of well-formed calls is not well formed: ${envelope.message}`)
+  if ("_tag" in envelope) throw new Error(`the combined body of a batch is not valid: ${envelope.message}`)
   return { ...request, body, envelope }
 }
 

@@ -144,8 +144,8 @@ export const identify = (request: RoutedRequest): Identity | undefined => {
   if (body.length > bodyMax) return undefined
   const fields = fieldsOf(body, skipSpace(body, 0))
   if (fields === undefined) return undefined
-  const said = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
-  const canonical = new Canonical(JSON.stringify(said), body)
+  const parts = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
+  const canonical = new Canonical(JSON.stringify(parts), body)
   let input: Span | undefined
   canonical.object(fields, (field, name) => {
     if (field.start === envelope.streamSpan?.start) return false

@@ -53,7 +53,7 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
   const read = Effect.gen(function* () {
     const all = yield* Effect.forEach(probes, (host) => host.read, { concurrency: "unbounded" })
     if (all.some(({ changed }) => changed)) yield* SubscriptionRef.update(version, (before) => before + 1)
-    return yield* Hosts.together(all)
+    return yield* Hosts.joinReadings(all)
   })
 
   const made = new WeakMap<Member, { readonly seen: Hosts.Seen | undefined; readonly member: Member }>()

@@ -98,7 +98,7 @@ const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name
   Effect.flatMap(name === "" ? Effect.succeedNone : Effect.option(catalog.find(name)), (found) => {
     const backends = fanout.backends()
     const owners = Option.isNone(found) ? [] : backends.filter((backend) => found.value.owners.has(backend.id))
-    return owners.length > 0 ? fanout.first(owners, call) : fanout.first(backends, call, Fanout.said)
+    return owners.length > 0 ? fanout.first(owners, call) : fanout.first(backends, call, Fanout.unlessServerError)
   })
 
 const makeShow = (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) =>

@@ -35,14 +35,14 @@ export interface Fanout {
   ) => Effect.Effect<Collected | undefined>
 }
 
-const found = (status: number): boolean => status !== 404 && status < 500
+const unlessMissing = (status: number): boolean => status !== 404 && status < 500
 /**
  * For a model that the catalog does not know: the catalog has asked all backends, so one 404 is enough.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const said = (status: number): boolean => status < 500
+export const unlessServerError = (status: number): boolean => status < 500
 
 /** @category constructors @since 0.1.0 */
 export const get = (path: string): Call => ({ method: "GET", path, headers: [], body: undefined })
@@ -80,7 +80,7 @@ export const make = (
         Effect.forEach(backends(), (backend) => ask(backend, call), { concurrency: 32 }),
         (answers) => answers.filter((answer): answer is Collected => answer !== undefined && answer.status === 200),
       )
-    const first: Fanout["first"] = Effect.fnUntraced(function* (candidates, call, settles = found) {
+    const first: Fanout["first"] = Effect.fnUntraced(function* (candidates, call, settles = unlessMissing) {
       let last: Collected | undefined
       for (const backend of candidates) {
         const answer = yield* ask(backend, call)

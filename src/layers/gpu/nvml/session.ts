@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import * as Calls from "./calls.ts"
+import * as Events from "./events.ts"
+import type { Listed } from "./events.ts"
 import type { Library } from "./library.ts"
 import type { Failure, RawDevice, RawXid } from "./protocol.ts"
 import * as Struct from "./structs.ts"
@@ -28,22 +30,15 @@ interface Gpu {
   readonly watched: boolean
 }
 
-/** A device as it is reported, and the GPU and MIG instance by which an event names it. */
-interface Listed {
-  readonly device: RawDevice
-  readonly gpu: Calls.Handle | undefined
-  readonly instance: number | undefined
-}
-
 interface State {
   readonly library: Library
   readonly events: Calls.Handle | undefined
   readonly gpus: Map<number, Gpu>
   /** UUID and name of the GPU at each index. A GPU that is lost can no longer be asked for them. */
-  readonly called: Map<number, Pick<Gpu, "uuid" | "name">>
+  readonly identities: Map<number, Pick<Gpu, "uuid" | "name">>
   readonly since: number
   /** Whether a device or the events failed in a way that only a new initialisation mends. */
-  ailing: boolean
+  needsReinit: boolean
 }
 
 /**
@@ -51,8 +46,6 @@ interface State {
  * not done for each read.
  */
 const reinitMillis = 30_000
-/** Most events in one read, so that a storm of events does not keep it from ending. */
-const eventsMax = 256
 
 /**
  * Initialises the library. After a read that fails as a whole (not initialised any more, driver gone or replaced) the
@@ -66,19 +59,26 @@ export const open = (library: Library): Session | Failure => {
   if (typeof state === "number") return failed("nvmlInit", state)
   return {
     read: (options) => {
-      if (typeof state !== "number" && state.ailing && performance.now() - state.since > reinitMillis) {
+      if (typeof state !== "number" && state.needsReinit && performance.now() - state.since > reinitMillis) {
         stop(state)
-        state = start(library, state.called)
+        state = start(library, state.identities)
       }
       return typeof state === "number" ? failed("nvmlInit", state) : readAll(state, options)
     },
   }
 }
 
-const start = (library: Library, called: State["called"] = new Map()): State | number => {
+const start = (library: Library, identities: State["identities"] = new Map()): State | number => {
   const code = Calls.init(library)
   if (code !== rc.ok && code !== rc.noGpus) return code
-  return { library, events: Calls.eventSet(library), gpus: new Map(), called, since: performance.now(), ailing: false }
+  return {
+    library,
+    events: Calls.eventSet(library),
+    gpus: new Map(),
+    identities,
+    since: performance.now(),
+    needsReinit: false,
+  }
 }
 
 const stop = ({ events, library }: State): void => {
@@ -97,7 +97,7 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   if (count.rc === rc.noGpus) return { devices: [], xids: [] }
   if (count.value === undefined) return failed("nvmlDeviceGetCount", count.rc)
   // When the number of GPUs changes, a GPU may get another index.
-  if (state.called.size !== count.value) state.called.clear()
+  if (state.identities.size !== count.value) state.identities.clear()
   for (const index of state.gpus.keys()) if (index >= count.value) state.gpus.delete(index)
 
   const listed: Array<Listed> = []
@@ -121,8 +121,8 @@ const readGpu = (
   const gpu = state.gpus.get(index) ?? openGpu(state, index)
   if (typeof gpu === "number") {
     if (gpu === rc.noPermission || gpu === rc.blocked) return gpu
-    state.ailing = true
-    const { name, uuid } = state.called.get(index) ?? { name: `GPU ${index}`, uuid: `nvml-${index}` }
+    state.needsReinit = true
+    const { name, uuid } = state.identities.get(index) ?? { name: `GPU ${index}`, uuid: `nvml-${index}` }
     return [{ device: broken(uuid, name, gpu), gpu: undefined, instance: undefined }]
   }
   const { library } = state
@@ -153,7 +153,7 @@ const openGpu = (state: State, index: number): Gpu | number => {
     library.nvmlDeviceRegisterEvents?.(handle.value, Struct.eventXid, events) === rc.ok
   const gpu = { handle: handle.value, uuid: uuid.value, name, watched }
   gpus.set(index, gpu)
-  state.called.set(index, gpu)
+  state.identities.set(index, gpu)
   return gpu
 }
 
@@ -186,7 +186,7 @@ const readDevice = (
   const { library } = state
   const memory = Calls.memory(library, handle)
   if (memory.rc === rc.lost || memory.rc === rc.resetRequired) {
-    state.ailing = true
+    state.needsReinit = true
     return broken(uuid, name, memory.rc)
   }
   const kept = withoutMemory ? undefined : memory.value
@@ -209,39 +209,14 @@ const readDevice = (
   }
 }
 
-/**
- * Reads the events since the last read. If waiting for events fails, every device counts as faulty, as in NVIDIA's
- * device plugin.
- */
+/** If waiting for events fails, every device counts as faulty, as in NVIDIA's device plugin. */
 const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
   const devices = listed.map(({ device }) => device)
   const { events, library } = state
   if (events === undefined || !devices.some(({ watched }) => watched)) return { devices, xids: [] }
-  const xids: Array<RawXid> = []
-  for (let n = 0; n < eventsMax; n++) {
-    const event = Calls.event(library, events)
-    if (event.value !== undefined) {
-      if ((event.value.type & Struct.eventXid) !== 0n) xids.push(...concerned(event.value, listed))
-      continue
-    }
-    if (event.rc === rc.timeout || event.rc === rc.functionNotFound || event.rc === rc.notSupported) break
-    state.ailing = true
-    const fault = `waiting for its events: ${Struct.describe(event.rc)}`
-    return { devices: devices.map((device) => ({ ...device, fault: device.fault ?? fault })), xids }
-  }
-  return { devices, xids }
-}
-
-/**
- * The devices that an event is about: one instance, all instances of a GPU, or every device where the GPU is not known.
- */
-const concerned = (event: Calls.Event, listed: ReadonlyArray<Listed>): ReadonlyArray<RawXid> => {
-  const xid = Number(event.data)
-  const ofGpu = listed.filter(({ gpu }) => gpu === event.device)
-  if (ofGpu.length === 0) return [{ uuid: null, xid }]
-  return ofGpu
-    .filter(({ instance }) =>
-      event.gpuInstance === Struct.noInstance || instance === undefined || instance === event.gpuInstance
-    )
-    .map(({ device }) => ({ uuid: device.uuid, xid }))
+  const { failure, xids } = Events.take(library, events, listed)
+  if (failure === undefined) return { devices, xids }
+  state.needsReinit = true
+  const fault = `waiting for its events: ${Struct.describe(failure)}`
+  return { devices: devices.map((device) => ({ ...device, fault: device.fault ?? fault })), xids }
 }

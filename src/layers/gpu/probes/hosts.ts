@@ -36,7 +36,7 @@ export interface Answer {
 }
 
 /** Whether the UUID is unique in the world. Other ids are unique on one machine only. */
-const everywhere = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
+const isGlobal = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
 
 const same = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
   one.length === other.length && one.every((uuid, index) => uuid === other[index])
@@ -65,7 +65,7 @@ export class Host {
   }
 
   private named(device: GpuReading): GpuReading {
-    return everywhere(device.uuid) ? device : { ...device, uuid: `${device.uuid}@${this.name}` }
+    return isGlobal(device.uuid) ? device : { ...device, uuid: `${device.uuid}@${this.name}` }
   }
 
   private note(devices: ReadonlyArray<GpuReading>): boolean {
@@ -84,7 +84,7 @@ export class Host {
 }
 
 /** Joins the readings of all hosts that answered. @internal */
-export const together = (answers: ReadonlyArray<Answer>): Effect.Effect<GpuReadings, GpuProbeError> => {
+export const joinReadings = (answers: ReadonlyArray<Answer>): Effect.Effect<GpuReadings, GpuProbeError> => {
   const tried = answers.flatMap(({ result }) => Result.isFailure(result) ? [result.failure] : [])
   const good = answers.flatMap(({ result }) => Result.isSuccess(result) ? [result.success] : [])
   if (good.length === 0 && tried.length > 0) {
