@@ -1,5 +1,6 @@
 /**
- * How an answer is written on each of Ollama's APIs: the types that they share.
+ * How an answer is written on each of Ollama's APIs: the types that they share. Effect's SSE
+ * encoder gives the same bytes, but runs a regular expression for each token to look for line ends that JSON never has.
  *
  * @since 0.1.0
  */

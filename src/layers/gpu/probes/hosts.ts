@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Duration, Effect, Result } from "effect"
+import { type Duration, Effect, Equal, Result } from "effect"
 import {
   type GpuProbe,
   GpuProbeError,
@@ -37,9 +37,6 @@ export interface Answer {
 
 /** Whether the UUID is unique in the world. Other ids are unique on one machine only. */
 const isGlobal = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
-
-const same = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
-  one.length === other.length && one.every((uuid, index) => uuid === other[index])
 
 /** @internal */
 export class Host {
@@ -77,7 +74,7 @@ export class Host {
       gpus: gpus.length > 0 ? gpus : before?.gpus ?? [],
       system: of(true).length > 0 ? of(true) : before?.system ?? [],
     }
-    if (before !== undefined && same(before.gpus, next.gpus) && same(before.system, next.system)) return false
+    if (Equal.equals(before, next)) return false
     this.seen = next
     return true
   }
