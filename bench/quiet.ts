@@ -33,6 +33,6 @@ export const disturbances = (samples: ReadonlyArray<Sample>): string | undefined
   const shares = samples.map(({ others }) => others ?? 0).filter((share) => share > DISTURBED)
   if (shares.length === 0) return undefined
   const percent = (share: number) => `${Math.round(share * 100)} %`
-  return `disturbed: in ${shares.length} of ${samples.length} rounds others used over ${percent(DISTURBED)}` +
-    ` of the proxy's core (up to ${percent(Math.max(...shares))}) however often they were repeated`
+  return `disturbed: in ${shares.length} of ${samples.length} rounds other programs used over ${percent(DISTURBED)}` +
+    ` of the proxy's core (up to ${percent(Math.max(...shares))}), although they were repeated`
 }

@@ -113,7 +113,7 @@ const play = async (bench: Bench, scenario: Scenario, contestants: ReadonlyArray
 const tailRate = (results: Results): number => {
   const sustained = median(results, JSON_32, "node-http", "rate")
   if (sustained === undefined) {
-    throw new Error("the tail's rate is a share of what node-http sustains; include that target")
+    throw new Error("the rate of the latency load is a share of the sustained rate of node-http: include that target")
   }
   return sustained * TAIL_SHARE
 }

@@ -231,7 +231,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
       assert.isAtMost(reply.endings, 1)
       if (left) continue
       if (Exit.isFailure(exit)) {
-        assert.strictEqual(reply.endings, 0, "refused: the router says so, nobody else")
+        assert.strictEqual(reply.endings, 0, "refused: only the router answers")
         continue
       }
       assert.strictEqual(reply.endings, 1)
