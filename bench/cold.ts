@@ -1,6 +1,7 @@
 /**
- * Cold start and size, for serverless hosts: `npm run bench:cold`. From the start of a process to the first byte of an answer that was routed to an
- * Ollama (a simulated one, in this process), run from the sources and from one bundled file; and how large that file is.
+ * Cold start and size, for serverless hosts: `npm run bench:cold`. Measures the time from the start of a process to the
+ * first byte of an answer routed to an Ollama (a simulated one, in this process). It runs once from the sources and
+ * once from one bundled file, and reports the size of that file.
  */
 import { Effect } from "effect"
 import { rolldown } from "rolldown"
@@ -18,10 +19,10 @@ const entry = join(root, "bench/cold/fetch.ts")
 const deno = join(root, "node_modules/.bin/deno")
 const port = 18_436
 const rounds = 7
-/** KiB after gzip that the bundle may have. */
+/** Largest allowed size of the bundle, in KiB after gzip. */
 export const budgetKiB = 200
 
-/** The file a serverless host would be given: minified, everything in it. */
+/** Makes the file that a serverless host would get: minified, with all dependencies. */
 export const bundle = async (folder: string) => {
   const built = await rolldown({
     input: entry,
@@ -42,7 +43,7 @@ export const sizes = (file: string) => ({
 
 const chat = JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] })
 
-/** Milliseconds until a first byte came, asked for again and again from the start. */
+/** Milliseconds until the first byte. The request is repeated from the start of the process until it is answered. */
 const firstByte = async (file: string, backend: string): Promise<number> => {
   const began = performance.now()
   const child = spawn(deno, ["serve", "-A", "--host", "127.0.0.1", "--port", `${port}`, file], {

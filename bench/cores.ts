@@ -1,4 +1,4 @@
-/** Who runs where: a proxy that shares a core with its load measures the scheduler. */
+/** Chooses the core of each process. A proxy that shares a core with its load measures the scheduler. */
 import { readFileSync } from "node:fs"
 import { output, which } from "./processes.ts"
 
@@ -18,8 +18,8 @@ const allowed = (): ReadonlyArray<number> => {
 }
 
 /**
- * Pins this process (and so the load, which it starts or is) to the first core it may use. The upstream gets a core of its
- * own where there are three. `undefined` where cores cannot be chosen.
+ * Pins this process, and with it the load, to the first core that it may use. The upstream gets a core of its own where
+ * there are three. `undefined` where cores cannot be chosen.
  */
 export const pin = async (): Promise<Cores | undefined> => {
   const taskset = which("taskset")

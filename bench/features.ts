@@ -1,6 +1,7 @@
 /**
- * What each feature costs: `npm run bench:features [-- --rounds N] [-- --only NAME]`. CPU microseconds a request, of the router alone: no sockets, a backend that
- * answers at once. Each feature is measured with and without, in turns, in this process.
+ * What each feature costs: `npm run bench:features [-- --rounds N] [-- --only NAME]`. Reports CPU microseconds a
+ * request of the router alone: no sockets, and a backend that answers at once. Each feature is measured on and off, in
+ * turns, in this process.
  */
 import process from "node:process"
 import { parseArgs } from "node:util"
@@ -21,7 +22,7 @@ const micros = ({ max, median, min }: Spread, signed = false): string => {
 const measure = async ({ load, name, with: on, without }: Feature): Promise<void> => {
   const [a, b] = [await open(without), await open(on)]
   for (const router of [a, b]) {
-    // Loads the model: nothing is to wait in a queue after it.
+    // Loads the model, so that no later request waits in a queue.
     await router.measure(load, 1)
     await router.measure(load, warm)
   }

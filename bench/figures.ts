@@ -1,4 +1,4 @@
-/** The figures llamero is built to reach, each checked against the run that just ended. */
+/** The figures that llamero must reach, each checked against the run that just ended. */
 import { DISTURBED } from "./quiet.ts"
 import { compared, type How, median, type Results } from "./results.ts"
 import { JSON_32, type Metric, PACED, READY, SLOW, STREAM_32, TAIL } from "./scenarios.ts"
@@ -7,7 +7,7 @@ interface Figure {
   readonly says: string
   readonly scenario: string
   readonly metric: Metric
-  /** Absent: the number itself. */
+  /** If absent, the number itself is checked. */
   readonly against?: { readonly to: string; readonly how: How }
   readonly atLeast?: number
   readonly atMost?: number
@@ -43,12 +43,12 @@ const figures: ReadonlyArray<Figure> = [
   { says: "idle RSS", scenario: READY, metric: "rss", atMost: 200, unit: "MiB" },
 ]
 
-/** A load that was not answered in full proves nothing, however fast it went. */
+/** A load that was not fully answered proves nothing, however fast it was. */
 const faults = (results: Results, scenario: string): number =>
   results.filter((row) => row.scenario === scenario && row.target === TARGET)
     .flatMap(({ samples }) => samples).reduce((sum, { errors }) => sum + errors, 0)
 
-/** Whether somebody else used the proxy's core in a round of either side. */
+/** Whether another program used the proxy's core in a round of either side. */
 const disturbed = (results: Results, scenario: string, to: string | undefined): boolean =>
   results.filter((row) => row.scenario === scenario && (row.target === TARGET || row.target === to))
     .flatMap(({ samples }) => samples).some(({ others }) => (others ?? 0) > DISTURBED)

@@ -41,7 +41,7 @@ export const parse = (args: ReadonlyArray<string>, targets: ReadonlyArray<string
     },
   })
   return {
-    // One round says nothing on a machine that does other things too.
+    // One round says nothing on a machine that also runs other programs.
     rounds: number("rounds", values.rounds, values.quick ? 2 : 3, 2),
     seconds: number("seconds", values.seconds, values.quick ? 1 : 5, 1),
     warmSeconds: values.quick ? 1 : 2,

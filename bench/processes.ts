@@ -1,4 +1,4 @@
-/** Children: started, watched, measured and, whatever happens, stopped by their process id. */
+/** Child processes: started, watched, measured and always stopped at the end, by their process id. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -13,7 +13,7 @@ export interface Command {
 
 export interface Child {
   readonly pid: number
-  /** Why it is gone, or `undefined` while it runs. */
+  /** Why it has ended, or `undefined` while it runs. */
   readonly gone: () => string | undefined
   readonly stop: () => Promise<void>
 }
@@ -26,7 +26,7 @@ export const scratch = mkdtempSync(join(tmpdir(), "llamero-bench-"))
 
 const running = new Set<ChildProcess>()
 
-/** Stops every child and waits until it is gone. */
+/** Stops every child and waits until it has ended. */
 export const stopAll = async (): Promise<void> => {
   await Promise.all([...running].map((child) => end(child)))
 }
@@ -45,7 +45,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => void stopAll().finally(() => process.exit(130)))
 }
 
-/** The settings of whoever runs the bench must not change what it measures. */
+/** The settings in the user's environment must not change what is measured. */
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS)/.test(name)),
 )
@@ -62,7 +62,7 @@ const spawned = (command: Command, cores: string | undefined): ChildProcess => {
   return child
 }
 
-/** `cores` as taskset takes them; `undefined` inherits those of this process. */
+/** `cores` in the format of taskset; `undefined` inherits those of this process. */
 export const start = (command: Command, cores: string | undefined): Child => {
   const child = spawned(command, cores)
   let said = ""
@@ -75,7 +75,7 @@ export const start = (command: Command, cores: string | undefined): Child => {
   return { pid: child.pid ?? 0, gone: () => gone, stop: () => end(child) }
 }
 
-/** Runs a command to its end; what it wrote to stdout. */
+/** Runs a command to its end and returns its stdout. */
 export const output = (command: Command): Promise<string> =>
   new Promise((resolve, reject) => {
     const child = spawned(command, undefined)
@@ -87,7 +87,10 @@ export const output = (command: Command): Promise<string> =>
     child.once("close", (code) => code === 0 ? resolve(text) : reject(new Error(`${command.file}: ${complaint}`)))
   })
 
-/** Where a program is. The sbin folders are searched too: proxies live there and users' paths leave them out. */
+/**
+ * The path of a program. The sbin folders are searched too, because proxies are there and the PATH of users leaves them
+ * out.
+ */
 export const which = (program: string): string | undefined =>
   [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin"]
     .map((folder) => join(folder, program))
@@ -113,12 +116,12 @@ const TICKS_A_SECOND = 100
 /** CPU seconds of all threads, user and system; `undefined` where there is no /proc. */
 export const cpuSeconds = (pid: number): number | undefined => {
   const stat = read(`/proc/${pid}/stat`)
-  // The program's name may hold blanks; it ends at the last parenthesis.
+  // The name of the program may hold blanks; it ends at the last parenthesis.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
   return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
 }
 
-/** Seconds a core was busy, whoever used it. */
+/** Seconds that a core was busy, for any program. */
 export const coreSeconds = (core: string): number | undefined => {
   const line = new RegExp(`^cpu${core} (.*)$`, "m").exec(read("/proc/stat") ?? "")?.[1]
   if (line === undefined) return undefined

@@ -1,4 +1,6 @@
-/** A machine does other things too. A round they disturbed is played again, a few times, and the least disturbed counts. */
+/**
+ * Other programs may disturb a round. A disturbed round is repeated, a few times, and the least disturbed one counts.
+ */
 import { coreSeconds, cpuSeconds } from "./processes.ts"
 import type { Sample, Scenario } from "./scenarios.ts"
 import type { Instance } from "./targets.ts"
@@ -6,7 +8,7 @@ import type { Instance } from "./targets.ts"
 export const DISTURBED = 0.1
 const TRIES = 3
 
-/** Measures, and tells how much of the proxy's core was used by somebody else meanwhile. */
+/** Measures a round, and how much of the proxy's core other programs used meanwhile. */
 export const watched = async (scenario: Scenario, instance: Instance, core: string | undefined): Promise<Sample> => {
   if (core === undefined || scenario.unpinned) return await scenario.measure(instance)
   const used = () => (coreSeconds(core) ?? NaN) - (instance.child ? cpuSeconds(instance.child.pid) ?? NaN : 0)
@@ -26,11 +28,11 @@ export const quietest = async (round: () => Promise<Sample>): Promise<Sample> =>
   return best
 }
 
-/** What is to be said about rounds that stayed disturbed. */
+/** A note about the rounds that stayed disturbed. */
 export const disturbances = (samples: ReadonlyArray<Sample>): string | undefined => {
   const shares = samples.map(({ others }) => others ?? 0).filter((share) => share > DISTURBED)
   if (shares.length === 0) return undefined
   const percent = (share: number) => `${Math.round(share * 100)} %`
-  return `disturbed: in ${shares.length} of ${samples.length} rounds others used over ${percent(DISTURBED)}` +
-    ` of the proxy's core (up to ${percent(Math.max(...shares))}) however often they were repeated`
+  return `disturbed: in ${shares.length} of ${samples.length} rounds other programs used over ${percent(DISTURBED)}` +
+    ` of the proxy's core (up to ${percent(Math.max(...shares))}), although they were repeated`
 }

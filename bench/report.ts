@@ -42,7 +42,7 @@ const cells = (results: Results, scenario: Scenario, { target, samples, failed }
   ]
 }
 
-/** Markdown, so that it can be quoted as it is. */
+/** A table in Markdown. */
 export const table = (results: Results, scenarios: ReadonlyArray<Scenario>): string => {
   const rows = [
     [...columns, ...lastColumns],

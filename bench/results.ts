@@ -6,7 +6,7 @@ export interface Row {
   readonly scenario: string
   readonly target: string
   readonly samples: Array<Sample>
-  /** Why it was given up. */
+  /** Why the target was given up. */
   failed?: string
 }
 
@@ -31,7 +31,7 @@ export interface Comparison {
   readonly how: How
 }
 
-/** Round against round, because rounds that ran next to each other met the same machine. */
+/** Compares round with round, because rounds that ran next to each other had the same conditions. */
 export const compared = (results: Results, { scenario, target, metric, to, how }: Comparison): Spread | undefined => {
   const theirs = find(results, scenario, to)?.samples ?? []
   const ours = find(results, scenario, target)?.samples ?? []

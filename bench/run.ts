@@ -1,4 +1,7 @@
-/** `node bench/run.ts`: every target under every load, in turns; one table; the figures that hold and those that do not. */
+/**
+ * `node bench/run.ts`: every target under every load, in turns. Prints one table, and which figures are reached and
+ * which are not.
+ */
 import { writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { type Cores, pin } from "./cores.ts"
@@ -21,7 +24,7 @@ interface Bench {
   readonly options: Options
   readonly upstream: number
   readonly cores: Cores | undefined
-  /** Started once and kept, so that compiled code and pools are warm. */
+  /** Started once and kept, so that compiled code and connection pools are warm. */
   readonly instances: ReadonlyMap<string, Instance>
   readonly results: Array<Row>
 }
@@ -61,13 +64,13 @@ const measureKept = async (bench: Bench, scenario: Scenario, target: Target) => 
   return sample
 }
 
-/** A B C, B C A, C A B, ...: whatever the machine does meanwhile hits each of them alike. */
+/** A B C, B C A, C A B, …: a change of the machine's conditions affects all of them equally. */
 const turns = <A>(all: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
   const first = round % Math.max(1, all.length)
   return [...all.slice(first), ...all.slice(0, first)]
 }
 
-const brief = ({ rate, p99, rss, errors, others }: Sample) =>
+const summary = ({ rate, p99, rss, errors, others }: Sample) =>
   [
     rate && `${rate.toFixed(0)}/s`,
     p99 && `p99 ${p99.toFixed(2)} ms`,
@@ -101,7 +104,7 @@ const play = async (bench: Bench, scenario: Scenario, contestants: ReadonlyArray
       await attempt(row, async () => {
         const sample = await quietest(() => (scenario.fresh ? measureFresh : measureKept)(bench, scenario, target))
         row.samples.push(sample)
-        say(`${scenario.name} · round ${round + 1} · ${target.name}: ${brief(sample)}`)
+        say(`${scenario.name} · round ${round + 1} · ${target.name}: ${summary(sample)}`)
       })
     }
   }
@@ -110,7 +113,7 @@ const play = async (bench: Bench, scenario: Scenario, contestants: ReadonlyArray
 const tailRate = (results: Results): number => {
   const sustained = median(results, JSON_32, "node-http", "rate")
   if (sustained === undefined) {
-    throw new Error("the tail's rate is a share of what node-http sustains; include that target")
+    throw new Error("the rate of the latency load is a share of the sustained rate of node-http: include that target")
   }
   return sustained * TAIL_SHARE
 }
@@ -140,7 +143,7 @@ const main = async () => {
   const played = all.filter(({ group, name }) => options.only.includes(group) || calibrates(options, name))
   for (const scenario of played) {
     const contestants = scenario.targets(present)
-    // The tail's rate needs node-http's sustained rate even where nobody asked for the JSON load.
+    // The rate of the latency load is node-http's sustained rate, so the JSON load is needed for it.
     const needed = options.only.includes(scenario.group)
       ? contestants
       : contestants.filter(({ name }) => name === "node-http")
@@ -167,5 +170,5 @@ try {
   code = 1
 }
 await stopAll()
-// Idle sockets would keep the process for seconds.
+// Idle sockets would keep the process alive for seconds.
 process.exit(code)

@@ -1,4 +1,4 @@
-/** What is asked of every target, and which of its numbers is compared with whose. */
+/** The loads for every target, and which of their numbers is compared with which. */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Answered, ClosedLoop } from "./load/closedLoop.ts"
 import { openStreams } from "./load/openStreams.ts"
@@ -11,19 +11,19 @@ import { asks } from "./wire.ts"
 
 /** One round of one scenario on one target. */
 export interface Sample {
-  /** Answers a second (slow streams: chunks). */
+  /** Answers a second; for slow streams, chunks a second. */
   readonly rate?: number | undefined
   /** Milliseconds. */
   readonly p50?: number | undefined
   readonly p95?: number | undefined
   readonly p99?: number | undefined
-  /** Microseconds of the proxy's CPU per answer. */
+  /** Microseconds of the proxy's CPU for each answer. */
   readonly cpu?: number | undefined
-  /** Share of the proxy's core that was used: far below 1, the load was the limit, not the proxy. */
+  /** Share of the proxy's core that was used. Far below 1, the load was the limit, not the proxy. */
   readonly core?: number | undefined
   /** MiB. */
   readonly rss?: number | undefined
-  /** Share of the proxy's core that somebody else used meanwhile. */
+  /** Share of the proxy's core that other programs used meanwhile. */
   readonly others?: number | undefined
   readonly errors: number
 }
@@ -40,9 +40,9 @@ export interface Scenario {
   readonly name: string
   readonly compare?: Compare
   readonly targets: (all: ReadonlyArray<Target>) => ReadonlyArray<Target>
-  /** A new process each round: memory and start say nothing about a process that has done other things. */
+  /** Starts a new process each round, because memory and start-up time depend on what a process did before. */
   readonly fresh?: boolean
-  /** As a user starts it: free to use every core. */
+  /** Not pinned to a core, as a user starts it. */
   readonly unpinned?: boolean
   readonly warm?: (instance: Instance) => Promise<unknown>
   readonly measure: (instance: Instance) => Promise<Sample>
@@ -63,7 +63,7 @@ const IDLE_AFTER_MS = 3000
 const everyone = (all: ReadonlyArray<Target>) => all
 const proxies = (all: ReadonlyArray<Target>) => all.filter((target) => target.command !== undefined)
 
-/** What a proxy has used so far; all `undefined` for the upstream itself and where there is no /proc. */
+/** What a proxy has used so far. All fields are `undefined` for the upstream itself and where there is no /proc. */
 const meter = ({ child }: Instance) => ({
   cpu: child && cpuSeconds(child.pid),
   rss: child && rssMiB(child.pid),
@@ -83,7 +83,7 @@ const costs = (
   }
 }
 
-/** A load of requests and what it cost the proxy. */
+/** Runs a load and measures what it cost the proxy. */
 const metered = async (instance: Instance, load: () => Promise<Answered>): Promise<Sample> => {
   const before = meter(instance)
   const { answers, seconds, ...latencies } = await load()

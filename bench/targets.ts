@@ -10,9 +10,9 @@ import { nginxConf } from "./proxies/nginx.ts"
 
 export interface Target {
   readonly name: string
-  /** `undefined`: the upstream itself, nothing in between. */
+  /** `undefined` for the upstream itself, without a proxy. */
   readonly command?: (port: number, upstream: number) => Command
-  /** Answers 200 once the target serves. */
+  /** A path that answers 200 once the target serves. */
   readonly ready: string
   /** Why it cannot be measured here. */
   readonly missing?: string | undefined
@@ -28,7 +28,7 @@ export interface Instance {
 
 const READY_WITHIN_MS = 20_000
 
-/** Limits that would shed the bench's load; everything else is as shipped. */
+/** Limits so high that no request of the bench is shed. Everything else is as shipped. */
 export const llameroLimits = {
   LLAMERO_PARALLELISM: "100000",
   LLAMERO_STREAMS_PER_GPU: "100000",
@@ -85,7 +85,7 @@ export const targets: ReadonlyArray<Target> = [
   { name: "direct", ready: "/api/version" },
 ]
 
-/** llamero as `npm start` starts it: its own defaults, no backend given. */
+/** llamero as `npm start` starts it: its own defaults, without a backend. */
 export const asShipped: Target = {
   name: "llamero",
   command: (port) => llamero(port, {}),
@@ -105,7 +105,7 @@ const answersOk = (url: string) =>
   fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(1000) })
     .then(async (answer) => (await answer.arrayBuffer(), answer.status === 200), () => false)
 
-/** Resolves when `path` answers 200; rejects when the child ends before, or takes too long. */
+/** Resolves when `path` answers 200. Rejects when the child ends before that, or takes too long. */
 const untilReady = async (port: number, path: string, child: Child | undefined): Promise<void> => {
   const deadline = performance.now() + READY_WITHIN_MS
   while (!await answersOk(`http://127.0.0.1:${port}${path}`)) {
@@ -129,7 +129,7 @@ export const launch = async (target: Target, upstream: number, cores: string | u
   return { target, port, child, readyMs: performance.now() - began }
 }
 
-/** Resolves with its port. Pass the upstream its own core where there is one. */
+/** Resolves with its port. Give the upstream a core of its own where there is one. */
 export const startUpstream = async (cores: string | undefined): Promise<number> => {
   const port = await freePort()
   await untilReady(port, "/api/version", start(node("upstream.ts", [port]), cores))

@@ -1,13 +1,15 @@
 /**
- * A fake Ollama that costs as little as JavaScript allows: prebuilt answers, written to raw sockets, because whatever
- * the upstream spends on the load's core cannot be spent on load. `node bench/upstream.ts PORT`
+ * A fake Ollama that uses as little CPU as JavaScript allows, because what it uses on the load's core is missing for
+ * the load. It writes prebuilt answers to raw sockets. `node bench/upstream.ts PORT`
  */
 import { createServer, type Socket } from "node:net"
 import { answers, marks } from "./wire.ts"
 
 const DRIP_EVERY_MS = 1000
 
-/** Streams under way advance one chunk each per turn of the event loop, as tokens of concurrent generations do. */
+/**
+ * All streams under way advance by one chunk in a turn of the event loop, as the tokens of concurrent generations do.
+ */
 const underWay = new Map<Socket, number>()
 
 const turn = () => {
@@ -77,7 +79,7 @@ createServer({ noDelay: true }, (socket) => {
     const head = bytes.toString("latin1", 0, headEnd)
     const body = frame(bytes, head, headEnd + 4)
     if (!body) return
-    // Nobody pipelines here, so one request is all there is to read.
+    // No client pipelines, so there is only one request to read.
     pending = undefined
     answer(socket, head.slice(0, head.indexOf(" HTTP/")), bytes.subarray(body.from, body.to))
   })

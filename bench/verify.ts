@@ -1,4 +1,4 @@
-/** A target that answers wrongly must not be measured: refusals are fast. */
+/** A target that answers wrongly must not be measured, because refusals are fast. */
 import type { Instance } from "./targets.ts"
 import { asks, bodies } from "./wire.ts"
 

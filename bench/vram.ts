@@ -1,6 +1,7 @@
 /**
- * Cold starts of two simulated hours, through llamero and directly: `npm run bench:vram -- [SEEDS]`. Beside them what there would be if each load began at once:
- * the fewest for anybody who knows the future, and those of the least recently used leaving.
+ * Cold starts in two simulated hours, through llamero and directly: `npm run bench:vram -- [SEEDS]`. Two bounds are
+ * printed beside them, for loads that begin at once: the fewest possible when the future is known, and those with the
+ * least recently used model unloaded.
  */
 import { Effect } from "effect"
 import process from "node:process"

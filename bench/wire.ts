@@ -1,8 +1,14 @@
-/** What the bench asks and what its upstream answers, byte for byte: the load, the upstream and the check before a run share it. */
+/**
+ * The requests of the bench and the answers of its upstream, byte for byte. The load, the upstream and the check before
+ * a run share them.
+ */
 
 export const MODEL = "bench:latest"
 
-/** In the prompt of a chat: answer one chunk a second. A prompt, not a model, so that the router keeps one model resident. */
+/**
+ * In the prompt of a chat it means: answer one chunk a second. It is in the prompt, not in the model's name, so that
+ * the router keeps one model resident.
+ */
 const DRIP = "drip, drip, drip"
 
 const ask = (content: string, stream: boolean) =>
@@ -14,7 +20,7 @@ export const asks = {
   drip: ask(DRIP, true),
 }
 
-/** As bytes, because a router may rewrite fields around them. */
+/** Byte patterns, because a router may rewrite fields around them. */
 export const marks = { unary: Buffer.from(`"stream":false`), drip: Buffer.from(DRIP) }
 
 const CHUNKS = 64
@@ -107,7 +113,7 @@ const whole = (body: string, status = "200 OK", type = "application/json; charse
 const chunk = (data: string) => `${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`
 const streamHead = head("200 OK", "application/x-ndjson", "Transfer-Encoding: chunked")
 
-/** Answers as they go on the wire. As Ollama does it, the head of a stream waits for its first line. */
+/** The bytes of the answers. As in Ollama, the head of a stream waits for its first line. */
 export const answers = {
   json: whole(json),
   stream: lines.map((line, index) =>

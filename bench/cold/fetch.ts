@@ -1,4 +1,4 @@
-/** What a serverless host would run: the standard stack behind `{ fetch }`, and nothing of Node. */
+/** The program of a serverless host: the standard stack behind `{ fetch }`, without anything of Node. */
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { FetchTransport, HttpOllamaApi, OllamaApp, Standard, StaticFleet, WebServer } from "llamero"

@@ -1,4 +1,4 @@
-/** What can be left out of the router, or put in, one at a time. */
+/** The features of the router, each of which can be turned on or off. */
 import { Effect, Layer } from "effect"
 import { RateLimiter } from "effect/persistence"
 import * as QueuelessAdmission from "../../src/layers/admission/QueuelessAdmission.ts"
@@ -27,7 +27,7 @@ export interface Feature {
   readonly with: Stack
 }
 
-/** No two the same while either is under way, so that nothing is shared and all the work is done. */
+/** No two bodies under way are the same, so that no request is coalesced and all the work is done. */
 const distinct = (body: (text: string) => object): ReadonlyArray<string> =>
   Array.from({ length: 256 }, (_, i) => JSON.stringify(body(`${i} Why is the sky blue? `.padEnd(280, "la la "))))
 const messages = (content: string) => [{ role: "user", content }]
@@ -42,7 +42,7 @@ const seeded = {
 const embeds = (repeat: number) => distinct((text) => ({ model: EMBEDDER, input: text.repeat(repeat) }))
 const embed = { name: "embed, 300 bytes", path: "/api/embed", bodies: embeds(1) }
 const longEmbed = { name: "embed, 8 KiB", path: "/api/embed", bodies: embeds(28) }
-/** One and the other in turn, so that what is kept of the one before helps nobody. */
+/** The two bodies in turn, so that nothing cached from one request helps the next. */
 const both = {
   name: "chat, two models",
   path: "/api/chat",
@@ -75,7 +75,7 @@ const keys = StaticApiKeys.layer([{ id: "bench", secret: { key } }])
 const limiter = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
 const limits = { requestsPerMinute: 1e9, tokensPerMinute: 1e12, concurrent: 1e6 }
 
-/** On in the reference server unless it says otherwise. */
+/** A feature is on in the reference server unless its entry says otherwise. */
 export const features: ReadonlyArray<Feature> = [
   { name: "nothing, twice", load: chat, without: full, with: full },
   {

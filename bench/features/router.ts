@@ -1,4 +1,7 @@
-/** A whole router in this process, with no sockets: its backend answers at the next turn of the event loop, its clients take everything. */
+/**
+ * A whole router in this process, without sockets. Its backend answers in the next turn of the event loop, and its
+ * clients read at once.
+ */
 import { Cause, Effect, Exit, Layer, ManagedRuntime, References } from "effect"
 import process from "node:process"
 import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
@@ -25,7 +28,7 @@ const streamed = Buffer.from(`"stream":true`)
 
 const upstream: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
 
-/** All that were sent in a turn are answered together in the next one, as a busy socket's events come. */
+/** Answers all calls of one turn together in the next turn, as the events of a busy socket come. */
 const transport = (): Layer.Layer<Transport> => {
   let waiting: Array<{ readonly to: ByteSink; readonly streams: boolean }> = []
   const answer = () => {
@@ -62,7 +65,7 @@ class Client extends ReplyBase {
   }
 }
 
-/** Beside the bench's own. */
+/** A second model, besides the bench's own. */
 export const EMBEDDER = SimulatedFleet.Model.embedder.name
 export const OTHER = "other:latest"
 const models = [
@@ -70,7 +73,7 @@ const models = [
   SimulatedFleet.Model.model({ name: OTHER }),
   SimulatedFleet.Model.embedder,
 ]
-/** In memory from the start: not even the first request is to wait. */
+/** The models are in memory from the start, so that not even the first request waits. */
 const loaded = Effect.gen(function* () {
   const [backend] = (yield* Fleet).members()
   const api = yield* OllamaApi
@@ -87,7 +90,7 @@ const place = Layer.mergeAll(
   Layer.tap((services) => Effect.provide(loaded, services)),
 )
 
-/** What is sent again and again. */
+/** The requests to send, again and again. */
 export interface Load {
   readonly path: string
   readonly bodies: ReadonlyArray<string>
@@ -95,14 +98,14 @@ export interface Load {
 }
 
 export interface Running {
-  /** Microseconds of CPU, all threads, for each of `count` requests. */
+  /** Microseconds of CPU of all threads, for each of `count` requests. */
   readonly measure: (load: Load, count: number) => Promise<number>
   readonly close: () => Promise<void>
 }
 
 const connections = 32
 
-/** The standard stack with something put in; whatever else it takes is given by `besides`. */
+/** The standard stack with the layers of a feature in place of its own; `besides` provides what those need. */
 export const open = async (
   stack: Layer.Layer<Standard.Provides, unknown, Standard.Needs>,
 ): Promise<Running> => {
@@ -122,7 +125,7 @@ export const open = async (
       const ended = (exit: Exit.Exit<Settled>): void => {
         if (Exit.isFailure(exit)) return failed(new Error(Cause.pretty(exit.cause)))
         if (++answered === count) return done()
-        // In a turn of its own, as a socket's next request comes: not out of the depth of the one before.
+        // In a turn of its own, as the next request on a socket comes, not inside the call stack of the one before.
         if (free++ === 0) setImmediate(start)
       }
       const start = (): void => {

@@ -1,4 +1,7 @@
-/** Closed loop where wrk is not installed: costs about ten times wrk's CPU, so the load may be what limits fast proxies. */
+/**
+ * Closed loop for machines without wrk. It takes about ten times wrk's CPU, so with fast proxies the load may be the
+ * limit.
+ */
 import type { EventEmitter } from "node:events"
 import { createRequire } from "node:module"
 import { percentile } from "../statistics.ts"
@@ -12,7 +15,7 @@ interface Result {
 type Run = EventEmitter & PromiseLike<Result>
 
 export const autocannon: ClosedLoop = async ({ port, body, connections, seconds }) => {
-  // It ships no types.
+  // The package has no types.
   const run = createRequire(import.meta.url)("autocannon") as (options: object) => Run
   const took: Array<number> = []
   const load = run({
@@ -23,7 +26,7 @@ export const autocannon: ClosedLoop = async ({ port, body, connections, seconds 
     connections,
     duration: seconds,
   })
-  // Its own percentiles are whole milliseconds.
+  // autocannon's own percentiles are whole milliseconds.
   load.on("response", (_client: unknown, _status: number, _bytes: number, ms: number) => took.push(ms))
   const { duration, errors, non2xx } = await load
   const sorted = Float64Array.from(took).sort()

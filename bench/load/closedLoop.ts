@@ -1,4 +1,4 @@
-/** The shape of a closed-loop load, whichever program makes it. */
+/** The shape of a closed-loop load, for each program that can make one. */
 
 export interface ClosedLoopAsk {
   readonly port: number

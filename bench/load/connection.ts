@@ -1,4 +1,7 @@
-/** One keep-alive HTTP/1.1 connection on a raw socket: a full client costs more than the proxies measured through it. */
+/**
+ * One keep-alive HTTP/1.1 connection on a raw socket. A full HTTP client would cost more than the proxies that it
+ * measures.
+ */
 import { connect, type Socket } from "node:net"
 
 export interface Events {
@@ -9,7 +12,7 @@ export interface Events {
   readonly closed: () => void
 }
 
-/** A POST as it goes on the wire. */
+/** The bytes of a POST. */
 export const post = (port: number, body: string): Buffer =>
   Buffer.from(
     `POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
@@ -18,7 +21,7 @@ export const post = (port: number, body: string): Buffer =>
 
 const LAST_CHUNK = "\r\n0\r\n\r\n"
 
-/** Follows one answer through the packets it comes in. */
+/** Reads one answer from the packets in which it comes. */
 const answerReader = (events: Events) => {
   let head: Buffer | undefined = Buffer.alloc(0)
   let status = 0
@@ -55,7 +58,7 @@ const answerReader = (events: Events) => {
   }
 }
 
-/** Resolves once connected; rejects if it cannot be. */
+/** Resolves when connected; rejects if it cannot connect. */
 export const open = (port: number, events: Events): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true })

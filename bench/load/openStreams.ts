@@ -1,4 +1,4 @@
-/** Many streams held open at once, each of which must really be receiving. */
+/** Many streams held open at the same time. Each of them must really receive data. */
 import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { open, post } from "./connection.ts"
@@ -8,18 +8,18 @@ export interface OpenStreamsAsk {
   readonly body: string
   readonly streams: number
   readonly seconds: number
-  /** Called when all streams are open and four times a second from then on. */
+  /** Called when all streams are open, and from then on four times a second. */
   readonly observe: () => void
 }
 
 export interface OpenStreams {
-  /** Streams that received a chunk about every second to the end. */
+  /** Streams that received about one chunk a second until the end. */
   readonly receiving: number
   readonly chunks: number
   readonly seconds: number
 }
 
-/** Opened in steps, so that no listen queue overflows. */
+/** Streams are opened in steps, so that no listen queue overflows. */
 const STEP = 50
 const STEP_MS = 25
 const FIRST_CHUNK_WITHIN_MS = 20_000
@@ -53,7 +53,7 @@ export const openStreams = async ({ port, body, streams, seconds, observe }: Ope
     }
     const lasted = (performance.now() - began) / 1000
     return {
-      // One chunk of slack for the ends of the window.
+      // One chunk may be missing at the ends of the window.
       receiving: count(Math.max(1, Math.floor(lasted) - 1)),
       chunks: received.reduce((sum, chunks) => sum + chunks, 0),
       seconds: lasted,

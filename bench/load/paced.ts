@@ -1,6 +1,7 @@
 /**
- * Open loop: requests are due at a fixed rate whether or not earlier ones were answered, and each is timed from when it
- * was due. A proxy that pauses is charged for everyone who would have asked meanwhile (no coordinated omission).
+ * Open loop: requests are due at a fixed rate, even if earlier ones are not answered yet. Each is timed from the moment
+ * it was due. So a pause of the proxy counts for every request that would have come during it (no coordinated
+ * omission).
  */
 import type { Socket } from "node:net"
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
@@ -17,25 +18,31 @@ export interface PacedAsk {
 
 interface Line {
   readonly socket: Socket
-  /** Which request it carries; -1 when idle. */
+  /** Number of the request that it carries; -1 when idle. */
   carries: number
 }
 
 const CONNECTIONS = 64
-/** Not counted: connections that were idle while others had their turn are opened again in it. */
+/**
+ * Seconds at the start that are not counted: connections that were closed while other targets had their turn are opened
+ * again.
+ */
 const LEAD_IN_SECONDS = 0.5
-/** How long answers are waited for after the last request was due; what is missing then counts as that late. */
+/** How long to wait for answers after the last request was due. An answer that is missing then counts as that late. */
 const GRACE_MS = 2000
-/** Timers are whole milliseconds and late by one, so they serve only while nothing is due for longer. */
+/**
+ * Timers are whole milliseconds and up to one late, so they are used only while nothing is due for longer than this.
+ */
 const TIMER_MS = 2.5
 const NAP_MS = 0.1
 
 const cell = new Int32Array(new SharedArrayBuffer(4))
 
-/** Waits, at most `ms`, for answers or for the next request to be due. */
+/** Waits at most `ms` for answers or for the next request to be due. */
 const rest = (ms: number): Promise<void> => {
   if (ms > TIMER_MS) return sleep(1)
-  // A nap is far shorter than a timer, deaf to answers while it lasts, and leaves the core to the upstream as spinning would not.
+  // A nap is far shorter than a timer. No answer is read during it, but unlike a busy loop it leaves the core to the
+  // upstream.
   if (ms > 0) Atomics.wait(cell, 0, 0, Math.min(ms, NAP_MS))
   return nextTurn()
 }

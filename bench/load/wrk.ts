@@ -1,10 +1,10 @@
-/** Closed loop: every connection asks again as soon as it is answered. */
+/** Closed loop: every connection sends its next request as soon as it is answered. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { output, scratch } from "../processes.ts"
 import type { ClosedLoop } from "./closedLoop.ts"
 
-/** wrk prints no 95th percentile, so the script prints what is wanted, microseconds as wrk counts them. */
+/** wrk prints no 95th percentile, so a script prints the figures, in wrk's microseconds. */
 const script = (body: string) => `
 wrk.method = "POST"
 wrk.body = [==[${body}]==]

@@ -1,8 +1,11 @@
-/** The yardstick: what a Node developer writes by hand, pipes and a keep-alive agent. `node http.ts PORT UPSTREAM_PORT` */
+/**
+ * The reference: the proxy that a Node developer writes by hand, with pipes and a keep-alive agent. `node http.ts PORT
+ * UPSTREAM_PORT`
+ */
 import { Agent, createServer, request } from "node:http"
 
 const [port, upstream] = process.argv.slice(2).map(Number)
-// Agents set TCP_NODELAY by themselves.
+// Agents set TCP_NODELAY themselves.
 const agent = new Agent({ keepAlive: true, maxFreeSockets: 4096 })
 
 createServer({ noDelay: true }, (incoming, reply) => {

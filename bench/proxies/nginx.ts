@@ -1,4 +1,4 @@
-/** One process, keep-alive to the upstream, nothing buffered: a token must not wait for the next one. */
+/** One process, keep-alive to the upstream, no buffering: a token must not wait for the next one. */
 export const nginxConf = (port: number, upstream: number, dir: string) => `
 daemon off;
 master_process off;

@@ -1,11 +1,14 @@
-/** The least an undici proxy can do: body collected, dispatch callbacks to the socket. `node undici.ts PORT UPSTREAM_PORT` */
+/**
+ * The smallest possible undici proxy: it collects the body, and its dispatch callbacks write to the socket. `node
+ * undici.ts PORT UPSTREAM_PORT`
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { type Dispatcher, Pool } from "undici"
 
 const [port, upstream] = process.argv.slice(2).map(Number)
 const pool = new Pool(`http://127.0.0.1:${upstream}`, { keepAliveTimeout: 60_000 })
 
-/** Each side of a proxy has its own connection, so what describes the connection is not passed on. */
+/** Headers about one connection are not passed on, because each side of a proxy has its own connection. */
 const hopByHop = new Set(["connection", "keep-alive", "transfer-encoding", "expect", "upgrade"])
 
 const endToEnd = (raw: ReadonlyArray<string | Buffer>) => {

@@ -1,4 +1,4 @@
-/** The account at the end of a soak: what is printed is what is checked. */
+/** The account at the end of a soak. Every number that it prints is also checked. */
 import type { Tally } from "./load.ts"
 
 export type Sums = (name: string) => number
@@ -18,13 +18,13 @@ export interface Books {
 
 const mean = (all: ReadonlyArray<number>): number => all.reduce((sum, one) => sum + one, 0) / Math.max(1, all.length)
 
-/** V8 lets garbage pile up until it first collects all of it, at this rate some two minutes in: before that, memory that grows says nothing. */
+/** V8 first collects all garbage after some two minutes at this rate. Growth of memory before that says nothing. */
 const judgedSeconds = 300
 
-/** `short`: nothing is wrong, but the machine could not ask as often as it was to, so that it is not the soak that was wanted. */
+/** `short`: nothing is wrong, but the machine could not send requests at the wanted rate. */
 export type Verdict = "right" | "short" | "wrong"
 
-/** Prints it, and says what it comes to. */
+/** Prints the account and returns the verdict. */
 export const account = ({ backends, done, gone, held, rate, rss, seconds, sums, tally }: Books): Verdict => {
   let wrong = 0
   const line = (holds: boolean, text: string): void => {
@@ -39,7 +39,7 @@ export const account = ({ backends, done, gone, held, rate, rss, seconds, sums, 
       Object.entries(done).map(([name, n]) => `${n} ${name}`).join(", ")
     } of ${backends.length} backends\n`,
   )
-  line(gone === undefined, `the router lives${gone === undefined ? "" : `: ${gone}`}`)
+  line(gone === undefined, `the router is up${gone === undefined ? "" : `: ${gone}`}`)
   const reached = tally.sent / seconds
   const enough = reached >= 0.98 * rate
   console.log(`${enough ? "ok   " : "SHORT"} ${tally.sent} requests sent, ${reached.toFixed(0)} a second of ${rate}`)
@@ -57,17 +57,17 @@ export const account = ({ backends, done, gone, held, rate, rss, seconds, sums, 
   )
 
   const settled = sums("llamero_requests_total")
-  // One who leaves may do so before the router has read its request.
+  // A client may leave before the router has read its request.
   line(
     settled <= tally.sent && settled >= tally.sent - tally.left,
-    `${settled} requests settled by the router's metrics: those sent, but for at most ${tally.left} that left before they were read`,
+    `${settled} requests settled by the router's metrics: all that were sent, except at most ${tally.left} whose clients left before they were read`,
   )
   for (const [status, n] of [["4xx", 4], ["5xx", 5]] as const) {
     const client = [...tally.errors].filter(([code]) => Math.floor(code / 100) === n).reduce((sum, [, m]) => sum + m, 0)
     const router = sums(`llamero_requests_total refused ${status}`) + sums(`llamero_requests_total answered ${status}`)
     line(
       client <= router && client >= router - tally.left,
-      `${client} answers of ${status} at the clients, ${router} by the router's metrics, of which at most ${tally.left} left`,
+      `${client} answers of ${status} at the clients, ${router} by the router's metrics, at most ${tally.left} of them to clients that left`,
     )
   }
   const asked = backends.reduce((sum, one) => sum + one.asked, 0)
@@ -94,7 +94,7 @@ export const account = ({ backends, done, gone, held, rate, rss, seconds, sums, 
   )
   for (const name of held) line(sums(name) === 0, `${name} ${sums(name)} at the end`)
   if (wrong > 0) console.log(`\n${wrong} lines are wrong`)
-  else if (enough) console.log("\nall of it is right")
+  else if (enough) console.log("\neverything is right")
   else console.log("\nnothing is wrong, but this machine was too busy for the rate")
   return wrong > 0 ? "wrong" : enough ? "right" : "short"
 }

@@ -1,6 +1,6 @@
 /**
- * One simulated Ollama in a process of its own, that misbehaves now and then. `node bench/soak/backend.ts PORT COUNTS SEED`; `COUNTS` is a file that
- * holds what it has been asked and what it has answered, and survives a kill.
+ * One simulated Ollama in a process of its own, with random faults. `node bench/soak/backend.ts PORT COUNTS SEED`.
+ * `COUNTS` is a file with the number of its requests and answers; it survives a kill.
  */
 import { Effect } from "effect"
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from "node:fs"
@@ -29,16 +29,16 @@ const faults = [
   Fault.stall(1),
 ]
 
-/** Before each answer, so that nothing is lost with the process. */
+/** Counts before each answer, so that a kill loses nothing. */
 const counting = (server: SimulatedFleet.SimulatedServer): void => {
   const counts = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { asked: 0, answered: 0 }
-  // Never truncated: a kill between that and the first write would lose what was counted.
+  // The file is never truncated: a kill between that and the first write would lose the counts.
   const at = openSync(file, existsSync(file) ? "r+" : "w")
   const write = () => void writeSync(at, JSON.stringify(counts).padEnd(60), 0)
   write()
   const { handle } = server
   server.handle = (request, exchange) => {
-    // Loads and what the router asks for itself are not requests of clients.
+    // Loads and the router's own calls are not requests of clients.
     const counted = request.method === "POST" && request.headers.some((name) => name.toLowerCase() === "x-request-id")
     if (!counted) return handle.call(server, request, exchange)
     counts.asked++
@@ -73,7 +73,7 @@ const main = Effect.gen(function* () {
     yield* Effect.sleep(500 + Math.floor(random() * 3000))
     const path = pick(["/api/chat", "/api/generate", "/api/embed", "/v1/chat/completions", "/v1/messages"])
     server.script(pick(faults), { path, times: pick([1, 1, 3, 10]) })
-    // Never more than one at a time is left standing.
+    // At most one fault is set at a time.
     yield* Effect.sleep(1000)
     server.faults.clear()
   }

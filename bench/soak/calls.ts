@@ -1,9 +1,9 @@
-/** What the soak asks, and what a right answer is. */
+/** The calls of the soak, and how their answers are judged. */
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 
 const { Model } = SimulatedFleet
 
-/** Every record of its answers names it, which makes them long. */
+/** Every record of its answers holds the name of the model, which makes the records long. */
 const orator = `orator-${"of-many-words-".repeat(16)}x`
 
 export const models = [
@@ -69,7 +69,7 @@ const recital = (model: string): Call => ({
 })
 
 export const long = recital("speaker")
-/** Long enough to fill every buffer on the way to a client that does not read, the kernel's included. */
+/** Long enough to fill every buffer on the way to a client that does not read, including the kernel's. */
 export const endless = recital(orator)
 
 const parsed = (text: string): Record<string, unknown> | undefined => {
@@ -81,14 +81,14 @@ const parsed = (text: string): Record<string, unknown> | undefined => {
   }
 }
 
-/** An error in the shape of its dialect. */
+/** Whether the record is an error in the shape of its dialect. */
 const isError = (framing: Framing, record: Record<string, unknown> | undefined): boolean =>
   record !== undefined &&
   (framing === "native"
     ? typeof record["error"] === "string"
     : typeof record["error"] === "object" && record["error"] !== null)
 
-/** What came, judged: `whole`, `error` (a proper one), or what is wrong with it. */
+/** Judges an answer: `whole`, `error` (a well-formed one), or a text that says what is wrong with it. */
 export const judge = ({ framing, path, streams }: Call, status: number, text: string): string => {
   if (status !== 200) {
     return isError(framing, parsed(text)) ? "error" : `status ${status} on ${path} with ${text.slice(0, 200)}`

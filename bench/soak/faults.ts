@@ -1,4 +1,7 @@
-/** What is done to the backends' processes: killed and started again, stopped and continued. Only to those started here, by process id. */
+/**
+ * Faults of the backends' processes: killed and started again, stopped and continued. It only touches processes that it
+ * started, by their id.
+ */
 import { setTimeout as sleep } from "node:timers/promises"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -30,7 +33,7 @@ const until = async (what: string, holds: () => Promise<boolean>, gone: () => st
   throw new Error(`${what} did not answer within 30 seconds`)
 }
 
-/** Starts a backend on a port, and waits until it answers. */
+/** Starts a backend on a port and waits until it answers. */
 export const backend = async (index: number, port: number): Promise<Backend> => {
   const url = `http://127.0.0.1:${port}`
   const file = join(scratch, `counts-${index}.json`)
@@ -59,7 +62,7 @@ export const backend = async (index: number, port: number): Promise<Backend> => 
   }
 }
 
-/** One blow after another until it is told to stop; ends with all backends up. */
+/** One fault after another until it is told to stop. At the end all backends are up. */
 export const torment = async (
   backends: ReadonlyArray<Backend>,
   ended: () => boolean,

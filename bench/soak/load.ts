@@ -1,21 +1,24 @@
-/** An open loop of clients: so many requests a second, whatever becomes of them. Some read slowly, stop reading, or leave. */
+/**
+ * An open loop of clients: a fixed rate of requests, even if earlier ones are not answered. Some clients read slowly,
+ * stop reading, or leave.
+ */
 import { Agent, request } from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Call, calls, endless, judge, long } from "./calls.ts"
 
 export interface Tally {
   sent: number
-  /** Complete, as it should be. */
+  /** Complete and right. */
   whole: number
-  /** A proper error in its dialect, by status; an error record in a stream is under 200. */
+  /** Well-formed errors in their dialect, by status. An error record in a stream counts under 200. */
   readonly errors: Map<number, number>
   /** The client left. */
   left: number
-  /** The client did not read, and was cut for it. */
+  /** The client did not read and was cut off for it. */
   stalled: number
-  /** An answer in one piece that its backend broke off: only a broken connection can say so. */
+  /** An answer in one piece that its backend broke off: only a broken connection can tell the client. */
   broken: number
-  /** Not one right answer: what came instead. */
+  /** Wrong answers, in words. */
   readonly wrong: Array<string>
 }
 
@@ -24,7 +27,7 @@ type Manner = "reads" | "slow" | "stalls" | "leaves"
 const manner = (n: number): Manner =>
   n % 50 === 7 ? "leaves" : n % 400 === 11 ? "slow" : n % 4000 === 13 ? "stalls" : "reads"
 
-/** Longer than every limit of the router together: nobody may wait so long. */
+/** Longer than all limits of the router together: no client may wait that long. */
 const answerWithinMillis = 60_000
 
 const one = (
@@ -73,9 +76,9 @@ const one = (
     sent.on("error", (error) => end(how === "leaves" ? "left" : `socket: ${error.message}`))
     if (how === "leaves") {
       setTimeout(() => {
-        // Its socket may be another's by now.
+        // Its socket may already belong to another request.
         if (ended) return
-        // With a reset, as a process that dies.
+        // With a reset, as from a process that dies.
         if (n % 3 === 0) sent.socket?.resetAndDestroy()
         sent.destroy()
         end("left")
@@ -86,7 +89,7 @@ const one = (
 
 export interface Load {
   readonly tally: Tally
-  /** Ends when everything that was sent has been answered. */
+  /** Resolves when every request has been answered. */
   readonly ended: Promise<void>
 }
 

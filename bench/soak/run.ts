@@ -1,7 +1,7 @@
 /**
- * The soak: the reference server and simulated Ollamas as processes, real sockets, thousands of requests a second or two, and no mercy. Ends with an
- * account, and with exit status 1 when anything in it is wrong, 2 when nothing is, but the rate was not reached.
- * `npm run soak -- --minutes 10 [--rate 500] [--backends 3]`
+ * The soak: the reference server and simulated Ollamas as processes, real sockets, one or two thousand requests a
+ * second, and faults all the time. Ends with an account. The exit status is 1 if anything is wrong, and 2 if nothing is
+ * wrong but the rate was not reached. `npm run soak -- --minutes 10 [--rate 500] [--backends 3]`
  */
 import { createServer } from "node:net"
 import process from "node:process"
@@ -24,7 +24,7 @@ const rate = Number(values.rate)
 const count = Number(values.backends)
 if (!(minutes > 0) || !(rate > 0) || !(count >= 1)) throw new Error("--minutes, --rate and --backends must be above 0")
 
-/** Free a moment ago; a backend that is killed comes back on its own. */
+/** A port that was free a moment ago. A backend that was killed uses the same port again. */
 const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
@@ -35,7 +35,7 @@ const freePort = (): Promise<number> =>
     })
   })
 
-/** Limits short enough to be met within minutes. */
+/** Limits short enough to be reached within minutes. */
 const settings = {
   LLAMERO_PARALLELISM: "8",
   LLAMERO_STREAMS_PER_GPU: "32",
@@ -117,7 +117,7 @@ const main = async (): Promise<number> => {
   await load.ended
   const [done] = await Promise.all([tormented, sampling])
 
-  // Whatever is still held must go by itself, soon.
+  // Everything that is still held must be released without help, soon.
   let sums = await metrics(url)
   for (let i = 0; i < 100 && held.some((name) => sums(name) !== 0); i++) {
     await sleep(200)

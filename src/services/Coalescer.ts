@@ -1,5 +1,5 @@
 /**
- * Identical work in flight is done once.
+ * Identical requests in flight share one upstream call.
  *
  * @since 0.1.0
  */
@@ -10,8 +10,13 @@ import type { Demand, RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
 
 /**
- * Gets an answer from a backend. Runs in the fiber of one client where `reply` is that client's own; else in the router's scope, for as long as anyone wants
- * the answer. `request` gives what to send where it is not the client's own request; asked for when a lease is held, since a batch grows until then.
+ * Gets an answer from a backend.
+ *
+ * **Details**
+ *
+ * Where `reply` is the client's own, it runs in the fiber of that client. Where `reply` is shared, it runs in the
+ * router's scope, as long as some client wants the answer. `request` returns the request to send where that is not the
+ * client's own. It is called when a lease is held, because a batch grows until then.
  *
  * @category models
  * @since 0.1.0
@@ -23,19 +28,19 @@ export type Lead = (
 ) => Effect.Effect<Settled, Refusal>
 
 /**
- * Joins or leads a flight.
+ * Joins the flight of an identical request, or leads a new one.
  *
  * @category services
  * @since 0.1.0
  */
 export class Coalescer extends Context.Service<Coalescer, {
-  /** For a request that is shared with nobody, or in a layer that shares nothing: `lead(demand, reply)`, in the same fiber. */
+  /** A request that must not be shared, or a layer that shares nothing: `lead(demand, reply)`, in the same fiber. */
   readonly join: (
     request: RoutedRequest,
     demand: Demand,
     reply: ReplySink,
     lead: Lead,
   ) => Effect.Effect<Settled, Refusal>
-  /** Flights under way. */
+  /** Number of upstream calls under way. */
   readonly active: () => number
 }>()("llamero/services/Coalescer") {}

@@ -1,7 +1,7 @@
 /**
- * Reads devices: how much memory there is, how much is free, whether they work. Unknown is `Option.none`, never zero.
+ * Reads devices: how much memory they have, how much is free, whether they work. Unknown is `Option.none`, never zero.
  *
- * **Example** (What is free on each device)
+ * **Example** (Free memory on each device)
  *
  * ```ts
  * import { ByteSize, Effect, Option } from "effect"
@@ -10,9 +10,10 @@
  * const lines = Effect.gen(function* () {
  *   const probe = yield* GpuProbe.GpuProbe
  *   const { devices, source } = yield* probe.read
- *   return devices.map(({ free, name }) =>
- *     `${name}: ${Option.match(free, { onNone: () => "unknown", onSome: (bytes) => ByteSize.format(bytes) })} free (${source})`
- *   )
+ *   return devices.map(({ free, name }) => {
+ *     const bytes = Option.match(free, { onNone: () => "unknown", onSome: (known) => ByteSize.format(known) })
+ *     return `${name}: ${bytes} free (${source})`
+ *   })
  * })
  * ```
  *
@@ -21,10 +22,10 @@
 import { Context, type Effect, Option, Schema } from "effect"
 
 /**
- * What a device is.
+ * The kind of a device.
  *
- * - `gpu`: memory of its own
- * - `mig`: a slice of a GPU with memory of its own; the GPU it belongs to is then not listed
+ * - `gpu`: a GPU with memory of its own
+ * - `mig`: a slice of a GPU (NVIDIA MIG) with memory of its own; the GPU itself is then not listed
  * - `integrated`: a GPU that shares the system's memory; do not add the two up
  * - `system`: the system's memory, for backends that run on the CPU
  *
@@ -33,51 +34,57 @@ import { Context, type Effect, Option, Schema } from "effect"
  */
 export type DeviceKind = "gpu" | "mig" | "integrated" | "system"
 
-/** Something watches the device and saw no fault. @category models @since 0.1.0 */
+/** The device is watched, and no fault was seen. @category models @since 0.1.0 */
 export class Healthy extends Schema.TaggedClass<Healthy>()("Healthy", {}) {}
 
-/** The device must get no new work, and why. @category models @since 0.1.0 */
+/** The device must not get new work; `reason` says why. @category models @since 0.1.0 */
 export class Unhealthy extends Schema.TaggedClass<Unhealthy>()("Unhealthy", { reason: Schema.String }) {}
 
 /** Memory that one process holds on a device, where the source can tell. @category models @since 0.1.0 */
 export const DeviceProcess = Schema.Struct({
-  /** As the driver knows it: in a container that is the host's number. Do not join on it. */
+  /**
+   * Process id as the driver knows it. In a container that is the host's id, so do not compare it with the container's
+   * own.
+   */
   pid: Schema.Int,
   used: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
 })
 
 /**
- * One device at one moment. As a schema, because agents send it over HTTP (bytes as numbers, unknown as `null`).
+ * One device at one moment. It is a schema because agents send it over HTTP: bytes as numbers, unknown as `null`.
  *
  * @category models
  * @since 0.1.0
  */
 export const GpuReading = Schema.Struct({
-  /** `GPU-…`, `MIG-…`, `pci-…` where the device has no number of its own, or `system`. The same device has the same one in every source that can tell. */
+  /**
+   * `GPU-…`, `MIG-…`, `pci-…` where the device has no id of its own, or `system`. A device has the same id in every
+   * source that can tell it.
+   */
   uuid: Schema.String,
   name: Schema.String,
   kind: Schema.Literals(["gpu", "mig", "integrated", "system"]),
   total: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
-  /** What may still be allocated. Account with this and `total`. */
+  /** Bytes that can still be allocated. Use this and `total` for accounting. */
   free: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
-  /** For display: sources differ in whether they count what the driver keeps for itself. */
+  /** For display only: some sources count the memory that the driver keeps for itself, some do not. */
   used: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
-  /** Of 1. */
+  /** Share of time in use, from 0 to 1. */
   utilisation: Schema.OptionFromNullOr(Schema.Finite),
   /** Degrees Celsius. */
   temperature: Schema.OptionFromNullOr(Schema.Finite),
   /** Watts. */
   power: Schema.OptionFromNullOr(Schema.Finite),
-  /** None where nothing watches the device. */
+  /** None where no source watches the device. */
   health: Schema.OptionFromNullOr(Schema.Union([Healthy, Unhealthy])),
-  /** None where they were not asked for or cannot be seen. */
+  /** None where processes were not asked for or cannot be seen. */
   processes: Schema.OptionFromNullOr(Schema.Array(DeviceProcess)),
 })
 
 /** @category models @since 0.1.0 */
 export interface GpuReading extends Schema.Schema.Type<typeof GpuReading> {}
 
-/** A device of which only this much is known. @category constructors @since 0.1.0 */
+/** A reading with id, name and kind, and everything else unknown. @category constructors @since 0.1.0 */
 export const unknown = (uuid: string, name: string, kind: DeviceKind): GpuReading => ({
   uuid,
   name,
@@ -92,10 +99,10 @@ export const unknown = (uuid: string, name: string, kind: DeviceKind): GpuReadin
   processes: Option.none(),
 })
 
-/** A source that did not answer, in words. @category models @since 0.1.0 */
+/** A source that did not answer, and why. @category models @since 0.1.0 */
 export const PassedOver = Schema.Struct({
   source: Schema.String,
-  /** The tag of its `GpuProbeError`'s reason. */
+  /** The `_tag` of the reason in its `GpuProbeError`. */
   reason: Schema.String,
   description: Schema.String,
 })
@@ -104,15 +111,17 @@ export const PassedOver = Schema.Struct({
 export interface PassedOver extends Schema.Schema.Type<typeof PassedOver> {}
 
 /**
- * What one read found.
+ * The result of one read.
  *
  * @category models
  * @since 0.1.0
  */
 export const GpuReadings = Schema.Struct({
-  /** Which probe answered: `nvml`, `nvidia-smi`, `amd-sysfs`, `system-memory`, … */
+  /** The probe that answered: `nvml`, `nvidia-smi`, `amd-sysfs`, `system-memory`, … */
   source: Schema.String,
-  /** Better ones that did not, and why. Not empty means that the answer may show less than there is. */
+  /**
+   * Preferred probes that failed, and why. If it is not empty, the answer may show fewer devices than the machine has.
+   */
   passedOver: Schema.Array(PassedOver),
   devices: Schema.Array(GpuReading),
 })
@@ -122,44 +131,49 @@ export interface GpuReadings extends Schema.Schema.Type<typeof GpuReadings> {}
 
 const described = { description: Schema.String }
 
-/** The library or tool that reads the device is not there. @category errors @since 0.1.0 */
+/** The library or tool that reads the device is not installed. @category errors @since 0.1.0 */
 export class LibraryMissing extends Schema.TaggedError<LibraryMissing>()("LibraryMissing", described) {}
 
-/** A file of its name is there and is not a library this process can load. @category errors @since 0.1.0 */
+/** The library file exists, but this process cannot load it. @category errors @since 0.1.0 */
 export class LibraryInvalid extends Schema.TaggedError<LibraryInvalid>()("LibraryInvalid", described) {}
 
-/** The library is too old or too new: a function without which nothing can be read is missing. @category errors @since 0.1.0 */
+/** The library is too old or too new: a required function is missing. @category errors @since 0.1.0 */
 export class SymbolMissing extends Schema.TaggedError<SymbolMissing>()("SymbolMissing", described) {}
 
-/** This user, container or token may not read. @category errors @since 0.1.0 */
+/** This user, container or token has no permission to read. @category errors @since 0.1.0 */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", described) {}
 
-/** Library and kernel driver have different versions: usually an update that waits for a restart. @category errors @since 0.1.0 */
+/**
+ * Library and kernel driver have different versions, usually because an update waits for a restart.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class DriverMismatch extends Schema.TaggedError<DriverMismatch>()("DriverMismatch", described) {}
 
 /** The kernel driver is not loaded. @category errors @since 0.1.0 */
 export class DriverNotLoaded extends Schema.TaggedError<DriverNotLoaded>()("DriverNotLoaded", described) {}
 
-/** The device fell off the bus or waits for a reset. @category errors @since 0.1.0 */
+/** The device fell off the bus or needs a reset. @category errors @since 0.1.0 */
 export class DeviceLost extends Schema.TaggedError<DeviceLost>()("DeviceLost", described) {}
 
 /** No answer in time; the driver may hang. @category errors @since 0.1.0 */
 export class Timeout extends Schema.TaggedError<Timeout>()("Timeout", described) {}
 
-/** There is nothing this source could read here. @category errors @since 0.1.0 */
+/** This machine has nothing that this source can read. @category errors @since 0.1.0 */
 export class NotSupported extends Schema.TaggedError<NotSupported>()("NotSupported", described) {}
 
 /** The agent cannot be reached. @category errors @since 0.1.0 */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", described) {}
 
-/** It answered with an error, or with nonsense. @category errors @since 0.1.0 */
+/** The source answered with an error, or with something that cannot be read. @category errors @since 0.1.0 */
 export class Failed extends Schema.TaggedError<Failed>()("Failed", {
-  /** The library's or tool's own code. */
+  /** The error code of the library or tool. */
   code: Schema.OptionFromNullOr(Schema.Int),
   description: Schema.String,
 }) {}
 
-/** No source of a chain answered. @category errors @since 0.1.0 */
+/** No probe of a chain answered. @category errors @since 0.1.0 */
 export class NoneWorked extends Schema.TaggedError<NoneWorked>()("NoneWorked", {
   tried: Schema.Array(PassedOver),
   description: Schema.String,
@@ -185,7 +199,7 @@ export const GpuProbeReason = Schema.Union([
 export type GpuProbeReason = typeof GpuProbeReason.Type
 
 /**
- * The one error a caller of `GpuProbe` sees; the reason's tag says what to do about it.
+ * The only error of `GpuProbe`. The tag of `reason` says what to do about it.
  *
  * @category errors
  * @since 0.1.0
@@ -204,17 +218,21 @@ export class GpuProbeError extends Schema.TaggedError<GpuProbeError>()("GpuProbe
  *
  * **Details**
  *
- * A read always ends, whatever the driver does: within about two seconds, or five for a chain of probes. Reads at the same time share one.
+ * A read always ends, even if the driver hangs: within about two seconds, or five for a chain of probes. Reads at the
+ * same time share one result.
  *
  * **Gotchas**
  *
- * A device that is missing from a read, or a read from another source, says nothing about that device: it is unknown, not free.
+ * A device that is missing from a read, or a read from another source, says nothing about that device: it is unknown,
+ * not free.
  *
  * @category services
  * @since 0.1.0
  */
 export class GpuProbe extends Context.Service<GpuProbe, {
-  /** What the readings and errors of this probe are marked with; a chain's readings carry the name of the one that answered. */
+  /**
+   * Name in the readings and errors of this probe. The readings of a chain carry the name of the probe that answered.
+   */
   readonly source: string
   readonly read: Effect.Effect<GpuReadings, GpuProbeError>
 }>()("llamero/services/GpuProbe") {}

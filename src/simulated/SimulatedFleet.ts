@@ -1,5 +1,6 @@
 /**
- * A fleet of simulated Ollama servers: the same scheduler, memory, errors and bytes as real ones, without GPUs, on Effect's `Clock`.
+ * A fleet of simulated Ollama servers: the same scheduler, memory, errors and bytes as real ones, without GPUs, on
+ * Effect's `Clock`.
  *
  * **Example** (two servers, one of which refuses its next request)
  *
@@ -28,16 +29,16 @@ import { embedder, llama31, mistral } from "./models/model.ts"
 import { SimulatedServer } from "./server.ts"
 import type { ServerOptions } from "./settings.ts"
 
-export type { CallRecord } from "./http/exchange.ts"
+export type { CallRecord } from "./http/reply.ts"
 /**
- * Ways to go wrong, for `SimulatedServer.script`.
+ * The faults that `SimulatedServer.script` takes.
  *
  * @category faults
  * @since 0.1.0
  */
 export * as Fault from "./faults/faults.ts"
 /**
- * Models to put on a server's disk, and constructors for more.
+ * Models for a server's disk, and constructors for more.
  *
  * @category models
  * @since 0.1.0
@@ -47,25 +48,26 @@ export { type Resident, SimulatedServer } from "./server.ts"
 export type { ServerOptions } from "./settings.ts"
 
 /**
- * The simulated servers, by URL. Also the handle of a test: faults, state and call log are on each server.
+ * The simulated servers, by URL. It is also the handle of a test: each server has its faults, its state and its call
+ * log.
  *
  * @category services
  * @since 0.1.0
  */
 export class SimulatedFleet extends Context.Service<SimulatedFleet, {
   readonly servers: ReadonlyMap<string, SimulatedServer>
-  /** The server of a URL; a `RangeError` if there is none, which is a test's own mistake. */
+  /** The server of a URL. A `RangeError` if there is none. */
   readonly get: (url: string) => SimulatedServer
 }>()("llamero/simulated/SimulatedFleet") {}
 
 /**
- * An A100 with 80 GB and the speeds of one, holding an 8B and a 7B chat model and a 1.5B embedder.
+ * An A100 with 80 GB and the speeds of one. On its disk: an 8B and a 7B chat model and a 1.5B embedding model.
  *
  * @category options
  * @since 0.1.0
  */
 export const a100: ServerOptions = {
-  // Ollama's own choice on such a card, 128k, would leave no room beside the first model.
+  // Ollama's default on such a card, 128k, would leave no room for a second model.
   contextLength: 8192,
   models: [llama31, mistral, embedder],
   gpus: ["80 GiB"],
@@ -79,7 +81,7 @@ export const a100: ServerOptions = {
 }
 
 /**
- * One simulated server, alive as long as the scope.
+ * Makes one simulated server, which lives as long as the scope.
  *
  * @category constructors
  * @since 0.1.0
@@ -97,7 +99,7 @@ export const makeServer = Effect.fnUntraced(function* (
 })
 
 /**
- * A fleet of simulated servers: their options by URL.
+ * A fleet of simulated servers, from their options by URL.
  *
  * @category layers
  * @since 0.1.0

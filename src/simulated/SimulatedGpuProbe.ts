@@ -19,7 +19,8 @@ const reading = (url: string, index: number, total: number, used: number): GpuRe
 })
 
 /**
- * One device for each GPU of each simulated server; memory on its way back still counts as used, as with a real driver.
+ * One device for each GPU of each simulated server. Memory that the driver is still releasing counts as used, as with a
+ * real driver.
  *
  * @category layers
  * @since 0.1.0

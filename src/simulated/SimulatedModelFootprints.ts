@@ -1,15 +1,20 @@
 /**
- * Footprints of simulated models: exactly the bytes that their server will take.
+ * Footprints of simulated models: exactly the bytes that their server will allocate.
  *
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
 import { ModelFootprints } from "../services/Footprint.ts"
-import { footprint } from "./memory/memory.ts"
-import { parallelismOf, runnerOptions } from "./memory/options.ts"
+import { footprint } from "./scheduler/gpuMemory.ts"
+import { parallelismOf, runnerOptions } from "./scheduler/options.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
-/** Knows what each simulated server will charge. A model that is on no simulated server is not known. @category layers @since 0.1.0 */
+/**
+ * The bytes that each simulated server will allocate. A model that is on no simulated server is unknown.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const layer: Layer.Layer<ModelFootprints, never, SimulatedFleet> = Layer.effect(
   ModelFootprints,
   Effect.map(SimulatedFleet, ({ servers }) =>

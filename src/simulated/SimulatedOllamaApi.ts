@@ -24,7 +24,7 @@ interface Answer {
 
 type Fleet = SimulatedFleet["Service"]
 
-/** One request and its whole answer. Interruption drops the connection, as a client's would. */
+/** Makes one request and reads its whole answer. Interruption closes the connection, as it does for a real client. */
 const ask = (fleet: Fleet, backend: Backend, method: string, path: string, request?: object) =>
   Effect.callback<Answer, Unreachable>((resume) => {
     const server = fleet.servers.get(backend.url)
@@ -48,7 +48,7 @@ const ask = (fleet: Fleet, backend: Backend, method: string, path: string, reque
     return Effect.sync(() => abort())
   })
 
-/** As over HTTP: no call but a load takes longer. */
+/** The time limit of the HTTP layer, for every call but a load. */
 const limited = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<A, E | Unreachable> =>
   Effect.timeoutOrElse(call, {
     duration: "5 seconds",
@@ -102,7 +102,7 @@ const make = (fleet: Fleet): OllamaApi["Service"] => {
         ...(numCtx === undefined ? {} : { options: { num_ctx: numCtx } }),
       })),
     unload: (backend, model, _options) =>
-      // Works for embedders too: the unload is looked at before what the model can do.
+      // Works for embedding models too: Ollama handles the unload before it checks what the model can do.
       Effect.asVoid(call(backend, "unload", Done, "POST", "/api/generate", { model, keep_alive: 0 })),
   })
 }

@@ -1,5 +1,5 @@
 /**
- * A simulated Ollama on a port, for clients that want a socket. Runs on Node and on Deno.
+ * A simulated Ollama on a port, for clients that need a socket. Runs on Node and on Deno.
  *
  * @since 0.1.0
  */
@@ -7,13 +7,13 @@ import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Upstream } from "../services/Transport.ts"
-import type { Exchange } from "./http/exchange.ts"
+import type { AnswerSink } from "./http/reply.ts"
 import type { SimulatedServer } from "./server.ts"
 import type { ServerOptions } from "./settings.ts"
 import { makeServer } from "./SimulatedFleet.ts"
 
 /**
- * A simulated server and where it listens.
+ * A simulated server and its address.
  *
  * @category models
  * @since 0.1.0
@@ -28,14 +28,15 @@ export interface Listening {
  *
  * **Gotchas**
  *
- * A refused connection cannot be scripted on a port that listens: it shows as a reset. A client sees the same error class either way.
+ * A port that listens cannot refuse a connection: the fault `refuse` shows as a reset. Clients see the same class of
+ * error.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
   options?: ServerOptions & {
-    /** Defaults to `0`: any free one. */
+    /** Defaults to `0`: any free port. */
     readonly port?: number | undefined
     /** Defaults to `"127.0.0.1"`. */
     readonly hostname?: string | undefined
@@ -54,7 +55,8 @@ const listen = (hostname: string, port: number): Effect.Effect<Server, never, Sc
   Effect.acquireRelease(
     Effect.callback<Server>((resume) => {
       const server = createServer({ requestTimeout: 0, headersTimeout: 0 })
-      // Head and first chunk are small packets: waiting to join them costs 40 ms.
+      // The head and the first chunk are small packets. With Nagle's algorithm they would wait for each other, up to 40
+      // ms.
       server.on("connection", (socket) => socket.setNoDelay(true))
       server.once("error", (error) => resume(Effect.die(error)))
       server.listen(port, hostname, () => resume(Effect.succeed(server)))
@@ -66,7 +68,7 @@ const listen = (hostname: string, port: number): Effect.Effect<Server, never, Sc
       }),
   )
 
-/** Everything goes into the simulated server as it came, and out as it says. */
+/** Passes the request to the simulated server and its answer to the client, unchanged. */
 const serve = (simulated: SimulatedServer, request: IncomingMessage, response: ServerResponse): void => {
   const chunks: Array<Uint8Array> = []
   request.on("data", (chunk: Uint8Array) => chunks.push(chunk))
@@ -74,11 +76,11 @@ const serve = (simulated: SimulatedServer, request: IncomingMessage, response: S
   request.on("end", () => {
     const body = chunks.length === 0 ? undefined : new Uint8Array(Buffer.concat(chunks))
     const { method = "GET", url = "/", rawHeaders } = request
-    simulated.handle({ method, path: url, headers: rawHeaders, body }, toExchange(request, response))
+    simulated.handle({ method, path: url, headers: rawHeaders, body }, toSink(request, response))
   })
 }
 
-const toExchange = (request: IncomingMessage, response: ServerResponse): Exchange => {
+const toSink = (request: IncomingMessage, response: ServerResponse): AnswerSink => {
   let upstream: Upstream | undefined
   response.on("drain", () => upstream?.resume())
   response.on("close", () => upstream?.abort())
@@ -88,11 +90,11 @@ const toExchange = (request: IncomingMessage, response: ServerResponse): Exchang
     head: (status, rawHeaders) => {
       response.statusCode = status
       response.sendDate = false
-      // Node adds `Connection` where it was never touched; Ollama sends none.
+      // Node adds `Connection` where it is not set; Ollama sends none.
       response.removeHeader("Connection")
       for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
         const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]]
-        // Node cuts the chunks itself.
+        // Node makes the chunks itself.
         if (name !== "Transfer-Encoding") response.setHeader(name, value)
       }
     },

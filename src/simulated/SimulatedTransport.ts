@@ -1,14 +1,14 @@
 /**
- * `Transport` into a simulated fleet, without sockets.
+ * `Transport` to a simulated fleet, without sockets.
  *
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
 import { type ByteSink, Transport, TransportError, type TransportReason } from "../services/Transport.ts"
-import type { Exchange } from "./http/exchange.ts"
+import type { AnswerSink } from "./http/reply.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
-const toExchange = (backend: string, to: ByteSink): Exchange => ({
+const toSink = (backend: string, to: ByteSink): AnswerSink => ({
   open: (upstream) => to.open(upstream),
   head: (status, rawHeaders) => to.head(status, rawHeaders),
   data: (chunk) => to.data(chunk),
@@ -20,7 +20,7 @@ const error = (backend: string, reason: TransportReason, description: string): T
   new TransportError({ reason, backend, description })
 
 /**
- * Sends calls to the simulated servers. A URL no server has refuses connections.
+ * Sends calls to the simulated servers. The URL of no server refuses connections.
  *
  * @category layers
  * @since 0.1.0
@@ -32,7 +32,7 @@ export const layer: Layer.Layer<Transport, never, SimulatedFleet> = Layer.effect
       send: (backend, call, to) => {
         const server = servers.get(backend.url)
         if (server === undefined) return to.fail(error(backend.id, "Refused", "connection refused"))
-        server.handle(call, toExchange(backend.id, to))
+        server.handle(call, toSink(backend.id, to))
       },
     })),
 )

@@ -1,9 +1,11 @@
 /**
- * The simulated Ollama, `llamero/simulated`: servers with the scheduler, memory, errors and bytes of real ones, without GPUs. For tests, demonstrations and planning.
+ * The simulated Ollama, `llamero/simulated`: servers with the scheduler, memory, errors and bytes of real ones, without
+ * GPUs. For tests, demonstrations and planning.
  *
  * **Details**
  *
- * `SimulatedOllamaServer` puts one behind a socket and needs Node or Deno: import it as `llamero/simulated/SimulatedOllamaServer`.
+ * `SimulatedOllamaServer` serves one on a port and needs Node or Deno: import it as
+ * `llamero/simulated/SimulatedOllamaServer`.
  *
  * @since 0.1.0
  */

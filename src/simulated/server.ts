@@ -1,17 +1,17 @@
 /**
- * One simulated Ollama server: its process, its disk, its faults, and what it remembers.
+ * One simulated Ollama server: its process, its disk, its faults and its call log.
  *
  * @since 0.1.0
  */
 import { type Clock, type Context, Effect, type Fiber } from "effect"
 import { type Fault, type FaultMatch, Faults } from "./faults/faults.ts"
 import { struck } from "./faults/strike.ts"
-import { admit, isLoopback } from "./http/access.ts"
-import type { Call } from "./http/call.ts"
-import { type CallRecord, type Exchange, Reply, type SimulatedRequest } from "./http/exchange.ts"
+import { isLoopback, passesAccess } from "./http/access.ts"
+import type { EndpointCall } from "./endpoints/endpoint.ts"
+import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "./http/reply.ts"
 import type { Failure } from "./http/failure.ts"
-import { find } from "./http/routes.ts"
-import { Scheduler } from "./memory/scheduler.ts"
+import { find } from "./endpoints/routes.ts"
+import { Scheduler } from "./scheduler/scheduler.ts"
 import { Disk } from "./models/disk.ts"
 import type { SimulatedModel } from "./models/model.ts"
 import { type ServerOptions, type Settings, settings } from "./settings.ts"
@@ -23,7 +23,7 @@ import { type ServerOptions, type Settings, settings } from "./settings.ts"
  * @since 0.1.0
  */
 export interface Resident {
-  /** The name it was loaded under. */
+  /** The name under which it was loaded. */
   readonly name: string
   readonly blob: string
   readonly size: number
@@ -32,7 +32,7 @@ export interface Resident {
   readonly parallelism: number
   /** Requests that hold it. */
   readonly refs: number
-  /** Requests being generated for. */
+  /** Requests that it generates for now. */
   readonly active: number
   /** Requests waiting for a slot. */
   readonly waiting: number
@@ -40,7 +40,7 @@ export interface Resident {
   readonly keepAlive: number
 }
 
-/** What runs in a server between `up` and `down`. */
+/** The state between `up` and `down`. */
 interface Process {
   readonly scheduler: Scheduler
   readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
@@ -59,7 +59,7 @@ export class SimulatedServer {
   readonly settings: Settings
   readonly faults: Faults = new Faults()
   readonly disk: Disk
-  /** The calls it has seen, oldest first. */
+  /** The calls that it received, oldest first. */
   readonly calls: Array<CallRecord> = []
   readonly #clock: Clock.Clock
   readonly #runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -98,7 +98,7 @@ export class SimulatedServer {
     }))
   }
 
-  /** The model being loaded. */
+  /** The model that is loading. */
   get loading(): SimulatedModel | undefined {
     return this.#process?.scheduler.loading
   }
@@ -108,12 +108,12 @@ export class SimulatedServer {
     return this.#process?.scheduler.pending ?? 0
   }
 
-  /** Bytes in use and in all, by GPU. */
+  /** Bytes of each GPU: in all, and in use. */
   get gpus(): ReadonlyArray<{ readonly total: number; readonly used: number }> {
     return this.#process?.scheduler.memory.gpus ?? this.settings.gpus.map((total) => ({ total, used: 0 }))
   }
 
-  /** What the scheduler has done since the process started. */
+  /** Counts of the scheduler since the process started. */
   get counts(): {
     readonly loads: number
     readonly unloads: number
@@ -128,7 +128,7 @@ export class SimulatedServer {
     return this.#process?.replies.size ?? 0
   }
 
-  /** Sets a fault: see `Faults`. The function given back takes it away. */
+  /** Sets a fault (see `Faults`). The returned function removes it. */
   script(fault: Fault, match?: FaultMatch): () => void {
     return this.faults.set(fault, match)
   }
@@ -143,16 +143,14 @@ export class SimulatedServer {
     for (const fiber of Array.from(process.fibers)) fiber.interruptUnsafe()
   }
 
-  /** Starts it again, with nothing in memory. */
+  /** Starts the process again, with empty memory. */
   up(): void {
     this.#process ??= this.#start()
   }
 
-  /**
-   * Answers one request. May call the exchange before it returns; a refused connection is a `fail` without `open`.
-   */
-  handle(request: SimulatedRequest, exchange: Exchange): void {
-    const reply = new Reply(exchange, request, () => this.#clock.currentTimeMillisUnsafe())
+  /** Answers one request. It may call the sink before it returns. A refused connection is a `fail` without `open`. */
+  handle(request: SimulatedRequest, sink: AnswerSink): void {
+    const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe())
     this.#remember(reply.record)
     const process = this.#process
     const path = request.path.split("?", 1)[0] ?? "/"
@@ -206,7 +204,7 @@ export class SimulatedServer {
       reply.whole(failure.status, contentType, body)
     }
     const work = Effect.suspend((): Effect.Effect<void, Failure> => {
-      if (!admit(reply, this.#loopback)) return Effect.void
+      if (!passesAccess(reply, this.#loopback)) return Effect.void
       if (route === undefined) {
         const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"
         reply.whole(
@@ -217,7 +215,7 @@ export class SimulatedServer {
         )
         return Effect.void
       }
-      const call: Call = {
+      const call: EndpointCall = {
         reply,
         settings: this.settings,
         scheduler: process.scheduler,
@@ -231,7 +229,7 @@ export class SimulatedServer {
     })
     return struck(reply, fault, route, work).pipe(
       Effect.catchTag("Failure", (failure) => Effect.sync(() => failed(failure))),
-      // As Go's recovery: a panic is a 500 without a body.
+      // As Go does: a panic is a 500 without a body.
       Effect.catchDefect((defect) =>
         Effect.andThen(
           Effect.logError("the simulated Ollama failed", defect),

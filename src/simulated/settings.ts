@@ -1,5 +1,5 @@
 /**
- * What a simulated server is made of.
+ * The settings of a simulated server.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { ByteSize, Duration } from "effect"
 import { type SimulatedModel, tinyModels } from "./models/model.ts"
 
 /**
- * How a simulated server differs from the default: the tiny models on a CPU, with no time passing but what is asked for.
+ * Options of a simulated server. The default is a server with the tiny models on a CPU, on which nothing takes time.
  *
  * @category options
  * @since 0.1.0
@@ -21,21 +21,21 @@ export interface ServerOptions {
   readonly gpus?: ReadonlyArray<ByteSize.Input> | undefined
   /** Bytes of weights read per second. Defaults to `Infinity`. */
   readonly loadBandwidth?: number | undefined
-  /** What a load takes besides. Defaults to nothing. */
+  /** Time of a load besides reading the weights. Defaults to 0. */
   readonly loadTime?: Duration.Input | undefined
-  /** From an unload until the driver shows the memory as free; `"Infinity"`: never. Defaults to nothing. */
+  /** Time from an unload until the driver shows the memory as free; `"Infinity"` for never. Defaults to 0. */
   readonly releaseTime?: Duration.Input | undefined
-  /** What a request takes before it reaches its runner. Defaults to nothing. */
+  /** Time of a request before it reaches its runner. Defaults to 0. */
   readonly overhead?: Duration.Input | undefined
-  /** Tokens of prompt per second. Defaults to `Infinity`. */
+  /** Prompt tokens per second. Defaults to `Infinity`. */
   readonly prefillRate?: number | undefined
-  /** Tokens of answer per second and stream. Defaults to `Infinity`: an answer then takes no time at all. */
+  /** Answer tokens per second and stream. Defaults to `Infinity`: an answer takes no time. */
   readonly decodeRate?: number | undefined
-  /** How many times slower layers are that spilled from a GPU to the CPU. Defaults to `10`. */
+  /** How many times slower the layers on the CPU are than those on a GPU. Defaults to `10`. */
   readonly cpuSlowdown?: number | undefined
   /** `OLLAMA_NUM_PARALLEL`. Defaults to `1`. */
   readonly parallelism?: number | undefined
-  /** `OLLAMA_MAX_LOADED_MODELS`. Defaults to 3 per GPU, 3 without. */
+  /** `OLLAMA_MAX_LOADED_MODELS`. Defaults to 3 for each GPU, or 3 without GPUs. */
   readonly maxLoaded?: number | undefined
   /** `OLLAMA_MAX_QUEUE`. Defaults to `512`. */
   readonly maxQueue?: number | undefined
@@ -47,7 +47,7 @@ export interface ServerOptions {
   readonly version?: string | undefined
   /** Bytes pulled per second. Defaults to `Infinity`. */
   readonly pullBandwidth?: number | undefined
-  /** Calls remembered; the oldest are forgotten first. Defaults to `1000`. */
+  /** Most calls in the call log; the oldest are dropped first. Defaults to `1000`. */
   readonly callsMax?: number | undefined
 }
 
@@ -81,7 +81,7 @@ export interface Settings {
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
 /**
- * Settings from options. Numbers that make no sense throw a `RangeError`.
+ * Applies the defaults. A `RangeError` for numbers that are out of range.
  *
  * @category constructors
  * @since 0.1.0

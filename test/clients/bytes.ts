@@ -1,6 +1,7 @@
 /**
- * The same calls to llamero and straight to its backend: status, content type and body must be equal, times, ids and dates apart.
- * `LLAMERO_URL=http://127.0.0.1:11435 OLLAMA_DIRECT_URL=http://127.0.0.1:11434 node test/clients/bytes.ts`
+ * Makes the same calls to llamero and directly to its backend. Status, content type and body must be equal, except for
+ * times, ids and dates. `LLAMERO_URL=http://127.0.0.1:11435 OLLAMA_DIRECT_URL=http://127.0.0.1:11434 node
+ * test/clients/bytes.ts`
  */
 import { check, direct, finish, llamero, models } from "./support.ts"
 
@@ -54,7 +55,7 @@ const cases: ReadonlyArray<Case> = [
   post("/v1/responses", { model: chat, input: "Why?", max_output_tokens: 8, stream: true }),
   post("/v1/messages", { model: chat, max_tokens: 8, messages: user }),
   post("/v1/messages", { model: chat, max_tokens: 8, messages: user, stream: true }),
-  // What a client gets wrong.
+  // Mistakes of clients.
   { path: "/nope" },
   { path: "/api/generate" },
   post("/api/tags", {}),
@@ -87,7 +88,7 @@ const cases: ReadonlyArray<Case> = [
   post("/v1/messages", { model: chat, messages: user }),
 ]
 
-/** Times, ids and dates differ between any two calls; everything else must not. */
+/** Times, ids and dates differ between any two calls. Everything else must not differ. */
 const normal = (body: string): string =>
   body
     .replace(/,?"(total|load|prompt_eval|eval)_duration":\d+/g, "")
@@ -103,7 +104,7 @@ const send = async (base: string, { body, method = "GET", path }: Case): Promise
 }
 
 if (direct === "") throw new Error("OLLAMA_DIRECT_URL says where to compare with")
-// In memory before anything is compared.
+// Loads the model before anything is compared.
 await send(llamero, post("/api/generate", { model: chat }))
 await send(llamero, post("/api/embed", { model: embed }))
 

@@ -1,5 +1,5 @@
 /**
- * What the official clients make of keys. `LLAMERO_LIMITED_KEY` is for `LLAMERO_MODEL` only, once a minute:
+ * How the official clients react to keys. `LLAMERO_LIMITED_KEY` is for `LLAMERO_MODEL` only, once a minute:
  * `LLAMERO_URL=… LLAMERO_KEY=… LLAMERO_LIMITED_KEY=… LLAMERO_MODEL=… LLAMERO_OTHER_MODEL=… node test/clients/keys.ts`.
  */
 import process from "node:process"

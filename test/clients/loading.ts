@@ -1,4 +1,7 @@
-/** Streams that wait for a load, all at once: `LLAMERO_URL=http://127.0.0.1:11435 node test/clients/loading.ts`. Wants a simulated backend that loads slowly. */
+/**
+ * Streams that all wait for a load at the same time: `LLAMERO_URL=http://127.0.0.1:11435 node test/clients/loading.ts`.
+ * Needs a simulated backend that loads slowly.
+ */
 import { patients } from "../support/patience.ts"
 import { check, finish, llamero, that } from "./support.ts"
 

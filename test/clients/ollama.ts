@@ -79,7 +79,7 @@ await check("abort half way, and the next request is served", async () => {
   let chunks = 0
   const error = await fails(async () => {
     for await (const _ of stream) if (++chunks === 3) stream.abort()
-    // A short answer may have come whole before the abort.
+    // A short answer may be complete before the abort.
     throw new DOMException("ended", "AbortError")
   })
   is(error.name, "AbortError", "error")

@@ -1,9 +1,9 @@
-/** What the client scripts share: one line for each check, and an exit status that says whether all passed. */
+/** Shared by the client scripts: one line for each check, and an exit status that says whether all passed. */
 import process from "node:process"
 
-/** Where llamero is. */
+/** URL of llamero. */
 export const llamero = (process.env["LLAMERO_URL"] ?? "http://127.0.0.1:11435").replace(/\/+$/, "")
-/** A backend of it, for comparing; empty when there is none to compare with. */
+/** URL of one of its backends, for comparing; empty for none. */
 export const direct = (process.env["OLLAMA_DIRECT_URL"] ?? "").replace(/\/+$/, "")
 
 interface Tag {
@@ -11,7 +11,7 @@ interface Tag {
   readonly capabilities?: ReadonlyArray<string>
 }
 
-/** A model that writes and one that embeds: as told, else the first that say so. */
+/** A chat model and an embedding model: those named in the environment, else the first with that capability. */
 export const models = async (): Promise<{ readonly chat: string; readonly embed: string }> => {
   const response = await fetch(`${llamero}/api/tags`)
   const tags: ReadonlyArray<Tag> = (await response.json()).models
@@ -25,7 +25,7 @@ export const models = async (): Promise<{ readonly chat: string; readonly embed:
 let passed = 0
 let failed = 0
 
-/** Runs one check; what it throws is why it failed. */
+/** Runs one check. It fails with the error that it throws. */
 export const check = async (name: string, run: () => unknown): Promise<void> => {
   try {
     await run()
@@ -57,7 +57,7 @@ export const fails = async (call: () => unknown): Promise<Error & { readonly [ke
   throw new Error("it did not fail")
 }
 
-/** The last line, and the exit. Explicit, since the clients keep connections open. */
+/** Prints the last line and exits. The exit is explicit because the clients keep connections open. */
 export const finish = (): never => {
   console.log(`${passed} passed, ${failed} failed`)
   process.exit(failed === 0 && passed > 0 ? 0 : 1)

@@ -1,4 +1,7 @@
-/** The official clients, under Node and Deno, against the reference server under Node and Deno and against the `{ fetch }` export. */
+/**
+ * The official clients, under Node and Deno, against the reference server under Node and Deno and against the `{ fetch
+ * }` export.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
@@ -6,7 +9,7 @@ import { denoServe, prints, run, runtimes, start } from "../support/processes.ts
 
 class Urls extends Context.Service<Urls, { readonly llamero: string; readonly backend: string }>()("test/Urls") {}
 
-/** Slow enough that an answer can be left half way, fast enough for a test. */
+/** Slow enough to leave in the middle of an answer, fast enough for a test. */
 const backend = SimulatedOllamaServer.make({ decodeRate: 400 })
 
 const serving = (command: ReadonlyArray<string>): Layer.Layer<Urls> =>

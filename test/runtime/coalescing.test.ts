@@ -1,4 +1,4 @@
-/** Identical chats and single embeddings at once, through the reference server over real sockets. */
+/** Many identical chats and many single embeddings at the same time, through the reference server over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Fault } from "../../src/simulated/SimulatedFleet.ts"
@@ -9,7 +9,7 @@ import { prints, runtimes, start } from "../support/processes.ts"
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }], options: { temperature: 0 } }
 const embed = (input: string) => ({ model: "tiny-embed", input })
 
-/** A chat of twelve seconds: on the busiest machine a hundred clients come in within half of it. */
+/** A chat takes twelve seconds: even on a busy machine, a hundred clients join within half of it. */
 const slow = { decodeRate: 4 }
 
 const metric = (text: string, name: string): number =>
@@ -45,7 +45,7 @@ const said = (text: string): unknown => {
 for (const runtime of ["node", "deno"] as const) {
   describe(`coalescing, ${runtime}`, () => {
     it.live(
-      "100 identical chats, the first of which is killed half way: one call, 99 equal whole answers",
+      "100 identical chats, the first is killed half way: one call, 99 equal whole answers",
       () =>
         Effect.scoped(Effect.gen(function* () {
           const { server, url: backend } = yield* SimulatedOllamaServer.make(slow)
@@ -68,7 +68,7 @@ for (const runtime of ["node", "deno"] as const) {
               assert.strictEqual(answer.text, answers[0]!.text)
             }
             const told = await (await fetch(`${url}/metrics`)).text()
-            // One of those who are left stands for the call.
+            // One of the remaining clients counts as the leader of the call.
             assert.strictEqual(metric(told, "llamero_coalesced_total"), 98)
             assert.strictEqual(metric(told, "llamero_leases"), 0)
           })
@@ -85,7 +85,7 @@ for (const runtime of ["node", "deno"] as const) {
           yield* Effect.promise(async () => {
             const before = server.calls.length
             const embeds = () => server.calls.slice(before).filter(({ path }) => path === "/api/embed")
-            // One that hangs has the only slot, until all the others are there.
+            // One request hangs and holds the only slot until all the others have come.
             server.faults.set(Fault.hang, { path: "/api/embed", times: 1 })
             const leave = new AbortController()
             const first = post(`${url}/api/embed`, embed("first"), leave.signal)

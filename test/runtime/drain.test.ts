@@ -7,7 +7,7 @@ import { prints, run, type Running, runtimes, start } from "../support/processes
 
 const listening = /listening on (http:\/\/[\d.]+:\d+)/
 
-/** A server over a simulated backend that says twenty words a second. */
+/** A server over a simulated backend with twenty tokens a second. */
 const serving = Effect.fnUntraced(
   function* (runtime: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) {
     const backend = yield* SimulatedOllamaServer.make({ decodeRate: 40 })
@@ -18,7 +18,7 @@ const serving = Effect.fnUntraced(
   },
 )
 
-/** A stream of which the first chunk has come; `rest` is everything after it. */
+/** A stream whose first chunk has come; `rest` is everything after it. */
 const streaming = Effect.fnUntraced(function* (url: string, model: string) {
   const response = yield* Effect.promise(() =>
     fetch(`${url}/api/generate`, { method: "POST", body: JSON.stringify({ model, prompt: "Why?" }) })
@@ -36,12 +36,15 @@ const streaming = Effect.fnUntraced(function* (url: string, model: string) {
 const refuses = (url: string): Effect.Effect<boolean> =>
   Effect.promise(() => fetch(`${url}/livez`).then(() => false, () => true))
 
-/** As a supervisor would, by its id: Deno's `child.kill` sends one signal only, and takes the child for killed by it. */
+/**
+ * Signals by process id, as a supervisor does: Deno's `child.kill` sends only one signal, and then reports the child as
+ * killed by it.
+ */
 const signal = ({ child }: Running) => Effect.sync(() => process.kill(child.pid!, "SIGTERM"))
 
 for (const [name, runtime] of Object.entries(runtimes)) {
   describe(`examples/server.ts on ${name}`, () => {
-    it.live("lets a stream finish after SIGTERM, takes nothing new, and exits with 0", () =>
+    it.live("after SIGTERM it finishes its streams, accepts no requests, and exits with 0", () =>
       Effect.gen(function* () {
         const { running, url } = yield* serving(runtime)
         const { rest } = yield* streaming(url, "tiny-eos")
@@ -73,7 +76,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
         assert.strictEqual(yield* Effect.timeout(running.ended, "5 seconds"), 143, running.printed())
       }))
 
-    it.live("says in one line why it does not start", () =>
+    it.live("prints one line that says why it does not start", () =>
       Effect.gen(function* () {
         const { url } = yield* serving(runtime)
         const { host, port } = new URL(url)
@@ -97,7 +100,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
 }
 
 describe("examples/server.ts without backends", () => {
-  it.live("says that it simulates, and answers in less than three seconds", () =>
+  it.live("prints that it simulates, and answers in less than three seconds", () =>
     Effect.gen(function* () {
       const running = yield* start([...runtimes.node, "examples/server.ts"], { LLAMERO_PORT: "0" })
       const [, url = ""] = yield* Effect.timeout(prints(running, listening), "3 seconds")

@@ -1,4 +1,4 @@
-/** Three backends, one of them killed under load: what the clients, the breaker and the metrics see. */
+/** Three backends, one of which is killed under load: the effect on clients, breaker and metrics. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { loops, post } from "../support/load.ts"
@@ -22,7 +22,7 @@ const metric = (text: string, name: string, ...labels: ReadonlyArray<string>): n
 
 describe("failover", () => {
   it.live(
-    "nobody who had no byte yet fails; the breaker opens, tries once, and closes when the backend is back",
+    "no request without a first byte fails; the breaker opens, tries once, and closes when the backend is back",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const backends = [yield* backend(0), yield* backend(0), yield* backend(0)]
@@ -31,7 +31,8 @@ describe("failover", () => {
           LLAMERO_BACKENDS: backends.map(({ url }) => url).join(),
           LLAMERO_PORT: "0",
           LLAMERO_PARALLELISM: "8",
-          // Of six that break off, three did so before their first byte or three after it: one breaker opens either way.
+          // Six attempts break off, so at least three of them before or at least three after their first byte: either
+          // way one breaker opens.
           LLAMERO_BREAKER_FAILURES: "3",
           LLAMERO_BREAKER_OPEN: "1s",
           LLAMERO_HEALTH_INTERVAL: "200ms",
@@ -49,7 +50,7 @@ describe("failover", () => {
         const here = [`backend="${id}"`]
 
         let stop = false
-        // Whatever the machine's pace: the clients go on until each has been answered some times.
+        // The clients go on until each has had several answers, at any speed of the machine.
         let answers = 0
         const one = () => post(`${url}/api/chat`, chat).finally(() => answers++)
         const load = yield* Effect.forkChild(
@@ -73,7 +74,7 @@ describe("failover", () => {
 
         for (const one of ended) {
           if (one.status === 200 && one.whole) continue
-          // Only a stream that had begun when its backend died may fail, and then says so in its last record.
+          // Only a stream that had begun when its backend died may fail, and its last record then says so.
           assert.isAbove(one.bytes, 0, JSON.stringify(one))
           assert.isTrue(one.errorRecord, JSON.stringify(one))
         }

@@ -1,4 +1,6 @@
-/** Keys and limits over real sockets, through the reference server: every path, and everything that it prints and shows. */
+/**
+ * Keys and limits over real sockets, through the reference server: every path, and everything that it prints and shows.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -46,7 +48,7 @@ const others: ReadonlyArray<readonly [string, string]> = [
   ["GET", "/no/such/path"],
 ]
 
-/** A file of a test's own. */
+/** A keys file for one test. */
 const keysFile = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "llamero-"))),
@@ -59,7 +61,7 @@ const keysFile = Effect.gen(function* () {
 
 describe("keys", () => {
   it.live(
-    "nothing but liveness and readiness without a key; a revoked one is refused at once; neither keys nor prompts anywhere",
+    "only liveness and readiness without a key; a revoked key is refused at once; no key and no prompt in any output",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })
@@ -157,7 +159,7 @@ describe("keys", () => {
   )
 
   it.live(
-    "the official clients are told in their own way, on Node and on Deno",
+    "the official clients get their own kind of error, on Node and on Deno",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })

@@ -1,13 +1,16 @@
-/** A slow load on a real clock, with the intervals scaled down: official clients against the reference server, each in a process of its own. */
+/**
+ * A slow load on a real clock, with shorter intervals. Official clients call the reference server, each in a process of
+ * its own.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { prints, run, runtimes, start } from "../support/processes.ts"
 
 describe("a slow load", () => {
   for (const [runtime, prefix] of Object.entries(runtimes)) {
-    it.live(`is lived through by the official clients on ${runtime}`, () =>
+    it.live(`the official clients wait for it on ${runtime}`, () =>
       Effect.scoped(Effect.gen(function* () {
-        // Ten intervals of a heartbeat, so that some come however slow the machine is.
+        // Ten heartbeat intervals, so that some heartbeats come even on a slow machine.
         const options = JSON.stringify({ loadTime: "4 seconds", parallelism: 8 })
         const backend = yield* start([...runtimes.node, "test/support/backend.ts", "0", options])
         const [, url = ""] = yield* prints(backend, /listening on (\S+)/)

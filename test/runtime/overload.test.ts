@@ -1,4 +1,4 @@
-/** The queue is full: what each dialect's client is told, over real sockets. */
+/** A full queue: the answer to clients of each dialect, over real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
@@ -25,7 +25,7 @@ const calls: ReadonlyArray<readonly [string, object, (body: Refused) => unknown]
 
 describe("overload", () => {
   it.live(
-    "sheds with 503 and Retry-After in each dialect, counts it, and hangs nobody",
+    "sheds with 503 and Retry-After in each dialect, counts it, and lets no client hang",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 20 })
@@ -39,7 +39,7 @@ describe("overload", () => {
         const [, url = ""] = yield* prints(router, /istening on (http:\/\/[\d.]+:\d+)/)
         yield* Effect.promise(() => fetch(`${url}/readyz`))
         const leave = new AbortController()
-        // One runs, for ever if it is let; two wait.
+        // One runs without end; two wait.
         const body = { model: "tiny-eos", messages, options: { num_predict: 40 } }
         const first = post(`${url}/api/chat`, body)
         const metrics = () => fetch(`${url}/metrics`).then((response) => response.text())

@@ -1,4 +1,4 @@
-/** The fleet file changes again and again under load: no client notices. */
+/** The fleet file changes again and again under load, without an effect on any client. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
@@ -15,7 +15,7 @@ const folder = Effect.acquireRelease(
 
 describe("hot reload", () => {
   it.live(
-    "20 changes under load: backends added, removed and weighed anew, no request fails; a broken file changes nothing",
+    "20 changes under load: backends added, removed and with new weights, no request fails; a broken file changes nothing",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const file = join(yield* folder, "fleet.json")
@@ -29,7 +29,7 @@ describe("hot reload", () => {
             writeFileSync(`${file}.new`, text)
             renameSync(`${file}.new`, file)
           })
-        /** One of the three away, the others with new weights. */
+        /** One of the three backends is missing, the others have new weights. */
         const fleet = (step: number) =>
           backends.filter((_, i) => i !== step % 3).map((one, i) => ({
             ...one,

@@ -1,4 +1,7 @@
-/** Keys and prompts travel through the reference server, on every path and into every kind of failure: nothing that it tells has a word of them. */
+/**
+ * Keys and prompts travel through the reference server, on every path and with every kind of failure. None of them may
+ * appear in anything that it prints, shows or answers itself.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -29,7 +32,7 @@ const paths: ReadonlyArray<readonly [path: string, upstream: string, body: objec
   ["/v1/messages", "/v1/messages", { messages, max_tokens: 9 }],
   ["/api/v1/generate", "/api/generate", { prompt }],
 ]
-/** Some of them say the prompt again, as a backend may. */
+/** Some faults repeat the prompt, as a backend may. */
 const faults: Readonly<Record<string, SimulatedFleet.Fault.Fault>> = {
   "500": Fault.failure(500, `cannot template ${prompt}`),
   "400": Fault.failure(400, `invalid input ${prompt}`),
@@ -42,7 +45,7 @@ const faults: Readonly<Record<string, SimulatedFleet.Fault.Fault>> = {
   "stall": Fault.stall(1),
   "hang": Fault.hang,
 }
-/** What comes of those before whose first byte there is nothing. */
+/** Status of each fault that comes before the first byte. */
 const wholeFaults: Readonly<Record<string, number>> = {
   500: 500,
   400: 400,
@@ -53,9 +56,9 @@ const wholeFaults: Readonly<Record<string, number>> = {
 }
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-describe("what the router tells", () => {
+describe("the router's output", () => {
   it.live(
-    "has no key and no prompt in it, whatever goes wrong",
+    "contains no key and no prompt, with every kind of failure",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { server, url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })
@@ -89,9 +92,9 @@ describe("what the router tells", () => {
           LLAMERO_GAP_TIMEOUT: "3s",
         })
         const [, url = ""] = yield* prints(router, /istening on (http:\/\/[\d.]+:\d+)/)
-        /** What the router says itself: all answers but those of a backend. */
+        /** The router's own words: all answers except those of a backend. */
         const said: Array<string> = []
-        /** Everything. */
+        /** All answers. */
         const answered: Array<string> = []
         const call = (
           method: string,
@@ -115,7 +118,7 @@ describe("what the router tells", () => {
           const body = JSON.stringify({ model, stream: true, ...rest })
           assert.strictEqual((yield* call("POST", path, bearer(key), body)).status, 200, path)
           for (const [name, fault] of Object.entries(faults)) {
-            // Silence takes long, and is the same to all.
+            // A silent backend takes long, and is the same on every path.
             if ((name === "hang" || name === "stall") && path !== "/api/chat") continue
             server.script(fault, { path: upstream, times: 1 })
             const { status } = yield* call("POST", path, bearer(key), body)
@@ -166,7 +169,7 @@ describe("what the router tells", () => {
         yield* refused(404, "POST", `/no/such/path?${key}`, auth, chat)
         yield* refused(401, "GET", "/admin/queues", bearer(wrong))
 
-        // Clients that leave: while nothing has come, and half way.
+        // Clients that leave: before the first byte, and in the middle.
         for (const fault of [Fault.hang, Fault.stall(1)]) {
           server.script(fault, { path: "/api/chat", times: 1 })
           const before = server.calls.length

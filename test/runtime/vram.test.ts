@@ -52,7 +52,7 @@ const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 
 for (const runtime of ["node", "deno"] as const) {
   describe(`on ${runtime}`, () => {
-    it.live("04-vram shows the system's memory where nothing else can be read, and why", () =>
+    it.live("04-vram shows the system's memory where nothing else can be read, and says why", () =>
       Effect.gen(function* () {
         const command = [...runtimes[runtime], "examples/04-vram.ts"]
         const { printed, status } = yield* run(command, {
@@ -68,7 +68,7 @@ for (const runtime of ["node", "deno"] as const) {
         assert.include(printed, "SIMULATED")
       }))
 
-    it.live("04-vram shows the models of the backends that the settings name", () =>
+    it.live("04-vram shows the models of the backends in the settings", () =>
       Effect.scoped(Effect.gen(function* () {
         const url = yield* ollama
         const env = { LLAMERO_BACKENDS: `${url},http://127.0.0.1:1` }
@@ -92,7 +92,7 @@ for (const runtime of ["node", "deno"] as const) {
       }))
 
     it.live.skipIf(fake === undefined)(
-      "04-vram --watch goes on, and stops when it is told to",
+      "04-vram --watch continues until it gets a signal",
       () =>
         Effect.scoped(Effect.gen(function* () {
           const running = yield* start(
@@ -100,7 +100,7 @@ for (const runtime of ["node", "deno"] as const) {
             scripted(FakeNvml.cards(1)),
           )
           yield* prints(running, /read by nvml[^]*read by nvml/)
-          // Not `child.kill`: Deno then reports the signal, however the child ended.
+          // Not `child.kill`: Deno then reports the signal, even if the child ended by itself.
           process.kill(running.child.pid!, "SIGTERM")
           assert.strictEqual(yield* running.ended, 0)
         })),
@@ -108,7 +108,7 @@ for (const runtime of ["node", "deno"] as const) {
 
     for (const how of ["itself", "by an agent"] as const) {
       it.live.skipIf(fake === undefined)(
-        `the reference server owns the memory that it can read ${how}`,
+        `the reference server manages the memory that it can read ${how}`,
         () =>
           Effect.scoped(Effect.gen(function* () {
             const agent = how === "itself" ? undefined : yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {
@@ -142,7 +142,7 @@ for (const runtime of ["node", "deno"] as const) {
             const value = (name: string) =>
               Number(new RegExp(`^llamero_device_${name}_bytes\\{device="GPU-[^"]*"\\} (\\d+)`, "m").exec(metrics)?.[1])
             assert.strictEqual(value("total"), 24 * 2 ** 30)
-            // The card shows 4 GiB that are not ours, and 1 GiB stays free.
+            // The card shows 4 GiB of other programs, and 1 GiB stays free.
             assert.isAtLeast(value("allocated"), 2 ** 28)
             assert.strictEqual(value("free"), 20 * 2 ** 30)
             assert.isAtMost(value("capacity"), 24 * 2 ** 30 - 2 ** 30)
@@ -159,7 +159,7 @@ for (const runtime of ["node", "deno"] as const) {
       }))
 
     it.live.skipIf(fake === undefined)(
-      "gpu-agent shows this machine's cards to who has the token",
+      "gpu-agent shows this machine's cards with the token",
       () =>
         Effect.scoped(Effect.gen(function* () {
           const running = yield* start([...runtimes[runtime], "examples/gpu-agent.ts"], {

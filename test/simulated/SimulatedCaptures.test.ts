@@ -1,4 +1,7 @@
-/** The simulated Ollama against what a real 0.33 server answered, request by request, over both faces. */
+/**
+ * Compares the simulated Ollama with the answers of a real 0.33 server, request by request, over the transport and over
+ * HTTP.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -22,7 +25,7 @@ interface Answer {
 
 type Face = (asked: Asked) => Effect.Effect<Answer>
 
-/** Not instant, so that every duration is there. */
+/** Not zero, so that no duration is left out. */
 const speeds = { overhead: "1 milli", prefillRate: 50_000, decodeRate: 10_000 } as const
 
 const fixture = (name: string): ReadonlyArray<readonly [string, string]> =>
@@ -32,7 +35,7 @@ const fixture = (name: string): ReadonlyArray<readonly [string, string]> =>
       return [section.slice(0, at), section.slice(at + 1)]
     })
 
-/** Takes a capture apart; some have no head. */
+/** Splits a capture into head and body; some have no head. */
 const parse = (capture: string): Answer => {
   if (!capture.startsWith("HTTP/1.1")) return { status: 200, head: [], body: capture.trimEnd() }
   const [head = "", ...rest] = capture.includes("\n\n") && /Date: /.test(capture)
@@ -53,7 +56,7 @@ const splitHead = (capture: string): ReadonlyArray<string> => {
   return body < 0 ? [lines.join("\n")] : [lines.slice(0, body).join("\n"), lines.slice(body).join("\n")]
 }
 
-/** What differs between two runs of the real server, taken out. */
+/** Removes what differs between two runs of the real server. */
 const normal = (text: string): string =>
   text
     .replace(/^(Date|Content-Length): .*$/gm, "$1")
@@ -72,7 +75,7 @@ const headOf = (raw: ReadonlyArray<string>): ReadonlyArray<string> => {
 const check = (name: string, expected: Answer, actual: Answer, whole: boolean) => {
   assert.strictEqual(actual.status, expected.status, name)
   const names = new Set(expected.head.map((line) => line.split(":")[0]))
-  // errors.txt keeps only some headers; those it keeps come in this order, with these values.
+  // errors.txt has only some headers. Those must come in this order, with these values.
   const kept = whole ? actual.head : actual.head.filter((line) => names.has(line.split(":")[0]))
   assert.deepStrictEqual(kept.map(normal), expected.head.map(normal), name)
   assert.strictEqual(normal(actual.body.trimEnd()), normal(expected.body), name)

@@ -1,4 +1,4 @@
-/** Every scripted fault, on the paths where it differs. */
+/** Every scripted fault, on each path where it shows differently. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,7 +19,7 @@ describe("faults", () => {
     assert.strictEqual((yield* send("/api/version")).status, 200)
   })
 
-  on("strike so many requests of a path, then are over", {}, function* () {
+  on("happen for a number of requests to a path, then end", {}, function* () {
     const simulated = yield* server
     simulated.script(Fault.busy, { path: "/api/generate", times: 2 })
     simulated.script(Fault.internal, { path: "/v1/*", times: 1 })
@@ -40,7 +40,7 @@ describe("faults", () => {
     assert.strictEqual(simulated.resident[0]?.refs, 0)
   })
 
-  on("hang: taken and never answered, until the client goes", {}, function* () {
+  on("hang: accepted and never answered, until the client leaves", {}, function* () {
     const simulated = yield* server
     simulated.script(Fault.hang, { times: 1 })
     const heard = yield* generate()
@@ -50,7 +50,7 @@ describe("faults", () => {
     assert.strictEqual(simulated.open, 0)
   })
 
-  on("stall: silent after some tokens, and in its slot", {}, function* () {
+  on("stall: silent after some tokens, and keeps its slot", {}, function* () {
     const simulated = yield* server
     simulated.script(Fault.stall(3), { times: 1 })
     const heard = yield* generate()
@@ -64,7 +64,7 @@ describe("faults", () => {
     assert.strictEqual(next.over, "end")
   })
 
-  on("crash: an error line on the native paths, and the model is gone until the next request", {}, function* () {
+  on("crash: an error line on the native paths, and the model is unloaded until the next request", {}, function* () {
     const simulated = yield* server
     simulated.script(Fault.crash(2), { times: 1 })
     const heard = yield* generate()
@@ -85,7 +85,7 @@ describe("faults", () => {
     assert.strictEqual((yield* generate({ stream: false })).status, 500)
   })
 
-  on("crash: takes the other streams of the runner with it", { decodeRate: 1, parallelism: 2 }, function* () {
+  on("crash: breaks the other streams of the runner too", { decodeRate: 1, parallelism: 2 }, function* () {
     const simulated = yield* server
     const other = yield* generate()
     simulated.script(Fault.crash(1), { times: 1 })
@@ -139,7 +139,7 @@ describe("faults", () => {
     }
   })
 
-  on("slow: as usual, but later; a slow ps", {}, function* () {
+  on("slow: the normal answer, but later; a slow ps", {}, function* () {
     ;(yield* server).script(Fault.slow("10 seconds"), { path: "/api/ps" })
     const heard = yield* send("/api/ps")
     yield* TestClock.adjust("9999 millis")
@@ -157,7 +157,7 @@ describe("faults", () => {
     assert.deepStrictEqual([heard.status, heard.headers["content-type"]], [200, "text/html"])
   })
 
-  on("down: streams break, memory is empty, connections are refused; up: as new", { decodeRate: 1 }, function* () {
+  on("down: streams break, memory is empty, connections are refused; up: works again", { decodeRate: 1 }, function* () {
     const simulated = yield* server
     const running = yield* generate()
     const waiting = yield* generate()

@@ -1,4 +1,7 @@
-/** Any history: nothing leaks, every sink hears a proper order, and the same history gives the same bytes. */
+/**
+ * Generated histories: nothing leaks, every sink is called in the right order, and the same history gives the same
+ * bytes.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -7,7 +10,7 @@ import { type Heard, layer, send, server } from "./support.ts"
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
-/** What happens, and two small numbers that say to whom and how much. */
+/** What happens, and two small numbers that say which request or model it is about, and how much. */
 const Event = Schema.Struct({
   kind: Schema.Literals(["ask", "ask", "ask", "abort", "pause", "resume", "wait", "fault", "unload", "bounce"]),
   a: small(5),
@@ -26,7 +29,7 @@ const faults = [
   Fault.slow("1 second"),
 ]
 
-/** Each of 4 GiB on a card of 10: two at a time, at most. */
+/** Models of 4 GiB on a card of 10 GiB: at most two fit at the same time. */
 const big = (name: string) => Model.model({ name, size: 3 * 1024 ** 3, overhead: 0, blob: Model.sha256(name) })
 
 const options: ServerOptions = {
@@ -85,7 +88,7 @@ const play = Effect.fnUntraced(function* (history: typeof History.Type) {
 const settle = Effect.fnUntraced(function* (heard: ReadonlyArray<Heard>) {
   for (const one of heard) one.upstream?.resume()
   yield* TestClock.adjust("2 minutes")
-  // What is still open was told to hang.
+  // The calls that are still open were told to hang.
   for (const one of heard) one.upstream?.abort()
   yield* TestClock.adjust("2 minutes")
 })
@@ -109,16 +112,16 @@ describe("any history", () => {
         const simulated = yield* server
         assert.deepStrictEqual([simulated.open, simulated.pending, simulated.loading], [0, 0, undefined])
         assert.deepStrictEqual(heard.flatMap(({ misuse }) => misuse), [])
-        // Keep-alives are over by now.
+        // All keep-alives are over by now.
         assert.deepStrictEqual([simulated.resident.length, simulated.gpus[0]?.used], [0, 0])
       }).pipe(Effect.provide(Layer.fresh(layer(options)))),
     { arbitrary: { runs: 1000, size: 60, seed: "simulated" } },
   )
 
-  it.effect.prop("gives the same bytes again", { history: History }, ({ history }) =>
+  it.effect.prop("gives the same bytes each time", { history: History }, ({ history }) =>
     Effect.gen(function* () {
       const [first, second] = [yield* run(history), yield* run(history)]
-      // The clock went on between the two.
+      // The clock has moved on between the two runs.
       const texts = ({ heard }: typeof first) =>
         heard.map(({ text, over }) => [text.replace(/"created(_at)?":[^,]+/g, ""), over])
       assert.deepStrictEqual(texts(first), texts(second))

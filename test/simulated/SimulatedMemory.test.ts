@@ -7,7 +7,7 @@ import { ask, gib, load, middling, names, on, ps, server } from "./support.ts"
 describe("GPU memory", () => {
   const cards = { gpus: ["24 GiB"], models: ["a", "b", "c"].map(middling) } as const
 
-  on("evicts what does not fit into 80 % of what is free, and waits 250 ms at least", cards, function* () {
+  on("evicts when a model needs more than 80 % of the free memory, and waits at least 250 ms", cards, function* () {
     yield* load("a")
     yield* load("b")
     assert.deepStrictEqual(yield* names, ["a:latest", "b:latest"])
@@ -20,7 +20,7 @@ describe("GPU memory", () => {
     assert.lengthOf(yield* names, 2)
   })
 
-  on("waits for memory to come back, looking every 250 ms", { ...cards, releaseTime: "1100 millis" }, function* () {
+  on("waits for memory to be released, checking every 250 ms", { ...cards, releaseTime: "1100 millis" }, function* () {
     yield* load("a")
     yield* load("b")
     const third = yield* load("c")
@@ -45,7 +45,7 @@ describe("GPU memory", () => {
     assert.strictEqual(second.over, "end")
   })
 
-  on("spills to the CPU without a word, and is slower there", {
+  on("spills to the CPU without an error, and is slower there", {
     gpus: ["4 GiB"],
     models: [middling("a")],
     decodeRate: 10,
@@ -66,13 +66,17 @@ describe("GPU memory", () => {
     assert.strictEqual((yield* server).gpus[0]!.used, 0)
   })
 
-  on("dies of a fixed number of layers that do not fit", { gpus: ["4 GiB"], models: [middling("a")] }, function* () {
-    const heard = yield* load("a", { options: { num_gpu: 33 } })
-    assert.strictEqual(heard.status, 500)
-    assert.include(heard.text, "cudaMalloc failed: out of memory")
-  })
+  on(
+    "fails to load a fixed number of layers that do not fit",
+    { gpus: ["4 GiB"], models: [middling("a")] },
+    function* () {
+      const heard = yield* load("a", { options: { num_gpu: 33 } })
+      assert.strictEqual(heard.status, 500)
+      assert.include(heard.text, "cudaMalloc failed: out of memory")
+    },
+  )
 
-  on("prefers the card with most room, and main_gpu above all", {
+  on("prefers the card with the most free memory, and main_gpu before that", {
     gpus: ["24 GiB", "48 GiB"],
     models: ["a", "b"].map(middling),
   }, function* () {
@@ -101,7 +105,7 @@ describe("GPU memory", () => {
     })
   }
 
-  on("takes OLLAMA_CONTEXT_LENGTH, the model's own num_ctx, and the request's, each above the last", {
+  on("takes OLLAMA_CONTEXT_LENGTH, the model's own num_ctx or the request's; each overrides the one before", {
     contextLength: 512,
     models: [Model.tinyEos, Model.model({ name: "own", parameters: { num_ctx: 1024 } })],
   }, function* () {

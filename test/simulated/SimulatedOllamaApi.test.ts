@@ -14,7 +14,7 @@ const layer = (options: ServerOptions = {}) =>
 const it1 = backend(url)
 
 describe("SimulatedOllamaApi", () => {
-  it.effect("reads what the server says", () =>
+  it.effect("reads the server's answers", () =>
     Effect.gen(function* () {
       const api = yield* OllamaApi
       assert.strictEqual(yield* api.version(it1), "0.33.0-rc2")
@@ -49,7 +49,7 @@ describe("SimulatedOllamaApi", () => {
       assert.strictEqual((yield* Effect.flip(api.ps(backend("http://elsewhere")))).reason._tag, "Unreachable")
     }).pipe(Effect.provide(layer())))
 
-  it.effect("kills a load by interruption", () =>
+  it.effect("ends a load by interruption", () =>
     Effect.gen(function* () {
       const api = yield* OllamaApi
       const load = api.load(it1, "tiny-eos", { embedder: false })

@@ -1,4 +1,4 @@
-/** The simulated Ollama on a port: the official client, and what only sockets show. */
+/** The simulated Ollama on a port: with the official client, and where only a socket shows a difference. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Ollama } from "ollama"
@@ -11,7 +11,7 @@ const client = (url: string) => new Ollama({ host: url })
 
 const call = <A>(make: () => Promise<A>) => Effect.promise(make)
 
-/** What a call fails with. */
+/** The error of a call. */
 const failure = (make: () => Promise<unknown>) =>
   Effect.promise(() => make().then(() => undefined, (error: Error & { status_code?: number }) => error))
 
@@ -81,7 +81,7 @@ describe("the official client", () => {
       assert.include(missing?.message, "file does not exist")
     }))
 
-  it.live("sees errors as the real server's", () =>
+  it.live("sees the same errors as from a real server", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make()
       const ollama = client(url)
@@ -90,20 +90,20 @@ describe("the official client", () => {
       server.script(Fault.truncate(2), { times: 1 })
       const cut = yield* failure(async () => {
         for await (const _ of await ollama.generate({ model: "tiny-eos", prompt: "hi", stream: true })) {
-          /* read on */
+          /** Read on. */
         }
       })
       assert.include(cut?.message, "Did not receive done")
       server.script(Fault.crash(2), { times: 1 })
       const crashed = yield* failure(async () => {
         for await (const _ of await ollama.generate({ model: "tiny-eos", prompt: "hi", stream: true })) {
-          /* read on */
+          /** Read on. */
         }
       })
       assert.include(crashed?.message, "unexpected EOF")
     }))
 
-  it.live("stops the server by aborting", () =>
+  it.live("stops the generation by aborting", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make({ decodeRate: 200 })
       const ollama = client(url)
@@ -119,7 +119,7 @@ describe("the official client", () => {
     }))
 })
 
-/** Sends bytes and gives back how the socket ended. */
+/** Sends bytes and returns how the socket ended. */
 const raw = (url: string, text: string) =>
   Effect.promise(() =>
     new Promise<{ readonly text: string; readonly error: string | undefined }>((resolve) => {
@@ -136,7 +136,7 @@ const raw = (url: string, text: string) =>
 const get = "GET /api/version HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 describe("on a socket", () => {
-  it.live("resets, refuses and talks garbage", () =>
+  it.live("resets, refuses and sends garbage", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make()
       for (const fault of [Fault.reset(), Fault.refuse]) {
@@ -171,7 +171,7 @@ describe("on a socket", () => {
       assert.strictEqual((yield* call(() => ollama.version())).version, "0.33.0-rc2")
     }))
 
-  it.live("a client that does not read holds its slot, and lets go of it by closing", () =>
+  it.live("a client that does not read holds its slot until it closes the connection", () =>
     Effect.gen(function* () {
       const { url, server } = yield* SimulatedOllamaServer.make()
       const { hostname, port } = new URL(url)
@@ -179,7 +179,7 @@ describe("on a socket", () => {
       stalled.on("error", () => {})
       stalled.on("response", (response) => response.pause())
       stalled.end(JSON.stringify({ model: "tiny-loop", prompt: "hi" }))
-      // Until every buffer between the two is full.
+      // Until every buffer between server and client is full.
       let before = -1
       yield* until(() => (server.calls[0]?.tokens ?? 0) > 0)
       while (before !== server.calls[0]!.tokens) {

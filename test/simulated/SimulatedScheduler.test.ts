@@ -1,4 +1,4 @@
-/** Ollama's queue, and what its clients do to it, on the test clock. */
+/** Ollama's queue under different clients, on the test clock. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -15,18 +15,18 @@ describe("the queue", () => {
     assert.isTrue(started(b))
   })
 
-  on("is first in, first out, whatever is loaded", { loadTime: "1 second", maxLoaded: 1 }, function* () {
+  on("is first in, first out, for any loaded model", { loadTime: "1 second", maxLoaded: 1 }, function* () {
     yield* load("tiny-eos")
     yield* TestClock.adjust("1 second")
     const heard = yield* Effect.forEach(["tiny-b", "tiny-eos", "tiny-b"], (model) => ask(model))
-    // One swap could serve both requests for tiny-b; Ollama swaps three times.
+    // One swap would be enough for both requests for tiny-b; Ollama swaps three times.
     for (const expected of [[true, false, false], [true, true, false], [true, true, true]]) {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(heard.map(started), expected)
     }
   })
 
-  on("says nothing while it loads: no status, no bytes", { loadTime: "4 seconds" }, function* () {
+  on("sends nothing while it loads: no status, no bytes", { loadTime: "4 seconds" }, function* () {
     const heard = yield* ask("tiny-eos")
     yield* TestClock.adjust("3999 millis")
     assert.isUndefined(heard.status)
@@ -68,16 +68,22 @@ describe("the queue", () => {
   on("survives a long queue whose answers take no time", { loadTime: "1 second", maxQueue: 10_000 }, function* () {
     const heard = yield* Effect.forEach(Array.from({ length: 5000 }), () => ask("tiny-eos"))
     yield* TestClock.adjust("1 second")
-    assert.isTrue(heard.every(({ over }) => over === "end"))
+    const allOver = () => heard.every(({ over }) => over === "end")
+    // On a busy machine the test clock stops waiting before all fibers have run. No more time may pass for them.
+    for (let turn = 0; turn < 1000 && !allOver(); turn++) yield* TestClock.adjust(0)
+    assert.isTrue(allOver())
   })
 
-  on("serves as many at a time as OLLAMA_NUM_PARALLEL says", { decodeRate: 1, parallelism: 2 }, function* () {
+  on("serves OLLAMA_NUM_PARALLEL requests at the same time", { decodeRate: 1, parallelism: 2 }, function* () {
     const heard = yield* Effect.forEach(Array.from({ length: 3 }), () => ask("tiny-eos"))
     yield* TestClock.adjust("1 second")
     assert.deepStrictEqual(heard.map(({ over }) => over), ["end", "end", undefined])
   })
 
-  on("serves one at a time for embedders, whatever it says", { prefillRate: 7, parallelism: 4 }, function* () {
+  on("serves one request at a time for embedding models, with any OLLAMA_NUM_PARALLEL", {
+    prefillRate: 7,
+    parallelism: 4,
+  }, function* () {
     const heard = yield* Effect.forEach([1, 2], () => send("/api/embed", { model: "tiny-embed", input: "hello" }))
     yield* TestClock.adjust("1 second")
     assert.deepStrictEqual(heard.map(({ over }) => over), ["end", undefined])
@@ -95,7 +101,7 @@ describe("the queue", () => {
 })
 
 describe("a load and its client", () => {
-  on("dies with the client, and the next one starts from nothing", { loadTime: "4 seconds" }, function* () {
+  on("a load ends with its client, and the next client starts a new one", { loadTime: "4 seconds" }, function* () {
     const first = yield* ask("tiny-eos")
     const second = yield* ask("tiny-eos")
     yield* TestClock.adjust("3 seconds")
@@ -122,7 +128,7 @@ describe("a load and its client", () => {
     assert.strictEqual((yield* server).pending, 0)
   })
 
-  on("leaves no trace when a waiting client goes", { decodeRate: 1 }, function* () {
+  on("nothing is left when a waiting client leaves", { decodeRate: 1 }, function* () {
     yield* ask("tiny-eos", 5)
     const waiting = yield* ask("tiny-eos", 5)
     const last = yield* ask("tiny-eos", 1)
@@ -133,22 +139,26 @@ describe("a load and its client", () => {
     assert.deepStrictEqual([resident?.refs, resident?.active, resident?.waiting], [0, 0, 0])
   })
 
-  on("stops generating within a token of the client's leaving, stream or not", { decodeRate: 1 }, function* () {
-    const simulated = yield* server
-    for (const stream of [true, false]) {
-      const heard = yield* ask("tiny-loop", 100, { stream })
-      yield* TestClock.adjust("3500 millis")
-      heard.upstream?.abort()
-      const before = heard.chunks.length
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(heard.chunks.length, before)
-      assert.strictEqual(simulated.calls.at(-1)?.tokens, 3)
-      assert.strictEqual(simulated.calls.at(-1)?.state, "aborted")
-      assert.strictEqual(simulated.resident[0]?.refs, 0)
-    }
-  })
+  on(
+    "stops generating within one token after the client leaves, with or without a stream",
+    { decodeRate: 1 },
+    function* () {
+      const simulated = yield* server
+      for (const stream of [true, false]) {
+        const heard = yield* ask("tiny-loop", 100, { stream })
+        yield* TestClock.adjust("3500 millis")
+        heard.upstream?.abort()
+        const before = heard.chunks.length
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(heard.chunks.length, before)
+        assert.strictEqual(simulated.calls.at(-1)?.tokens, 3)
+        assert.strictEqual(simulated.calls.at(-1)?.state, "aborted")
+        assert.strictEqual(simulated.resident[0]?.refs, 0)
+      }
+    },
+  )
 
-  on("an answer without end can be stopped when it takes no time", {}, function* () {
+  on("an endless answer that takes no time can be stopped", {}, function* () {
     const heard = yield* send("/api/generate", { model: "tiny-loop", prompt: "hi" })
     yield* Effect.yieldNow
     heard.upstream?.abort()
@@ -173,7 +183,7 @@ describe("a load and its client", () => {
 })
 
 describe("time", () => {
-  on("load_duration has the wait for the runner in it, and total_duration the wait for the slot", {
+  on("load_duration includes the wait for the runner, and total_duration the wait for the slot", {
     loadTime: "2 seconds",
     decodeRate: 1,
     prefillRate: 25,

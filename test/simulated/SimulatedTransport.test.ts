@@ -32,7 +32,7 @@ holds(
     layer: SimulatedTransport.layer.pipe(
       Layer.provideMerge(SimulatedFleet.layer({ [url]: { decodeRate: 1000, callsMax: 10 } })),
     ),
-    // It counts no bytes handed to a connection, since there is none.
+    // It has no connection whose bytes it could count.
     without: ["flood"],
     body: bodies,
     behave: (behaviour) =>

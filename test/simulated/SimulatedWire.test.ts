@@ -1,4 +1,4 @@
-/** What a real server does that the captures do not show: names, Go's JSON, `/v1` details, management. */
+/** Behaviour of a real server that the captures do not show: names, Go's JSON, `/v1` details, model management. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { zstdCompressSync } from "node:zlib"
@@ -23,7 +23,7 @@ describe("names", () => {
     "tiny-eos:local",
     "tiny-eos:latest:local",
   ]
-  on("all spellings are one model, echoed as asked, canonical in ps", {}, function* () {
+  on("all spellings mean one model, repeated as asked, canonical in ps", {}, function* () {
     for (const model of spellings) {
       const heard = yield* send("/api/generate", { model, prompt: "hi", ...bounded, stream: false })
       assert.deepStrictEqual([heard.status, lines(heard)[0]?.["model"]], [200, model])
@@ -79,14 +79,14 @@ describe("Go's JSON", () => {
       "json: cannot unmarshal array into Go struct field GenerateRequest.options of type map[string]interface {}",
     ],
   ]
-  on("its complaints", {}, function* () {
+  on("its error texts", {}, function* () {
     for (const [body, problem] of problems) {
       const heard = yield* send("/api/generate", body)
       assert.deepStrictEqual([heard.status, errorOf(heard.text)], [400, problem])
     }
   })
 
-  on("a number where a string is wanted, on the OpenAI paths", {}, function* () {
+  on("a number in place of a string, on the OpenAI paths", {}, function* () {
     const heard = yield* send("/v1/chat/completions", { model: "tiny-eos", messages: "hi" })
     assert.strictEqual(heard.status, 400)
     assert.include(JSON.stringify(errorOf(heard.text)), "cannot unmarshal string into Go struct field")
@@ -107,7 +107,7 @@ describe("Go's JSON", () => {
     }
   })
 
-  on("a body survives that is 1 MiB of escapes", {}, function* () {
+  on("reads a body of 1 MiB of escapes", {}, function* () {
     const prompt = '\\u00e9\\"'.repeat(100_000)
     const heard = yield* send(
       "/api/generate",
@@ -137,7 +137,7 @@ describe("answers", () => {
     assert.strictEqual(lines(seen[4]!)[0]?.["response"], " word00 word01")
   })
 
-  on("context goes on from an earlier answer", {}, function* () {
+  on("context continues an earlier answer", {}, function* () {
     const first = lines(
       yield* send("/api/generate", { model: "tiny-eos", prompt: "hi", stream: false, ...bounded }),
     )[0]!
@@ -152,7 +152,7 @@ describe("answers", () => {
     assert.strictEqual(lines(second)[0]?.["prompt_eval_count"], 25 + length)
   })
 
-  on("a prompt too long is cut, or refused with llama-server's JSON inside the text", {}, function* () {
+  on("a prompt that is too long is cut, or refused with llama-server's JSON inside the text", {}, function* () {
     const prompt = "x".repeat(5000)
     const cut = yield* send("/api/generate", { model: "tiny-eos", prompt, stream: false, ...bounded })
     assert.strictEqual(lines(cut)[0]?.["prompt_eval_count"], 4096)
@@ -230,7 +230,7 @@ describe("answers", () => {
 })
 
 describe("disk", () => {
-  on("a pull says how far it is, and fails inside a 200", { pullable: [Model.llama31], models: [] }, function* () {
+  on("a pull sends its progress, and fails inside a 200", { pullable: [Model.llama31], models: [] }, function* () {
     assert.strictEqual((yield* send("/v1/models")).text, `{"object":"list","data":null}\n`)
     const pulled = lines(yield* send("/api/pull", { name: "llama3.1:8b" }))
     assert.deepStrictEqual(pulled.map(({ status }) => status), [
@@ -247,7 +247,7 @@ describe("disk", () => {
     assert.strictEqual((yield* send("/api/pull", { model: "nope", stream: false })).status, 500)
   })
 
-  on("tags say all of 0.33", { models: [Model.llama31] }, function* () {
+  on("tags have all fields of 0.33", { models: [Model.llama31] }, function* () {
     const [tag] = JSON.parse((yield* send("/api/tags")).text).models
     assert.deepStrictEqual(Object.keys(tag), [
       "name",
@@ -272,7 +272,7 @@ describe("disk", () => {
     assert.strictEqual((yield* send("/api/embed", { model: "mine", input: "x" })).status, 200)
   })
 
-  on("/api/show has the parameters, padded, and what a blob is called", {
+  on("/api/show has the padded parameters and the name of the blob", {
     models: [Model.model({ name: "own", parameters: { num_ctx: 1024, stop: "x" }, system: "be" })],
   }, function* () {
     const shown = JSON.parse((yield* send("/api/show", { name: "own" })).text)
@@ -308,7 +308,7 @@ describe("paths", () => {
 })
 
 describe("the call log", () => {
-  on("is bounded, and forgets the oldest", { callsMax: 3 }, function* () {
+  on("is bounded, and drops the oldest calls", { callsMax: 3 }, function* () {
     const simulated = yield* server
     for (let index = 0; index < 5; index++) yield* send(`/api/version?${index}`)
     assert.deepStrictEqual(simulated.calls.map(({ path }) => path), [2, 3, 4].map((index) => `/api/version?${index}`))

@@ -6,7 +6,7 @@ import { Model } from "../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
 
-/** On loopback, where Ollama looks at `Host`. */
+/** On loopback, because Ollama checks `Host` only there. */
 export const url = "http://127.0.0.1:11434"
 
 /** One server at `url`, its transport, and its handle. */
@@ -15,7 +15,7 @@ export const layer = (options: SimulatedFleet.ServerOptions = {}) =>
 
 export const server = Effect.map(SimulatedFleet.SimulatedFleet, ({ get }) => get(url))
 
-/** What a sink has heard so far. */
+/** What a sink has received so far. */
 export interface Heard {
   status: number | undefined
   headers: Record<string, string>
@@ -25,11 +25,11 @@ export interface Heard {
   over: "end" | "fail" | undefined
   error: TransportError | undefined
   upstream: Upstream | undefined
-  /** What it heard out of order. */
+  /** Calls of the sink in the wrong order. */
   readonly misuse: Array<string>
 }
 
-/** Sends one call and gives back what the sink hears, as it hears it. */
+/** Sends one call and returns what the sink receives, as it comes. */
 export const send = (
   path: string,
   body?: unknown,
@@ -113,7 +113,7 @@ export const on = (
 export const gib = 1024 ** 3
 export const names = Effect.map(ps, (models) => models.map(({ name }) => name).sort())
 
-/** A prompt that takes `tokens` tokens' time. */
+/** A request whose prompt takes the time of `tokens` tokens. */
 export const ask = (model: string, tokens = 1, more: object = {}, options: object = {}) =>
   send("/api/generate", { model, prompt: "hi", options: { num_predict: tokens, ...options }, ...more })
 
@@ -121,6 +121,6 @@ export const load = (model: string, more: object = {}) => send("/api/generate", 
 
 export const started = (heard: Heard): boolean => heard.status === 200
 
-/** Small enough to fit twice into 24 GiB at 80 %, and not three times. */
+/** A model that fits twice into 80 % of 24 GiB, and not three times. */
 export const middling = (name: string) =>
   Model.model({ name, size: 9 * gib, blocks: 32, overhead: 0, blob: Model.sha256(name), contextTrained: 4096 })

@@ -1,4 +1,7 @@
-/** Two models on one GPU that do not fit together, both asked for all the time: through llamero, and the same server driven directly. */
+/**
+ * Two models that do not fit on one GPU together, with constant demand for both: through llamero, and directly at the
+ * same server.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -18,7 +21,7 @@ const loadMillis = 3500
 const turnMillis = 2000
 const ageing = 10_000
 
-/** Either fits with the 2 GiB that are kept free, both do not fit even without. */
+/** Each model fits with the 2 GiB that are kept free. Both together do not fit, even without them. */
 const server: SimulatedFleet.ServerOptions = {
   models: [Model.llama31, Model.mistral],
   gpus: ["10 GiB"],
@@ -42,7 +45,10 @@ interface Answer {
 
 const now = Effect.clockWith((clock) => clock.currentTimeMillis)
 
-/** Clients that ask again as soon as they have been answered, or after a pause, as many of each model, each for answers of another length. */
+/**
+ * Clients that ask again when they are answered, or after a pause. Each model has the same number of clients, and each
+ * client asks for answers of another length.
+ */
 const play = <E, R>(
   send: (model: string, tokens: number) => Effect.Effect<number, E, R>,
   { clients = 8, pause = 0 }: { readonly clients?: number; readonly pause?: number } = {},
@@ -109,7 +115,10 @@ const print = (what: string, { answers, loads, longest }: Effect.Success<typeof 
     `${what}: ${answers.length} answers, ${loads} loads in ${minutes} minutes, longest ${longest} ms`,
   )
 
-/** About a load in ten seconds, not one for each request; nobody waits longer than ageing, a load, and what is under way; all are answered. */
+/**
+ * About one load in ten seconds, not one for each request. No request waits longer than ageing plus a load plus the
+ * requests under way. All are answered.
+ */
 const grouped = Effect.fnUntraced(function* ({ answers, loads, longest }: Effect.Success<typeof direct>) {
   assert.deepStrictEqual(answers.filter(({ status }) => status !== 200), [])
   assert.isAtMost(loads, minutes * 60_000 / ageing + 1)
@@ -118,15 +127,19 @@ const grouped = Effect.fnUntraced(function* ({ answers, loads, longest }: Effect
 })
 
 describe("models that do not fit together", () => {
-  it.effect("are served in groups where memory is managed, and nobody waits for ever", () =>
-    Effect.gen(function* () {
-      const figures = yield* routed()
-      print("managed", figures)
-      yield* grouped(figures)
-    }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))), 60_000)
+  it.effect(
+    "are served in groups where memory is managed, and no request waits for ever",
+    () =>
+      Effect.gen(function* () {
+        const figures = yield* routed()
+        print("managed", figures)
+        yield* grouped(figures)
+      }).pipe(Effect.provide(overManaged({ a: server }, {}, { parallelism: 2 }))),
+    60_000,
+  )
 
   it.effect(
-    "are so too where one client each thinks for half a second between its requests",
+    "are served in groups with one client each that pauses half a second between its requests",
     () =>
       Effect.gen(function* () {
         const figures = yield* routed({ clients: 2, pause: 500 })
@@ -141,19 +154,19 @@ describe("models that do not fit together", () => {
     () =>
       Effect.gen(function* () {
         const figures = yield* routed()
-        // The first swap teaches it, and takes as long as the server makes it.
+        // The router learns from the first swap, which takes as long as the server makes it.
         const later = figures.answers.filter(({ at }) => at > 30_000)
         const longest = Math.max(...later.map(({ millis }) => millis))
         print("not managed", figures)
         console.log(`not managed, after the first swap: longest ${longest} ms`)
-        // Who comes while the other's load runs is held, and a load of its own is asked for when that one is over.
+        // A request that comes while the other model loads is held; its own load starts when that one is over.
         yield* grouped({ ...figures, longest: longest - loadMillis })
       }).pipe(Effect.provide(over({ a: server }, {}, { parallelism: 2 }))),
     60_000,
   )
 
   it.effect(
-    "stay while requests wait for them, although something else takes all streams",
+    "stay loaded while requests wait for them, although another model takes all streams",
     () =>
       Effect.gen(function* () {
         const router = yield* Router
@@ -173,7 +186,7 @@ describe("models that do not fit together", () => {
         yield* TestClock.adjust("9 seconds")
         assert.strictEqual(simulated.counts.loads, 2)
         yield* TestClock.adjust("5 seconds")
-        // Not for ever.
+        // The requests are held for some time, not for ever.
         assert.strictEqual(simulated.counts.loads, 3)
         yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* Fiber.join(waits)).status, 200)

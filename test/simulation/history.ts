@@ -1,4 +1,4 @@
-/** Plays a generated history against the shipping layers over a simulated fleet, and keeps the trace. */
+/** Plays a generated history with the real layers over a simulated fleet, and keeps the trace. */
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Layer, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -22,10 +22,10 @@ const { Fault } = SimulatedFleet
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
-/** One thing that happens. */
+/** One event of a history. */
 export const Step = Schema.Union([
   Schema.Struct({ do: Schema.Literal("ask"), call: small(5) }),
-  // Twice: a burst of requests is more telling than a burst of faults.
+  // Listed twice to make it more likely: a burst of requests finds more than a burst of faults.
   Schema.Struct({ do: Schema.Literal("ask"), call: small(1) }),
   Schema.Struct({ do: Schema.Literal("leave"), which: small(30) }),
   Schema.Struct({ do: Schema.Literal("wait"), millis: Schema.Literals([0, 20, 100, 1000, 7000, 40_000]) }),
@@ -62,14 +62,14 @@ const faults = [
   Fault.garbage,
 ]
 
-/** What one attempt of one request delivered. */
+/** The bytes that one attempt of one request delivered. */
 interface Delivered {
   readonly backend: string
   readonly chunks: Array<Uint8Array>
   status: number
 }
 
-/** Sees what each backend really sent, by request id. */
+/** Records the bytes that each backend really sent, by request id. */
 const tapped = (seen: Map<string, Array<Delivered>>) =>
   Layer.effect(
     Transport,
@@ -110,7 +110,7 @@ const queueCapacity = 6
 const stack = (seen: Map<string, Array<Delivered>>) =>
   Standard.layer({
     events: SynchronousRouterEvents.layer,
-    // The checks below follow each request to its own upstream calls; shared ones have histories of their own.
+    // The checks below follow each request to its own upstream calls. Shared calls are tested by other histories.
     coalescer: IndependentCoalescer.layer,
     admission: BoundedAdmission.layer({ queueCapacity, queueMillis: 10_000 }),
   }).pipe(
@@ -127,7 +127,7 @@ interface Asked {
   left: boolean
 }
 
-/** Plays a history, checks what must hold while it runs, and hands out the trace. */
+/** Plays a history, checks the invariants while it runs, and returns the trace. */
 export const play = (steps: ReadonlyArray<Step>) => {
   const seen = new Map<string, Array<Delivered>>()
   const asked: Array<Asked> = []
@@ -137,7 +137,8 @@ export const play = (steps: ReadonlyArray<Step>) => {
     const events = yield* RouterEvents
     const fleet = yield* SimulatedFleet.SimulatedFleet
     const router = yield* Router
-    // Invariant 6: between the transition to open and the next one, nothing is sent; half-open lets one through.
+    // Invariant 6: between the transition to open and the next one, nothing is sent. A half-open breaker lets one
+    // request through.
     const transitions: Array<string> = []
     breaker.onTransition((one) => transitions.push(`${one.key.backend}/${one.key.model ?? ""} ${one.from}>${one.to}`))
     yield* TestClock.adjust("1 second")
@@ -166,7 +167,7 @@ export const play = (steps: ReadonlyArray<Step>) => {
         } else if (step.do === "down") target.down()
         else target.up()
       }
-      // Invariant 4: bounds of the queues.
+      // Invariant 4: the bounds of the queues.
       for (const queue of admission.queues()) assert.isAtMost(queue.depth, queueCapacity)
     }
 
@@ -174,7 +175,7 @@ export const play = (steps: ReadonlyArray<Step>) => {
       fleet.get(url(id)).faults.clear()
       fleet.get(url(id)).up()
     }
-    // Long enough for the longest limit there is (an answer that does not stream), but no longer than needed.
+    // Long enough for the longest limit (an answer that does not stream), but no longer than needed.
     for (let i = 0; i < 160 && asked.some(({ fiber }) => fiber.pollUnsafe() === undefined); i++) {
       yield* TestClock.adjust("5 seconds")
     }
@@ -193,10 +194,10 @@ export const play = (steps: ReadonlyArray<Step>) => {
   }).pipe(Effect.provide(stack(seen)), Random.withSeed("history"))
 }
 
-/** What must hold once everything has settled. */
+/** The checks once everything has settled. */
 const check = (asked: ReadonlyArray<Asked>, seen: Map<string, Array<Delivered>>) => {
   for (const { id, left, reply } of asked) {
-    // Invariant 4: exactly one answer each, but for the clients that left.
+    // Invariant 4: exactly one answer each, except for clients that left.
     if (!left) assert.strictEqual(reply.endings, 1, `${id} has ${reply.endings} answers`)
     else assert.isAtMost(reply.endings, 1)
     const attempts = seen.get(id) ?? []
@@ -208,7 +209,7 @@ const check = (asked: ReadonlyArray<Asked>, seen: Map<string, Array<Delivered>>)
         `${id} was sent twice`,
       )
     }
-    // Invariant 7: what the client got is what the last backend sent.
+    // Invariant 7: the client got the bytes that the last backend sent.
     const sent = text(attempts.at(-1)?.chunks ?? [])
     if (reply.status !== undefined) assert.isTrue(left ? sent.startsWith(reply.text) : sent === reply.text, id)
     else assert.strictEqual(reply.text, "")

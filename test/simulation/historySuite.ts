@@ -1,4 +1,7 @@
-/** Invariants 2, 4, 5, 7 and 10 of the whole router, over generated histories of arrivals, faults, crashes and clients that leave. */
+/**
+ * Invariants 2, 4, 5, 7 and 10 of the whole router, over generated histories of arrivals, faults, crashes and clients
+ * that leave.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -8,7 +11,7 @@ import { play, Step } from "./history.ts"
 export const suite = (runs: number): void => {
   describe("histories", () => {
     it.effect.prop(
-      "every request has one right answer, nothing leaks, and the same history gives the same trace",
+      "every request gets one right answer, nothing leaks, and the same history gives the same trace",
       { steps: Schema.Array(Step) },
       ({ steps }) =>
         Effect.gen(function* () {

@@ -1,4 +1,7 @@
-/** Far too much at once, over the shipping layers and a simulated server: what is bounded, what is fair, and whether `Retry-After` is honest. */
+/**
+ * Much more load than the capacity, with the real layers and a simulated server: what is bounded, what is fair, and
+ * whether `Retry-After` is right.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
@@ -45,7 +48,10 @@ const answered = ({ settled }: Ended): boolean => settled.result === "answered" 
 const quantile = (values: ReadonlyArray<number>, part: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))]!
 
-/** Of every one that was shed: what it was told, against when one of its tenant that took its place was through. */
+/**
+ * For every request that was shed: its `Retry-After`, compared with the time until a request of the same tenant in its
+ * place was answered.
+ */
 const errors = (shed: ReadonlyArray<Ended>, really: (one: Ended) => number | undefined): ReadonlyArray<number> =>
   shed.flatMap((one) => {
     const actual = really(one)
@@ -63,7 +69,7 @@ const warm = Effect.gen(function* () {
   yield* settled(first)
 })
 
-/** Most that each may have of what there is, when nobody may have more than another who wants more. */
+/** The most places that each tenant may have, if no tenant may have more than another one that wants more. */
 const shares = (wanted: ReadonlyMap<string, number>, places: number): ReadonlyMap<string, number> => {
   const given = new Map<string, number>()
   let left = places
@@ -80,13 +86,13 @@ const shares = (wanted: ReadonlyMap<string, number>, places: number): ReadonlyMa
 describe("overload", () => {
   const volumes = new Map([["huge", 1600], ["big", 250], ["middle", 100], ["small", 40], ["tiny", 10]])
 
-  it.effect("2,000 requests at once onto one model with parallelism 4", () =>
+  it.effect("2,000 requests at the same time for one model with parallelism 4", () =>
     Effect.gen(function* () {
       yield* warm
       const admission = yield* Admission
       const tenants = Array.from(volumes, ([tenant, count]) => Array.from({ length: count }, () => tenant)).flat()
       const asked: Array<Asked> = []
-      // Each 7th, 2,000 and 7 having no common divisor: mixed, with the huge one everywhere.
+      // Every 7th request: 2,000 and 7 have no common divisor, so tenants are mixed, and the largest one is everywhere.
       for (let i = 0; i < tenants.length; i++) {
         asked.push(yield* ask(tenants[(i * 7) % tenants.length]!))
         for (const { bytes, depth } of admission.queues()) {
@@ -108,7 +114,7 @@ describe("overload", () => {
       const ended = yield* settled(asked)
       const through = ended.filter((one) => answered(one) && !running.some(({ fiber }) => fiber === one.fiber))
         .sort((a, b) => a.settled.queuedMillis - b.settled.queuedMillis)
-      // While two wait, neither is served more than one ahead of the other.
+      // While two tenants wait, neither is served more than one request ahead of the other.
       const served = new Map(Array.from(volumes.keys(), (tenant) => [tenant, 0]))
       const total = new Map(
         Array.from(volumes.keys(), (tenant) => [tenant, through.filter((one) => one.tenant === tenant).length]),
@@ -116,7 +122,7 @@ describe("overload", () => {
       for (let i = 0; i < through.length; i++) {
         const { settled: { queuedMillis }, tenant } = through[i]!
         served.set(tenant, served.get(tenant)! + 1)
-        // Several go at one moment; only between moments is there an order to see.
+        // Several requests start at the same moment. There is an order only between moments.
         if (through[i + 1]?.settled.queuedMillis === queuedMillis) continue
         const waiting = Array.from(volumes.keys()).filter((one) => served.get(one)! < total.get(one)!)
         const counts = waiting.map((one) => served.get(one)!)
@@ -143,7 +149,7 @@ describe("overload", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: server }, {}, { parallelism: 4 }))), 60_000)
 
-  it.effect("Retry-After in a steady state of twice what can be served", () =>
+  it.effect("Retry-After in a steady state of twice the capacity", () =>
     Effect.gen(function* () {
       yield* warm
       const asked: Array<Asked> = []
@@ -154,7 +160,7 @@ describe("overload", () => {
       }
       yield* TestClock.adjust("2 minutes")
       const ended = yield* settled(asked)
-      // The first minute fills the queue.
+      // The queue fills in the first minute.
       const shed = ended.filter(({ at, settled }) => settled.refusal?.reason === "QueueFull" && at > asked[600]!.at)
       assert.isAbove(shed.length, 50)
       const error = quantile(

@@ -1,4 +1,4 @@
-/** What a router that owns the memory gains, on a few seeds; `npm run bench:vram` prints more of them. */
+/** The advantage of a router that owns the memory, on a few seeds. `npm run bench:vram` prints more of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { oracle } from "./vramOracle.ts"
@@ -8,14 +8,14 @@ const seeds = ["vram-1", "vram-2", "vram-3"]
 
 describe("two hours on one card with six models that do not all fit", () => {
   it.live(
-    "no overcommit, no spill, a full card, no cold start of what is prewarmed, fewer than without a router",
+    "no overcommit, no spill, a full card, no cold start of a prewarmed model, fewer cold starts than without a router",
     () =>
       Effect.gen(function* () {
         let [cold, coldDirect, use] = [0, 0, 0]
         for (const seed of seeds) {
           const figures = yield* throughLlamero(seed)
           assert.deepInclude(figures, { overcommits: 0, spills: 0, coldPrewarmed: 0, failed: 0 }, seed)
-          // Nobody does better than who knows the future: else the trace, or what is counted, is wrong.
+          // Fewer cold starts than with a known future are impossible: then the trace or the count would be wrong.
           assert.isAtLeast(figures.cold, oracle(yield* arrivals(seed)), seed)
           cold += figures.cold
           use += figures.use / seeds.length

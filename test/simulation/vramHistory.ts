@@ -1,4 +1,7 @@
-/** Plays a generated history of memory: requests, loads, failures, interruptions, probe faults, other processes, restarts. */
+/**
+ * Plays a generated history of memory: requests, loads, failures, interruptions, probe faults, other processes,
+ * restarts.
+ */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -68,10 +71,10 @@ const stack = (world: World) =>
     )),
   )
 
-/** Until the next restart of the router. */
+/** The steps until the next restart of the router. */
 const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
   const waits = world.probe === "hangs" || world.probe === "slow" ? world.probe : undefined
-  // The first reading comes before the router is there, and nobody would move the clock on.
+  // The first reading comes before the router is built, when nothing advances the clock.
   if (waits !== undefined) world.probe = "fails"
   return Effect.gen(function* () {
     if (waits !== undefined) world.probe = waits
@@ -120,7 +123,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
           residency.unload(on, model)
           break
         case "forget":
-          // Only what a backend has said: that it is not there.
+          // Only a backend can say this: that the model is not there.
           if (world.find(id, model.key) === undefined) residency.forget(id, model)
           break
         case "probe":
@@ -162,7 +165,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
     world.psFails = false
     for (const device of world.devices.values()) device.foreign = 0
     for (let i = 0; i < 50; i++) yield* TestClock.adjust(1000)
-    // Nothing is left over, and the books agree with what is there.
+    // Nothing is left, and the ledger agrees with the devices.
     const ledger = yield* VramLedger
     for (const one of ledger.allocations()) {
       if (one.state() === "resident") {
@@ -178,7 +181,7 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
 export const play = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
     const world = new World()
-    // Others are there from the beginning, as the first reading shows.
+    // Other programs hold memory from the beginning, and the first reading shows it.
     world.devices.get("g0")!.foreign = (steps[0]?.n ?? 0) % 12 * gib
     world.devices.get("g1")!.foreign = (steps[1]?.n ?? 0) % 8 * gib
     let from = 0

@@ -1,4 +1,7 @@
-/** The ledger with footprints that are estimated first and learned then, over servers whose models take 8 % more than estimated, or 5 % less. */
+/**
+ * The ledger with footprints that are first estimated and then learned, over servers whose models take 8 % more than
+ * estimated, or 5 % less.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Random, Schema } from "effect"
 import { estimate } from "../../src/layers/memory/footprint/estimate.ts"
@@ -11,8 +14,8 @@ import { ModelCatalog } from "../../src/services/ModelCatalog.ts"
 import { ShowModel } from "../../src/services/OllamaApi.ts"
 import { Residency } from "../../src/services/Residency.ts"
 import { VramLedger } from "../../src/services/VramLedger.ts"
-import { footprint } from "../../src/simulated/memory/memory.ts"
-import { runnerOptions } from "../../src/simulated/memory/options.ts"
+import { footprint } from "../../src/simulated/scheduler/gpuMemory.ts"
+import { runnerOptions } from "../../src/simulated/scheduler/options.ts"
 import { modelInfo, tensors } from "../../src/simulated/models/show.ts"
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import { elapse } from "../../src/testing/elapse.ts"
@@ -24,7 +27,7 @@ const mebibyte = 1024 ** 2
 const reserve = 2 * 1024 * mebibyte
 const context = 8192
 const parallelism = 2
-/** In GB; two of the larger ones do not fit onto the card together. */
+/** In GB. Two of the larger ones do not fit on the card together. */
 const sizes = { "w:latest": 17, "x:latest": 14, "y:latest": 8, "z:latest": 5 }
 const names = Object.keys(sizes)
 
@@ -42,7 +45,7 @@ const llama = {
 const bytesOf = (model: typeof Model.llama31): number =>
   footprint(model, runnerOptions(model, {}, true, context), parallelism)
 
-/** A model that takes `factor` times what it is estimated to take. */
+/** A model that takes `factor` times its estimated memory. */
 const made = (name: string, gigabytes: number, factor: number) => {
   const bare = Model.model({ ...llama, name, size: gigabytes * 1e9, overhead: 0 })
   const show = { model_info: modelInfo(bare, false), tensors: tensors(bare), capabilities: bare.capabilities }
@@ -60,9 +63,9 @@ for (const factor of [1.08, 0.95]) {
   const ledger = MemoryVramLedger.layer().pipe(Layer.provide(LearnedModelFootprints.layer()))
   const stack = overManaged({ a: { ...server, models: models.map(({ model }) => model) } }, { ledger })
 
-  describe(`models that take ${factor} times what is estimated`, () => {
+  describe(`models that take ${factor} times the estimate`, () => {
     it.effect(
-      "are never more than the card has, and are charged what they take from their first load on",
+      "never take more than the card has, and are charged what they take after their first load",
       () =>
         Effect.gen(function* () {
           const [ledger, residency] = [yield* VramLedger, yield* Residency]
@@ -77,7 +80,7 @@ for (const factor of [1.08, 0.95]) {
           const loaded = new Set<string>()
           const look = () => {
             assert.deepStrictEqual(residency.spills("a"), [])
-            // What the first load of each takes above its estimate comes out of the reserve.
+            // The reserve covers what the first load of each model takes above its estimate.
             const first = loaded.size < names.length ? 0.08 * models[0]!.estimated : 0
             assert.isAtMost(gpu.used, gpu.total - reserve + first + 1)
             const states = residency.list("a")

@@ -1,6 +1,9 @@
-/** What the trace of `vramTrace.ts` allows: the fewest cold starts that anybody could have who loads a model when it is asked for, and what simple rules have. */
-import { footprint } from "../../src/simulated/memory/memory.ts"
-import { runnerOptions } from "../../src/simulated/memory/options.ts"
+/**
+ * Lower bounds for the trace of `vramTrace.ts`: the fewest cold starts of any router that loads a model when it is
+ * asked for, and those of simple rules.
+ */
+import { footprint } from "../../src/simulated/scheduler/gpuMemory.ts"
+import { runnerOptions } from "../../src/simulated/scheduler/options.ts"
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import { type Arrival, embedder, server } from "./vramTrace.ts"
 
@@ -24,7 +27,7 @@ const models: ReadonlyArray<Known> = (server.models ?? []).map((model) => ({
   loadMillis: 1000 + model.size / (server.loadBandwidth ?? Infinity) * 1000,
 }))
 const indexOf = new Map(models.map(({ name }, index) => [name, index]))
-/** The card less the reserve. */
+/** The card's memory without the reserve. */
 const capacity = 78 * gibibyte
 
 const bytesOf = (set: number): number =>
@@ -32,7 +35,10 @@ const bytesOf = (set: number): number =>
 const sets = Array.from({ length: 2 ** models.length }, (_, set) => set).filter((set) => bytesOf(set) <= capacity)
 const always = 1 << indexOf.get(embedder)!
 
-/** So many requests are cold if the model is loaded for the one at `at`: itself, and those that come before the load has ended. */
+/**
+ * How many requests are cold if the model is loaded for the one at `at`: that one, and those that come before the load
+ * has ended.
+ */
 const costs = (trace: ReadonlyArray<Arrival>): ReadonlyArray<number> =>
   trace.map(({ at, model }, i) => {
     const until = at + models[indexOf.get(model)!]!.loadMillis
@@ -41,7 +47,10 @@ const costs = (trace: ReadonlyArray<Arrival>): ReadonlyArray<number> =>
     return cost
   })
 
-/** Belady's bound, for models of different sizes: the best of all ways to choose who leaves, knowing all that will come. The embedder is pinned. */
+/**
+ * Belady's bound for models of different sizes: the best choice of models to unload when the whole future is known. The
+ * embedding model is pinned.
+ */
 export const oracle = (trace: ReadonlyArray<Arrival>): number => {
   const cost = costs(trace)
   let best = new Map<number, number>([[always, 0]])
@@ -62,7 +71,10 @@ export const oracle = (trace: ReadonlyArray<Arrival>): number => {
   return Math.min(...best.values())
 }
 
-/** The same for who knows only the past: the least recently used leave, the oldest first, until the model fits. */
+/**
+ * The same when only the past is known: the least recently used models are unloaded, the oldest first, until the model
+ * fits.
+ */
 export const leastRecent = (trace: ReadonlyArray<Arrival>): number => {
   const cost = costs(trace)
   const lastAt = new Map<number, number>()

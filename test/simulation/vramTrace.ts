@@ -1,4 +1,7 @@
-/** Two hours of traffic on one simulated A100 with six models that do not all fit: through llamero, and the same server driven directly. */
+/**
+ * Two hours of traffic on one simulated A100 with six models that do not all fit: through llamero, and directly at the
+ * same server.
+ */
 import { Effect, Layer, Random } from "effect"
 import { TestClock } from "effect/testing"
 import * as BoundedAdmission from "../../src/layers/admission/BoundedAdmission.ts"
@@ -35,7 +38,7 @@ const others = [
   Model.model({ ...shape, name: "gemma2:9b", size: 5.8e9, blocks: 42, embeddingLength: 5120 }),
 ]
 export const embedder = Model.embedder.name
-/** Popularity is made up: no public trace has model names. */
+/** The popularity is invented: no public trace has model names. */
 const popularity: ReadonlyArray<readonly [string, number]> = [
   [Model.llama31.name, 0.26],
   [Model.mistral.name, 0.2],
@@ -48,7 +51,7 @@ const popularity: ReadonlyArray<readonly [string, number]> = [
 export const server: SimulatedFleet.ServerOptions = {
   ...a100,
   models: [Model.llama31, Model.mistral, Model.embedder, ...others],
-  // The same for both: its default of 3 would make the comparison easy.
+  // The same for both. Ollama's default of 3 would make the comparison too easy.
   maxLoaded: 16,
   callsMax: 0,
 }
@@ -59,7 +62,7 @@ export interface Arrival {
 }
 
 const hours = 2
-/** Sessions: somebody who came stays with a model for a few requests. */
+/** Sessions: a user makes a few requests to the same model. */
 export const arrivals = (seed: string): Effect.Effect<ReadonlyArray<Arrival>> =>
   Effect.gen(function* () {
     const made: Array<Arrival> = []
@@ -86,22 +89,22 @@ const call = (model: string) =>
 
 export interface Figures {
   readonly requests: number
-  /** Arrivals that found their model not in memory. */
+  /** Arrivals whose model was not in memory. */
   readonly cold: number
   readonly coldPrewarmed: number
   readonly loads: number
   readonly spills: number
   readonly overcommits: number
   readonly failed: number
-  /** Of the card, over time, while the models in use would not all fit. */
+  /** Share of the card's memory in use, over the time in which the models in use would not all fit. */
   readonly use: number
-  /** Share of the time in which they would not. */
+  /** Share of the time in which they would not all fit. */
   readonly pressed: number
 }
 
 const windowMillis = 600_000
 
-/** Plays a trace in steps of a quarter of a second, and looks at the server in each. */
+/** Plays a trace in steps of a quarter of a second, and reads the server's state in each. */
 const play = <E, R>(
   trace: ReadonlyArray<Arrival>,
   send: (model: string, failed: () => void) => Effect.Effect<void, E, R>,
@@ -150,7 +153,7 @@ const play = <E, R>(
     }
   })
 
-/** Through llamero, with the embedder pinned by a plan, and what was used of late loaded into memory that is free. */
+/** Through llamero. A plan pins the embedding model, and another one loads recently used models into free memory. */
 export const throughLlamero = (seed: string, swaps: Standard.Swaps = {}): Effect.Effect<Figures> =>
   Effect.gen(function* () {
     const trace = yield* arrivals(seed)
@@ -181,7 +184,7 @@ export const throughLlamero = (seed: string, swaps: Standard.Swaps = {}): Effect
     )
   }).pipe(Effect.scoped, Random.withSeed(seed), Effect.provide(TestClock.layer()), Effect.orDie)
 
-/** The same trace, sent to the server itself. */
+/** The same trace, sent directly to the server. */
 export const direct = (seed: string): Effect.Effect<Figures> =>
   Effect.gen(function* () {
     const trace = yield* arrivals(seed)

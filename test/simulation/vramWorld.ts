@@ -1,4 +1,7 @@
-/** A world of devices, runners and other processes, as a ledger and a residency see it: through a probe and an API that may fail. */
+/**
+ * A model of devices, runners and other processes. A ledger and a residency see it through a probe and an API that may
+ * fail.
+ */
 import { ByteSize, Clock, Effect, Layer, Option } from "effect"
 import { Timeout } from "../../src/services/GpuProbe.ts"
 import { GpuProbe, GpuProbeError, unknown } from "../../src/services/GpuProbe.ts"
@@ -21,7 +24,7 @@ interface Runner {
   readonly backend: string
   readonly model: string
   readonly shares: ReadonlyArray<Share>
-  /** Whether the router knows the memory it is in. */
+  /** Whether the router manages the memory of this backend. */
   readonly managed: boolean
   loading: boolean
 }
@@ -29,9 +32,9 @@ interface Runner {
 interface Device {
   readonly total: number
   foreign: number
-  /** Somebody else took memory since the last good reading. */
+  /** Whether other programs took memory since the last good reading. */
   dirty: boolean
-  /** How often somebody else took memory. */
+  /** How often other programs took memory. */
   taken: number
 }
 
@@ -41,7 +44,7 @@ export class World {
     ["g1", { total: 16 * gib, foreign: 0, dirty: false, taken: 0 }],
   ])
   readonly runners = new Set<Runner>()
-  /** On its way back. */
+  /** Runners whose memory the driver is still releasing. */
   readonly lagging = new Set<Runner>()
   readonly held = new Map<string, number>()
   readonly pinned = new Map<string, number>()
@@ -49,14 +52,17 @@ export class World {
   loadFails = false
   psFails = false
   lagMillis = 300
-  /** Found where a failed assertion would only end a fiber. */
+  /** Violations of invariants. They are collected, because a failed assertion would only end a fiber. */
   readonly violations: Array<string> = []
   intrusions = 0
   commits = 0
   unloads = 0
   loads = 0
   ledger: VramLedger["Service"] | undefined
-  /** By commit: the devices of which no reading was missing what others took, and how often they had. */
+  /**
+   * For each allocation, the devices whose last reading showed everything that other programs took, and how often they
+   * had taken some.
+   */
   private readonly quiet = new WeakMap<Allocation, ReadonlyMap<string, number>>()
 
   private expect(holds: boolean, what: string): void {
@@ -71,7 +77,7 @@ export class World {
     return sum
   }
 
-  /** As if every load under way had ended. */
+  /** Bytes as if every load under way had ended. */
   promised(device: string): number {
     let sum = this.devices.get(device)!.foreign
     for (const one of [...this.runners, ...this.lagging]) {
@@ -93,25 +99,28 @@ export class World {
     for (const runner of this.runners) if (runner.backend === backend && !runner.loading) this.runners.delete(runner)
   }
 
-  /** Where Ollama puts it: on the device with the most free memory if it takes at most 80 % of that, else over all. */
+  /**
+   * Where Ollama puts a model: on the device with the most free memory if it takes at most 80 % of that, else over all
+   * devices.
+   */
   private place(backend: string, bytes: number): ReadonlyArray<Share> {
     const free = (device: string) => Math.max(0, this.devices.get(device)!.total - this.used(device))
     const devices = backends.find(({ id }) => id === backend)!.devices
     const most = devices.reduce((best, device) => free(device) > free(best) ? device : best)
-    // What does not fit is spilled.
+    // The part that does not fit goes into system memory.
     if (devices.length === 1 || bytes <= 0.8 * free(most)) return [{ device: most, bytes: Math.min(bytes, free(most)) }]
     const whole = Math.max(bytes, devices.reduce((sum, device) => sum + free(device), 0))
     return devices.map((device) => ({ device, bytes: bytes * free(device) / whole }))
   }
 
-  /** Somebody else takes memory. */
+  /** Another program takes memory. */
   take(uuid: string): void {
     const device = this.devices.get(uuid)!
     device.dirty = true
     device.taken++
   }
 
-  /** Behind the router's back; where it lands nobody is told. */
+  /** A load that the router did not ask for. The router does not learn on which device it is. */
   intrude(backend: string, model: string): void {
     if (this.find(backend, model) !== undefined) return
     const shares = this.place(backend, sizes[model]! * gib)
@@ -147,7 +156,7 @@ export class World {
         }]
       })
       const answer = { source: "world", passedOver: [], devices }
-      // It looks first, and what happens until it answers it has not seen.
+      // The answer shows the state before the delay, not what happens during it.
       if (this.probe !== "slow") return Effect.succeed(answer)
       const unseen = new Map(Array.from(this.devices, ([uuid, { foreign }]) => [uuid, `${foreign} ${this.intrusions}`]))
       return Effect.delay(
@@ -168,24 +177,24 @@ export class World {
   private readonly load = (backend: string, model: string) =>
     Effect.gen({ self: this }, function* () {
       this.loads++
-      // Invariant 8: one load of a model on a backend, one on a backend, and on each device.
+      // Invariant 8: at most one load of a model on a backend, on a backend, and on each device.
       const allocation = this.ledger!.allocations().find((one) =>
         one.backend === backend && one.model === model && one.state() === "loading"
       )
       this.expect(allocation !== undefined, "a load without an allocation")
       const managed = (allocation?.shares() ?? []).length > 0
-      // What is there, is there, and what is charged is a little more than it takes.
+      // A model that is in memory stays as it is. Its charge is a little more than it takes.
       const before = this.find(backend, model)
       if (before !== undefined) yield* this.drop(before)
       const shares = this.place(backend, sizes[model]! * gib * 0.97)
       const known = allocation === undefined ? undefined : this.quiet.get(allocation)
-      // Where others took memory that no reading has shown, nobody can tell where it lands.
+      // Where other programs took memory that no reading has shown yet, the placement cannot be known.
       const quiet = managed && backends.find(({ id }) => id === backend)!.devices.every((device) =>
         known?.get(device) === this.devices.get(device)!.taken
       )
       for (const { bytes, device } of shares) {
         const { total } = this.devices.get(device)!
-        // Over several devices llama.cpp fills each to the same part, into the reserve of the fullest.
+        // Over several devices llama.cpp fills each to the same share, and so uses the reserve of the fullest.
         const limit = shares.length > 1 ? total : total - reserve
         if (quiet) this.expect(this.promised(device) + bytes <= limit + 1, `bytes loaded on ${device}`)
       }
@@ -209,7 +218,7 @@ export class World {
   private readonly unload = (backend: string, model: string) =>
     Effect.gen({ self: this }, function* () {
       this.unloads++
-      // Invariant 3: never what is busy, pinned or loading.
+      // Invariant 3: never a busy, pinned or loading model.
       this.expect((this.held.get(`${backend} ${model}`) ?? 0) === 0, "unloaded while busy")
       this.expect((this.pinned.get(`${backend} ${model}`) ?? 0) === 0, "unloaded while pinned")
       const runner = this.find(backend, model)
@@ -249,7 +258,7 @@ export class World {
       })),
   )
 
-  /** Invariant 1, computed by the world's own books, whenever the ledger promises something. */
+  /** Invariant 1, computed from the model's own figures whenever the ledger promises something. */
   private checked(ledger: VramLedger["Service"], made: Allocation): void {
     this.commits++
     const quiet = Array.from(this.devices).filter(([, { dirty }]) => !dirty)
@@ -263,7 +272,8 @@ export class World {
       this.expect(sum <= known.total - reserve + 1, `allocations on ${device}`)
       const capacity = ledger.devices().find((one) => one.device === device)!.capacity
       this.expect(sum <= capacity! + 1, `allocations on ${device} against its capacity`)
-      // What a reading called free, less what was promised since, is what there is; unless others took some since.
+      // The free memory of a reading, minus what was promised since, is what is free now, unless other programs took
+      // some since.
       const many = backends.find(({ id }) => id === made.backend)!.devices.length > 1
       if (!known.dirty && !many) {
         this.expect(this.promised(device) + bytes <= known.total - reserve + 1, `bytes on ${device}`)

@@ -1,4 +1,7 @@
-/** A simulated Ollama as a process of its own, so that it can be killed: `node test/support/backend.ts PORT OPTIONS-AS-JSON`. */
+/**
+ * A simulated Ollama as a process of its own, so that it can be killed: `node test/support/backend.ts PORT
+ * OPTIONS-AS-JSON`.
+ */
 import { Effect } from "effect"
 import process from "node:process"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"

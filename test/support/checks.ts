@@ -4,7 +4,7 @@ import type { Check } from "../../src/testing/checks.ts"
 
 export const holds = (name: string, checks: ReadonlyArray<Check>): void => {
   describe(name, () => {
-    // Properties of a thousand histories take their time on a busy machine.
+    // Properties over a thousand histories take long on a busy machine.
     for (const { name, run } of checks) it.live(name, () => run, 120_000)
   })
 }

@@ -1,4 +1,4 @@
-/** The fake NVIDIA library: built once per test file, scripted through a file. */
+/** The fake NVIDIA library: built once for each test file, and controlled by a file. */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -7,7 +7,7 @@ import * as Structs from "../../src/layers/gpu/nvml/structs.ts"
 
 const source = resolve(import.meta.dirname!, "fake-nvml/fake_nvml.c")
 
-/** What the probe believes of the interface, for the compiler to check. */
+/** The probe's constants for the interface, which the compiler checks against the C declarations. */
 const believed = Object.entries({
   memoryV1: Structs.memoryV1,
   memoryV2: Structs.memoryV2,
@@ -21,20 +21,20 @@ const believed = Object.entries({
 
 export interface Fake {
   readonly library: string
-  /** No `_v2` memory, no `TemperatureV`. */
+  /** A library without `_v2` memory and without `TemperatureV`. */
   readonly old: string
-  /** No count, without which nothing works. */
+  /** A library without the count, which is required. */
   readonly stunted: string
   readonly folder: string
 }
 
-/** Why there is none, where there is none. */
+/** Why there is no fake library; empty if there is one. */
 export let absent = ""
 
 const hasCompiler = spawnSync("cc", ["--version"]).status === 0
 if (!hasCompiler) absent = "there is no C compiler (cc) to build the fake NVIDIA library with"
 
-/** Builds it. Fails where there is a compiler that refuses: then our numbers are wrong. */
+/** Builds it. Fails where there is a compiler that refuses: our constants are then wrong. */
 export const build = (): Fake | undefined => {
   if (!hasCompiler) return undefined
   const folder = mkdtempSync(join(tmpdir(), "fake-nvml-"))
@@ -76,14 +76,14 @@ export const cards = (count: number, more: State = {}): State => ({
 
 let files = 0
 
-/** A script of its own: where it is, and how it is rewritten. */
+/** A control file of its own: its path, and a function that rewrites it. */
 export const script = (
   { folder }: Fake,
   state: State,
 ): { readonly path: string; readonly set: (state: State) => void } => {
   const path = join(folder, `state-${files++}`)
   const set = (next: State): void => {
-    // In one step: the library reads it while it changes.
+    // Replaces the file in one step, because the library reads it while it changes.
     writeFileSync(`${path}.new`, Object.entries(next).map(([key, value]) => `${key} ${value}\n`).join(""))
     renameSync(`${path}.new`, path)
   }

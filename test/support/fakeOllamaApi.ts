@@ -1,4 +1,4 @@
-/** Control calls to servers made up by a test: no sockets, time by Effect's clock. */
+/** Control calls to invented servers: no sockets, time by Effect's clock. */
 import { Clock, Context, Effect, Layer } from "effect"
 import {
   OllamaApi,
@@ -12,7 +12,7 @@ import {
 
 export interface FakeServer {
   up: boolean
-  /** Milliseconds before any answer but a load's. */
+  /** Milliseconds before any answer except a load's. */
   delay: number
   psDelay: number
   version: string
@@ -20,7 +20,7 @@ export interface FakeServer {
   resident: Array<PsModel>
   loadMillis: number
   keepAliveMillis: number
-  /** What a load answers instead of loading. */
+  /** The answer to a load, instead of loading. */
   loadFailure: { readonly status: number; readonly description: string } | undefined
   spill: boolean
   show: (model: string) => ShowModel

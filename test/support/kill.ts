@@ -1,4 +1,6 @@
-/** A simulated backend that is killed at a chosen moment of an answer, and a client of the web handler in front of it. */
+/**
+ * A simulated backend that is killed at a chosen moment of an answer, and a client of the web handler in front of it.
+ */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -11,7 +13,9 @@ export type Moment = "byte 0" | "after headers" | "mid-answer" | "before termina
 const terminator = /"done":true|\[DONE\]|"type":"message_stop"|"type":"response\.completed"/
 const text = (chunk: Uint8Array) => new TextDecoder().decode(chunk)
 
-/** Passes an answer on until the moment comes, then breaks the connection (or, in one case, ends it in good order). */
+/**
+ * Passes an answer on until the moment comes, then breaks the connection. For one moment it ends the answer properly.
+ */
 class Killed implements ByteSink {
   private readonly to: ByteSink
   private readonly moment: Moment
@@ -65,7 +69,7 @@ class Killed implements ByteSink {
   }
 }
 
-/** Kills whichever backend gets the first call; later calls go their way. */
+/** Kills the backend that gets the first call. Later calls are passed on. */
 export const killingOnce = (moment: Moment) =>
   Layer.effect(
     Transport,
@@ -81,7 +85,7 @@ export const killingOnce = (moment: Moment) =>
     }),
   ).pipe(Layer.provide(SimulatedTransport.layer))
 
-/** Lets virtual time pass, and the host's own queues run, until the promise is settled. */
+/** Advances virtual time, and lets the runtime's own queues run, until the promise is settled. */
 export const passing = <A>(promise: Promise<A>, limit = 300) =>
   Effect.gen(function* () {
     let over = false
@@ -96,7 +100,7 @@ export const passing = <A>(promise: Promise<A>, limit = 300) =>
 
 const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
 
-/** `fetch` straight into the router of the context, on its clock. */
+/** `fetch` directly into the router of the context, on its clock. */
 export const fetching = Effect.map(
   WebServer.make(app),
   (handler) => (input: string | URL | Request, init?: RequestInit): Promise<Response> =>

@@ -1,14 +1,14 @@
-/** Clients in a loop, over real sockets, each of whose answers is judged. */
+/** Clients in a loop, over real sockets. Each answer is judged. */
 
 /** How one request ended for its client. */
 export interface Ended {
   readonly status: number
   readonly bytes: number
-  /** The stream had its last record, or was refused with a status. */
+  /** Whether the stream had its last record, or the request was refused with a status. */
   readonly whole: boolean
-  /** The stream ended in an error record. */
+  /** Whether the stream ended in an error record. */
   readonly errorRecord: boolean
-  /** What the client library threw. */
+  /** The error that the client library threw. */
   readonly thrown: string | undefined
   readonly retryAfter: string | null
   readonly text: string
@@ -36,7 +36,7 @@ export const post = async (url: string, body: object, signal?: AbortSignal): Pro
   }
 }
 
-/** `clients` loops until `stop` says so; bounded by `max` requests in all. */
+/** Runs `clients` loops until `stop` says so, with at most `max` requests in all. */
 export const loops = async (
   clients: number,
   max: number,

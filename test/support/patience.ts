@@ -1,17 +1,22 @@
-/** Clients of every dialect that ask at once for a model that is not in memory yet, each as strict as the client it stands for. */
+/**
+ * Clients of every dialect that ask at the same time for a model that is not in memory yet. Each is as strict as the
+ * client library that it stands for.
+ */
 import { Ollama } from "ollama"
 import OpenAI from "openai"
 
 type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
-/** What `tiny-eos` always says. */
+/** The fixed answer of `tiny-eos`. */
 const said = Array.from({ length: 48 }, (_, i) => ` word${String(i).padStart(2, "0")}`).join("")
 
 const fail = (why: string): never => {
   throw new Error(why)
 }
 
-/** The Python client's `json.loads` on every line: it bears no blank one, and its models want these fields. */
+/**
+ * As the Python client, which calls `json.loads` on every line: no line may be blank, and its models need these fields.
+ */
 const lines = (body: string): string => {
   const all = body.split("\n")
   if (all.pop() !== "") fail("the last line has no end")
@@ -36,7 +41,10 @@ interface Event {
   readonly choices?: ReadonlyArray<{ readonly delta: { readonly content?: string } }>
 }
 
-/** The decoder of the `openai` and `anthropic` packages for Python: comments go, an event ends at a blank line, all data is JSON without an error in it. */
+/**
+ * As the decoder of the `openai` and `anthropic` packages for Python: comments are dropped, an event ends at a blank
+ * line, all data is JSON without an error in it.
+ */
 const events = (body: string, text: (event: Event) => string | undefined): string => {
   let data: Array<string> = []
   let whole = ""
@@ -57,11 +65,11 @@ const events = (body: string, text: (event: Event) => string | undefined): strin
 
 export interface Patient {
   readonly name: string
-  /** Throws what the client would; gives back how many signs of life came. */
+  /** Throws as the client would. Returns the number of heartbeats. */
   readonly ask: () => Promise<number>
 }
 
-/** Remembers what came through it. */
+/** Records the bytes that came through a `fetch`. */
 const hearing = (fetch: Fetch) => {
   const bodies: Array<Promise<string>> = []
   const heard: Fetch = async (input, init) => {
@@ -147,7 +155,7 @@ export const patients = (url: string, fetch: Fetch): ReadonlyArray<Patient> => {
       raw("/v1/messages", { messages, max_tokens: 100 }, (body) => events(body, (event) => event.delta?.text)),
     ),
     patient(
-      "strict events, the brief's",
+      "strict events, generate-v1",
       raw("/api/v1/generate", { prompt: "hi" }, (body) => events(body, (event) => event.response)),
     ),
   ]

@@ -1,4 +1,4 @@
-/** A plugin file that prints every event: what observers of any kind could tell. */
+/** A plugin file that prints every event, and with it everything that an observer can see. */
 import type { Observer } from "../../src/services/Plugin.ts"
 
 const observer: Observer = {

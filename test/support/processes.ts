@@ -1,4 +1,4 @@
-/** Child processes of a test: started, listened to, and gone when the scope closes. */
+/** Child processes of a test: started, read from, and ended when the scope closes. */
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { resolve } from "node:path"
@@ -18,7 +18,7 @@ export const denoServe = [bin("deno"), "serve", "-A", "--host", "127.0.0.1", "--
 
 export interface Running {
   readonly child: ChildProcess
-  /** Everything it has printed so far, on both streams. */
+  /** Everything that it has printed so far, on both streams. */
   readonly printed: () => string
   /** The exit status, or the signal that ended it. */
   readonly ended: Effect.Effect<number | string>
@@ -32,7 +32,7 @@ export const start = (
     Effect.acquireRelease(
       Effect.sync(() => {
         const [name = "", ...args] = command
-        // What the machine has set for itself must not reach the settings under test.
+        // The machine's own environment variables must not reach the settings under test.
         const inherited = Object.entries(process.env).filter(([key]) => !/^(LLAMERO|OLLAMA)_/.test(key))
         const child = spawn(name, args, { cwd: root, env: { ...Object.fromEntries(inherited), ...env } })
         let printed = ""
@@ -48,7 +48,10 @@ export const start = (
     (running) => running,
   )
 
-/** The first match in what it prints; a defect with all of it when it ends, or 20 seconds pass, without one. */
+/**
+ * The first match in the output. A defect with the whole output if the process ends, or 20 seconds pass, without a
+ * match.
+ */
 export const prints = ({ ended, printed }: Running, pattern: RegExp): Effect.Effect<RegExpExecArray> => {
   const look = Effect.suspend(() => {
     const found = pattern.exec(printed())

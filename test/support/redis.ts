@@ -1,4 +1,4 @@
-/** A real Redis of a test's own: a free port, nothing on disk, gone when the scope closes. */
+/** A real Redis for one test: a free port, nothing on disk, ended when the scope closes. */
 import { Effect, Random, Schedule, Scope } from "effect"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -6,16 +6,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Running, start } from "./processes.ts"
 
-/** Why there is none, where there is none. */
+/** Why there is no Redis; empty if there is one. */
 export const absent: string = spawnSync("redis-server", ["--version"]).status === 0
   ? ""
   : "there is no redis-server (Debian package redis-server)"
 
 export interface RunningRedis {
   readonly url: string
-  /** As a machine that dies. */
+  /** Kills it, as a machine that dies. */
   readonly kill: Effect.Effect<void>
-  /** Once more, on the same port, remembering nothing. */
+  /** Starts it again on the same port, empty. */
   readonly restart: Effect.Effect<void>
 }
 
@@ -42,7 +42,7 @@ const serve = Effect.fnUntraced(function* (port: number, dir: string) {
 export const make = Effect.gen(function* () {
   const dir = yield* folder
   const outer = yield* Effect.scope
-  // Below the ports that the system gives to whoever asks for any.
+  // A port below those that the system gives out for port 0.
   const anywhere = Effect.flatMap(
     Random.nextIntBetween(20_000, 30_000),
     (port) => Effect.map(Scope.provide(serve(port, dir), outer), (running) => ({ port, running })),

@@ -1,4 +1,4 @@
-/** The whole default router over a simulated fleet, with no sockets and no real time. */
+/** The whole default router over a simulated fleet, without sockets and in virtual time. */
 import { Layer } from "effect"
 import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
 import * as Standard from "../../src/layers/Standard.ts"

@@ -1,4 +1,4 @@
-/** A transport that is played by hand, beside the reply that remembers. */
+/** A transport that the test plays itself, and the reply that records. */
 import { Layer } from "effect"
 import { bytes } from "../../src/testing/replies.ts"
 import type { Backend } from "../../src/services/Fleet.ts"
@@ -6,14 +6,14 @@ import { type ByteSink, type Call, Transport, TransportError, type Upstream } fr
 
 export * from "../../src/testing/replies.ts"
 
-/** One exchange of the hand-played transport. */
+/** One call of that transport. */
 export class PlayedCall implements Upstream {
   readonly backend: Backend
   readonly call: Call
   readonly to: ByteSink
   paused = false
   aborted = false
-  /** Bytes of the call's body that the backend has not taken. */
+  /** Bytes of the call's body that the backend has not read yet. */
   left = 0
   constructor(backend: Backend, call: Call, to: ByteSink) {
     this.backend = backend

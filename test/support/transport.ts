@@ -9,7 +9,7 @@ export interface Canned {
   readonly type?: string
 }
 
-/** `undefined` refuses the connection; `"silence"` never answers. */
+/** The answer to each call: `undefined` refuses the connection; `"silence"` never answers. */
 export const cannedTransport = (
   answer: (backend: Backend, call: Call) => Canned | "silence" | undefined,
 ): Layer.Layer<Transport> =>
@@ -23,7 +23,7 @@ export const cannedTransport = (
       const { body, status = 200, type = "application/json; charset=utf-8" } = canned
       Effect.runFork(Effect.sync(() => {
         to.head(status, ["Content-Type", type])
-        // In two pieces, since nobody may rely on one.
+        // In two chunks, because a reader must not rely on one.
         const bytes = new TextEncoder().encode(body)
         to.data(bytes.slice(0, 5))
         to.data(bytes.slice(5))

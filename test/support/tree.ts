@@ -11,7 +11,7 @@ export const write = (root: string, files: Readonly<Record<string, string | numb
   }
 }
 
-/** For tests that set up before they run; remove it when they have. */
+/** For tests that set up before they run. The test must remove it. */
 export const make = (files: Readonly<Record<string, string | number>>): string => {
   const root = mkdtempSync(join(tmpdir(), "llamero-tree-"))
   write(root, files)

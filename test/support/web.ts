@@ -1,4 +1,4 @@
-/** Asks an app of routes as a browser would, without a server. */
+/** Calls an app of routes as a browser would, without a server. */
 import { type Context, Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 

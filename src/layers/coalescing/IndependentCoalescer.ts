@@ -1,5 +1,5 @@
 /**
- * Every request is its own flight.
+ * Every request makes its own upstream call.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,8 @@ import { Layer } from "effect"
 import { Coalescer } from "../../services/Coalescer.ts"
 
 /**
- * Shares nothing: `lead` runs in the caller's own fiber, whatever the request, so a client that leaves ends its own work and no other's.
+ * Shares nothing: `lead` runs in the caller's own fiber, for every request. A client that leaves ends only its own
+ * call.
  *
  * @category layers
  * @since 0.1.0

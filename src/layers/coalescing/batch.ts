@@ -13,24 +13,29 @@ import type { TransportError, Upstream } from "../../services/Transport.ts"
 import type { Slotted } from "../../support/bag.ts"
 import { concat } from "../../wire/json.ts"
 import { improve, live, type LiveDemand } from "./demand.ts"
-import { apart, type One, shares, together } from "./embeddings.ts"
+import { combine, shares, type SingleCall, splitAnswer } from "./embeddings.ts"
 import type { Flight } from "./flight.ts"
 
-/** Texts of a batch, in bytes. It is charged with them when it is queued, so that those who come later are paid for. */
+/**
+ * Most bytes of texts in a batch. A batch is charged with all of them when it is queued: that pays for the texts that
+ * come later.
+ */
 const textMax = 64 * 1024
 
-/** More than any batch of vectors has: the rest is not kept, and the answer not understood. */
+/**
+ * More bytes than the vectors of any batch have. Of a longer answer the rest is dropped, and the answer cannot be read.
+ */
 const answerMax = 64 * 1024 * 1024
 
-/** Statuses that say nothing of any one input. */
-const forAll = [401, 403, 404, 429, 502, 503, 504]
+/** Statuses that do not depend on any one input. */
+const notAboutOneInput = [401, 403, 404, 429, 502, 503, 504]
 
 const refused: Refusal = refuse("BackendFailed", "the backend broke off in the middle of the answer")
 const unreadable: Refusal = refuse("BackendFailed", "the backend's answer could not be read")
 
 /**
- * The flights that travel together, and the reply that takes their answer apart. It takes others in until it is sent, so it costs nobody a wait: what
- * need not queue goes alone.
+ * The flights that travel together, and the reply that splits their answer. A batch takes in flights until it is sent.
+ * No flight waits for others: a call that need not queue is sent alone.
  *
  * @internal
  */
@@ -49,8 +54,8 @@ export class Batch implements ReplySink, Slotted {
   private rawHeaders: ReadonlyArray<string> = []
   private readonly chunks: Array<Uint8Array> = []
   private refusal: Refusal | undefined = undefined
-  /** Whether the answer may blame one input for all. */
-  private blames = false
+  /** Whether one input may be to blame for the error of all. */
+  private mayBlameOne = false
 
   constructor(
     group: string,
@@ -78,7 +83,7 @@ export class Batch implements ReplySink, Slotted {
     improve(this.demand, demand)
   }
 
-  /** Whether it could take the flight in, and did. */
+  /** Adds the flight if there is room. Returns whether it did. */
   take(flight: Flight): boolean {
     if (this.flights.length >= this.sizeMax) return false
     if (this.texts + textLength(flight) > textMax) return false
@@ -88,33 +93,35 @@ export class Batch implements ReplySink, Slotted {
     return true
   }
 
-  /** Whether nobody wants it any more. */
+  /** Removes a flight that no client wants any more. Returns whether no flight of the batch is wanted any more. */
   drop(flight: Flight): boolean {
-    if (this.sealed !== undefined) return this.flights.every(({ members }) => members.size === 0)
+    if (this.sealed !== undefined) return this.flights.every(({ participants }) => participants.size === 0)
     this.flights.splice(this.flights.indexOf(flight), 1)
     this.texts -= textLength(flight)
     if (this.flights.length === 0) this.onSeal(this)
     return this.flights.length === 0
   }
 
-  /** What to send. From now on nobody comes in. */
+  /** The request to send. From now on no flight can be added. */
   request(): RoutedRequest {
     if (this.sealed !== undefined) return this.sealed
     this.onSeal(this)
-    const [first, ...others] = this.flights.map(oneOf)
-    if (first === undefined) throw new Error("a batch of nothing")
-    return this.sealed = others.length === 0 ? first.request : together([first, ...others])
+    const [first, ...others] = this.flights.map(singleOf)
+    if (first === undefined) throw new Error("a batch without flights was sent")
+    return this.sealed = others.length === 0 ? first.request : combine([first, ...others])
   }
 
-  /** Ends the flights; gives back the ones that have to be tried in smaller company. */
+  /** Ends the flights. Returns the ones that have to be tried again in smaller batches. */
   settle(exit: Exit.Exit<Settled, Refusal>): ReadonlyArray<Flight> {
     this.onSeal(this)
-    if (this.blames && Exit.isSuccess(exit)) return this.flights.filter(({ members }) => members.size > 0)
+    if (this.mayBlameOne && Exit.isSuccess(exit)) {
+      return this.flights.filter(({ participants }) => participants.size > 0)
+    }
     let how: Settled["coalesced"]
     const ended = this.refusal === undefined || Exit.isFailure(exit) ? exit : Exit.fail(this.refusal)
     const share = this.counted(exit)
     for (const [i, flight] of this.flights.entries()) {
-      if (flight.members.size === 0) continue
+      if (flight.participants.size === 0) continue
       flight.settle(Exit.map(ended, (settled) => share(settled, i)), how)
       how = "batch"
     }
@@ -141,11 +148,11 @@ export class Batch implements ReplySink, Slotted {
     if (this.alone !== undefined) return this.alone.end()
     const body = concat(this.chunks)
     if (this.status >= 400) {
-      if (forAll.includes(this.status)) return this.answer(this.flights.map(() => body))
-      this.blames = true
+      if (notAboutOneInput.includes(this.status)) return this.answer(this.flights.map(() => body))
+      this.mayBlameOne = true
       return
     }
-    const answers = apart(body, this.flights.map(textLength))
+    const answers = splitAnswer(body, this.flights.map(textLength))
     if (answers === undefined) this.refusal = unreadable
     else {
       this.annotate(["X-Llamero-Batch", String(this.flights.length)])
@@ -183,7 +190,7 @@ export class Batch implements ReplySink, Slotted {
     })
   }
 
-  /** Guards charge, and estimators learn from, what one text had of the whole. */
+  /** Each flight's record gets its share of the tokens: guards charge for it and estimators learn from it. */
   private counted(exit: Exit.Exit<Settled, Refusal>): (settled: Settled, i: number) => Settled {
     const usage = Exit.isSuccess(exit) ? exit.value.outcome?.usage : undefined
     if (usage?.promptTokens === undefined || this.flights.length === 1) return (settled) => settled
@@ -200,13 +207,13 @@ export class Batch implements ReplySink, Slotted {
   }
 }
 
-const oneOf = ({ identity: { single }, request }: Flight): One => {
-  if (single === undefined) throw new Error("a batch of what is not one text")
+const singleOf = ({ identity: { single }, request }: Flight): SingleCall => {
+  if (single === undefined) throw new Error("a flight of a batch has no single text")
   return { request, input: single.input, text: single.text }
 }
 
 const textLength = (flight: Flight): number => {
-  const { end, start } = oneOf(flight).text
+  const { end, start } = singleOf(flight).text
   return end - start
 }
 

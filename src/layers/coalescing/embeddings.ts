@@ -1,25 +1,25 @@
 /**
- * Embedding calls put together, and their answers taken apart, without touching a digit of a vector.
+ * Combines embedding calls and splits their answer, without changing a digit of a vector.
  *
  * @since 0.1.0
  */
 import type { RoutedRequest, Span } from "../../services/RoutedRequest.ts"
 import { scan } from "../../wire/envelope.ts"
 import { concat, text } from "../../wire/json.ts"
-import { itemsOf, type Member, membersOf } from "./walk.ts"
+import { type Field, fieldsOf, itemsOf } from "../../wire/jsonParts.ts"
 
 const encoder = new TextEncoder()
 const bytes = (of: string): Uint8Array => encoder.encode(of)
 
-/** One call's request and the spans of its one text. @internal */
-export interface One {
+/** The request of a call, and the span of its only text. @internal */
+export interface SingleCall {
   readonly request: RoutedRequest
   readonly input: Span
   readonly text: Span
 }
 
-/** The first one's request, with the texts of all. @internal */
-export const together = (all: readonly [One, ...ReadonlyArray<One>]): RoutedRequest => {
+/** The first call's request, with the texts of all calls. @internal */
+export const combine = (all: readonly [SingleCall, ...ReadonlyArray<SingleCall>]): RoutedRequest => {
   const [{ input, request }] = all
   const texts = all.flatMap((one, i) => [
     bytes(i === 0 ? "[" : ","),
@@ -27,11 +27,11 @@ export const together = (all: readonly [One, ...ReadonlyArray<One>]): RoutedRequ
   ])
   const body = concat([request.body.subarray(0, input.start), ...texts, bytes("]"), request.body.subarray(input.end)])
   const envelope = scan(body, request.endpoint)
-  if ("_tag" in envelope) throw new Error(`a batch of well-formed calls is not well formed: ${envelope.message}`)
+  if ("_tag" in envelope) throw new Error(`the combined body of a batch is not valid: ${envelope.message}`)
   return { ...request, body, envelope }
 }
 
-/** A part of the answer's text that is another in each one's own. */
+/** A part of an answer, and the bytes to put in its place. */
 interface Edit extends Span {
   readonly value: Uint8Array
 }
@@ -46,12 +46,12 @@ const edited = (body: Uint8Array, edits: ReadonlyArray<Edit>): Uint8Array => {
   return concat([...parts, body.subarray(from)])
 }
 
-const members = (body: Uint8Array, at: number): ReadonlyMap<string, Member> => {
-  const found = membersOf(body, at) ?? []
-  return new Map(found.map((member) => [text(body, member.key.start + 1, member.key.end - 1), member]))
+const fields = (body: Uint8Array, at: number): ReadonlyMap<string, Field> => {
+  const found = fieldsOf(body, at) ?? []
+  return new Map(found.map((field) => [text(body, field.key.start + 1, field.key.end - 1), field]))
 }
 
-/** A whole number as shares in proportion to `weights`; they add up to it. @internal */
+/** Divides a whole number in proportion to `weights`. The shares add up to the number. @internal */
 export const shares = (total: number, weights: ReadonlyArray<number>): ReadonlyArray<number> => {
   const sum = weights.reduce((a, b) => a + b, 0)
   let before = 0
@@ -65,25 +65,28 @@ export const shares = (total: number, weights: ReadonlyArray<number>): ReadonlyA
 }
 
 /**
- * The answers that each would have had, or `undefined` where the answer is not one for `weights.length` texts. Ollama counts the tokens of a batch in one
- * number; each gets a share of it by the length of its text.
+ * The answer of each call, or `undefined` where the body is not an answer for `weights.length` texts. Ollama counts the
+ * tokens of a batch in one number; each answer gets a share of it by the length of its text.
  *
  * @internal
  */
-export const apart = (body: Uint8Array, weights: ReadonlyArray<number>): ReadonlyArray<Uint8Array> | undefined => {
-  const top = members(body, 0)
+export const splitAnswer = (
+  body: Uint8Array,
+  weights: ReadonlyArray<number>,
+): ReadonlyArray<Uint8Array> | undefined => {
+  const top = fields(body, 0)
   const list = top.get("embeddings") ?? top.get("data")
   const items = list === undefined ? undefined : itemsOf(body, list.start)
   if (list === undefined || items?.length !== weights.length) return undefined
   const usage = top.get("usage")
-  const counters = usage === undefined ? [top.get("prompt_eval_count")] : [...members(body, usage.start).values()]
+  const counters = usage === undefined ? [top.get("prompt_eval_count")] : [...fields(body, usage.start).values()]
   const counts = counters.filter((counter) => counter !== undefined).map(({ end, start }) => ({
     start,
     end,
     each: shares(Number(text(body, start, end)), weights),
   }))
   return items.map((item, i) => {
-    const index = members(body, item.start).get("index")
+    const index = fields(body, item.start).get("index")
     const own = body.subarray(item.start, item.end)
     const first = index === undefined ? own : edited(own, [{
       start: index.start - item.start,

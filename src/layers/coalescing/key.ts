@@ -1,5 +1,5 @@
 /**
- * What makes two requests the same.
+ * Decides which requests are identical: a hash over the parts of a request that matter.
  *
  * @since 0.1.0
  */
@@ -7,38 +7,41 @@ import { hash } from "node:crypto"
 import { header, type RoutedRequest, type Span } from "../../services/RoutedRequest.ts"
 import { closeBrace, openBrace, quote, readString, skipSpace, stringEnd } from "../../wire/json.ts"
 import { streams } from "../../wire/request.ts"
-import { itemsOf, type Member, membersOf } from "./walk.ts"
+import { type Field, fieldsOf, itemsOf } from "../../wire/jsonParts.ts"
 
-/** Longer bodies are not worth the hashing. */
+/** Longer bodies are not coalesced: hashing them costs more than it saves. */
 const bodyMax = 1024 * 1024
 
-/** Headers that a proxy in front of a backend may judge by: what one client may see, another may not. */
+/** Headers by which a proxy in front of a backend may decide: an answer for one client may be forbidden for another. */
 const credentials = ["authorization", "cookie", "x-api-key", "api-key"]
 
 /**
- * A request that others may share.
+ * A request that may be shared.
  *
  * @internal
  */
 export interface Identity {
-  /** The same for the same request. */
+  /** Identical requests have the same key. */
   readonly key: string
-  /** Where the one text of an embedding call stands, and what has to be the same for such calls to travel together. */
+  /**
+   * For an embedding call with one text: the spans of the input and of the text, and a group. Calls of the same group
+   * may travel in one batch.
+   */
   readonly single: { readonly input: Span; readonly text: Span; readonly group: string } | undefined
 }
 
-/** A byte of a number, `true`, `false` or `null`. */
+/** Whether the byte belongs to a number, `true`, `false` or `null`. */
 const isScalar = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a)
 
 const encoder = new TextEncoder()
 
-/** Canonical text, put together to be hashed. */
+/** Builds the canonical text of a request and hashes it. */
 class Canonical {
   private readonly from: Uint8Array
   private readonly out: Uint8Array
   private length: number
 
-  /** Begins with `prefix`. What follows is never longer than `from`, which it is made of. */
+  /** Starts with `prefix`. The rest is never longer than `from`, from which it is copied. */
   constructor(prefix: string, from: Uint8Array) {
     this.from = from
     this.out = room(from.length + 3 * prefix.length)
@@ -49,7 +52,10 @@ class Canonical {
     return hash("sha256", this.out.subarray(0, this.length), "base64")
   }
 
-  /** The span without its white space, but for what keeps two numbers apart: what is wrong must not come to look right. */
+  /**
+   * Copies the span without white space. Space between two scalars stays, because an invalid body must not become a
+   * valid one.
+   */
   value({ end, start }: Span): void {
     const { from } = this
     if (from[start] === quote) return this.copy(start, end)
@@ -72,23 +78,24 @@ class Canonical {
   }
 
   /**
-   * Members in the order of their keys. Keys that Ollama may take for the same one keep their order, for the last one counts. Objects further in keep theirs:
-   * a schema's properties are generated in the order in which they are given.
+   * Writes the fields sorted by key. Keys that Ollama may take for the same one keep their order, because the last one
+   * counts. Inner objects keep their order: Ollama generates the properties of a JSON schema in the order in which they
+   * are given.
    */
-  object(members: ReadonlyArray<Member>, takes: (member: Member, name: string) => boolean): void {
-    const named = members.map((member) => ({ member, name: this.name(member) }))
+  object(fields: ReadonlyArray<Field>, takes: (field: Field, name: string) => boolean): void {
+    const named = fields.map((field) => ({ field, name: this.name(field) }))
     named.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
     this.out[this.length++] = openBrace
-    for (const { member, name } of named) {
-      if (!takes(member, name)) continue
-      this.value(member.key)
-      this.value(member)
+    for (const { field, name } of named) {
+      if (!takes(field, name)) continue
+      this.value(field.key)
+      this.value(field)
     }
     this.out[this.length++] = closeBrace
   }
 
-  /** Folded at least as far as Go folds. */
-  private name({ key }: Member): string {
+  /** Folds case at least as far as Go does. */
+  private name({ key }: Field): string {
     return (readString(this.from, key.start, key.end) ?? "").toUpperCase().toLowerCase()
   }
 
@@ -101,14 +108,17 @@ class Canonical {
   }
 }
 
-/** Bytes that are copied faster one by one than by a view of them. */
+/** Up to this many bytes, copying one by one is faster than making a view of them. */
 const short = 48
 
-/** Kept from one request to the next, since nothing of it outlives a digest: garbage of this kind costs more than the hashing. */
+/**
+ * Used for every request, since its content is not needed after the digest. Allocating it each time would cost more in
+ * garbage collection than the hashing.
+ */
 const kept = new Uint8Array(64 * 1024)
 const room = (bytes: number): Uint8Array => bytes <= kept.length ? kept : new Uint8Array(bytes)
 
-/** The one text that an embedding call asks for: `"x"` or `["x"]`. */
+/** The only text of an embedding call: `"x"` or `["x"]`. */
 const single = (body: Uint8Array, input: Span): Span | undefined => {
   if (body[input.start] === quote) return input.end - input.start > 2 ? input : undefined
   const items = itemsOf(body, input.start)
@@ -119,32 +129,33 @@ const single = (body: Uint8Array, input: Span): Span | undefined => {
 const batchable = ["/api/embed", "/v1/embeddings"]
 
 /**
- * The identity of a request, or `undefined` where its body cannot be read as one.
+ * The identity of a request, or `undefined` where its body is too long or cannot be read.
  *
  * **Details**
  *
- * Two requests are the same when tenant, credentials, path, stream flag and body are, however the body is spaced and its top-level keys and options are
- * ordered. Whether to stream may be said or left to the default. `keep_alive` counts: it changes what the call does.
+ * Two requests are identical when they have the same tenant, credentials, path, stream flag and body. White space, the
+ * order of top-level keys and the order of options do not matter. `"stream"` may be given or left to its default.
+ * `keep_alive` matters: it changes what the call does.
  *
  * @internal
  */
 export const identify = (request: RoutedRequest): Identity | undefined => {
   const { body, endpoint, envelope, headers, tenant } = request
   if (body.length > bodyMax) return undefined
-  const members = membersOf(body, skipSpace(body, 0))
-  if (members === undefined) return undefined
-  const said = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
-  const canonical = new Canonical(JSON.stringify(said), body)
+  const fields = fieldsOf(body, skipSpace(body, 0))
+  if (fields === undefined) return undefined
+  const parts = [tenant, endpoint.path, streams(request), ...credentials.map((name) => header(headers, name) ?? null)]
+  const canonical = new Canonical(JSON.stringify(parts), body)
   let input: Span | undefined
-  canonical.object(members, (member, name) => {
-    if (member.start === envelope.streamSpan?.start) return false
+  canonical.object(fields, (field, name) => {
+    if (field.start === envelope.streamSpan?.start) return false
     if (name === "input") {
-      input = member
+      input = field
       return false
     }
-    const options = name === "options" ? membersOf(body, member.start) : undefined
+    const options = name === "options" ? fieldsOf(body, field.start) : undefined
     if (options === undefined) return true
-    canonical.value(member.key)
+    canonical.value(field.key)
     canonical.object(options, () => true)
     return false
   })

@@ -1,5 +1,5 @@
 /**
- * What is under way, by key.
+ * Flights and batches under way, by key.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,11 @@ export interface Keyed extends Slotted {
 
 const size = 256
 
-/** A fixed number of bags: a `Map` would gain and lose an entry with each request, which `Bag` explains the price of. @internal */
+/**
+ * A fixed number of bags. A `Map` would gain and lose an entry with each request, which is slow: `Bag` explains why.
+ *
+ * @internal
+ */
 export class Table<A extends Keyed> {
   private readonly bags: ReadonlyArray<Bag<A>> = Array.from({ length: size }, () => new Bag<A>())
 
@@ -28,7 +32,7 @@ export class Table<A extends Keyed> {
     this.bagOf(item.key).remove(item)
   }
 
-  /** Keys are digests: any of their letters will do. */
+  /** Keys are digests, so any two letters of them spread the items evenly. */
   private bagOf(key: string): Bag<A> {
     return this.bags[(key.charCodeAt(0) * 31 + key.charCodeAt(1)) % size]!
   }

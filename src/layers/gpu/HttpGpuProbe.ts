@@ -15,19 +15,19 @@ import {
   Unreachable,
 } from "../../services/GpuProbe.ts"
 import * as Agent from "../../wire/gpuAgent.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 
 /**
- * Where the agent is.
+ * Where the agent is, and how to ask it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** `http://gpu-host:11436`. */
+  /** Such as `http://gpu-host:11436`. */
   readonly url: string | URL
   readonly token: Redacted.Redacted<string>
-  /** For one read. Defaults to 2 seconds. */
+  /** Limit for one read. Defaults to 2 seconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -51,7 +51,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     }
     return decodeFailure(body).pipe(
       Effect.mapError(() => nonsense(status)),
-      // The reason is the far probe's own: what is to be done is to be done there.
+      // The reason comes from the probe of the other machine, because that is where it has to be mended.
       Effect.flatMap(({ error }) =>
         Effect.fail(new GpuProbeError({ source: `${source}, ${error.source}`, reason: error.reason }))
       ),
@@ -64,9 +64,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     if (response.status !== 200) return yield* whyNot(response, body)
     const readings = yield* Effect.mapError(decodeReadings(body), () => nonsense(200))
     return { ...readings, source: `${source}, ${readings.source}` }
-  }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(Flight.timeout(timeout))) }))
+  }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(SharedRead.timeout(timeout))) }))
 
-  const read = yield* Flight.shared(source, timeout, once)
+  const read = yield* SharedRead.make(source, timeout, once)
   return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
 })
 
@@ -75,12 +75,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
  *
  * **Details**
  *
- * `source` names the agent and the probe that answered there. What the far probe says went wrong is the reason here as well; `Unreachable`, `PermissionDenied`
- * and `Timeout` may be about the way to it.
+ * `source` names the agent and the probe that answered there. An error of that probe comes through with its own reason.
+ * `Unreachable`, `PermissionDenied` and `Timeout` may also be about the connection to the agent.
  *
  * **Gotchas**
  *
- * `system` is the UUID of the system's memory on every machine: keep the readings of several agents apart by backend.
+ * `system` is the UUID of the system's memory on every machine. Keep the readings of several agents apart, by backend.
  *
  * @category layers
  * @since 0.1.0

@@ -7,7 +7,7 @@ import { Effect, Layer } from "effect"
 import { GpuProbe } from "../../services/GpuProbe.ts"
 
 /**
- * No device is known. That is not the same as "no memory": where nothing is read, capacity stays unknown.
+ * Shows no device. That is not the same as "no memory": capacity stays unknown.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,8 @@
 /**
- * NVIDIA GPUs as the tool `nvidia-smi` prints them: for where the library cannot be called, at the price of a process per read.
+ * NVIDIA GPUs as the tool `nvidia-smi` prints them, for machines on which the library cannot be called. It costs a
+ * process for each read.
+ *
+ * Its table is split at commas by hand, not by a CSV library: `nvidia-smi` never quotes a cell.
  *
  * @since 0.1.0
  */
@@ -22,7 +25,7 @@ import {
   Timeout,
   unknown,
 } from "../../services/GpuProbe.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 import * as Reading from "./probes/reading.ts"
 import * as Run from "./probes/run.ts"
 import * as Unified from "./probes/unified.ts"
@@ -37,13 +40,13 @@ import * as Visible from "./probes/visible.ts"
 export interface Options {
   /** Defaults to `"nvidia-smi"`. */
   readonly command?: string | undefined
-  /** Runs longer than this are killed. Defaults to 2 seconds. */
+  /** A run that takes longer is killed. Defaults to 2 seconds. */
   readonly timeout?: Duration.Input | undefined
-  /** The devices the models may use, as `CUDA_VISIBLE_DEVICES` names them. Defaults to that variable. */
+  /** The devices that models may use, in the format of `CUDA_VISIBLE_DEVICES`. Defaults to that variable. */
   readonly visible?: string | undefined
-  /** Names of devices that share the system's memory. Defaults to a list of NVIDIA's. */
+  /** Names of devices that share the system's memory. Defaults to a list of NVIDIA devices. */
   readonly unified?: RegExp | undefined
-  /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
+  /** Folder that contains `/proc` and `/sys`. Defaults to `""`, the real root. */
   readonly root?: string | undefined
 }
 
@@ -69,7 +72,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   const once = Effect.gen(function* () {
     const full = yield* query(`${base},mig.mode.current`)
-    // Drivers from before MIG refuse the whole query for one field they do not know.
+    // Drivers from before MIG refuse the whole query because of the one field that they do not know.
     const ended = /not a valid field/i.test(full.stdout + full.stderr) ? yield* query(base) : full
     if (!usable(ended)) return yield* fail(reasonOf(ended))
     const devices = yield* Effect.forEach(
@@ -81,24 +84,25 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     return { source, passedOver: [], devices: selected } satisfies GpuReadings
   }).pipe(
     Effect.provideService(FileSystem.FileSystem, files),
-    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(Flight.timeout(timeout))) }),
+    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(SharedRead.timeout(timeout))) }),
   )
 
-  const read = yield* Flight.shared(source, timeout, once)
+  const read = yield* SharedRead.make(source, timeout, once)
   return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
 })
 
 /**
- * Runs `nvidia-smi --query-gpu` for each read (10 to 20 ms on a machine that is well).
+ * Runs `nvidia-smi --query-gpu` for each read. On a healthy machine that takes 10 to 20 ms.
  *
  * **Details**
  *
- * Memory comes in MiB. Text in place of a number (`[N/A]`, `[Unknown Error]`, …) is none. A GPU that is cut into MIG instances is listed without memory: the
- * tool's table does not tell what each instance has.
+ * Memory comes in MiB. Text in place of a number (`[N/A]`, `[Unknown Error]`, …) is none. A GPU that is cut into MIG
+ * instances is listed without memory, because the table does not show the memory of each instance.
  *
  * **Gotchas**
  *
- * A hung driver cannot be told to let go: the process that was killed is left behind, and no second one is started beside it.
+ * A process that hangs in the driver cannot be killed. It is left behind, and no second one is started while it is
+ * there.
  *
  * @category layers
  * @since 0.1.0
@@ -106,7 +110,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 export const layer = (options?: Options): Layer.Layer<GpuProbe, never, FileSystem.FileSystem> =>
   Layer.effect(GpuProbe, make(options))
 
-/** The lines of the table. */
+/** Reads the lines of the table. */
 const parse = (csv: string): ReadonlyArray<GpuReading> =>
   csv.split("\n").map((line) => line.split(",").map((cell) => cell.trim())).filter((cells) => cells.length >= 9).map(
     ([, uuid = "", name = "", total, used, free, utilisation, temperature, power, mig]) => ({
@@ -124,12 +128,15 @@ const numeric = (cell: string | undefined): number | undefined =>
 const mebibytes = (cell: string | undefined): number | undefined =>
   Option.getOrUndefined(Option.map(Option.fromUndefinedOr(numeric(cell)), (mib) => Math.round(mib * 1024 * 1024)))
 
-/** 14 is a warning about a corrupt infoROM; the table is printed all the same. No device at all is an answer, too. */
+/** Status 14 is a warning about a corrupt infoROM; the table is printed anyway. An empty table is an answer too. */
 const usable = ({ status, stdout }: Run.Ended): boolean =>
   (status === 0 || status === 14) &&
   (parse(stdout).length > 0 || /no devices were found/i.test(stdout) || stdout.trim() === "")
 
-/** The tool's exit statuses are the library's codes, where it keeps to them; its words are more telling. See RETURN VALUE in nvidia-smi(1). */
+/**
+ * The exit statuses of the tool are the codes of the library, where the tool keeps to them. Its messages say more, so
+ * they are looked at first. See RETURN VALUE in nvidia-smi(1).
+ */
 const reasonOf = ({ status, stderr, stdout }: Run.Ended): GpuProbeReason => {
   const said = `${stdout}\n${stderr}`.trim().split("\n")[0]?.trim() ?? ""
   const description = said === "" ? `ended with status ${status}` : said

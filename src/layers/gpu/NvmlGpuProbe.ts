@@ -10,52 +10,62 @@ import * as Child from "./nvml/child.ts"
 import * as Client from "./nvml/client.ts"
 import type { RawDevice } from "./nvml/protocol.ts"
 import * as Xids from "./nvml/xids.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 import * as Reading from "./probes/reading.ts"
 import * as Unified from "./probes/unified.ts"
 import * as Visible from "./probes/visible.ts"
 
 /**
- * How the library is found and asked.
+ * How the library is found and called.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Files to try, in order. Defaults to `libnvidia-ml.so.1`, wherever the loader finds it, and the place where WSL keeps it. */
+  /** Files to try, in order. Defaults to `libnvidia-ml.so.1`, found by the loader, and then the file of WSL. */
   readonly libraries?: ReadonlyArray<string> | undefined
-  /** A read takes no longer than this, or twice this while the helper process starts. Defaults to 1 second. */
+  /** Limit for one read; twice this while the helper process starts. Defaults to 1 second. */
   readonly deadline?: Duration.Input | undefined
-  /** For loading and initialising, which takes seconds where no process holds the GPU open. Reads in the meantime time out. Defaults to 10 seconds. */
+  /**
+   * Limit for loading and initialising the library, which takes seconds where no process holds the GPU open. Reads in
+   * the meantime time out. Defaults to 10 seconds.
+   */
   readonly openDeadline?: Duration.Input | undefined
-  /** How long no helper is started after one failed; doubles each time up to a minute. Defaults to 1 second. */
+  /**
+   * Pause before a new helper is started after one failed. It doubles each time, up to a minute. Defaults to 1 second.
+   */
   readonly backoff?: Duration.Input | undefined
   /** Whether to list the processes on each device. Defaults to `false`. */
   readonly processes?: boolean | undefined
-  /** The devices the models may use, as `CUDA_VISIBLE_DEVICES` names them. Defaults to that variable. */
+  /** The devices that models may use, in the format of `CUDA_VISIBLE_DEVICES`. Defaults to that variable. */
   readonly visible?: string | undefined
-  /** Xids that say nothing about the device. Defaults to those of applications: 13, 31, 43, 45, 68, 109. */
+  /**
+   * Xid error numbers that say nothing about the device. Defaults to those of applications: 13, 31, 43, 45, 68, 109.
+   */
   readonly xidsIgnored?: ReadonlySet<number> | undefined
-  /** How long any other Xid makes a device unhealthy. Defaults to for ever: until this layer is built anew. */
+  /** How long any other Xid makes a device unhealthy. Defaults to infinity: until this layer is built again. */
   readonly xidHold?: Duration.Input | undefined
-  /** Names of devices that share the system's memory. Defaults to a list of NVIDIA's. */
+  /** Names of devices that share the system's memory. Defaults to a list of NVIDIA devices. */
   readonly unified?: RegExp | undefined
-  /** More environment for the helper process, such as `LD_LIBRARY_PATH`. */
+  /** Additional environment variables of the helper process, such as `LD_LIBRARY_PATH`. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** The command that runs `nvml/helper.ts`, for programs that are compiled into one file. Defaults to the runtime that runs this. */
+  /**
+   * The command that runs `nvml/helper.ts`, for programs that are compiled into one file. Defaults to the runtime of
+   * this process.
+   */
   readonly helper?: readonly [string, ...ReadonlyArray<string>] | undefined
-  /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
+  /** Folder that contains `/proc` and `/sys`. Defaults to `""`, the real root. */
   readonly root?: string | undefined
 }
 
 /**
- * The process that calls the library, for tests and for people who look.
+ * The process that calls the library, for tests and diagnosis.
  *
  * @category services
  * @since 0.1.0
  */
 export class NvmlHelper extends Context.Service<NvmlHelper, {
-  /** None while there is none. */
+  /** None while no helper runs. */
   readonly pid: Effect.Effect<Option.Option<number>>
 }>()("llamero/layers/gpu/NvmlGpuProbe/NvmlHelper") {}
 
@@ -97,7 +107,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   }).pipe(Effect.provideService(FileSystem.FileSystem, files))
 
   const limit = () => client.opened() ? deadline : Duration.times(deadline, 2)
-  const read = yield* Flight.shared(source, limit, once)
+  const read = yield* SharedRead.make(source, limit, once)
   const probe = GpuProbe.of({
     source,
     read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),
@@ -110,18 +120,23 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  *
  * **Details**
  *
- * A driver that hangs blocks the thread that called it for ever, keeps `process.exit` from returning and, four times, all file reads of a Node process. So the
- * calls are made by a helper process (this runtime once more; on Node it needs the optional package `koffi`, on Deno the right to run and, for the helper,
- * `--allow-ffi`). It is started by the first read, keeps the library open, is killed when it does not answer in time, and is started again after a pause
- * that doubles; while one that was killed has not gone, no other is started.
+ * A driver that hangs blocks the calling thread for ever. It also keeps `process.exit` from returning, and four such
+ * calls stop all file reads of a Node process. Therefore a helper process makes the calls. It runs the same runtime as
+ * this process. On Node it needs the optional package `koffi`; on Deno this process needs the permission to run it, and
+ * the helper gets `--allow-ffi`.
  *
- * - Memory by the second version of the call, or the first where that fails; where neither is supported, the system's memory.
+ * The first read starts the helper, which keeps the library open. A helper that does not answer in time is killed, and
+ * a new one is started after a pause that doubles. While a killed helper is not gone, no new one is started.
+ *
+ * - Memory is read by the second version of the call, or by the first where that fails. Where neither is supported, the
+ *   memory is the system's.
  * - A GPU that is cut into MIG instances is listed as its instances.
  * - A GPU is unhealthy when it is lost, when its memory cannot be read, or after an Xid that is not an application's.
  *
  * **Gotchas**
  *
- * In a container process numbers are the host's. On GPUs whose memory is a NUMA node of the system (GH200, GB200) free is what the operating system counts.
+ * In a container, process ids are the host's. On GPUs whose memory is a NUMA node of the system (GH200, GB200), free is
+ * what the operating system counts.
  *
  * @category layers
  * @since 0.1.0

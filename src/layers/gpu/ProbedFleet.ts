@@ -1,5 +1,6 @@
 /**
- * Backends with the devices that the probe of their machine sees.
+ * A fleet whose backends get their devices from the probe of their machine. It is in this room because it reads the
+ * probes together and provides `GpuProbe` as well; the fleet itself can be any `Fleet` layer.
  *
  * @since 0.1.0
  */
@@ -15,15 +16,24 @@ import * as Hosts from "./probes/hosts.ts"
  * @since 0.1.0
  */
 export interface Options<E, R> {
-  /** The backends; those that name their devices, or say how much memory they have by the label `memory`, keep what they say. */
+  /** The backends. A backend that names its devices, or that gives its memory with the label `memory`, keeps that. */
   readonly fleet: Layer.Layer<Fleet, FleetError>
-  /** A probe for each host name of backends' URLs. All names of this machine are `localhost`; of two for one host the later counts. */
+  /**
+   * A probe for each host name in the backends' URLs. Every name of this machine counts as `localhost`. If two names
+   * are for one host, the later one counts.
+   */
   readonly hosts: Readonly<Record<string, Layer.Layer<GpuProbe, E, R>>>
-  /** For one host: below what the ledger waits for a reading, so that a host that is gone takes nothing from the others. Defaults to 1.5 seconds. */
+  /**
+   * Limit for one host. It must be shorter than the ledger's limit for a reading, so that a dead host does not delay
+   * the others. Defaults to 1.5 seconds.
+   */
   readonly timeout?: Duration.Input | undefined
 }
 
-/** The devices in which a backend puts models: GPUs where there are any; with the label `device: "cpu"` the system's memory. */
+/**
+ * The devices in which a backend puts models: the GPUs of its host; the system's memory where the host has none, or
+ * with the label `device: "cpu"`.
+ */
 const devicesFor = (backend: Backend, seen: Hosts.Seen | undefined): ReadonlyArray<string> => {
   if (backend.devices.length > 0 || backend.labels["memory"] !== undefined || seen === undefined) return backend.devices
   return backend.labels["device"] === "cpu" || seen.gpus.length === 0 ? seen.system : seen.gpus
@@ -43,7 +53,7 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
   const read = Effect.gen(function* () {
     const all = yield* Effect.forEach(probes, (host) => host.read, { concurrency: "unbounded" })
     if (all.some(({ changed }) => changed)) yield* SubscriptionRef.update(version, (before) => before + 1)
-    return yield* Hosts.together(all)
+    return yield* Hosts.joinReadings(all)
   })
 
   const made = new WeakMap<Member, { readonly seen: Hosts.Seen | undefined; readonly member: Member }>()
@@ -58,7 +68,7 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
     return next
   }
 
-  // The same array until something changes, as the contract wants it.
+  // The `Fleet` contract wants the same array until something changes.
   let last: { of: ReadonlyArray<Member>; version: number; members: ReadonlyArray<Member> } | undefined
   const members = (): ReadonlyArray<Member> => {
     const of = plain.members()
@@ -67,7 +77,7 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
     return last.members
   }
 
-  // A host that is not there yet is read again with every later reading.
+  // A host that does not answer now is read again with every later read.
   yield* Effect.ignore(read)
   return Context.make(
     Fleet,
@@ -82,18 +92,21 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
 })
 
 /**
- * Joins a fleet with the probes of the machines it runs on: each backend gets the devices of its host, and `GpuProbe` reads all hosts together.
+ * Joins a fleet with the probes of the machines it runs on: each backend gets the devices of its host, and `GpuProbe`
+ * reads all hosts together.
  *
  * **Details**
  *
- * - A backend gets all GPUs of its host; one that is confined to some of them (`CUDA_VISIBLE_DEVICES`) says which in `devices`, by UUID.
- * - A host that does not answer leaves out its devices and nothing else, and is in `passedOver`; all that do not are a `GpuProbeError`. Its backends are not
- *   managed until it has answered once.
- * - Numbers that are unique to one machine only (`system`, `pci-…`) get `@HOST` behind them.
+ * - A backend gets all GPUs of its host. A backend that may use only some of them (`CUDA_VISIBLE_DEVICES`) must name
+ *   them in `devices`, by UUID.
+ * - If a host does not answer, only its devices are missing, and `passedOver` names it. If no host answers, the read
+ *   fails with a `GpuProbeError`. Until a host has answered once, the memory of its backends is not managed.
+ * - Ids that are unique on one machine only (`system`, `pci-…`) get the suffix `@HOST`.
  *
  * **Gotchas**
  *
- * A host that has shown GPUs and then shows none keeps them: a probe that fell back to the system's memory says nothing of where models are.
+ * A host that has shown GPUs and then shows none keeps them: a probe that fell back to the system's memory does not
+ * know where models are.
  *
  * @category layers
  * @since 0.1.0

@@ -5,18 +5,19 @@
  */
 import { Duration, Effect, FileSystem, Layer, Option } from "effect"
 import { GpuProbe, GpuProbeError, type GpuReadings, NotSupported, unknown } from "../../services/GpuProbe.ts"
-import * as Flight from "./probes/flight.ts"
+import * as SharedRead from "./probes/sharedRead.ts"
 import * as SystemMemory from "./probes/systemMemory.ts"
 
 const source = "system-memory"
 
 /**
- * Reads `/proc/meminfo` and the control groups' files.
+ * Reads `/proc/meminfo` and the files of the control groups.
  *
  * **Details**
  *
- * Free is `MemAvailable`, or less where a control group of version 1 or 2, this process's own or any above it, leaves less: its limit, less what it uses,
- * not counting the page cache that it would give back. Where one of these bounds is there and cannot be read, free is unknown.
+ * Free is `MemAvailable`, unless a control group leaves less: this process's own group or any group above it, version 1
+ * or 2. A group leaves its limit minus its usage, where page cache that the kernel would give back does not count as
+ * usage. Where one of these bounds exists and cannot be read, free is unknown.
  *
  * **Gotchas**
  *
@@ -26,7 +27,7 @@ const source = "system-memory"
  * @since 0.1.0
  */
 export const layer = (options?: {
-  /** Where `/proc` and `/sys` are. Defaults to `""`, the real root. */
+  /** Folder that contains `/proc` and `/sys`. Defaults to `""`, the real root. */
   readonly root?: string | undefined
 }): Layer.Layer<GpuProbe, never, FileSystem.FileSystem> =>
   Layer.effect(
@@ -44,7 +45,7 @@ export const layer = (options?: {
             }),
         })),
       )
-      const read = yield* Flight.shared(source, Duration.seconds(2), once)
+      const read = yield* SharedRead.make(source, Duration.seconds(2), once)
       return GpuProbe.of({ source, read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }) })
     }),
   )

@@ -1,5 +1,5 @@
 /**
- * What operators ask, behind a token.
+ * Routes for operators, behind a token.
  *
  * @since 0.1.0
  */
@@ -27,14 +27,15 @@ const unstored = (response: HttpServerResponse.HttpServerResponse) =>
 /**
  * **Details**
  *
- * `GET /admin/queues` with `Authorization: Bearer TOKEN`: `{"queues":[{"model","depth","bytes","oldest_seconds","estimated_wait_seconds",
- * "classes":{"interactive","default","batch"},"tenants":[{"tenant","depth"}]}]}`, the queues that are not empty. 401 without the token.
+ * `GET /admin/queues` with `Authorization: Bearer TOKEN` lists the queues that are not empty:
+ * `{"queues":[{"model","depth","bytes","oldest_seconds","estimated_wait_seconds",
+ * "classes":{"interactive","default","batch"},"tenants":[{"tenant","depth"}]}]}`. 401 without the token.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: {
-  /** Not empty. */
+  /** Must not be empty. */
   readonly token: Redacted.Redacted<string>
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Admission> => {
   const allowed = bearer(Redacted.value(options.token))

@@ -1,5 +1,5 @@
 /**
- * What Ollama says where nothing is.
+ * Ollama's answer for a path that does not exist.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,8 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 const notFound = HttpServerResponse.text("404 page not found", { status: 404, contentType: "text/plain" })
 
 /**
- * 404 as plain text for every path that no other route has. Inference paths never come this far, whatever the method: the listener takes them.
+ * 404 as plain text for every path without a route. Requests to inference paths never reach it, with any method: the
+ * server's own listener takes them.
  *
  * @category layers
  * @since 0.1.0

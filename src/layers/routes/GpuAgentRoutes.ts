@@ -1,5 +1,5 @@
 /**
- * Shows this machine's devices to a router on another one.
+ * Shows the devices of this machine to a router on another one.
  *
  * @since 0.1.0
  */
@@ -16,13 +16,14 @@ const json = (body: string, status: number) =>
   HttpServerResponse.text(body, { status, contentType: "application/json", headers: { "cache-control": "no-store" } })
 
 /**
- * `GET /gpus` with `Authorization: Bearer TOKEN`: 200 with the readings, 401 without the token, 503 with the probe's error.
+ * `GET /gpus` with `Authorization: Bearer TOKEN`: 200 with the readings, 401 without the token, 503 with the probe's
+ * error.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: {
-  /** Not empty. */
+  /** Must not be empty. */
   readonly token: Redacted.Redacted<string>
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | GpuProbe> => {
   const token = Redacted.value(options.token)

@@ -1,5 +1,5 @@
 /**
- * What orchestrators and load balancers ask: is the process alive, may traffic come, how is each backend.
+ * Routes for orchestrators and load balancers: is the process alive, may it get traffic, how is each backend.
  *
  * @since 0.1.0
  */
@@ -17,10 +17,10 @@ import * as Respond from "./respond.ts"
 const answer = (ok: boolean, body: unknown): HttpServerResponse.HttpServerResponse =>
   Respond.json(JSON.stringify(body), ok ? 200 : 503)
 
-/** What the routes ask. @category models @since 0.1.0 */
+/** The services that the routes read. @category models @since 0.1.0 */
 export type Needs = BackendHealth | Breaker | Fleet | Prewarmer | Residency | Router
 
-/** Which of the models that there must be are on none of these backends. */
+/** Of the required models, those that are on none of these backends. */
 type Missing = (healthy: ReadonlyArray<Member>) => ReadonlyArray<string>
 
 const makeMissing = (required: ReadonlyArray<string>): Effect.Effect<Missing, never, ModelCatalog> =>
@@ -102,10 +102,12 @@ const routes = Effect.fnUntraced(function* (http: HttpRouter.HttpRouter, missing
  *
  * **Details**
  *
- * - `/livez`: 200 while the process answers at all. Nothing else belongs in it: a restart mends no backend.
- * - `/readyz`: 200 with `{"ready":true,"reasons":[]}`, or 503 with the reasons: draining, no healthy backend, models still to be loaded.
- * - `/healthz`: `ok`, `degraded` (some backend is not healthy; still 200) or `down` (none is; 503), with what is known of each backend.
- *   With `?backend=ID` only that one: 200 or 503; 404 for an id that no backend has.
+ * - `/livez`: 200 while the process answers at all. It checks nothing else, because a restart of the router mends no
+ *   backend.
+ * - `/readyz`: 200 with `{"ready":true,"reasons":[]}`, or 503 with the reasons: draining, no healthy backend, models
+ *   that are not loaded yet.
+ * - `/healthz`: 200 with `ok` or with `degraded` (some backend is not healthy), 503 with `down` (none is), and the
+ *   state of each backend. With `?backend=ID` the state of that one: 200 or 503; 404 for an id that no backend has.
  *
  * @category layers
  * @since 0.1.0
@@ -115,7 +117,8 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> = H
 )
 
 /**
- * As `layer`, but `/readyz` also wants each of these models, in any spelling, on the disk of some healthy backend, and says which is missing.
+ * As `layer`, but `/readyz` also requires each of these models, in any spelling, on the disk of some healthy backend.
+ * Its reasons name the missing ones.
  *
  * @category layers
  * @since 0.1.0

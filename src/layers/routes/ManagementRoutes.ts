@@ -1,5 +1,6 @@
 /**
- * Ollama's calls that change what a server has on disk or whose account it uses: refused, unless a deployer puts routes of their own in their place.
+ * Ollama's calls that change the disk of a server or use its account. They are refused, unless a deployer adds routes
+ * for them.
  *
  * @since 0.1.0
  */
@@ -11,7 +12,7 @@ const disk = "this router does not change what its backends have on disk"
 const account = "accounts belong to one Ollama server, not to a fleet"
 const cloud = "this router sends nothing to ollama.com"
 
-/** Path, methods that Ollama takes there, why it is refused, and what to do instead. */
+/** Path, methods that Ollama has there, and why the call is refused. */
 const refused: ReadonlyArray<readonly [HttpRouter.PathInput, ReadonlyArray<Respond.Method>, string]> = [
   ["/api/pull", ["POST"], `pull is not allowed: ${disk}; pull on a backend itself`],
   ["/api/push", ["POST"], `push is not allowed: ${disk}; push from a backend itself`],
@@ -41,7 +42,7 @@ const refuse = (paths: typeof refused): Layer.Layer<never, never, HttpRouter.Htt
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = refuse(refused)
 
 /**
- * All of it but `/api/pull`, for which `PullRoutes` or a route of your own is there.
+ * The same without `/api/pull`, for `PullRoutes` or a route of your own.
  *
  * @category layers
  * @since 0.1.0

@@ -66,7 +66,9 @@ type Services =
   | RouterEvents
   | VramLedger
 
-/** Reads everything now, into a registry of its own: what has gone from the fleet leaves no series behind. */
+/**
+ * Reads all gauges now, into a registry of its own, so that a backend that has left the fleet leaves no series behind.
+ */
 const readings = (services: Context.Context<Services>) => (): Context.Context<never> => {
   const registry = Context.make(Metric.MetricRegistry, new Map())
   const set = (metric: Metric.Metric<number, unknown>, value: number, labels: Readonly<Record<string, string>> = {}) =>
@@ -83,7 +85,7 @@ const readings = (services: Context.Context<Services>) => (): Context.Context<ne
 
   const queues = Context.get(services, Admission).queues()
   set(queueBytes, queues.reduce((sum, { bytes }) => sum + bytes, 0))
-  // Zero rather than nothing: an alert on a series that is not there never fires and never clears.
+  // Zero, not a missing series: an alert on a missing series never fires and never clears.
   for (const { key } of catalog.models()) set(queueDepth, 0, { model: key })
   for (const { depth, model, oldestMillis } of queues) {
     set(queueDepth, depth, { model })
@@ -93,7 +95,7 @@ const readings = (services: Context.Context<Services>) => (): Context.Context<ne
   for (const { capacity, device, failure, foreign, free, held, total } of Context.get(services, VramLedger).devices()) {
     set(deviceReadable, failure === "" ? 1 : 0, { device })
     set(deviceAllocated, held, { device })
-    // Unknown is no series; it is never 0.
+    // Unknown is a missing series, never 0.
     const known = [[deviceCapacity, capacity], [deviceForeign, foreign], [deviceFree, free], [
       deviceTotal,
       total,
@@ -125,8 +127,8 @@ const readings = (services: Context.Context<Services>) => (): Context.Context<ne
 /**
  * **Details**
  *
- * First what is counted in the `MetricRegistry` that the layer is built with (`RouterMetrics`, and whatever a deployer's own code counts), then the gauges of
- * the router, read at the moment of the scrape.
+ * First the metrics in the `MetricRegistry` that the layer is built with (`RouterMetrics`, and those of a deployer's
+ * own code), then the gauges of the router, read at the moment of the scrape.
  *
  * @category layers
  * @since 0.1.0
@@ -137,7 +139,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Services> 
     const read = readings(yield* Effect.context<Services>())
     const events = yield* RouterEvents
     const metrics = Effect.sync(() => {
-      // What settled before this scrape is in it.
+      // Counts the requests that settled before this scrape.
       events.flush()
       return HttpServerResponse.text(PrometheusMetrics.formatUnsafe(counted) + PrometheusMetrics.formatUnsafe(read()), {
         contentType: "text/plain; version=0.0.4; charset=utf-8",

@@ -1,5 +1,6 @@
 /**
- * What of Ollama's API is not inference and changes nothing, answered for the whole fleet: version, tags, ps, show, status and the `/v1/models` pair.
+ * The read-only part of Ollama's API, answered for the whole fleet: version, tags, ps, show, status, `/v1/models` and
+ * `/v1/models/:model`.
  *
  * @since 0.1.0
  */
@@ -18,9 +19,7 @@ import * as Respond from "./respond.ts"
 import * as Rows from "./rows.ts"
 import * as Version from "./version.ts"
 
-const decoder = new TextDecoder()
-
-/** The lowest version in the fleet: what a client may rely on wherever its request goes. */
+/** The lowest version in the fleet: a client can rely on it on every backend. */
 const makeVersion = Effect.fnUntraced(function* (fanout: Fanout.Fanout, limit: Duration.Duration) {
   const health = yield* BackendHealth
   const api = yield* OllamaApi
@@ -51,7 +50,7 @@ interface List {
 const model = (row: Rows.Row): string => canonical(Rows.text(row, "model") || Rows.text(row, "name"))
 const joined = (rows: ReadonlyArray<Rows.Row>): string => rows.map((row) => row.text).join(",")
 
-/** Newest first. Where two backends have one name, the row is that of the one who changed it last. */
+/** Newest first. Where two backends have the same model, the row comes from the backend that changed it last. */
 const tags: List = {
   path: "/api/tags",
   key: "models",
@@ -62,8 +61,8 @@ const tags: List = {
 }
 
 /**
- * Latest expiry first, one row for each model: the row of the backend that keeps it longest. Sizes are not added up, since a sum would describe no runner
- * that exists; memory on each backend is in `/metrics`.
+ * Latest expiry first, one row for each model, from the backend that keeps it longest. Sizes are not added up, because
+ * the sum would describe no existing runner. `/metrics` shows the memory on each backend.
  */
 const ps: List = { ...tags, path: "/api/ps", rank: (row) => Rows.millis(row, "expires_at") }
 
@@ -72,7 +71,7 @@ const openAiModels: List = {
   key: "data",
   id: (row) => canonical(Rows.text(row, "id")),
   rank: (row) => typeof row.fields["created"] === "number" ? row.fields["created"] : 0,
-  // Ollama's own answer: `null`, not an empty list, and a line of its own.
+  // As Ollama writes it: `null` instead of an empty list, and a newline at the end.
   render: (rows) =>
     Respond.json(
       `{"object":"list","data":${rows.length === 0 ? "null" : `[${joined(rows)}]`}}\n`,
@@ -86,7 +85,7 @@ const merged = Effect.fnUntraced(function* (fanout: Fanout.Fanout, list: List) {
   const grant = yield* CurrentGrant
   const answers = yield* fanout.all(Fanout.get(list.path))
   const lists = answers.flatMap((answer) => {
-    const rows = Rows.read(decoder.decode(answer.body), list.key)
+    const rows = Rows.read(answer.body, list.key)
     return rows === undefined ? [] : [rows]
   })
   if (lists.length === 0) return Respond.unreachable(list.failed)
@@ -94,12 +93,12 @@ const merged = Effect.fnUntraced(function* (fanout: Fanout.Fanout, list: List) {
   return list.render(grant === undefined ? rows : rows.filter((row) => permits(grant, list.id(row))))
 })
 
-/** Asks the owners; where the catalog knows none, any backend, whose own words then say what is wrong. */
+/** Asks the owners. Where the catalog knows none, it asks any backend, and the client gets that backend's error. */
 const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string, call: Call) =>
   Effect.flatMap(name === "" ? Effect.succeedNone : Effect.option(catalog.find(name)), (found) => {
     const backends = fanout.backends()
     const owners = Option.isNone(found) ? [] : backends.filter((backend) => found.value.owners.has(backend.id))
-    return owners.length > 0 ? fanout.first(owners, call) : fanout.first(backends, call, Fanout.said)
+    return owners.length > 0 ? fanout.first(owners, call) : fanout.first(backends, call, Fanout.unlessServerError)
   })
 
 const makeShow = (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) =>
@@ -119,7 +118,7 @@ const makeShow = (fanout: Fanout.Fanout, bodyLimit: ByteSize.ByteSize) =>
       }),
     ))
 
-/** `/v1/models/:model`, from an owner. */
+/** `/v1/models/:model`, from a backend that has the model. */
 const makeOpenAiModel = (fanout: Fanout.Fanout) =>
   Effect.map(ModelCatalog, (catalog) =>
     Effect.gen(function* () {
@@ -130,7 +129,10 @@ const makeOpenAiModel = (fanout: Fanout.Fanout) =>
       return answer === undefined ? Respond.unreachable(Respond.errorOpenAi) : Fanout.passOn(answer)
     }))
 
-/** Whether cloud models are switched off: as the first backend that answers has it. Older servers have no such call, and no cloud. */
+/**
+ * Whether cloud models are switched off, from the first backend that answers. Older versions have no such call and no
+ * cloud models.
+ */
 const status = (fanout: Fanout.Fanout) =>
   Effect.map(
     fanout.first(fanout.backends(), Fanout.get("/api/status")),
@@ -142,8 +144,9 @@ const status = (fanout: Fanout.Fanout) =>
  *
  * **Details**
  *
- * Lists are unions by canonical model; a backend that does not answer in time is missing from them, and only when none answers is the answer 503. Rows are
- * the bytes the backends sent. Where the caller's key is for some models only, the others are in no list, and 403 by name.
+ * A list is the union of the backends' lists, with one row for each canonical model. A backend that does not answer in
+ * time is missing from it; if none answers, the status is 503. Rows are the bytes that the backends sent. If the
+ * caller's key is for some models only, other models are missing from lists, and get 403 by name.
  *
  * @category layers
  * @since 0.1.0

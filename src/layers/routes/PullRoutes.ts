@@ -1,5 +1,5 @@
 /**
- * `/api/pull` for models on a list: each is pulled once on each backend at a time, whoever asked.
+ * `/api/pull` for the models on a list. Clients that ask for the same model share one pull on each backend.
  *
  * @since 0.1.0
  */
@@ -23,22 +23,23 @@ export { isPattern } from "./pulls/allowed.ts"
 /** @category models @since 0.1.0 */
 export interface Options {
   /**
-   * What may be pulled: names (`llama3.1:8b`), and beginnings with a `*`, which stands for anything without a `/` (`qwen3*`; `*` alone: Ollama's own library), or
-   * for everything where it is behind one (`hf.co/*`). A `RangeError` where one is neither.
+   * The models that may be pulled: names (`llama3.1:8b`), and prefixes with a `*`. The `*` stands for anything without
+   * a `/` (`qwen3*`; `*` alone is Ollama's own library), or for everything after a `/` (`hf.co/*`). Any other text is a
+   * `RangeError`.
    */
   readonly allowed: ReadonlyArray<string>
-  /** Which backends pull a model, by its canonical name. Defaults to all. */
+  /** Which backends pull a model, given its canonical name. Defaults to all. */
   readonly backends?: ((backend: Backend, model: string) => boolean) | undefined
-  /** Longest time for one pull on one backend. Defaults to 6 hours. */
+  /** Longest time of one pull on one backend. Defaults to 6 hours. */
   readonly timeLimit?: Duration.Input | undefined
 }
 
-/** A name and a few options. */
+/** A body is a name and a few options. */
 const bodyLimit = ByteSize.kibibytes(64)
-/** Whoever is told of success should find the model, but not wait for a backend that is dead. */
+/** A client that reads "success" should find the model, but must not wait for a dead backend. */
 const refreshMax = Duration.seconds(5)
 
-/** The pulls under way: in the scope of the layer, so that nobody's leaving ends one. */
+/** The pulls under way. They run in the scope of the layer, so that no client ends one by leaving. */
 const makePulls = Effect.fnUntraced(function* (limit: Duration.Duration) {
   const catalog = yield* ModelCatalog
   const transport = yield* Transport
@@ -79,20 +80,24 @@ const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
     : Effect.map(Watch.ending(pulls), (end) => Respond.json(Watch.last(end), end === undefined ? 200 : 500))
 
 /**
- * Put it beside `ManagementRoutes.layerWithoutPull`; `OllamaApp.layer({ pulls })` does.
+ * Merge it with `ManagementRoutes.layerWithoutPull`, as `OllamaApp.layer({ pulls })` does.
  *
  * **Details**
  *
- * - Every active backend that is not known to be unhealthy pulls, all at once, unless `backends` says otherwise. One that has the model already brings it up to date.
- * - Clients get Ollama's own records, of each step those of the backend that is least far, and `success` when all have it. Whoever comes later joins, and sees
- *   how far it is.
- * - A client that leaves, even the last one, ends nothing: the pull goes on until its end, its time limit, or the end of the router.
- * - What fails comes as Ollama says it: a record with an `error`, or with `"stream": false` a 500. Where some backends have succeeded it says which have not.
- * - At the end the catalog is read again. 403 for a model that is not on the list, or that the caller's key is not for; 503 where no backend can be asked.
+ * - Every active backend that is not known to be unhealthy pulls, all at the same time, unless `backends` says
+ *   otherwise. A backend that has the model updates it.
+ * - Clients get Ollama's own records: of each step the record of the backend that is least far, and `success` when all
+ *   backends have the model. A client that comes later joins the pull and sees how far it is.
+ * - A client that leaves does not end a pull, even if it is the last one. A pull ends when it is done, at its time
+ *   limit, or with the router.
+ * - An error has Ollama's shape: a record with `error`, or a 500 with `"stream": false`. Where some backends succeeded,
+ *   it names the ones that did not.
+ * - At the end the catalog is read again. 403 for a model that is not on the list, or that the caller's key is not for;
+ *   503 where no backend can be asked.
  *
  * **Gotchas**
  *
- * Of the body only the model and `stream` count: `insecure` and credentials are not passed on.
+ * Only the model and `stream` of the body are used: `insecure` and credentials are not passed on.
  *
  * @category layers
  * @since 0.1.0

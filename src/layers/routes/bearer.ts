@@ -5,11 +5,11 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 
-/** Digests have one length, whatever was sent: comparing them takes the same time for every guess. */
+/** Digests all have one length, so that comparing them takes the same time for every guess. */
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
 /**
- * Whether a header holds the token, which must not be empty.
+ * Whether a header holds the token. An empty token is a `RangeError`.
  *
  * @category authorization
  * @since 0.1.0

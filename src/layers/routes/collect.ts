@@ -1,5 +1,6 @@
 /**
- * One small call to one backend, answered whole. Through the `Transport`, so that it works wherever requests do, without a second HTTP client.
+ * Makes one small call to one backend and reads the whole answer. It uses the `Transport`, not `HttpClient`, so that it
+ * works wherever requests do, without a second HTTP client.
  *
  * @since 0.1.0
  */
@@ -9,7 +10,7 @@ import { type Call, type Transport, TransportError, type Upstream } from "../../
 import { concat } from "../../wire/json.ts"
 
 /**
- * An answer read to its end.
+ * An answer that was read to its end.
  *
  * @category models
  * @since 0.1.0
@@ -22,11 +23,11 @@ export interface Collected {
   readonly body: Uint8Array
 }
 
-/** A merged list of thousands of models is about a megabyte; what is far above is not an answer of Ollama's. */
+/** A merged list of thousands of models is about a megabyte. A much larger answer is not from Ollama. */
 const bytesMax = 32 * 1024 * 1024
 
 /**
- * Sends a call and waits for its whole answer; interruption and the time limit abort it.
+ * Sends a call and waits for its whole answer. Interruption and the time limit abort the call.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Asking several backends, or the first that answers.
+ * Asks all backends, or one after the other until one answers.
  *
  * @since 0.1.0
  */
@@ -11,17 +11,23 @@ import { type Call, Transport } from "../../services/Transport.ts"
 import { collect, type Collected } from "./collect.ts"
 
 /**
- * What a route asks the fleet with.
+ * How a route asks the fleet.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Fanout {
-  /** Backends worth asking, the ones known to be healthy first. */
+  /** The backends to ask. */
   readonly backends: () => ReadonlyArray<Backend>
-  /** Asks all of them at once; those that do not answer with 200 are simply missing. In the order of the fleet, whoever is quicker. */
+  /**
+   * Asks all of them at the same time. Answers come in the order of the fleet. A backend that does not answer with 200
+   * is left out.
+   */
   readonly all: (call: Call) => Effect.Effect<ReadonlyArray<Collected>>
-  /** Asks one after the other until one has an answer that settles it: by default, neither 404 nor a fault of its own. Else the last answer there was. */
+  /**
+   * Asks one after the other, until `settles` accepts the status of an answer. By default it accepts every status but
+   * 404 and 5xx. If it accepts none, the result is the last answer.
+   */
   readonly first: (
     backends: ReadonlyArray<Backend>,
     call: Call,
@@ -29,9 +35,14 @@ export interface Fanout {
   ) => Effect.Effect<Collected | undefined>
 }
 
-const found = (status: number): boolean => status !== 404 && status < 500
-/** For what the catalog does not know: it has asked everybody, so one "not found" is enough. @category constructors @since 0.1.0 */
-export const said = (status: number): boolean => status < 500
+const unlessMissing = (status: number): boolean => status !== 404 && status < 500
+/**
+ * For a model that the catalog does not know: the catalog has asked all backends, so one 404 is enough.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unlessServerError = (status: number): boolean => status < 500
 
 /** @category constructors @since 0.1.0 */
 export const get = (path: string): Call => ({ method: "GET", path, headers: [], body: undefined })
@@ -39,8 +50,9 @@ export const get = (path: string): Call => ({ method: "GET", path, headers: [], 
 /**
  * **Details**
  *
- * Backends held out by an operator are not asked. Unhealthy ones only where there is no other: waiting for a dead backend would make every list slow, and
- * when all look dead asking is the only way to know.
+ * Backends that an operator has isolated are not asked. Unhealthy backends are asked only where there is no healthy
+ * one: waiting for a dead backend would make every list slow, but when all look dead, asking is the only way to find
+ * out.
  *
  * @category constructors
  * @since 0.1.0
@@ -68,7 +80,7 @@ export const make = (
         Effect.forEach(backends(), (backend) => ask(backend, call), { concurrency: 32 }),
         (answers) => answers.filter((answer): answer is Collected => answer !== undefined && answer.status === 200),
       )
-    const first: Fanout["first"] = Effect.fnUntraced(function* (candidates, call, settles = found) {
+    const first: Fanout["first"] = Effect.fnUntraced(function* (candidates, call, settles = unlessMissing) {
       let last: Collected | undefined
       for (const backend of candidates) {
         const answer = yield* ask(backend, call)
@@ -81,7 +93,7 @@ export const make = (
     return Effect.succeed({ backends, all, first })
   })
 
-/** An answer of a backend, passed on as it is. @category constructors @since 0.1.0 */
+/** Passes on the answer of a backend unchanged. @category constructors @since 0.1.0 */
 export const passOn = (answer: Collected): HttpServerResponse.HttpServerResponse => {
   let contentType = "application/json; charset=utf-8"
   for (let i = 0; i + 1 < answer.rawHeaders.length; i += 2) {

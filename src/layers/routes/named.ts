@@ -1,5 +1,5 @@
 /**
- * Small bodies that name a model.
+ * Reads small bodies that name a model.
  *
  * @since 0.1.0
  */
@@ -9,20 +9,25 @@ import * as Respond from "./respond.ts"
 
 const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
 
-/** The fields of a body, by the rules of Go's JSON: keys match whatever their case. @category decoding @since 0.1.0 */
+/**
+ * The fields of a body, by the rules of Go's JSON: the case of keys does not matter.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const fields = (body: string): (key: string) => unknown => {
   const found = Object.entries(Option.getOrElse(Schema.decodeUnknownOption(Fields)(body), () => ({})))
   return (key) => found.find(([name, value]) => name.toLowerCase() === key && value !== "")?.[1]
 }
 
-/** The model that a body names; `name` is the older spelling. @category decoding @since 0.1.0 */
+/** The model that a body names; `name` is the older key. @category decoding @since 0.1.0 */
 export const model = (field: (key: string) => unknown): string => {
   const named = field("model") ?? field("name")
   return typeof named === "string" ? named : ""
 }
 
 /**
- * Answers a request by its body; 413 or 400 where that cannot be read.
+ * Answers a request from its body; 413 for a body that is too large, 400 for one that cannot be read.
  *
  * @category constructors
  * @since 0.1.0

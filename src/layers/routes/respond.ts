@@ -1,5 +1,5 @@
 /**
- * Answers in Ollama's own shapes, for what llamero says itself.
+ * The router's own answers, in Ollama's shapes.
  *
  * @since 0.1.0
  */
@@ -10,11 +10,11 @@ import { challenge, openaiError } from "../../wire/dialects.ts"
 /** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
 export const nativeJson = "application/json; charset=utf-8"
 
-/** JSON text as it is. @category constructors @since 0.1.0 */
+/** JSON text, sent as it is. @category constructors @since 0.1.0 */
 export const json = (text: string, status = 200, contentType = nativeJson): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(text, { status, contentType })
 
-/** 401 says how to come in, as HTTP wants it. */
+/** A 401 must say how to authenticate (RFC 9110, 11.6.1). */
 const refused = (text: string, status: number, contentType: string) =>
   status === 401
     ? HttpServerResponse.setHeader(json(text, status, contentType), "www-authenticate", challenge)
@@ -24,11 +24,16 @@ const refused = (text: string, status: number, contentType: string) =>
 export const error = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
   refused(JSON.stringify({ error: message }), status, nativeJson)
 
-/** OpenAI's shape of the same. @category constructors @since 0.1.0 */
+/** The same in OpenAI's shape. @category constructors @since 0.1.0 */
 export const errorOpenAi = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
   refused(JSON.stringify(openaiError(status, message)), status, "application/json")
 
-/** No backend answered. Retrying soon is right: health is probed every few seconds. @category constructors @since 0.1.0 */
+/**
+ * 503: no backend answered. `Retry-After` is 5 seconds, because health is probed every few seconds.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const unreachable = (
   make: (status: number, message: string) => HttpServerResponse.HttpServerResponse = error,
 ): HttpServerResponse.HttpServerResponse =>
@@ -36,11 +41,11 @@ export const unreachable = (
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] as const
 
-/** What a route may be asked with. @category models @since 0.1.0 */
+/** The methods of a route. @category models @since 0.1.0 */
 export type Method = (typeof methods)[number]
 
 /**
- * A handler under some methods of a path, and Ollama's answer to all others: 405 with `Allow`.
+ * A handler for some methods of a path, and Ollama's answer to all others: 405 with `Allow`.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Ordering of Ollama's version numbers.
+ * Orders Ollama's version numbers. Two small functions, which do not justify a dependency on a semver library.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,12 @@ const parts = (version: string): readonly [ReadonlyArray<number>, string] => {
   return [numbers.split(".").map((part) => Number.parseInt(part, 10) || 0), rest.join("-")]
 }
 
-/** Negative where `a` is older. A pre-release (`0.33.0-rc2`) is older than its release. @category combinators @since 0.1.0 */
+/**
+ * Negative where `a` is older. A pre-release (`0.33.0-rc2`) is older than its release.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const compare = (a: string, b: string): number => {
   const [left, leftTag] = parts(a)
   const [right, rightTag] = parts(b)
@@ -22,7 +27,7 @@ export const compare = (a: string, b: string): number => {
   return leftTag.localeCompare(rightTag, "en", { numeric: true })
 }
 
-/** The oldest of several; `undefined` of none. @category combinators @since 0.1.0 */
+/** The oldest version; `undefined` for an empty list. @category combinators @since 0.1.0 */
 export const lowest = (versions: ReadonlyArray<string>): string | undefined =>
   versions.reduce<string | undefined>(
     (low, next) => low === undefined || compare(next, low) < 0 ? next : low,

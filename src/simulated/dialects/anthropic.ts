@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import type { Failure } from "../http/failure.ts"
-import { type Dialect, goJson, sseNamed, type Summary, type Whole } from "./dialect.ts"
+import { goJson } from "../go/encode.ts"
+import { type Dialect, sseNamed, type Summary, type Whole } from "./dialect.ts"
 import { json } from "./openAi.ts"
 
 const types: Readonly<Record<number, string>> = {
@@ -27,7 +28,7 @@ export const anthropicError = (status: number, message: string, id: string): str
   goJson({ type: "error", error: { type: types[status] ?? "api_error", message }, request_id: `req_${id}` })
 
 /**
- * `/v1/messages`; `estimate` is the guess at the prompt's tokens that opens the stream.
+ * `/v1/messages`; `estimate` is the estimated number of prompt tokens in the first event.
  *
  * @category constructors
  * @since 0.1.0

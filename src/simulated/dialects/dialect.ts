@@ -1,12 +1,14 @@
 /**
- * How an answer looks on each of Ollama's APIs: the parts they share.
+ * How an answer is written on each of Ollama's APIs: the types that they share. Effect's SSE
+ * encoder gives the same bytes, but runs a regular expression for each token to look for line ends that JSON never has.
  *
  * @since 0.1.0
  */
+import { goJson } from "../go/encode.ts"
 import type { Failure } from "../http/failure.ts"
 
 /**
- * What is known when an answer is complete. Durations in nanoseconds.
+ * The figures of a complete answer. Durations in nanoseconds.
  *
  * @category models
  * @since 0.1.0
@@ -21,7 +23,7 @@ export interface Summary {
   readonly load: number
   readonly prompt: number
   readonly decode: number
-  /** Token ids of prompt and answer; only `/api/generate` asks. */
+  /** Token ids of prompt and answer. Only `/api/generate` calls it. */
   readonly context: () => ReadonlyArray<number>
 }
 
@@ -37,33 +39,23 @@ export interface Whole {
 }
 
 /**
- * One API's way to write an answer.
+ * How one API writes an answer.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Dialect {
   readonly contentType: string
-  /** Headers of a stream besides the usual. */
+  /** Headers of a stream, besides the usual ones. */
   readonly headers: ReadonlyArray<string>
-  /** The pieces for one token; the first one brings what stands before it. */
+  /** The chunks for one token. Those of the first token include everything before it. */
   readonly token: (text: string, index: number) => ReadonlyArray<string>
   readonly final: (summary: Summary) => ReadonlyArray<string>
   readonly whole: (summary: Summary) => Whole
   readonly failure: (failure: Failure) => Whole
-  /** What a stream still says when its runner has died; `undefined`: nothing. */
+  /** The last chunk of a stream whose runner has died; `undefined` for none. */
   readonly broken: (text: string) => string | undefined
 }
-
-/**
- * JSON as Go marshals it: `undefined` fields left out, and `<`, `>`, `&` and the line separators escaped.
- *
- * @category encoding
- * @since 0.1.0
- */
-export const goJson = (value: unknown): string => JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, escape)
-
-const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
 
 /**
  * A server-sent event without a name.

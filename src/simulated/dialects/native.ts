@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import type { Failure } from "../http/failure.ts"
-import { type Dialect, goJson, type Summary, type Whole } from "./dialect.ts"
+import { goJson } from "../go/encode.ts"
+import { type Dialect, type Summary, type Whole } from "./dialect.ts"
 
 /**
  * Content type of the native API's JSON.
@@ -22,7 +23,7 @@ export const json = "application/json; charset=utf-8"
  */
 export const nativeFailure = (failure: Failure): Whole => ({ contentType: json, body: goJson({ error: failure.text }) })
 
-/** Go leaves out what is zero. */
+/** Go leaves out fields that are zero. */
 const some = (count: number): number | undefined => count === 0 ? undefined : count
 
 const metrics = (summary: Summary) => ({
@@ -34,7 +35,7 @@ const metrics = (summary: Summary) => ({
   eval_duration: some(summary.decode),
 })
 
-/** `goJson` costs a regular expression per line, and no token needs it. */
+/** `goJson` costs a regular expression for each line, and no token needs its escapes. */
 const line = (value: unknown): string => JSON.stringify(value) + "\n"
 
 const make = (last: (text: string, summary: Summary) => object, token: (text: string) => object): Dialect => ({
@@ -48,7 +49,7 @@ const make = (last: (text: string, summary: Summary) => object, token: (text: st
 })
 
 /**
- * `/api/generate`; `model` is echoed as the request spelled it.
+ * `/api/generate`; the answer repeats `model` as the request spelled it.
  *
  * @category constructors
  * @since 0.1.0

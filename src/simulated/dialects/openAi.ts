@@ -4,10 +4,11 @@
  * @since 0.1.0
  */
 import type { Failure } from "../http/failure.ts"
-import { type Dialect, goJson, sse, type Summary, type Whole } from "./dialect.ts"
+import { goJson } from "../go/encode.ts"
+import { type Dialect, sse, type Summary, type Whole } from "./dialect.ts"
 
 /**
- * Content type of `/v1` answers, which differs from the native one.
+ * Content type of `/v1` answers; it differs from the native one.
  *
  * @category models
  * @since 0.1.0
@@ -26,7 +27,7 @@ export const openAiError = (status: number, message: string): string => {
 }
 
 /**
- * An error from behind the translation: Go's encoder puts a newline after it.
+ * An error of the native code under the `/v1` path: Go's encoder adds a newline.
  *
  * @category encoding
  * @since 0.1.0
@@ -44,7 +45,7 @@ const usage = (summary: Summary) => ({
 
 const system_fingerprint = "fp_ollama"
 
-/** Go's zero time in seconds since 1970: stands in the chunk that a dead runner leaves. */
+/** Go's zero time in seconds since 1970. It is in the chunk that a dead runner leaves. */
 const zeroTime = -62135596800
 
 /**

@@ -4,22 +4,22 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import { json } from "../dialects/openAi.ts"
 import {
   answer,
   answerJson,
   body,
-  type Call,
   type Endpoint,
+  type EndpointCall,
   inferenceModel,
   notFound,
   refuse,
   wantedOf,
-} from "../http/call.ts"
+} from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
-import { float32, type GoStruct } from "../http/goDecode.ts"
-import type { Runner } from "../memory/runner.ts"
+import { float32, type GoStruct } from "../go/decode.ts"
+import type { Runner } from "../scheduler/runner.ts"
 import { countTokens, embedding } from "../models/language.ts"
 import { isEmbedder, type SimulatedModel } from "../models/model.ts"
 
@@ -40,7 +40,7 @@ const openAiRequest: GoStruct = {
 const missing = (name: string): string =>
   name === "" ? notFound(name) : `model ${JSON.stringify(name)} not found, try pulling it first`
 
-/** Texts of `input`: one, several, or none, which only loads the model. */
+/** The texts of `input`: one, several, or none, which only loads the model. */
 const inputs = (value: unknown): ReadonlyArray<string> | undefined => {
   if (value === undefined || value === "") return []
   if (typeof value === "string") return [value]
@@ -54,8 +54,13 @@ interface Embedded {
   readonly load: number
 }
 
-/** Each input waits for the slot on its own, as Ollama's goroutines do. */
-const embedOne = (call: Call, runner: Runner, text: string, truncate: boolean): Effect.Effect<number, Failure> =>
+/** Each input waits for the slot separately, because Ollama starts a goroutine for each. */
+const embedOne = (
+  call: EndpointCall,
+  runner: Runner,
+  text: string,
+  truncate: boolean,
+): Effect.Effect<number, Failure> =>
   runner.slots.use(Effect.suspend(() => {
     const tokens = countTokens(runner.model, text)
     if (tokens > runner.options.numCtx && !truncate) {
@@ -67,7 +72,7 @@ const embedOne = (call: Call, runner: Runner, text: string, truncate: boolean): 
   }))
 
 const embed = Effect.fnUntraced(function* (
-  call: Call,
+  call: EndpointCall,
   model: SimulatedModel,
   request: Record<string, unknown>,
   texts: ReadonlyArray<string>,
@@ -77,7 +82,7 @@ const embed = Effect.fnUntraced(function* (
   if (call.settings.overhead > 0) yield* Effect.sleep(call.settings.overhead)
   return yield* call.scheduler.use(wanted, (runner) => {
     const loaded = call.clock.monotonicTimeNanosUnsafe()
-    // The complaint is llama-server's, so the model is loaded for nothing.
+    // The error comes from llama-server, so the model has been loaded before it.
     if (!isEmbedder(model)) {
       return refuse(501, "This server does not support embeddings. Start it with `--embeddings`")
     }
@@ -106,7 +111,7 @@ const optional = (name: string, value: number): string => value === 0 ? "" : `,"
  * @category endpoints
  * @since 0.1.0
  */
-export const embedEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const embedEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, embedRequest)
   const texts = inputs(request["input"])
   if (texts === undefined) return yield* refuse(400, "invalid input type")
@@ -120,12 +125,12 @@ export const embedEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) 
 })
 
 /**
- * `POST /api/embeddings`, the old one: 64-bit floats, one text.
+ * `POST /api/embeddings`, the old endpoint: one text, 64-bit floats.
  *
  * @category endpoints
  * @since 0.1.0
  */
-export const embeddingsEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const embeddingsEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, legacyRequest)
   const model = yield* inferenceModel(call, String(request["model"] ?? ""), missing)
   const texts = inputs(request["prompt"]) ?? []
@@ -139,7 +144,7 @@ export const embeddingsEndpoint: Endpoint = Effect.fnUntraced(function* (call: C
  * @category endpoints
  * @since 0.1.0
  */
-export const openAiEmbeddingsEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const openAiEmbeddingsEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, openAiRequest, "EOF")
   const texts = inputs(request["input"])
   if (texts === undefined || texts.length === 0) return yield* refuse(400, "invalid input")

@@ -4,12 +4,12 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import * as native from "../dialects/native.ts"
-import { answerJson, body, type Call, type Endpoint, inferenceModel, refuse, wantedOf } from "../http/call.ts"
+import { answerJson, body, type Endpoint, type EndpointCall, inferenceModel, refuse, wantedOf } from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
-import type { GoStruct } from "../http/goDecode.ts"
-import { generate, type Generation } from "../models/generation.ts"
+import type { GoStruct } from "../go/decode.ts"
+import { generate, type Generation } from "./generation.ts"
 import { type Message, render } from "../models/language.ts"
 import { isEmbedder, type SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
@@ -45,7 +45,7 @@ const generateRequest: GoStruct = {
 const chatRequest: GoStruct = { name: "ChatRequest", fields: { ...common, messages: "list", tools: "list" } }
 
 /**
- * What every generating endpoint reads from its body.
+ * The values that every generating endpoint reads from its body.
  *
  * @category models
  * @since 0.1.0
@@ -56,13 +56,13 @@ export interface Shared {
 }
 
 /**
- * A `Generation` from a body, everything but prompt and dialect.
+ * A `Generation` from a body, without prompt and dialect.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const generation = (
-  call: Call,
+  call: EndpointCall,
   { request, model }: Shared,
 ): Effect.Effect<Omit<Generation, "prompt" | "dialect" | "context">, Failure> =>
   Effect.map(wantedOf(call, model, request), (wanted) => {
@@ -79,7 +79,7 @@ export const generation = (
     }
   })
 
-/** Refuses what the model cannot do. */
+/** Refuses a request for something that the model cannot do. */
 const checkCapabilities = (
   { request, model }: Shared,
   verb: string,
@@ -96,14 +96,16 @@ const checkCapabilities = (
   return refuse(400, `${parseName(model.name)?.full ?? model.name} does not support ${lacks.join(", ")}`)
 }
 
-/** An empty prompt with `keep_alive` 0 unloads; Ollama looks at nothing else of such a request. */
+/** An empty prompt with `keep_alive` 0 unloads the model. Ollama ignores the rest of such a request. */
 const isUnload = (request: Record<string, unknown>): boolean => {
   const keep = request["keep_alive"]
   return keep === 0 || (typeof keep === "string" && /^[+-]?(0[a-zµ]*)+$/.test(keep))
 }
 
-/** The answer to a request that generates nothing. `extra` is what the endpoint's shape has between time and `done`. */
-const loaded = (call: Call, spelled: string, extra: object, reason: "load" | "unload"): Effect.Effect<void> =>
+/**
+ * The answer to a request that generates nothing. `extra` are the fields of this endpoint between the time and `done`.
+ */
+const loaded = (call: EndpointCall, spelled: string, extra: object, reason: "load" | "unload"): Effect.Effect<void> =>
   Effect.suspend(() =>
     answerJson(
       call,
@@ -117,7 +119,7 @@ const loaded = (call: Call, spelled: string, extra: object, reason: "load" | "un
  * @category endpoints
  * @since 0.1.0
  */
-export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, generateRequest)
   const spelled = String(request["model"] ?? "")
   const model = yield* inferenceModel(call, spelled)
@@ -143,7 +145,7 @@ export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: Cal
 })
 
 /**
- * Messages of a chat, with the model's own system prompt when there is none.
+ * The messages of a chat, with the model's own system prompt if they have none.
  *
  * @category decoding
  * @since 0.1.0
@@ -162,7 +164,7 @@ export const conversation = (model: SimulatedModel, messages: ReadonlyArray<unkn
  * @category endpoints
  * @since 0.1.0
  */
-export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, chatRequest)
   const spelled = String(request["model"] ?? "")
   if (spelled === "") return yield* refuse(400, "model is required")

@@ -1,5 +1,6 @@
 /**
- * `/v1/chat/completions`, `/v1/completions`, `/v1/responses` and `/v1/messages`: translated to a chat or a prompt, and back.
+ * `/v1/chat/completions`, `/v1/completions`, `/v1/responses` and `/v1/messages`: as in Ollama, a request is translated
+ * to a native one, and its answer back.
  *
  * @since 0.1.0
  */
@@ -8,10 +9,10 @@ import * as anthropic from "../dialects/anthropic.ts"
 import type { Dialect } from "../dialects/dialect.ts"
 import * as openAi from "../dialects/openAi.ts"
 import { responses } from "../dialects/responses.ts"
-import { body, type Call, type Endpoint, inferenceModel, refuse } from "../http/call.ts"
+import { body, type Endpoint, type EndpointCall, inferenceModel, refuse } from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
-import type { GoStruct, GoType } from "../http/goDecode.ts"
-import { generate } from "../models/generation.ts"
+import type { GoStruct, GoType } from "../go/decode.ts"
+import { generate } from "./generation.ts"
 import { type Message, render } from "../models/language.ts"
 import { isEmbedder } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
@@ -54,7 +55,7 @@ const messagesRequest = struct("MessagesRequest", {
   stop_sequences: "[]string",
 })
 
-/** Text of a content that is a string or a list of parts. */
+/** The text of a content that is a string or a list of parts. */
 const textOf = (content: unknown): string =>
   typeof content === "string"
     ? content
@@ -77,8 +78,8 @@ interface Translated {
   readonly dialect: Dialect
 }
 
-/** What the native handler does with a translated request. `/v1` can say neither `keep_alive` nor `num_ctx`. */
-const run = Effect.fnUntraced(function* (call: Call, translated: Translated): Effect.fn.Return<void, Failure> {
+/** Answers a translated request as the native endpoint would. `/v1` has neither `keep_alive` nor `num_ctx`. */
+const run = Effect.fnUntraced(function* (call: EndpointCall, translated: Translated): Effect.fn.Return<void, Failure> {
   const spelled = String(translated.request["model"] ?? "")
   if (spelled === "" && translated.messages !== undefined) return yield* refuse(400, "model is required")
   const model = yield* inferenceModel(call, spelled)
@@ -111,7 +112,7 @@ const withUsage = (request: Record<string, unknown>): boolean =>
   (request["stream_options"] as Record<string, unknown> | undefined)?.["include_usage"] === true
 
 /** Seconds since 1970. */
-const seconds = (call: Call): number => Math.floor(call.clock.currentTimeMillisUnsafe() / 1000)
+const seconds = (call: EndpointCall): number => Math.floor(call.clock.currentTimeMillisUnsafe() / 1000)
 
 /** Hex digits that differ between answers, and are the same in the same history. */
 export const hexId = (number: number): string =>
@@ -123,7 +124,7 @@ export const hexId = (number: number): string =>
  * @category endpoints
  * @since 0.1.0
  */
-export const chatCompletionsEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const chatCompletionsEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, chatRequest, "EOF")
   const messages = messagesOf(request["messages"])
   if (messages.length === 0) return yield* refuse(400, "[] is too short - 'messages'")
@@ -144,7 +145,7 @@ export const chatCompletionsEndpoint: Endpoint = Effect.fnUntraced(function* (ca
  * @category endpoints
  * @since 0.1.0
  */
-export const completionsEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const completionsEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, completionRequest, "EOF")
   yield* run(call, {
     request,
@@ -162,7 +163,7 @@ export const completionsEndpoint: Endpoint = Effect.fnUntraced(function* (call: 
  * @category endpoints
  * @since 0.1.0
  */
-export const responsesEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const responsesEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, responsesRequest, "EOF")
   const input = request["input"]
   const instructions = typeof request["instructions"] === "string" ? request["instructions"] : null
@@ -192,7 +193,7 @@ export const responsesEndpoint: Endpoint = Effect.fnUntraced(function* (call: Ca
  * @category endpoints
  * @since 0.1.0
  */
-export const messagesEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const messagesEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, messagesRequest, "EOF")
   const limit = request["max_tokens"]
   const turns = messagesOf(request["messages"])
@@ -216,7 +217,7 @@ export const messagesEndpoint: Endpoint = Effect.fnUntraced(function* (call: Cal
 })
 
 /**
- * `POST /v1/audio/transcriptions`: no simulated model hears.
+ * `POST /v1/audio/transcriptions`: fails, because no simulated model can hear.
  *
  * @category endpoints
  * @since 0.1.0

@@ -1,12 +1,12 @@
 /**
- * What can go wrong with a simulated server, scripted.
+ * Scripted faults of a simulated server.
  *
  * @since 0.1.0
  */
 import { Duration } from "effect"
 
 /**
- * One way to go wrong. `after` counts tokens: the fault strikes when so many have been sent.
+ * A fault. `after` counts tokens: the fault happens when that many have been sent.
  *
  * @category models
  * @since 0.1.0
@@ -32,7 +32,7 @@ export type Fault =
 export const refuse: Fault = { _tag: "Refuse" }
 
 /**
- * The connection breaks before an answer, or after so many tokens of one.
+ * The connection breaks before an answer, or after this many tokens.
  *
  * @category constructors
  * @since 0.1.0
@@ -40,7 +40,7 @@ export const refuse: Fault = { _tag: "Refuse" }
 export const reset = (after?: number): Fault => ({ _tag: "Reset", after })
 
 /**
- * The request is taken and never answered.
+ * The request is accepted and never answered.
  *
  * @category constructors
  * @since 0.1.0
@@ -48,7 +48,7 @@ export const reset = (after?: number): Fault => ({ _tag: "Reset", after })
 export const hang: Fault = { _tag: "Hang" }
 
 /**
- * A stream goes silent after so many tokens; it keeps its slot.
+ * A stream stops after this many tokens without ending. It keeps its slot.
  *
  * @category constructors
  * @since 0.1.0
@@ -56,7 +56,8 @@ export const hang: Fault = { _tag: "Hang" }
 export const stall = (after: number): Fault => ({ _tag: "Stall", after })
 
 /**
- * The runner dies after so many tokens, under every request it serves: an error line on the native paths, an empty chunk and no terminator on `/v1`.
+ * The runner dies after this many tokens, under every request that it serves. The native paths send an error line;
+ * `/v1` sends an empty chunk and no terminator.
  *
  * @category constructors
  * @since 0.1.0
@@ -64,7 +65,7 @@ export const stall = (after: number): Fault => ({ _tag: "Stall", after })
 export const crash = (after: number): Fault => ({ _tag: "Crash", after })
 
 /**
- * A stream ends after so many tokens without its terminator and without an error (Ollama's repeat limit does this).
+ * A stream ends after this many tokens, without its terminator and without an error, as with Ollama's repeat limit.
  *
  * @category constructors
  * @since 0.1.0
@@ -72,7 +73,7 @@ export const crash = (after: number): Fault => ({ _tag: "Crash", after })
 export const truncate = (after: number): Fault => ({ _tag: "Truncate", after })
 
 /**
- * An error of this status, in the dialect of the path.
+ * An error with this status, in the dialect of the path.
  *
  * @category constructors
  * @since 0.1.0
@@ -80,7 +81,7 @@ export const truncate = (after: number): Fault => ({ _tag: "Truncate", after })
 export const failure = (status: number, text: string): Fault => ({ _tag: "Failure", status, text })
 
 /**
- * 500, as when a runner will not start.
+ * 500, as when a runner cannot be started.
  *
  * @category constructors
  * @since 0.1.0
@@ -88,7 +89,7 @@ export const failure = (status: number, text: string): Fault => ({ _tag: "Failur
 export const internal: Fault = failure(500, "llama-server process has terminated: exit status 2")
 
 /**
- * Ollama's text when its queue is full: two spaces, as in the original.
+ * Ollama's text when its queue is full. The two spaces are in the original.
  *
  * @category models
  * @since 0.1.0
@@ -104,7 +105,7 @@ export const busyText = "server busy, please try again.  maximum pending request
 export const busy: Fault = failure(503, busyText)
 
 /**
- * 429, as a proxy in front of Ollama or ollama.com gives.
+ * 429, as a proxy in front of Ollama, or ollama.com, answers.
  *
  * @category constructors
  * @since 0.1.0
@@ -112,7 +113,7 @@ export const busy: Fault = failure(503, busyText)
 export const tooMany: Fault = failure(429, "too many requests")
 
 /**
- * Everything as usual, but later: with `path: "/api/ps"`, the slow ps.
+ * The normal answer, but later. With `path: "/api/ps"` it is the slow `ps` of a busy server.
  *
  * @category constructors
  * @since 0.1.0
@@ -128,7 +129,7 @@ export const slow = (delay: Duration.Input): Fault => ({ _tag: "Slow", delay: Du
 export const garbage: Fault = { _tag: "Garbage" }
 
 /**
- * An HTTP answer that no Ollama gives: a proxy's error page, by default.
+ * An HTTP answer that Ollama never gives. Defaults to the error page of a proxy.
  *
  * @category constructors
  * @since 0.1.0
@@ -145,15 +146,15 @@ export const answer = (options?: {
 })
 
 /**
- * Which requests a fault strikes; all of them when nothing is said.
+ * Which requests a fault is for. Defaults to all of them.
  *
  * @category models
  * @since 0.1.0
  */
 export interface FaultMatch {
-  /** A path, or the start of one that ends in `*`. */
+  /** A path, or the start of a path followed by `*`. */
   readonly path?: string | undefined
-  /** Strikes so many requests, then is over. Defaults to until cleared. */
+  /** Number of requests before the fault ends. Defaults to no limit. */
   readonly times?: number | undefined
 }
 
@@ -164,7 +165,7 @@ interface Rule {
 }
 
 /**
- * The faults set on one server. The first that matches, in the order they were set, strikes.
+ * The faults of one server. The first one set that matches a request is used.
  *
  * @category models
  * @since 0.1.0
@@ -172,19 +173,19 @@ interface Rule {
 export class Faults {
   #rules: Array<Rule> = []
 
-  /** Sets a fault; the function given back takes it away again. */
+  /** Sets a fault. The returned function removes it. */
   set(fault: Fault, match?: FaultMatch): () => void {
     const rule: Rule = { fault, path: match?.path, left: match?.times ?? Infinity }
     this.#rules.push(rule)
     return () => void (this.#rules = this.#rules.filter((one) => one !== rule))
   }
 
-  /** Takes all faults away. */
+  /** Removes all faults. */
   clear(): void {
     this.#rules = []
   }
 
-  /** The fault that strikes a request, which uses it up once. */
+  /** The fault for a request, which counts as one use of it. */
   next(path: string): Fault | undefined {
     for (const rule of this.#rules) {
       if (rule.left <= 0 || !matches(rule.path, path)) continue

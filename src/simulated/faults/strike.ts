@@ -1,16 +1,16 @@
 /**
- * A scripted fault meets a request.
+ * Applies a scripted fault to a request.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import type { Reply } from "../http/exchange.ts"
+import type { Reply } from "../http/reply.ts"
 import { Failure } from "../http/failure.ts"
-import type { Route } from "../http/routes.ts"
+import type { Route } from "../endpoints/routes.ts"
 import type { Fault } from "./faults.ts"
 
 /**
- * What a fault does before the endpoint runs; those in the middle of a stream are left to an endpoint that streams.
+ * Applies a fault before the endpoint runs. An endpoint that streams handles faults in the middle of its stream itself.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,10 +1,10 @@
 /**
- * Who may call: Ollama's rules on `Origin` and `Host`.
+ * Ollama's rules on `Origin` and `Host`.
  *
  * @since 0.1.0
  */
 import * as Hosts from "../../wire/hosts.ts"
-import type { Reply } from "./exchange.ts"
+import type { Reply } from "./reply.ts"
 
 const origins =
   /^(https?:\/\/(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?|(app|file|tauri|vscode-webview|vscode-file|chrome-extension|moz-extension|safari-web-extension):\/\/.*)$/i
@@ -14,14 +14,14 @@ const allowsOrigin = (origin: string, host: string | undefined): boolean =>
   origins.test(origin) || (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`))
 
 /**
- * Whether an URL is on loopback: only there Ollama looks at `Host`.
+ * Whether a URL is on loopback. Ollama checks `Host` only there.
  *
  * @category guards
  * @since 0.1.0
  */
 export const isLoopback = (url: string): boolean => URL.canParse(url) && Hosts.isLoopback(new URL(url).hostname)
 
-/** Answers to a preflight from an allowed origin. */
+/** Headers of the answer to a preflight request from an allowed origin. */
 const preflight: ReadonlyArray<string> = [
   "Access-Control-Allow-Headers",
   "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,OpenAI-Beta,X-Stainless-Arch,X-Stainless-Async,X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,X-Stainless-Lang,X-Stainless-Os,X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Timeout",
@@ -32,12 +32,12 @@ const preflight: ReadonlyArray<string> = [
 ]
 
 /**
- * Applies the rules on `Origin` and `Host`; `false` when they have answered.
+ * Applies the rules on `Origin` and `Host`. Returns `false` if that has answered the request.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const admit = (reply: Reply, loopback: boolean): boolean => {
+export const passesAccess = (reply: Reply, loopback: boolean): boolean => {
   const { headers, method } = reply.request
   let origin: string | undefined
   let host: string | undefined

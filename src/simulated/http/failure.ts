@@ -1,12 +1,12 @@
 /**
- * The one error of an endpoint.
+ * The only error of an endpoint.
  *
  * @since 0.1.0
  */
 import { Data } from "effect"
 
 /**
- * An answer that is an error: a status and Ollama's text.
+ * An error answer: a status and Ollama's text.
  *
  * @category errors
  * @since 0.1.0

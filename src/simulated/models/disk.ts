@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { SimulatedModel } from "./model.ts"
+import type { SimulatedModel } from "./simulatedModel.ts"
 import { parseName } from "./names.ts"
 
 /**
@@ -24,7 +24,7 @@ export class Disk {
     this.#models.set(parseName(model.name)?.key ?? model.name, model)
   }
 
-  /** The model of a name, however it is spelled. */
+  /** The model with a name, in any spelling. */
   find(spelled: string): SimulatedModel | undefined {
     const name = parseName(spelled)
     return name === undefined ? undefined : this.#models.get(name.key)

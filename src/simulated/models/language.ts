@@ -1,12 +1,12 @@
 /**
- * What the simulated models say: the same tokens for the same request, always.
+ * The text of simulated answers: the same request always gets the same tokens.
  *
  * @since 0.1.0
  */
-import type { SimulatedModel } from "./model.ts"
+import type { SimulatedModel } from "./simulatedModel.ts"
 
 /**
- * One turn of a conversation.
+ * One message of a conversation.
  *
  * @category models
  * @since 0.1.0
@@ -17,7 +17,7 @@ export interface Message {
 }
 
 /**
- * The prompt that the tiny models' chat template makes of a conversation.
+ * The prompt that the tiny models' chat template makes from a conversation.
  *
  * @category constructors
  * @since 0.1.0
@@ -29,7 +29,7 @@ export const render = (messages: ReadonlyArray<Message>): string => {
 }
 
 /**
- * The token that stands at a position of every answer.
+ * The token at a position, the same in every answer.
  *
  * @category constructors
  * @since 0.1.0
@@ -40,7 +40,7 @@ const words = Array.from({ length: 48 }, (_, index) => ` word${String(index).pad
 
 const encoder = new TextEncoder()
 
-/** As the tiny models do: no token of the vocabulary matches, so each byte is one, and a space is three. */
+/** In the tiny models no token of the vocabulary matches, so each byte is one token; a space is three bytes. */
 const bytesOf = (text: string): Uint8Array => encoder.encode("\u2581" + text.replaceAll(" ", "\u2581"))
 
 const pieces = (text: string): number => {
@@ -52,7 +52,7 @@ const pieces = (text: string): number => {
 }
 
 /**
- * How many tokens a prompt is, those the tokenizer adds included.
+ * Tokens of a prompt, including those that the tokenizer adds.
  *
  * @category combinators
  * @since 0.1.0
@@ -69,7 +69,7 @@ export const countTokens = (model: SimulatedModel, text: string): number => {
 }
 
 /**
- * The ids of a text's tokens, for the `context` of `/api/generate`.
+ * The token ids of a text, for the `context` of `/api/generate`.
  *
  * @category combinators
  * @since 0.1.0
@@ -81,7 +81,7 @@ export const tokenIds = (model: SimulatedModel, text: string): Array<number> => 
   return ids
 }
 
-/** FNV-1a. */
+/** FNV-1a, 32 bit. Effect's `Hash` is not specified, and the vectors must not change with a version. */
 const hash = (text: string): number => {
   let state = 0x811c9dc5
   for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193)
@@ -89,7 +89,7 @@ const hash = (text: string): number => {
 }
 
 /**
- * The unit vector of a text: 32-bit floats, the same for the same model and text.
+ * The unit vector of a text in 32-bit floats. The same model and text always give the same vector.
  *
  * @category combinators
  * @since 0.1.0

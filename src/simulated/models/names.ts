@@ -1,30 +1,31 @@
 /**
- * Model names as Ollama reads them. Written apart from `ModelName`, which the router uses, so that each checks the other.
+ * Model names as Ollama reads them. It does not use the router's `ModelName`, so that tests compare two independent
+ * readers.
  *
  * @since 0.1.0
  */
 
 /**
- * A name, taken apart the way Ollama does.
+ * The parts of a name.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ParsedName {
-  /** Lower case, complete: what finds a model whatever the spelling. */
+  /** Lower case and complete. Spellings of the same model have the same key. */
   readonly key: string
-  /** Complete, as spelled: `registry.ollama.ai/library/x:latest`, in some error texts. */
+  /** Complete, as spelled: `registry.ollama.ai/library/x:latest`. Some error texts use it. */
   readonly full: string
-  /** Without the default host and namespace: `x:latest`, in lists. */
+  /** Without the default host and namespace: `x:latest`. Lists use it. */
   readonly short: string
-  /** Proxied to ollama.com. */
+  /** Whether Ollama passes the request on to ollama.com. */
   readonly cloud: boolean
 }
 
 const host = "registry.ollama.ai"
 
 /**
- * Takes a name apart; `undefined` when Ollama would not find any model in it.
+ * Reads a name; `undefined` where Ollama would find no model under it.
  *
  * @category decoding
  * @since 0.1.0

@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import { word } from "./language.ts"
-import type { SimulatedModel } from "./model.ts"
+import type { SimulatedModel } from "./simulatedModel.ts"
 
 /**
- * The keys of the weights' file. Long arrays are `null` unless asked for.
+ * `model_info` of the weights' file. Long arrays are `null` unless `verbose`.
  *
  * @category constructors
  * @since 0.1.0
@@ -47,7 +47,7 @@ export const modelInfo = (model: SimulatedModel, verbose: boolean): Record<strin
 }
 
 /**
- * The tensors of the weights' file.
+ * The tensors in the weights' file.
  *
  * @category constructors
  * @since 0.1.0

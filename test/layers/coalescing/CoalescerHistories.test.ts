@@ -1,4 +1,4 @@
-/** Generated histories of clients that join, read slowly and leave, over upstream calls played by hand. */
+/** Generated histories of clients that join, read slowly and leave. The test plays the upstream calls itself. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schema } from "effect"
 import type { Flight } from "../../../src/layers/coalescing/flight.ts"
@@ -17,7 +17,7 @@ const limits = { replayBytes: 2048, behindBytes: 700 }
 const chunkMax = 900
 const model = modelOn("m:latest", "a")
 
-/** Full after each chunk, where its client is slow. */
+/** A reply that becomes full after each chunk, where its client is slow. */
 class ClientReply extends RecordingReply {
   readonly slow: boolean
   full = false
@@ -86,7 +86,7 @@ class Played {
     })
     this.reply.head(200, ["x-call", this.name])
   }
-  /** Bytes that say whose they are, and which. */
+  /** Bytes that differ between calls and between positions. */
   more(length: number): void {
     this.send()
     if (isEmbed(this.what)) return
@@ -134,7 +134,7 @@ class Played {
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const Step = Schema.Union([
   Schema.Struct({ do: Schema.Literal("join"), what: small(5), slow: Schema.Boolean }),
-  // Twice, since nothing happens without clients.
+  // Listed twice to make it more likely: nothing happens without clients.
   Schema.Struct({ do: Schema.Literal("join"), what: small(1), slow: Schema.Boolean }),
   Schema.Struct({ do: Schema.Literal("more"), which: small(30), length: small(chunkMax - 30) }),
   Schema.Struct({ do: Schema.Literal("more"), which: small(3), length: small(chunkMax - 30) }),
@@ -170,7 +170,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
       })
 
     const check = () => {
-      // The last one to leave ends the call.
+      // The call ends when the last of its clients leaves.
       for (const some of [[0], [1], [2, 3, 4, 5]]) {
         const working = calls.filter((call) => call.running && some.includes(call.what)).length
         assert.isAtMost(working, clients.filter((one) => waiting(one) && some.includes(one.what)).length)
@@ -183,9 +183,9 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
         assert.strictEqual(
           call.paused,
           members.every(({ reply }) => reply.full),
-          "paused while all are full, no longer",
+          "paused only while all are full",
         )
-        // What is kept for the slow: bounded while the call goes on.
+        // The bytes kept for slow clients are bounded while the call goes on.
         for (const { reply } of members) {
           assert.isTrue(call.text.startsWith(reply.text))
           const kept = call.text.length - reply.bytes
@@ -231,7 +231,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
       assert.isAtMost(reply.endings, 1)
       if (left) continue
       if (Exit.isFailure(exit)) {
-        assert.strictEqual(reply.endings, 0, "refused: the router says so, nobody else")
+        assert.strictEqual(reply.endings, 0, "refused: only the router answers")
         continue
       }
       assert.strictEqual(reply.endings, 1)
@@ -254,9 +254,9 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
         assert.strictEqual(reply.rawHeaders.at(-1), String(reply.bytes))
       }
     }
-    // What has ended holds on to nobody: V8 may keep it long after.
-    for (const { reply, what } of calls) if (!isEmbed(what)) assert.strictEqual((reply as Flight).members.size, 0)
-    // Attempts are counted once for each call, whoever of its members is left.
+    // A flight that has ended must not refer to its clients: V8 may keep it in memory long after.
+    for (const { reply, what } of calls) if (!isEmbed(what)) assert.strictEqual((reply as Flight).participants.size, 0)
+    // Attempts are counted once for each call, whichever of its clients stay.
     const attempts = yield* Effect.forEach(
       clients,
       ({ fiber, left }) =>
@@ -270,7 +270,7 @@ const play = (steps: ReadonlyArray<typeof Step.Type>) =>
 const total = { shared: 0, cut: 0, batched: 0 }
 
 it.effect.prop(
-  "each client has the whole answer of one call, or left; calls end with the last of their clients; nothing is left",
+  "each client gets the whole answer of one call, or leaves; a call ends with its last client; nothing is left over",
   { steps: Schema.Array(Step) },
   ({ steps }) =>
     Effect.map(play(steps).pipe(Effect.provide(MemoryCoalescer.layer(limits))), (seen) => {
@@ -281,7 +281,7 @@ it.effect.prop(
   { arbitrary: { runs: 1500, size: 60, seed: "coalescer" } },
 )
 
-it("the histories above have reached what they are about", () => {
+it("the histories reach the cases that they are meant to test", () => {
   assert.isAbove(total.shared, 1000)
   assert.isAbove(total.cut, 20)
   assert.isAbove(total.batched, 100)

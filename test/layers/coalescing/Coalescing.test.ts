@@ -14,7 +14,7 @@ import { RecordingReply } from "../../support/sinks.ts"
 
 const { Fault } = SimulatedFleet
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }], options: { temperature: 0 } }
-/** The same to Ollama. */
+/** The same request to Ollama, written differently. */
 const respelled = { options: { temperature: 0 }, messages: chat.messages, stream: true, model: chat.model }
 const server = Effect.map(SimulatedFleet.SimulatedFleet, (fleet) => fleet.get(url("a")))
 const upstream = (path: string) =>
@@ -31,7 +31,7 @@ const all = (count: number, one: (i: number) => readonly [string, object]) =>
     )
   })
 
-/** Has the model in memory, and forgets the calls that took. */
+/** Loads the model and clears the call log. */
 const warm = (path: string, body: object) =>
   Effect.gen(function* () {
     yield* ready
@@ -52,7 +52,7 @@ const embed = (text: string, more: object = {}) => ({ model: "tiny-embed", input
 const options = { events: SynchronousRouterEvents.layer }
 const slow = { decodeRate: 50, overhead: "20 millis", prefillRate: 5000 } as const
 
-/** What the answer says, but for times and the count of tokens, which Ollama gives for the whole call only. */
+/** The content of an answer, without times and without the token count, which Ollama gives for the whole call only. */
 const said = (reply: RecordingReply): unknown => {
   const { load_duration: _, prompt_eval_count: _1, total_duration: _2, usage: _3, ...rest } = JSON.parse(reply.text)
   return rest
@@ -77,7 +77,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("the leader is killed half way: the other 99 have the whole answer", () =>
+  it.effect("the leader is killed half way: the other 99 get the whole answer", () =>
     Effect.gen(function* () {
       const { before } = yield* warm("/api/chat", { ...chat, options: {} })
       const clients = yield* all(100, () => ["/api/chat", chat])
@@ -97,7 +97,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("all leave: the upstream call is aborted, and nothing is left", () =>
+  it.effect("all clients leave: the upstream call is aborted, and nothing is left over", () =>
     Effect.gen(function* () {
       yield* warm("/api/chat", { ...chat, options: {} })
       const clients = yield* all(3, () => ["/api/chat", chat])
@@ -113,7 +113,7 @@ describe("coalescing over a simulated fleet", () => {
       for (const event of left) assert.deepInclude(event.settled, { status: 499, backend: undefined, attempts: 0 })
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("whoever joins late gets what was sent before, then the rest", () =>
+  it.effect("a client that joins late gets the bytes sent before, then the rest", () =>
     Effect.gen(function* () {
       yield* warm("/api/chat", { ...chat, options: {} })
       const [early] = yield* all(1, () => ["/api/chat", chat])
@@ -126,7 +126,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.strictEqual(late!.reply.text, early!.reply.text)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("what may differ is not shared: sampled, other options, other tenants", () => {
+  it.effect("answers that may differ are not shared: sampled ones, other options, other tenants", () => {
     let turn = 0
     const tenants: Guard = {
       kind: "guard",
@@ -153,7 +153,7 @@ describe("coalescing over a simulated fleet", () => {
     )
   })
 
-  it.effect("a refusal reaches every member", () =>
+  it.effect("a refusal reaches every client of the flight", () =>
     Effect.gen(function* () {
       yield* warm("/api/chat", { ...chat, options: {} })
       const [busy] = yield* all(1, () => ["/api/chat", { ...chat, model: "tiny-loop", options: {} }])
@@ -169,7 +169,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("all members of a flight that waits for a load get signs of life", () =>
+  it.effect("all clients of a flight that waits for a load get heartbeats", () =>
     Effect.gen(function* () {
       yield* ready
       const clients = yield* all(3, () => ["/api/chat", chat])
@@ -244,7 +244,7 @@ describe("coalescing over a simulated fleet", () => {
       )
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("one text is too long: its client alone is told so", () =>
+  it.effect("one text is too long: only its client gets the error", () =>
     Effect.gen(function* () {
       yield* warm("/api/embed", embed("first"))
       const long = "word ".repeat(4000)
@@ -258,7 +258,7 @@ describe("coalescing over a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: slow }, options))))
 
-  it.effect("with batches of one, each text has its own call", () =>
+  it.effect("with batches of one, each text has a call of its own", () =>
     Effect.gen(function* () {
       const { before } = yield* warm("/api/embed", embed("first"))
       const clients = yield* all(10, (i) => ["/api/embed", embed(`text ${i}`)])

@@ -6,7 +6,7 @@ import { holds } from "../../support/checks.ts"
 
 holds("Coalescer contract: independent", contract(IndependentCoalescer.layer))
 
-it.effect("shares nothing: the same request twice is led twice", () =>
+it.effect("shares nothing: the same request twice makes two upstream calls", () =>
   Effect.gen(function* () {
     let led = 0
     const lead = (...[demand, reply]: Parameters<ReturnType<typeof answering>>) => {

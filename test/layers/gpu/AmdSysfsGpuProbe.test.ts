@@ -19,7 +19,7 @@ const card = (number: number, files: Readonly<Record<string, string | number>>) 
 const discrete = card(1, {
   mem_info_vram_total: 24 * gib,
   mem_info_vram_used: 4 * gib,
-  // As large as half of the system's memory, and none of the models' business.
+  // As large as half of the system's memory; no model may use it.
   mem_info_gtt_total: 128 * gib,
   mem_info_gtt_used: 0,
   gpu_busy_percent: 25,
@@ -74,7 +74,7 @@ describe("AmdSysfsGpuProbe", () => {
       })
     }).pipe(Effect.provide(layerAt(machine))))
 
-  it.live("adds what an APU may map of the system's memory, and of that no more than is available", () =>
+  it.live("adds the system memory that an APU may map, but no more than is available", () =>
     Effect.gen(function* () {
       const [device] = (yield* read).devices
       assert.deepInclude(device, {
@@ -87,7 +87,7 @@ describe("AmdSysfsGpuProbe", () => {
       assert.isTrue(Option.isNone(device!.temperature))
     }).pipe(Effect.provide(layerAt(machine))))
 
-  it.live("does not know what is free where the kernel does not say what is used", () =>
+  it.live("reports free as unknown where the kernel does not report the used memory", () =>
     Effect.gen(function* () {
       const root = yield* Tree.scoped({ ...card(0, { mem_info_vram_total: 8 * gib }), ...meminfo })
       const [device] = (yield* Effect.provide(read, layerAt(root))).devices

@@ -27,7 +27,7 @@ interface Chain {
   readonly handles: ReadonlyArray<MockGpuProbe.MockReadings["Service"]>
 }
 
-/** A chain, and what its probes do next. */
+/** A chain, and the next answers of its probes. */
 const chain = (
   ...steps: readonly [MockGpuProbe.Step, ...ReadonlyArray<MockGpuProbe.Step>]
 ): Effect.Effect<Chain, never, Scope.Scope> =>
@@ -40,14 +40,14 @@ const chain = (
   })
 
 describe("FirstThatWorksGpuProbe", () => {
-  it.effect("takes the first, and asks no other", () =>
+  it.effect("reads the first probe and no other", () =>
     Effect.gen(function* () {
       const { handles, read } = yield* chain([card], [card])
       assert.deepStrictEqual(yield* read, { source: "a", passedOver: [], devices: [card] })
       assert.strictEqual(yield* handles[1]!.reads, 0)
     }))
 
-  it.effect("says why it does not take the ones before", () =>
+  it.effect("says why the probes before it failed", () =>
     Effect.gen(function* () {
       const { read } = yield* chain(missing, [], [card])
       const { passedOver, source } = yield* read
@@ -58,7 +58,7 @@ describe("FirstThatWorksGpuProbe", () => {
       ])
     }))
 
-  it.effect("goes on to the next in the same read", () =>
+  it.effect("goes on to the next probe in the same read", () =>
     Effect.gen(function* () {
       const { handles, read } = yield* chain([card], [card])
       yield* read
@@ -68,14 +68,14 @@ describe("FirstThatWorksGpuProbe", () => {
       assert.strictEqual(passedOver[0]!.reason, "Timeout")
     }))
 
-  it.effect("does not ask again, in a read, what is known not to work", () =>
+  it.effect("does not read a probe again that is known to fail", () =>
     Effect.gen(function* () {
       const { handles, read } = yield* chain(missing, [card])
       for (let i = 0; i < 10; i++) yield* read
       assert.strictEqual(yield* handles[0]!.reads, 1)
     }))
 
-  it.effect("climbs back after 1, 2, 4, 8, 8, … seconds", () =>
+  it.effect("tries the better probes again after 1, 2, 4, 8, 8, … seconds", () =>
     Effect.gen(function* () {
       const { handles, read } = yield* chain(missing, [card])
       yield* read
@@ -98,7 +98,7 @@ describe("FirstThatWorksGpuProbe", () => {
       assert.strictEqual((yield* read).source, "a", "soon at first, the second time as well")
     }))
 
-  it.effect("a better one that hangs holds no read up", () =>
+  it.effect("a better probe that hangs delays no read", () =>
     Effect.gen(function* () {
       const { handles, read } = yield* chain(missing, [card])
       yield* read
@@ -107,7 +107,7 @@ describe("FirstThatWorksGpuProbe", () => {
       assert.strictEqual((yield* read).source, "b")
     }))
 
-  it.effect("when none works says so of each, and starts at the top again", () =>
+  it.effect("when no probe works, gives the reason of each, and starts with the first again", () =>
     Effect.gen(function* () {
       const { handles, read } = yield* chain([card], [card])
       yield* read

@@ -11,7 +11,7 @@ import { holds } from "../../support/checks.ts"
 const token = Redacted.make("a secret")
 const card = MockGpuProbe.device("GPU-1", ByteSize.gibibytes(24))
 
-/** What a client gets from an agent, without a network in between. */
+/** An HTTP client with an agent behind it, without a network. */
 const clientOf = (answer: (request: Request) => Promise<Response>) =>
   Layer.succeed(
     HttpClient.HttpClient,
@@ -51,12 +51,12 @@ holds(
 const read = Effect.flatMap(GpuProbe, (found) => found.read)
 
 describe("HttpGpuProbe", () => {
-  it.live("reads what the far probe reads, and says where", () =>
+  it.live("returns the readings of the other machine's probe, and names the agent", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* read, { source: "agent gpu-host:11436, mock", passedOver: [], devices: [card] })
     }).pipe(Effect.provide(probe(agent([card])))))
 
-  it.live("fails as the far probe fails", () =>
+  it.live("fails with the reason of the other machine's probe", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(read)
       assert.strictEqual(error.source, "agent gpu-host:11436, mock")
@@ -71,7 +71,7 @@ describe("HttpGpuProbe", () => {
   for (
     const body of ["", "<html>", "[]", `{"source":"x","devices":[{"uuid":"GPU-1","total":"much"}],"passedOver":[]}`]
   ) {
-    it.live(`takes ${JSON.stringify(body)} for a failure`, () =>
+    it.live(`treats ${JSON.stringify(body)} as a failure`, () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* Effect.flip(read)).reason._tag, "Failed")
       }).pipe(Effect.provide(probe(() => Promise.resolve(new Response(body))))))
@@ -83,7 +83,7 @@ describe("GpuAgentRoutes", () => {
     assert.throws(() => GpuAgentRoutes.layer({ token: Redacted.make("") }), RangeError)
   })
 
-  it.live("shows nothing without it", () =>
+  it.live("shows nothing without the token", () =>
     Effect.gen(function* () {
       for (
         const headers of [{}, { authorization: "Bearer" }, { authorization: "Bearer a secre" }, {
@@ -96,7 +96,7 @@ describe("GpuAgentRoutes", () => {
       }
     }))
 
-  it.live("says bytes as numbers and unknown as null", () =>
+  it.live("sends bytes as numbers and unknown as null", () =>
     Effect.gen(function* () {
       const headers = { authorization: "Bearer a secret" }
       const response = yield* Effect.promise(() => agent([card])(new Request("http://x/gpus", { headers })))

@@ -11,13 +11,13 @@ import { GpuProbe } from "../../../src/services/GpuProbe.ts"
 import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
 import { holds } from "../../support/checks.ts"
 
-// The machine's own choice must not select among made-up devices.
+// The machine's own setting must not select among the devices of the test.
 delete process.env["CUDA_VISIBLE_DEVICES"]
 
 const folder = mkdtempSync(join(tmpdir(), "fake-smi-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A tool that runs these lines of shell. */
+/** A program that runs these lines of shell. */
 const tool = (name: string, body: string): string => {
   const path = join(folder, name)
   writeFileSync(path, `#!/bin/sh\n${body}\n`)
@@ -74,11 +74,11 @@ describe("NvidiaSmiGpuProbe", () => {
     "[Insufficient Permissions]",
     "[Unknown Error]",
     "[GPU is lost]",
-    "WDDM does not say",
+    "unknown under WDDM",
     "",
   ]
   for (const text of texts) {
-    it.live(`takes ${JSON.stringify(text)} for unknown, never for zero`, () =>
+    it.live(`reads ${JSON.stringify(text)} as unknown, never as zero`, () =>
       Effect.gen(function* () {
         const [device] = (yield* read).devices
         assert.isDefined(device)
@@ -90,19 +90,19 @@ describe("NvidiaSmiGpuProbe", () => {
       ))
   }
 
-  it.live("gives a device without memory of its own the system's", () =>
+  it.live("reports the system's memory for a device without its own", () =>
     Effect.gen(function* () {
       const [device] = (yield* read).devices
       assert.strictEqual(device!.kind, "integrated")
       assert.isTrue(Option.isSome(device!.free))
     }).pipe(Effect.provide(layerOf(prints("gb10", "0, GPU-a, NVIDIA GB10, [N/A], [N/A], [N/A], 0, 40, 5.1, [N/A]")))))
 
-  it.live("does not know the memory of a card that is cut into instances", () =>
+  it.live("reports the memory of a card with MIG instances as unknown", () =>
     Effect.gen(function* () {
       assert.isTrue(Option.isNone((yield* read).devices[0]!.free))
     }).pipe(Effect.provide(layerOf(prints("mig", two[0]!.replace("Disabled", "Enabled"))))))
 
-  it.live("asks without MIG where the driver does not know it", () =>
+  it.live("asks again without the MIG field where the driver does not know it", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* read).devices[0]!.free, Option.some(ByteSize.mebibytes(81150)))
     }).pipe(Effect.provide(layerOf(tool(
@@ -117,7 +117,7 @@ describe("NvidiaSmiGpuProbe", () => {
       assert.lengthOf((yield* read).devices, 0)
     }).pipe(Effect.provide(layerOf(prints("zero", "No devices were found")))))
 
-  it.live("keeps to the devices that CUDA may use", () =>
+  it.live("lists only the devices that CUDA may use", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* read).devices.map(({ uuid }) => uuid), ["GPU-b"])
     }).pipe(Effect.provide(layerOf(prints("visible", ...two), { visible: "GPU-b" }))))
@@ -130,7 +130,7 @@ describe("NvidiaSmiGpuProbe", () => {
     ["Failed", 255, "Failed to initialize NVML: Unknown Error"],
   ]
   for (const [reason, status, says] of failures) {
-    it.live(`tells ${reason} from what the tool says`, () =>
+    it.live(`recognises ${reason} in the tool's output`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(read)
         assert.strictEqual(error.reason._tag, reason)
@@ -138,7 +138,7 @@ describe("NvidiaSmiGpuProbe", () => {
       }).pipe(Effect.provide(layerOf(tool(`fails-${status}`, `echo "${says}"\nexit ${status}`)))))
   }
 
-  it.live("runs one at a time, kills what does not end, and goes on", () =>
+  it.live("runs one process at a time, kills one that does not end, and goes on", () =>
     Effect.gen(function* () {
       const [took, errors] = yield* Effect.timed(
         Effect.all(Array.from({ length: 10 }, () => Effect.flip(read)), { concurrency: "unbounded" }),

@@ -22,16 +22,16 @@ interface Scripted {
   readonly options?: NvmlGpuProbe.Options | undefined
 }
 
-// The machine's own choice must not select among made-up devices.
+// The machine's own setting must not select among the devices of the test.
 delete process.env["CUDA_VISIBLE_DEVICES"]
 
-/** A probe with a state of its own. */
+/** A probe with a fake library in a state of its own. */
 const scripted = (from: FakeNvml.Fake, state: FakeNvml.State, { library, options }: Scripted = {}) => {
   const { path, set } = FakeNvml.script(from, state)
   const layer = NvmlGpuProbe.layer({
     libraries: [library ?? from.library],
     env: { FAKE_NVML_STATE: path },
-    // So that a busy machine is not taken for a hung driver; the tests about those say 1 second.
+    // Long, so that a busy machine does not look like a hung driver. The tests of hung drivers use 1 second.
     deadline: "5 seconds",
     backoff: "50 millis",
     ...options,
@@ -42,7 +42,7 @@ const scripted = (from: FakeNvml.Fake, state: FakeNvml.State, { library, options
 type Case = (from: FakeNvml.Fake) => Effect.Effect<void, unknown, Scope.Scope>
 
 const alive = (pid: number): boolean => {
-  // A zombie has ended; that nobody has taken notice yet is not its fault.
+  // A zombie process has ended too, even if its parent has not noticed yet.
   const stat = Option.liftThrowable(() => readFileSync(`/proc/${pid}/stat`, "utf8"))()
   return Option.isSome(stat) && !/\) Z /.test(stat.value)
 }
@@ -56,7 +56,7 @@ const helper = Effect.flatMap(NvmlGpuProbe.NvmlHelper, ({ pid }) => Effect.flatM
 
 const read = Effect.flatMap(GpuProbe, (probe) => probe.read)
 
-/** Recovery waits for a pause, and a new process. */
+/** Repeats until it holds: recovery takes a pause and a new process. */
 const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, Schedule.max([Schedule.spaced("50 millis"), Schedule.recurs(100)]))
 
@@ -91,7 +91,7 @@ if (fake === undefined) {
   const test = (name: string, run: Case) => it.live(name, () => run(fake))
 
   describe("NvmlGpuProbe reads", () => {
-    test("everything the library knows of a card", (from) =>
+    test("everything that the library reports of a card", (from) =>
       Effect.gen(function* () {
         const { devices, source } = yield* read
         assert.strictEqual(source, "nvml")
@@ -122,7 +122,7 @@ if (fake === undefined) {
       }).pipe(Effect.provide(layer))
     })
 
-    test("processes, however many, and those whose memory nobody knows", (from) => {
+    test("any number of processes, some with unknown memory", (from) => {
       const many = Array.from({ length: 40 }, (_, n) => `${n + 1}:${n === 3 ? "-" : n * 1000}`).join(",")
       return Effect.gen(function* () {
         const found = Option.getOrThrow(first(yield* read).processes)
@@ -132,7 +132,7 @@ if (fake === undefined) {
       }).pipe(Effect.provide(scripted(from, cards(1, { "0.processes": many }), { options: { processes: true } }).layer))
     })
 
-    test("the instances in place of a card that is cut into some", (from) =>
+    test("the MIG instances of a card instead of the card", (from) =>
       Effect.gen(function* () {
         const { devices } = yield* read
         assert.deepStrictEqual(devices.map(({ kind, uuid }) => `${kind} ${uuid}`), [
@@ -160,7 +160,7 @@ if (fake === undefined) {
         ).layer,
       )))
 
-    test("the system's memory where a card has none of its own, and no more than is available", (from) => {
+    test("the system's memory for a card without its own, and no more than is available", (from) => {
       const unsupported = { "rc.nvmlDeviceGetMemoryInfo_v2.0": 3, "rc.nvmlDeviceGetMemoryInfo.0": 3 }
       const state = cards(2, {
         ...unsupported,
@@ -177,13 +177,13 @@ if (fake === undefined) {
           assert.strictEqual(device.kind, "integrated")
           const free = Number(Option.getOrThrow(device.free))
           assert.isAbove(free, 0)
-          // What is available changes while it is looked at.
+          // The available memory may change between the two readings.
           assert.isBelow(free, available * 1.2)
         }
       }).pipe(Effect.provide(scripted(from, state).layer))
     })
 
-    test("unknown in place of what cannot be", (from) =>
+    test("unknown instead of an impossible value", (from) =>
       Effect.gen(function* () {
         const [empty, more, huge] = (yield* read).devices
         assert.isTrue(Option.isNone(empty!.total))
@@ -203,7 +203,7 @@ if (fake === undefined) {
         ).layer,
       )))
 
-    test("free memory as it comes back late", (from) =>
+    test("free memory that the driver releases late", (from) =>
       Effect.gen(function* () {
         assert.deepStrictEqual(first(yield* read).free, Option.some(gib(4)))
         yield* Effect.sleep("1500 millis")
@@ -239,7 +239,7 @@ if (fake === undefined) {
       ))
   })
 
-  describe("NvmlGpuProbe tells apart", () => {
+  describe("NvmlGpuProbe distinguishes", () => {
     const cases: ReadonlyArray<readonly [reason: string, state: FakeNvml.State, library?: "stunted" | "text"]> = [
       ["LibraryInvalid", {}, "text"],
       ["SymbolMissing", {}, "stunted"],
@@ -261,7 +261,7 @@ if (fake === undefined) {
       })
     }
 
-    test("a card it may not open from the ones it may", (from) =>
+    test("a card that it may not open from the others", (from) =>
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* read).devices.map(({ uuid }) => uuid), ["GPU-1"])
       }).pipe(Effect.provide(scripted(from, cards(2, { "rc.nvmlDeviceGetHandleByIndex_v2.0": 4 })).layer)))
@@ -287,7 +287,7 @@ if (fake === undefined) {
       }).pipe(Effect.provide(layer))
     })
 
-    test("everything gone with 999, and back", (from) => {
+    test("every card fails with 999, and comes back", (from) => {
       const { layer, set } = scripted(from, cards(1))
       return Effect.gen(function* () {
         yield* read
@@ -298,7 +298,7 @@ if (fake === undefined) {
       }).pipe(Effect.provide(layer))
     })
 
-    test("an error of the device stays, one of an application does not count", (from) => {
+    test("an error of the device stays, an error of an application does not count", (from) => {
       const { layer, set } = scripted(from, cards(2))
       return Effect.gen(function* () {
         yield* read
@@ -308,19 +308,19 @@ if (fake === undefined) {
       }).pipe(Effect.provide(layer))
     })
 
-    test("an error of nobody knows which device is one of all", (from) =>
+    test("an error without a device counts for all devices", (from) =>
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* read).devices.map(why), ["Xid 119", "Xid 119"])
       }).pipe(Effect.provide(scripted(from, cards(2, { "event.0": "-1 119 -1" })).layer)))
 
-    test("an error of one instance is not its neighbour's", (from) => {
+    test("an error of one MIG instance does not count for another", (from) => {
       const instances = { "0.mig": 1, "0/0.total": 1e9, "0/1.total": 1e9, "0/0.gi": 7, "0/1.gi": 9 }
       return Effect.gen(function* () {
         assert.deepStrictEqual((yield* read).devices.map(why), ["Healthy", "Xid 94"])
       }).pipe(Effect.provide(scripted(from, cards(1, { ...instances, "event.0": "0 94 9" })).layer))
     })
 
-    test("is unknown where nothing can be listened to", (from) =>
+    test("is unknown where there are no events", (from) =>
       Effect.gen(function* () {
         assert.isUndefined(why(first(yield* read)))
       }).pipe(Effect.provide(scripted(from, cards(1, { "rc.nvmlDeviceRegisterEvents": 3 })).layer)))
@@ -332,7 +332,7 @@ if (fake === undefined) {
   })
 
   describe("NvmlGpuProbe and a driver that hangs", () => {
-    test("the event loop, file reads and other timers go on; the helper is killed; it comes back", (from) => {
+    test("the event loop, file reads and timers go on; the helper is killed; the probe works again", (from) => {
       const { layer, set } = scripted(from, cards(1), { options: impatient })
       return Effect.gen(function* () {
         yield* read
@@ -375,7 +375,7 @@ if (fake === undefined) {
       }).pipe(Effect.provide(layer))
     })
 
-    test("an initialisation that takes longer than a read is waited for by the next", (from) =>
+    test("the next read waits for an initialisation that takes longer than one read", (from) =>
       Effect.gen(function* () {
         assert.strictEqual((yield* Effect.flip(read)).reason._tag, "Timeout")
         const pid = yield* helper
@@ -385,7 +385,7 @@ if (fake === undefined) {
         Effect.provide(scripted(from, cards(1, { "hang.nvmlInitWithFlags": 3000 }), { options: impatient }).layer),
       ))
 
-    test("one that never ends is killed, too", (from) => {
+    test("an initialisation that never ends is killed too", (from) => {
       const state = cards(1, { "hang.nvmlInitWithFlags": -1 })
       return Effect.gen(function* () {
         yield* Effect.flip(read)

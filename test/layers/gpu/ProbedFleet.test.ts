@@ -14,7 +14,7 @@ const card = (name: string): GpuReading => MockGpuProbe.device(`GPU-${name}`, By
 const system: GpuReading = { ...MockGpuProbe.device("system", gibibyte), kind: "system" }
 const broken = new Failed({ code: Option.none(), description: "it is broken" })
 
-/** A probe with its handle. */
+/** A mock probe with its handle. */
 const mock = (step: MockGpuProbe.Step) =>
   Effect.map(Layer.build(MockGpuProbe.layer(step)), (built) => ({
     probe: Layer.succeed(GpuProbe, Context.get(built, GpuProbe)),
@@ -42,7 +42,7 @@ holds(
 )
 
 describe("ProbedFleet", () => {
-  it.effect("gives each backend the devices of its host, unless it says which it has", () =>
+  it.effect("gives each backend the devices of its host, unless the backend names its own", () =>
     Effect.gen(function* () {
       const { fleet, probe } = yield* join([
         { id: "local", url: "http://127.0.0.1:11434" },
@@ -72,7 +72,7 @@ describe("ProbedFleet", () => {
       assert.deepStrictEqual(read.passedOver, [])
     }).pipe(Effect.scoped))
 
-  it.effect("reads the other hosts where one fails, says so, and takes it in when it answers", () =>
+  it.effect("reads the other hosts where one fails, names that one, and includes it when it answers", () =>
     Effect.gen(function* () {
       const late = yield* mock(broken)
       const { fleet, probe } = yield* join([{ id: "a", url: "http://a" }, { id: "b", url: "http://b" }], {
@@ -121,7 +121,7 @@ describe("ProbedFleet", () => {
       assert.notStrictEqual(fleet.members(), before)
     }).pipe(Effect.scoped))
 
-  it.effect("waits for no host longer than its time", () =>
+  it.effect("waits for each host at most for its limit", () =>
     Effect.gen(function* () {
       const slow = yield* mock([card("slow")])
       const { probe } = yield* join(["http://a", "http://slow"], {

@@ -41,12 +41,12 @@ holds(
 )
 
 describe("SystemMemoryGpuProbe", () => {
-  it.live("takes what is available, not what is free", () =>
+  it.live("reads MemAvailable, not MemFree", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* numbers({ "proc/meminfo": meminfo }), [64, 40, 24])
     }))
 
-  it.live("does not guess where the kernel does not say what is available", () =>
+  it.live("reports free as unknown where the kernel does not report MemAvailable", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* numbers({ "proc/meminfo": "MemTotal: 1048576 kB" }), [1, null, null])
     }))
@@ -62,7 +62,7 @@ describe("SystemMemoryGpuProbe", () => {
     "sys/fs/cgroup/a.slice/memory.stat": `anon 1\nactive_file ${gib}\ninactive_file ${6 * gib}`,
   }
 
-  it.live("version 2: the tightest group above counts, without the cache that it would give back", () =>
+  it.live("version 2: the tightest group counts, and cache that it would give back counts as free", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* numbers(nested), [16, 10, 6])
     }))
@@ -76,7 +76,7 @@ describe("SystemMemoryGpuProbe", () => {
       ])
     }))
 
-  it.live("version 2: a group that is mounted in place of the top one, as in a container", () =>
+  it.live("version 2: a group that is mounted in place of the top group, as in a container", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
         yield* numbers({
@@ -92,7 +92,7 @@ describe("SystemMemoryGpuProbe", () => {
       )
     }))
 
-  it.live("version 1: a path of the host's is this container's own group", () =>
+  it.live("version 1: a path of the host means this container's own group", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(
         yield* numbers({
@@ -107,7 +107,7 @@ describe("SystemMemoryGpuProbe", () => {
       )
     }))
 
-  it.live("version 1: no limit of its own, one above that is not mounted", () =>
+  it.live("version 1: no limit of its own, but a limit of a group above that is not mounted", () =>
     Effect.gen(function* () {
       const files = {
         "proc/meminfo": meminfo,

@@ -20,7 +20,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("AdminRoutes", () => {
-  it.live("shows the queues to whoever has the token", () =>
+  it.live("shows the queues with the token", () =>
     Effect.gen(function* () {
       const ask = yield* setUp
       const response = yield* ask("GET /admin/queues", { headers: { authorization: "Bearer secret" } })
@@ -39,7 +39,7 @@ describe("AdminRoutes", () => {
       })
     }))
 
-  it.live("and to nobody else", () =>
+  it.live("shows nothing without the token", () =>
     Effect.gen(function* () {
       const ask = yield* setUp
       for (const authorization of ["", "Bearer ", "Bearer wrong", "secret", "Bearer secret2"]) {
@@ -49,5 +49,5 @@ describe("AdminRoutes", () => {
       }
     }))
 
-  it("wants a token", () => assert.throws(() => AdminRoutes.layer({ token: Redacted.make("") }), RangeError))
+  it("refuses an empty token", () => assert.throws(() => AdminRoutes.layer({ token: Redacted.make("") }), RangeError))
 })

@@ -36,7 +36,7 @@ const setUpWith = Effect.fnUntraced(function* (required: ReadonlyArray<string> |
 const setUp = setUpWith(undefined)
 
 describe("HealthRoutes", () => {
-  it.live("is alive whatever the fleet does", () =>
+  it.live("is alive in any state of the fleet", () =>
     Effect.gen(function* () {
       const { ask, health } = yield* setUp
       health.set("a", "unhealthy", "refused")
@@ -85,7 +85,7 @@ describe("HealthRoutes", () => {
       ])
     }))
 
-  it.live("tells of each backend and of the whole", () =>
+  it.live("shows the health of each backend and of the fleet", () =>
     Effect.gen(function* () {
       const { ask, health, services } = yield* setUp
       const statusOf = (body: string): unknown => JSON.parse(body).status

@@ -1,4 +1,4 @@
-/** Keys for what is not inference: who comes in, and which models a key shows. */
+/** Keys for routes that are not inference: which calls are allowed, and which models a key shows. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
@@ -53,7 +53,7 @@ const setUp = (options?: Parameters<typeof KeyedRoutes.layer>[0]) => {
 }
 
 describe("KeyedRoutes", () => {
-  it.live("401 with a challenge, in the shape of the path, and no backend hears of it", () =>
+  it.live("401 with a challenge, in the shape of the path, and no call to a backend", () =>
     Effect.gen(function* () {
       const { ask, calls } = yield* setUp()
       for (const [key, said] of [["", "is needed"], ["k-wrong", "is not valid"]] as const) {
@@ -81,7 +81,7 @@ describe("KeyedRoutes", () => {
     ["/v1/models", ["theirs", "alsomine"], ["alsomine"]],
   ]
   for (const [path, all, some] of lists) {
-    it.live(`${path}: a key for some models sees these`, () =>
+    it.live(`${path}: a key for some models sees only these`, () =>
       Effect.gen(function* () {
         const { ask } = yield* setUp()
         assert.deepStrictEqual(models((yield* ask(`GET ${path}`, "k-all")).body), all)
@@ -91,7 +91,7 @@ describe("KeyedRoutes", () => {
       }))
   }
 
-  it.live("show and /v1/models/NAME: 403 for the others, whether they are there or not", () =>
+  it.live("show and /v1/models/NAME: 403 for other models, whether they exist or not", () =>
     Effect.gen(function* () {
       const { ask, calls } = yield* setUp()
       for (const name of ["theirs", "nobody-has-it"]) {
@@ -110,7 +110,7 @@ describe("KeyedRoutes", () => {
       assert.strictEqual((yield* ask("GET /v1/models/mine:1b", "k-some")).status, 200)
     }))
 
-  it.live("needs no key where it is told so, by the exact path", () =>
+  it.live("needs no key for the exact paths in `open`", () =>
     Effect.gen(function* () {
       const { ask } = yield* setUp({ open: ["/api/version"] })
       assert.strictEqual((yield* ask("GET /api/version?x", "")).status, 200)

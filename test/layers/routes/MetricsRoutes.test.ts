@@ -105,14 +105,14 @@ const setUp = Effect.gen(function* () {
     Layer.provide(registry),
   )
   const ask = yield* serve(app)
-  // Building is lazy: the first answer means that the events are heard.
+  // The app is built at the first request; only then are events received.
   yield* ask("GET /metrics")
   const scrape = Effect.map(ask("GET /metrics"), ({ body }) => body.split("\n"))
   return { ask, scrape, publish: Context.get(services, RouterEvents).publish }
 })
 
 describe("MetricsRoutes", () => {
-  it.live("shows gauges as they are now", () =>
+  it.live("shows the current values of the gauges", () =>
     Effect.gen(function* () {
       const { ask, scrape } = yield* setUp
       assert.match((yield* ask("GET /metrics")).headers.get("content-type")!, /^text\/plain; version=0\.0\.4/)
@@ -146,11 +146,11 @@ describe("MetricsRoutes", () => {
           `llamero_device_allocated_bytes{device="GPU-2"} 0`,
         ]
       ) assert.include(lines, line)
-      // Unknown is not 0.
+      // Unknown is a missing series, not 0.
       assert.isFalse(lines.some((line) => /device_(total|free|capacity|foreign)_bytes\{device="GPU-2"/.test(line)))
     }))
 
-  it.live("counts what the events tell", () =>
+  it.live("counts the events", () =>
     Effect.gen(function* () {
       const { publish, scrape } = yield* setUp
       publish(settled({}))
@@ -183,7 +183,7 @@ describe("MetricsRoutes", () => {
   it.live("counts every attempt once: passed on, given up by the client, or followed by another", () =>
     Effect.gen(function* () {
       const { publish, scrape } = yield* setUp
-      // Answers of backends that are errors, passed on to the client.
+      // Error answers of backends, passed on to the client.
       publish(settled({ status: 500, outcome: { kind: "failure", cause: "http-500" } }))
       publish(settled({ status: 503, outcome: { kind: "saturated", cause: "http-503" } }))
       publish(settled({ status: 404, outcome: { kind: "ignored", cause: "http-404" } }))
@@ -206,7 +206,7 @@ describe("MetricsRoutes", () => {
       assert.notInclude(lines.join("\n"), `llamero_attempts_total{backend="a",outcome="reset"}`)
     }))
 
-  it.live("makes no series of names that come from outside", () =>
+  it.live("makes no series from names that clients send", () =>
     Effect.gen(function* () {
       const { publish, scrape } = yield* setUp
       for (let i = 0; i < 50; i++) publish(settled({ status: 404 }, { model: `made-up-${i}`, known: false }))

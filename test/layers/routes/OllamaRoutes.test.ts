@@ -67,7 +67,7 @@ describe("OllamaRoutes", () => {
       assert.deepStrictEqual([head.status, head.body], [200, ""])
     }))
 
-  it.live("hands on the rows of one backend byte for byte", () =>
+  it.live("passes on the rows of one backend byte for byte", () =>
     Effect.gen(function* () {
       const rows = [row("b:latest", "2026-01-02T00:00:00.5+02:00"), row("a:latest", "2026-01-01T00:00:00Z")]
       const { ask } = yield* setUp({ backends: { a: { "/api/tags": tags(...rows) } } })
@@ -99,7 +99,7 @@ describe("OllamaRoutes", () => {
       assert.deepStrictEqual(calls, ["a GET /api/tags", "b GET /api/tags"])
     }))
 
-  it.live("is 503 with Retry-After when nobody answers, in the dialect of the path", () =>
+  it.live("is 503 with Retry-After when no backend answers, in the dialect of the path", () =>
     Effect.gen(function* () {
       const { ask } = yield* setUp({ backends: { a: {} }, health: { a: "unhealthy" } })
       for (const path of ["/api/tags", "/api/ps", "/api/version", "/api/status"]) {
@@ -119,7 +119,7 @@ describe("OllamaRoutes", () => {
       })
     }))
 
-  it.live("shows one row of ps for each model, the one kept longest", () =>
+  it.live("shows one row of ps for each model, from the backend that keeps it longest", () =>
     Effect.gen(function* () {
       const ps = (model: string, until: string): string =>
         `{"name":"${model}","model":"${model}","expires_at":"${until}","size_vram":5}`
@@ -149,7 +149,7 @@ describe("OllamaRoutes", () => {
       assert.strictEqual((yield* ask("GET /v1/models")).body, `{"object":"list","data":[${model("a:latest", 5)}]}\n`)
     }))
 
-  it.live("answers with the lowest version of the healthy backends, or asks", () =>
+  it.live("answers with the lowest version of the healthy backends, or asks the backends", () =>
     Effect.gen(function* () {
       const { ask } = yield* setUp({
         backends: { a: {}, b: {}, c: {} },
@@ -173,7 +173,7 @@ describe("OllamaRoutes", () => {
       assert.deepStrictEqual(bodies, [body])
     }))
 
-  it.live("lets a backend say in its own words that a model is missing or a body is bad", () =>
+  it.live("passes on a backend's own error for a missing model or an invalid body", () =>
     Effect.gen(function* () {
       const missing: Canned = { status: 404, body: `{"error":"model 'nope:latest' not found"}` }
       const answers: Answers = { "/api/show": missing, "/v1/models/nope": missing }
@@ -185,7 +185,7 @@ describe("OllamaRoutes", () => {
       assert.deepStrictEqual(calls, ["a POST /api/show", "a GET /v1/models/nope"])
     }))
 
-  it.live("refuses what changes a server, wrong methods and unknown paths as Ollama would", () =>
+  it.live("refuses calls that change a server; answers wrong methods and unknown paths as Ollama does", () =>
     Effect.gen(function* () {
       const { ask, calls } = yield* setUp({ backends: { a: {} } })
       const pull = yield* ask("POST /api/pull", { body: "{}" })

@@ -1,4 +1,4 @@
-/** Pulls through the router, over simulated servers: what is allowed, one at a time, and who sees what. */
+/** Pulls through the router, over simulated servers: what is allowed, one pull at a time, and what each client gets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Scope, Stream } from "effect"
 import { HttpEffect, HttpRouter, type HttpServerRequest } from "effect/http"
@@ -18,7 +18,7 @@ import { over, url } from "../../support/routers.ts"
 import { cannedTransport } from "../../support/transport.ts"
 
 const fresh = SimulatedFleet.Model.model({ name: "new:1b", size: 1000 })
-/** Ten seconds for a pull. */
+/** A pull takes ten seconds. */
 const empty: SimulatedFleet.ServerOptions = { models: [], pullable: [fresh], pullBandwidth: 100 }
 const { Fault } = SimulatedFleet
 
@@ -30,7 +30,7 @@ interface Client {
   readonly leave: () => void
 }
 
-/** Promises of the web handler need turns of the event loop, which the test's clock does not give. */
+/** The promises of the web handler need turns of the event loop, which the TestClock does not give. */
 const turn = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 0)))
 const until = Effect.fnUntraced(function* (holds: () => boolean) {
   for (let i = 0; i < 5000 && !holds(); i++) yield* turn
@@ -88,7 +88,7 @@ const setUp = Effect.fnUntraced(function* (
     read().catch(() => {}).finally(() => void (client.over = true))
     return client
   }
-  /** Asks, and waits for the answer while time passes. */
+  /** Asks, and lets time pass until the answer is there. */
   const whole = Effect.fnUntraced(function* (body: object | string, headers?: Record<string, string>) {
     const client = ask(body, headers)
     for (let i = 0; i < 1000 && !client.over; i++) {
@@ -104,7 +104,7 @@ const setUp = Effect.fnUntraced(function* (
   return { ask, whole, server, pulls, models, scope }
 })
 
-describe("what may be pulled", () => {
+describe("which models may be pulled", () => {
   const cases: ReadonlyArray<readonly [string, string, boolean]> = [
     ["llama3.1:8b", "LLAMA3.1:8b", true],
     ["llama3.1:8b", "registry.ollama.ai/library/llama3.1:8b", true],
@@ -135,7 +135,7 @@ describe("what may be pulled", () => {
     })
   }
 
-  it("a name that two readers could read in two ways is none; neither is an entry", () => {
+  it("an ambiguous name is refused, as a model and in the list", () => {
     for (const name of ["", " ", "a b", "evil.example/a/b://new", "a//b", "a/b/c/d", "a\nb", "new/", "/new", "new?x"]) {
       assert.isUndefined(Allowed.nameOf(name), name)
     }
@@ -148,7 +148,7 @@ describe("what may be pulled", () => {
 })
 
 describe("PullRoutes", () => {
-  it.effect("Ollama's own records, success, and the model in the catalog", () =>
+  it.effect("sends Ollama's own records and success, and the catalog has the model", () =>
     Effect.gen(function* () {
       const { models, pulls, whole } = yield* setUp({ a: empty })
       assert.deepStrictEqual(models(), [])
@@ -177,7 +177,7 @@ describe("PullRoutes", () => {
       assert.strictEqual(pulls("a"), 1)
     }))
 
-  it.effect("one pull in flight, however it is spelled; who comes later sees where it is; who leaves ends nothing", () =>
+  it.effect("one pull for all spellings; a later client sees its progress; a client that leaves does not end it", () =>
     Effect.gen(function* () {
       const { ask, models, pulls, whole } = yield* setUp({ a: empty })
       const first = ask({ model: "new:1b" })
@@ -196,12 +196,12 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual([last.status, last.records], [200, [{ status: "success" }]])
       assert.strictEqual(pulls("a"), 1)
       assert.deepStrictEqual(models().map(({ key }) => key), ["new:1b"])
-      // The flight is over: who asks now starts another, which finds all there.
+      // The pull is over. The next client starts another one, which finds the whole model.
       yield* whole({ model: "new:1b" })
       assert.strictEqual(pulls("a"), 2)
     }))
 
-  it.effect("goes on to its end when the last client has left", () =>
+  it.effect("continues to its end when the last client has left", () =>
     Effect.gen(function* () {
       const { ask, models, pulls } = yield* setUp({ a: empty })
       const only = ask({ model: "new:1b" })
@@ -212,14 +212,14 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual(models().map(({ key }) => key), ["new:1b"])
     }))
 
-  it.effect("on every backend, told as one: nothing goes back, success once and last", () =>
+  it.effect("pulls on every backend with one progress that never goes back; success comes once and last", () =>
     Effect.gen(function* () {
       const { ask, models, pulls, server } = yield* setUp({ a: empty, b: { ...empty, pullBandwidth: 50 } })
       const client = ask({ model: "new:1b" })
       yield* until(() => pulls("a") + pulls("b") === 2)
       yield* elapse("12 seconds")
       const { records } = client
-      // The first one has it all: what counts is how far the second is.
+      // The first backend has the whole model, so the progress is that of the second.
       yield* until(() => Number(records.at(-1)?.["completed"]) > 500)
       assert.isDefined(server("a").disk.find("new:1b"))
       assert.isBelow(Number(records.at(-1)!["completed"]), 700)
@@ -234,7 +234,7 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual([...models()[0]!.owners.keys()].sort(), ["a", "b"])
     }))
 
-  it.effect("on the backends that the option chooses", () =>
+  it.effect("pulls on the backends that the option chooses", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const { pulls, whole } = yield* setUp({ a: empty, b: empty }, {
@@ -248,7 +248,7 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual(seen, ["new:1b", "new:1b"])
     }))
 
-  it.effect("403, 400, 405: no backend hears of it", () =>
+  it.effect("403, 400, 405: no call to a backend", () =>
     Effect.gen(function* () {
       const { pulls, whole } = yield* setUp({ a: empty })
       const refused = yield* whole({ model: "old:1b" })
@@ -260,7 +260,7 @@ describe("PullRoutes", () => {
       assert.strictEqual(pulls("a"), 0)
     }))
 
-  it.effect("errors in Ollama's own words, as a record or a 500; elsewhere it says where", () =>
+  it.effect("errors in Ollama's own words, as a record or a 500; names the backends if only some failed", () =>
     Effect.gen(function* () {
       const { server, whole } = yield* setUp({ a: empty, b: empty })
       const error = "pull model manifest: file does not exist"
@@ -276,7 +276,7 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual(half.records, [{ error: "not pulled everywhere: b: the backend answered 500" }])
     }))
 
-  it.effect("a backend that goes silent ends at the time limit, and the next to ask starts anew", () =>
+  it.effect("a pull on a silent backend ends at the time limit, and the next client starts a new one", () =>
     Effect.gen(function* () {
       const { pulls, server, whole } = yield* setUp({ a: empty }, { timeLimit: "20 seconds" })
       server("a").script(Fault.hang, { path: "/api/pull", times: 1 })
@@ -287,7 +287,7 @@ describe("PullRoutes", () => {
       assert.strictEqual(pulls("a"), 2)
     }))
 
-  it.effect("the end of the router ends a pull, and says so to whoever waits", () =>
+  it.effect("the end of the router ends a pull with an error for its clients", () =>
     Effect.gen(function* () {
       const { ask, pulls, scope, server } = yield* setUp({ a: empty })
       const client = ask({ model: "new:1b", stream: false })
@@ -299,7 +299,7 @@ describe("PullRoutes", () => {
       assert.isUndefined(server("a").disk.find("new:1b"))
     }))
 
-  it.effect("records that come in pieces are whole, and what is no record is left out", () =>
+  it.effect("joins records that come in pieces, and leaves out lines that are no record", () =>
     Effect.gen(function* () {
       const sent = [`{"status":"pulling manifest"}`, "", "no record", `{"status":"writing manifest"}`]
       const pieces = cannedTransport(() => ({ body: [...sent, `{"status":"success"}`].join("\n") }))
@@ -309,7 +309,7 @@ describe("PullRoutes", () => {
       assert.deepStrictEqual(pull.steps().map(({ text }) => text), [sent[0], sent[3]])
     }))
 
-  it.effect("one that has given up holds nothing back; nobody looks where nothing has changed", () =>
+  it.effect("a failed pull does not hold back the progress; nothing is read while nothing changes", () =>
     Effect.gen(function* () {
       let looks = 0
       class Watched extends Pull {
@@ -343,7 +343,7 @@ describe("PullRoutes", () => {
       ])
     }))
 
-  it.effect("behind keys like everything else", () =>
+  it.effect("needs a key where keys are required", () =>
     Effect.gen(function* () {
       const { pulls, whole } = yield* setUp({ a: empty }, {}, true)
       assert.strictEqual((yield* whole({ model: "new:1b" })).status, 401)

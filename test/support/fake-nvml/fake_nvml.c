@@ -1,20 +1,21 @@
 /*
- * A libnvidia-ml.so.1 that answers what a file says. It proves our own calls, not the behaviour of NVIDIA's library.
+ * A libnvidia-ml.so.1 whose answers come from a file. It tests our own calls, not the behaviour of NVIDIA's library.
  *
- * The file is named by FAKE_NVML_STATE and read again for every call; a line is a key, a blank and a value:
+ * FAKE_NVML_STATE names the file, which is read again for every call. A line is a key, a blank and a value:
  *
- *   count 2                          GPUs there are
+ *   count 2                          number of GPUs
  *   0.total 25769803776              of GPU 0; also free, used, reserved, util, temp, power (mW), uuid, name
  *   0.lag 17179869184 700            free is this until 700 ms after the file was written
  *   0.mig 1                          MIG is on; 0.migmax slots, of which 0/0, 0/1, ... exist when they have a total
  *   0/1.total 10000000000            of instance 1 of GPU 0; also free, used, uuid, name, gi
  *   0.processes 100:1000,200:-       pid and bytes; "-" for bytes that are not available
  *   rc.nvmlDeviceGetName 999         what a function returns; rc.nvmlDeviceGetName.0 for one GPU
- *   hang.nvmlDeviceGetName -1        milliseconds that a function takes before it answers; -1: it never does
- *   event.0 1 79 -1                  the first event: GPU 1 (-1: none that is known), Xid 79, GPU instance (-1: none)
+ *   hang.nvmlDeviceGetName -1        milliseconds before a function answers; -1: it never does
+ *   event.0 1 79 -1                  the first event: GPU 1 (-1: unknown), Xid 79, GPU instance (-1: none)
  *
- * Built with WITHOUT_V2 it has no _v2 memory and no TemperatureV call, with WITHOUT_COUNT no count at all. Sizes and places of fields, as the probe believes
- * them, come in as macros and must agree with the declarations here, which follow nvml.h of API version 13.
+ * Built with WITHOUT_V2 it has no _v2 memory and no TemperatureV call, with WITHOUT_COUNT no count at all. The probe's
+ * sizes and offsets of fields come in as macros. They must agree with the declarations here, which follow nvml.h of API
+ * version 13.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -126,7 +127,7 @@ static unsigned long long number(device_t d, const char *field, unsigned long lo
   return v ? strtoull(v, NULL, 10) : otherwise;
 }
 
-/* Memory of an ended process comes back late. */
+/* The driver releases the memory of an ended process late. */
 static unsigned long long free_of(device_t d) {
   const char *lag = of(d, "lag");
   struct stat s;

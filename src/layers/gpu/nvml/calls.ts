@@ -1,5 +1,6 @@
 /**
- * The library's calls as functions from handles to values: buffers, retries and fallbacks are dealt with here. Runs in the helper process only.
+ * The library's calls as functions from handles to values. Buffers, retries and fallbacks are handled here. Runs in the
+ * helper process only.
  *
  * @since 0.1.0
  */
@@ -10,7 +11,7 @@ import * as Struct from "./structs.ts"
 /** @category models @since 0.1.0 */
 export type Handle = bigint
 
-/** What a call gave, or its code. @category models @since 0.1.0 */
+/** The value of a call, or its error code. @category models @since 0.1.0 */
 export type Got<A> = { readonly rc: 0; readonly value: A } | {
   readonly rc: Exclude<number, 0>
   readonly value?: undefined
@@ -18,7 +19,7 @@ export type Got<A> = { readonly rc: 0; readonly value: A } | {
 
 const { rc } = Struct
 
-/** Little-endian, as every platform that the library exists for. */
+/** Little-endian, as on every platform that the library exists for. */
 const buffer = (size: number) => {
   const bytes = new Uint8Array(size)
   const view = new DataView(bytes.buffer)
@@ -33,7 +34,10 @@ const buffer = (size: number) => {
 
 type Buffer = ReturnType<typeof buffer>
 
-/** Calls with a buffer of its own as the last argument. A function that is missing is one that is not found. */
+/**
+ * Makes a call whose last argument is a new buffer. A function that the library lacks gives the code "function not
+ * found".
+ */
 const into = <A>(
   library: Library,
   name: Name,
@@ -53,7 +57,7 @@ const into = <A>(
 const u32 = (out: Buffer): number => out.u32(0)
 const u64 = (out: Buffer): bigint => out.u64(0)
 
-/** The largest value means "not available". */
+/** A larger value means "not available". */
 const bytes = (value: bigint): number | null => value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : null
 
 /** @category calls @since 0.1.0 */
@@ -88,8 +92,9 @@ export interface Memory {
 }
 
 /**
- * By the second version, which leaves out of `used` what the driver keeps for itself; by the first where a driver or library does not have the second.
- * WSL's driver 516.59 answers the second with "unknown error". Both "not supported": the memory is the system's.
+ * Memory by the second version of the call, which leaves out of `used` the memory that the driver keeps for itself. By
+ * the first version where the driver or library lacks the second; WSL's driver 516.59 answers the second with "unknown
+ * error". If both are "not supported", the memory is the system's.
  *
  * @category calls
  * @since 0.1.0
@@ -131,7 +136,7 @@ export const celsius = (library: Library, device: Handle): number | null => {
     (out) => out.i32(temperature.celsius),
     (out) => out.setU32(temperature.version, temperature.v),
   )
-  // Deprecated in version 13 of the interface, and all there is before it.
+  // Deprecated in version 13 of the interface; older drivers have only this one.
   return current.value ?? into(library, "nvmlDeviceGetTemperature", [device, 0], 4, u32).value ?? null
 }
 
@@ -139,7 +144,7 @@ export const celsius = (library: Library, device: Handle): number | null => {
 export const milliwatts = (library: Library, device: Handle): number | null =>
   into(library, "nvmlDeviceGetPowerUsage", [device], 4, u32).value ?? null
 
-/** The handles of a GPU's instances; undefined where it is not cut into any. @category calls @since 0.1.0 */
+/** The handles of a GPU's MIG instances; undefined where it is not cut into any. @category calls @since 0.1.0 */
 export const instances = (library: Library, device: Handle): ReadonlyArray<Handle> | undefined => {
   const mode = buffer(4)
   const code = library.nvmlDeviceGetMigMode?.(device, mode.bytes, new Uint8Array(4))
@@ -147,7 +152,7 @@ export const instances = (library: Library, device: Handle): ReadonlyArray<Handl
   const most = into(library, "nvmlDeviceGetMaxMigDeviceCount", [device], 4, u32).value ?? 0
   const found: Array<Handle> = []
   for (let slot = 0; slot < Math.min(most, 64); slot++) {
-    // An empty slot is "not found". Handles die with their instance, so they are asked for each time.
+    // An empty slot is "not found". A handle is valid as long as its instance, so handles are read again each time.
     const instance = into(library, "nvmlDeviceGetMigDeviceHandleByIndex", [device, slot], 8, u64)
     if (instance.value !== undefined) found.push(instance.value)
   }
@@ -158,7 +163,7 @@ export const instances = (library: Library, device: Handle): ReadonlyArray<Handl
 export const gpuInstance = (library: Library, device: Handle): number | undefined =>
   into(library, "nvmlDeviceGetGpuInstanceId", [device], 4, u32).value
 
-/** The list may grow between being counted and being read, so it gets room to. @category calls @since 0.1.0 */
+/** The list may grow between counting and reading, so the buffer has room for more. @category calls @since 0.1.0 */
 export const processes = (library: Library, device: Handle): RawDevice["processes"] => {
   const call = library.nvmlDeviceGetComputeRunningProcesses_v3
   const { processInfo } = Struct
@@ -190,7 +195,7 @@ export interface Event {
   readonly gpuInstance: number
 }
 
-/** The next event there is, without waiting for one. @category calls @since 0.1.0 */
+/** The next event that has already happened; does not wait for one. @category calls @since 0.1.0 */
 export const event = (library: Library, set: Handle): Got<Event> => {
   const { eventData } = Struct
   const out = buffer(eventData.size)

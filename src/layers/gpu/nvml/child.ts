@@ -1,7 +1,7 @@
 /**
- * The helper process as its parent sees it.
+ * The helper process, seen from its parent.
  *
- * Not `effect/process`: its scope waits for a killed child to be gone, and a child that hangs in a driver never is.
+ * Not `effect/process`: its scope waits until a killed child is gone, and a child that hangs in a driver never is.
  *
  * @since 0.1.0
  */
@@ -15,12 +15,12 @@ import type { Ask, Line } from "./protocol.ts"
 export interface Child {
   readonly pid: number | undefined
   readonly send: (ask: Ask) => void
-  /** Sends SIGKILL and lets go of it. Whether it is then gone is for `gone` to say. */
+  /** Sends SIGKILL and detaches from the process. `gone` says whether the process has ended. */
   readonly kill: () => void
   readonly gone: () => boolean
-  /** Whether it has the library open. */
+  /** Whether the helper has the library open. */
   readonly opened: () => boolean
-  /** Replaces the listener. A child that is gone, or cannot be started, tells the next one at once. */
+  /** Replaces the listener. If the child is gone or cannot be started, `ended` is called at once. */
   readonly listen: (listener: Listener) => void
 }
 
@@ -30,22 +30,25 @@ export interface Listener {
   readonly ended: (why: string) => void
 }
 
-/** Of what it prints about its own end. */
+/** Most characters kept of what the helper prints on stderr. */
 const stderrMax = 2_000
 
-/** The compiled package has the helper as JavaScript. */
+/** In the compiled package the helper is a JavaScript file. */
 const file = new URL(`./helper${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 const path = file.protocol === "file:" ? fileURLToPath(file) : file.href
 
-/** Deno's right to call libraries cannot be narrowed to one that is found by name. */
+/** Deno's `--allow-ffi` cannot be limited to a library that is found by name. */
 const args = "Deno" in globalThis
   ? ["run", "--quiet", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--allow-ffi", path]
   : [path]
 
-/** A library may print something of its own. */
+/** None for a line that is not JSON: a library may print something itself. */
 const parse = Option.liftThrowable((line: string): Line => JSON.parse(line))
 
-/** Set in the helper's environment. A program that was compiled into one file is its own runtime: it would run itself as the helper, which would do the same. */
+/**
+ * Is set in the environment of the helper. A program that is compiled into one file is its own runtime, so it would run
+ * itself as the helper, and that helper would start another one.
+ */
 const mark = "LLAMERO_NVML_HELPER"
 
 /** Whether this process was started as a helper. @category guards @since 0.1.0 */
@@ -65,7 +68,7 @@ export const start = (env: Readonly<Record<string, string>>, command: ReadonlyAr
   let rest = ""
   let printed = ""
 
-  // A parent that exits in the middle of a hung call leaves no helper behind.
+  // So that no helper is left when the parent exits in the middle of a hung call.
   const kill = (): boolean => child.kill("SIGKILL")
   process.on("exit", kill)
   const end = (reason: string): void => {
@@ -84,14 +87,14 @@ export const start = (env: Readonly<Record<string, string>>, command: ReadonlyAr
   }
   child.stdout.setEncoding("utf8").on("data", receive)
   child.stderr.setEncoding("utf8").on("data", (text: string) => printed = (printed + text).slice(-stderrMax))
-  child.stdin.on("error", () => {}) // It ended; "exit" says so.
+  child.stdin.on("error", () => {}) // The process has ended; "exit" reports it.
   child.once("error", (error) => {
     if (child.pid !== undefined) return
     end(`cannot be started: ${error.message}`)
     listener?.ended(why ?? "")
   })
   child.once("exit", (code, signal) => end(`ended with ${signal ?? code}`))
-  // Its last words may come after its end.
+  // The last output may come after "exit".
   child.once("close", () => listener?.ended([why ?? "ended", printed.trim()].filter((part) => part !== "").join(": ")))
 
   return {
@@ -99,7 +102,7 @@ export const start = (env: Readonly<Record<string, string>>, command: ReadonlyAr
     send: (ask) => child.stdin.write(JSON.stringify(ask) + "\n"),
     kill: () => {
       kill()
-      // What cannot be killed must not keep the parent from ending.
+      // A child that cannot be killed must not keep the parent from ending.
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
       child.unref()
     },

@@ -1,8 +1,10 @@
 /**
- * The helper process: answers lines of JSON on its standard input with lines on its standard output. See `../NvmlGpuProbe.ts` for why it exists.
+ * The helper process: answers lines of JSON on its standard input with lines on its standard output.
+ * `../NvmlGpuProbe.ts` says why it exists.
  *
- * It is run by Node or Deno as it is, without Effect (half the start-up time, a third of the memory), blocks in the driver by design, and ends with its
- * input. Printing is its only way to speak, and an exception from the foreign function interface must become an answer: hence `process.stdout` and `catch`.
+ * Node or Deno runs it as it is. It does not use Effect, which would double its start-up time and triple its memory. It
+ * blocks in the driver by design, and ends when its input ends. It can only print, and an exception from the foreign
+ * function interface must become an answer, so it uses `process.stdout` and `catch`.
  *
  * @since 0.1.0
  */
@@ -25,7 +27,9 @@ const open = async (ask: Ask): Promise<Session.Session | Failure> => {
   return Library.isFailure(library) ? library : Session.open(library)
 }
 
-/** What fails as a whole ends this process: the next one starts clean, also with another version of the library. */
+/**
+ * A failure of a whole read ends this process: the next helper starts fresh, also with another version of the library.
+ */
 const answer = async (ask: Ask): Promise<void> => {
   if (session === undefined) {
     const opened = await open(ask)
@@ -43,7 +47,7 @@ const refuse = async ({ id }: Ask, failure: Failure): Promise<void> => {
   process.exit(0)
 }
 
-// A signal from the terminal goes to the whole group; the parent decides when this ends.
+// A signal from the terminal goes to the whole process group. The parent decides when this process ends.
 process.on("SIGINT", () => {})
 process.on("SIGTERM", () => {})
 process.stdout.on("error", () => process.exit(0))

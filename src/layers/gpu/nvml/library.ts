@@ -1,14 +1,17 @@
 /**
- * The NVIDIA management library through a foreign function interface: koffi on Node, the built-in one on Deno. Runs in the helper process only.
+ * The NVIDIA management library through a foreign function interface: koffi on Node, the built-in one on Deno. Runs in
+ * the helper process only.
  *
- * This file and the helper's main loop are the only ones that catch exceptions by hand: both interfaces report by throwing plain errors without a code, and
- * the helper runs without Effect, which would double its start-up time and memory.
+ * This file and the helper's main loop are the only ones that catch exceptions by hand. Both interfaces throw plain
+ * errors without a code, and the helper runs without Effect, which would double its start-up time.
  *
  * @since 0.1.0
  */
 import type { Failure } from "./protocol.ts"
 
-/** A device handle is a pointer; both interfaces pass it as a 64 bit number, so nobody needs the right to dereference. */
+/**
+ * A device handle is a pointer. Both interfaces pass it as a 64-bit number, so no permission to dereference is needed.
+ */
 type Parameter = "u64" | "u32" | "i32" | "buffer"
 
 const functions = {
@@ -41,10 +44,15 @@ export type Name = keyof typeof functions
 
 type Argument = number | bigint | Uint8Array
 
-/** Every function of the table that the file has. Each returns an nvmlReturn_t. @category models @since 0.1.0 */
+/**
+ * The functions of the table; `undefined` where the file has no such function. Each returns an nvmlReturn_t.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Library = { readonly [K in Name]: ((...args: ReadonlyArray<Argument>) => number) | undefined }
 
-/** Without these nothing can be read. Older libraries lack some of the others. */
+/** Without these functions nothing can be read. Older libraries lack some of the others. */
 const required: ReadonlyArray<Name> = [
   "nvmlInit_v2",
   "nvmlShutdown",
@@ -55,7 +63,13 @@ const required: ReadonlyArray<Name> = [
   "nvmlDeviceGetMemoryInfo",
 ]
 
-/** The first of `paths` that can be loaded, or why none can: a file that is there and does not load says more than one that is not. @category constructors @since 0.1.0 */
+/**
+ * The first of `paths` that can be loaded, or why none can. A file that exists and cannot be loaded is a better reason
+ * than a file that does not exist.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const open = async (paths: ReadonlyArray<string>): Promise<Library | Failure> => {
   let worst: Failure = failure("LibraryMissing", "no library was named")
   for (const [index, path] of paths.entries()) {
@@ -97,7 +111,7 @@ const withKoffi = async (path: string): Promise<Library> => {
   return Object.fromEntries(names.map((name) => [name, bind(name)])) as Library
 }
 
-/** The part of Deno's interface that is used; the Node build knows no `Deno`. */
+/** The part of Deno's interface that is used. The Node build has no type for `Deno`. */
 interface Deno {
   dlopen(
     path: string,
@@ -117,7 +131,7 @@ const withDeno = ({ dlopen }: Deno, path: string): Library => {
 
 const failure = (_tag: string, description: string): Failure => ({ _tag, code: null, description })
 
-/** Both interfaces pass on what dlopen(3) said, in words only. */
+/** Both interfaces pass on the message of dlopen(3), without a code. */
 const classify = (path: string, error: unknown): Failure => {
   const said = error instanceof Error ? error.message : String(error)
   const name = error instanceof Error ? error.name : ""

@@ -1,5 +1,5 @@
 /**
- * What the helper process and its parent say to each other: one JSON object a line.
+ * The messages between the helper process and its parent: one JSON object a line.
  *
  * @since 0.1.0
  */
@@ -13,9 +13,9 @@ export interface Ask {
 }
 
 /** Helper to parent. @category models @since 0.1.0 */
-export type Line = Opened | Answer | Refusal
+export type Line = Opened | Answer | AskFailed
 
-/** The library is loaded and initialised: from here on a read is quick, or hangs. @category models @since 0.1.0 */
+/** The library is loaded and initialised. From now on a read is quick, or hangs. @category models @since 0.1.0 */
 export interface Opened {
   readonly opened: true
 }
@@ -28,24 +28,24 @@ export interface Answer {
 }
 
 /** @category models @since 0.1.0 */
-export interface Refusal {
+export interface AskFailed {
   readonly id: number
   readonly failure: Failure
 }
 
-/** As a reason of `GpuProbeError` is written down. @category models @since 0.1.0 */
+/** A reason of `GpuProbeError` as JSON. @category models @since 0.1.0 */
 export interface Failure {
   readonly _tag: string
   readonly code: number | null
   readonly description: string
 }
 
-/** As the library gives it: null is not known. @category models @since 0.1.0 */
+/** A device as the library reports it; null is unknown. @category models @since 0.1.0 */
 export interface RawDevice {
   readonly uuid: string
   readonly name: string
   readonly kind: "gpu" | "mig"
-  /** It has no memory of its own, says the library. */
+  /** Whether the library says that the device has no memory of its own. */
   readonly unified: boolean
   readonly total: number | null
   readonly free: number | null
@@ -53,16 +53,16 @@ export interface RawDevice {
   readonly percent: number | null
   readonly celsius: number | null
   readonly milliwatts: number | null
-  /** Its events are listened to. */
+  /** Whether the events of the device are listened to. */
   readonly watched: boolean
-  /** What is wrong with it now. */
+  /** The fault that the device has now. */
   readonly fault: string | null
   readonly processes: ReadonlyArray<{ readonly pid: number; readonly used: number | null }> | null
 }
 
 /** An error event that the driver reported since the last read. @category models @since 0.1.0 */
 export interface RawXid {
-  /** Null: the library did not say which, so it counts for every device. */
+  /** Null where the library does not name the device: it then counts for every device. */
   readonly uuid: string | null
   readonly xid: number
 }

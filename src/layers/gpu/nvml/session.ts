@@ -1,9 +1,11 @@
 /**
- * The library, initialised once and kept open: what it says of every device. Runs in the helper process only.
+ * The library, initialised once and kept open, and what it reports of every device. Runs in the helper process only.
  *
  * @since 0.1.0
  */
 import * as Calls from "./calls.ts"
+import * as Events from "./events.ts"
+import type { Listed } from "./events.ts"
 import type { Library } from "./library.ts"
 import type { Failure, RawDevice, RawXid } from "./protocol.ts"
 import * as Struct from "./structs.ts"
@@ -28,31 +30,26 @@ interface Gpu {
   readonly watched: boolean
 }
 
-/** A device as it goes out, and the GPU and instance that an event would name. */
-interface Listed {
-  readonly device: RawDevice
-  readonly gpu: Calls.Handle | undefined
-  readonly instance: number | undefined
-}
-
 interface State {
   readonly library: Library
   readonly events: Calls.Handle | undefined
   readonly gpus: Map<number, Gpu>
-  /** What a place was called while it could be asked: one that is lost cannot. */
-  readonly called: Map<number, Pick<Gpu, "uuid" | "name">>
+  /** UUID and name of the GPU at each index. A GPU that is lost can no longer be asked for them. */
+  readonly identities: Map<number, Pick<Gpu, "uuid" | "name">>
   readonly since: number
-  /** Some device or the events failed in a way that only a new initialisation mends. */
-  ailing: boolean
+  /** Whether a device or the events failed in a way that only a new initialisation mends. */
+  needsReinit: boolean
 }
 
-/** A lost GPU is seen again only after a new initialisation. That opens every device anew (up to 0.3 s each), so not for each read. */
+/**
+ * A lost GPU is seen again only after a new initialisation. That opens every device again (up to 0.3 s each), so it is
+ * not done for each read.
+ */
 const reinitMillis = 30_000
-/** Of one read: a storm of events must not keep it from ending. */
-const eventsMax = 256
 
 /**
- * Initialises. A read that fails as a whole (not initialised any more, driver gone or replaced) is the session's last: only a new process starts clean.
+ * Initialises the library. After a read that fails as a whole (not initialised any more, driver gone or replaced) the
+ * session must not be used again: only a new process starts fresh.
  *
  * @category constructors
  * @since 0.1.0
@@ -62,19 +59,26 @@ export const open = (library: Library): Session | Failure => {
   if (typeof state === "number") return failed("nvmlInit", state)
   return {
     read: (options) => {
-      if (typeof state !== "number" && state.ailing && performance.now() - state.since > reinitMillis) {
+      if (typeof state !== "number" && state.needsReinit && performance.now() - state.since > reinitMillis) {
         stop(state)
-        state = start(library, state.called)
+        state = start(library, state.identities)
       }
       return typeof state === "number" ? failed("nvmlInit", state) : readAll(state, options)
     },
   }
 }
 
-const start = (library: Library, called: State["called"] = new Map()): State | number => {
+const start = (library: Library, identities: State["identities"] = new Map()): State | number => {
   const code = Calls.init(library)
   if (code !== rc.ok && code !== rc.noGpus) return code
-  return { library, events: Calls.eventSet(library), gpus: new Map(), called, since: performance.now(), ailing: false }
+  return {
+    library,
+    events: Calls.eventSet(library),
+    gpus: new Map(),
+    identities,
+    since: performance.now(),
+    needsReinit: false,
+  }
 }
 
 const stop = ({ events, library }: State): void => {
@@ -92,15 +96,15 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   const count = Calls.count(state.library)
   if (count.rc === rc.noGpus) return { devices: [], xids: [] }
   if (count.value === undefined) return failed("nvmlDeviceGetCount", count.rc)
-  // Places move when their number changes.
-  if (state.called.size !== count.value) state.called.clear()
+  // When the number of GPUs changes, a GPU may get another index.
+  if (state.identities.size !== count.value) state.identities.clear()
   for (const index of state.gpus.keys()) if (index >= count.value) state.gpus.delete(index)
 
   const listed: Array<Listed> = []
   let denied: number | undefined
   for (let index = 0; index < count.value; index++) {
     const found = readGpu(state, index, options)
-    // GPUs of others are counted, too.
+    // The count includes GPUs that this user may not open.
     if (typeof found === "number") denied = found
     else listed.push(...found)
   }
@@ -108,7 +112,7 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   return withEvents(state, listed)
 }
 
-/** What one GPU is listed as: itself, or its instances; or the code with which it may not be opened. */
+/** What one GPU is listed as: itself, or its MIG instances. A number is the code with which it may not be opened. */
 const readGpu = (
   state: State,
   index: number,
@@ -117,16 +121,16 @@ const readGpu = (
   const gpu = state.gpus.get(index) ?? openGpu(state, index)
   if (typeof gpu === "number") {
     if (gpu === rc.noPermission || gpu === rc.blocked) return gpu
-    state.ailing = true
-    const { name, uuid } = state.called.get(index) ?? { name: `GPU ${index}`, uuid: `nvml-${index}` }
+    state.needsReinit = true
+    const { name, uuid } = state.identities.get(index) ?? { name: `GPU ${index}`, uuid: `nvml-${index}` }
     return [{ device: broken(uuid, name, gpu), gpu: undefined, instance: undefined }]
   }
   const { library } = state
   const instances = Calls.instances(library, gpu.handle)
   if (instances === undefined || instances.length === 0) {
-    // With instances switched on and none made, nothing can be allocated on it; its own figures would say otherwise.
+    // With MIG switched on and no instance made, nothing can be allocated, although the GPU reports memory.
     const device = readDevice(state, gpu, options, instances !== undefined)
-    // The handle is asked for again: it may be another GPU, or this one, back.
+    // The handle is asked for again next time: the index may then belong to another GPU, or to this one again.
     if (isLost(device)) state.gpus.delete(index)
     return [{ device, gpu: gpu.handle, instance: undefined }]
   }
@@ -149,7 +153,7 @@ const openGpu = (state: State, index: number): Gpu | number => {
     library.nvmlDeviceRegisterEvents?.(handle.value, Struct.eventXid, events) === rc.ok
   const gpu = { handle: handle.value, uuid: uuid.value, name, watched }
   gpus.set(index, gpu)
-  state.called.set(index, gpu)
+  state.identities.set(index, gpu)
   return gpu
 }
 
@@ -182,11 +186,11 @@ const readDevice = (
   const { library } = state
   const memory = Calls.memory(library, handle)
   if (memory.rc === rc.lost || memory.rc === rc.resetRequired) {
-    state.ailing = true
+    state.needsReinit = true
     return broken(uuid, name, memory.rc)
   }
   const kept = withoutMemory ? undefined : memory.value
-  // A permission that is lacking, or a call that does not exist, is no fault of the device.
+  // A missing permission, or a call that does not exist, is not a fault of the device.
   const harmless: ReadonlyArray<number> = [rc.ok, rc.notSupported, rc.noPermission, rc.functionNotFound]
   return {
     uuid,
@@ -205,34 +209,14 @@ const readDevice = (
   }
 }
 
-/** Reads what happened since the last time. A wait that fails says nothing good about any device, as in NVIDIA's device plugin. */
+/** If waiting for events fails, every device counts as faulty, as in NVIDIA's device plugin. */
 const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
   const devices = listed.map(({ device }) => device)
   const { events, library } = state
   if (events === undefined || !devices.some(({ watched }) => watched)) return { devices, xids: [] }
-  const xids: Array<RawXid> = []
-  for (let n = 0; n < eventsMax; n++) {
-    const event = Calls.event(library, events)
-    if (event.value !== undefined) {
-      if ((event.value.type & Struct.eventXid) !== 0n) xids.push(...concerned(event.value, listed))
-      continue
-    }
-    if (event.rc === rc.timeout || event.rc === rc.functionNotFound || event.rc === rc.notSupported) break
-    state.ailing = true
-    const fault = `waiting for its events: ${Struct.describe(event.rc)}`
-    return { devices: devices.map((device) => ({ ...device, fault: device.fault ?? fault })), xids }
-  }
-  return { devices, xids }
-}
-
-/** The devices that an event is about: an instance, all instances of a GPU, or, where the GPU is not known, every device. */
-const concerned = (event: Calls.Event, listed: ReadonlyArray<Listed>): ReadonlyArray<RawXid> => {
-  const xid = Number(event.data)
-  const ofGpu = listed.filter(({ gpu }) => gpu === event.device)
-  if (ofGpu.length === 0) return [{ uuid: null, xid }]
-  return ofGpu
-    .filter(({ instance }) =>
-      event.gpuInstance === Struct.noInstance || instance === undefined || instance === event.gpuInstance
-    )
-    .map(({ device }) => ({ uuid: device.uuid, xid }))
+  const { failure, xids } = Events.take(library, events, listed)
+  if (failure === undefined) return { devices, xids }
+  state.needsReinit = true
+  const fault = `waiting for its events: ${Struct.describe(failure)}`
+  return { devices: devices.map((device) => ({ ...device, fault: device.fault ?? fault })), xids }
 }

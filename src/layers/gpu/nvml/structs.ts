@@ -1,23 +1,34 @@
 /**
- * Numbers of the C interface. Source: nvml.h, API version 13 (NVIDIA/go-nvml, commit 2f9e261). The fake library of the tests is compiled against its own
- * declarations and refuses to build where these differ.
+ * Sizes, offsets and codes of the C interface. Source: nvml.h, API version 13 (NVIDIA/go-nvml, commit 2f9e261). The
+ * fake library of the tests is compiled against its own declarations and does not compile if these differ.
  *
  * @since 0.1.0
  */
 
-/** nvmlMemory_t: used counts what the driver keeps for itself. @category constants @since 0.1.0 */
+/** nvmlMemory_t: `used` includes the memory that the driver keeps for itself. @category constants @since 0.1.0 */
 export const memoryV1 = { size: 24, total: 0, free: 8, used: 16 } as const
 
-/** nvmlMemory_v2_t. Its version is its size with 2 in the top byte; a plain 2 is answered with "function not found". @category constants @since 0.1.0 */
+/**
+ * nvmlMemory_v2_t. Its version is its size with 2 in the top byte; the library answers a plain 2 with "function not
+ * found".
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const memoryV2 = { size: 40, version: 0, total: 8, reserved: 16, free: 24, used: 32, v: 40 | (2 << 24) } as const
 
-/** nvmlUtilization_t. `gpu` is a share of time; its neighbour is about bandwidth, not about fill. @category constants @since 0.1.0 */
+/**
+ * nvmlUtilization_t. `gpu` is a share of time. The field beside it is about memory bandwidth, not about used memory.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const utilization = { size: 8, gpu: 0 } as const
 
 /** nvmlTemperature_v1_t. @category constants @since 0.1.0 */
 export const temperature = { size: 12, version: 0, sensor: 4, celsius: 8, v: 12 | (1 << 24) } as const
 
-/** nvmlProcessInfo_t of the _v3 calls. @category constants @since 0.1.0 */
+/** nvmlProcessInfo_t of the `_v3` calls. @category constants @since 0.1.0 */
 export const processInfo = { size: 24, pid: 0, used: 8 } as const
 
 /** nvmlEventData_t. @category constants @since 0.1.0 */
@@ -26,16 +37,16 @@ export const eventData = { size: 32, device: 0, type: 8, data: 16, gpuInstance: 
 /** nvmlEventTypeXidCriticalError. @category constants @since 0.1.0 */
 export const eventXid = 8n
 
-/** "No such instance" in an event of a whole GPU. @category constants @since 0.1.0 */
+/** Means "the whole GPU" in an event. @category constants @since 0.1.0 */
 export const noInstance = 0xffffffff
 
-/** NVML_INIT_FLAG_NO_GPUS: a machine without GPUs is no failure. @category constants @since 0.1.0 */
+/** NVML_INIT_FLAG_NO_GPUS: initialising succeeds on a machine without GPUs. @category constants @since 0.1.0 */
 export const initNoGpus = 1
 
-/** Of text buffers; older headers ask for less. @category constants @since 0.1.0 */
+/** Size of text buffers; older headers need less. @category constants @since 0.1.0 */
 export const textSize = 96
 
-/** nvmlReturn_t, as far as something is done about it. @category constants @since 0.1.0 */
+/** nvmlReturn_t: the codes that are treated specially. @category constants @since 0.1.0 */
 export const rc = {
   ok: 0,
   notSupported: 3,
@@ -92,5 +103,5 @@ const tags: Readonly<Record<number, string>> = {
   [rc.mismatch]: "DriverMismatch",
 }
 
-/** The tag of the reason that a code is. @category combinators @since 0.1.0 */
+/** The tag of the `GpuProbeError` reason for a code. @category combinators @since 0.1.0 */
 export const tagOf = (code: number): string => tags[code] ?? "Failed"

@@ -1,26 +1,31 @@
 /**
- * Error events of the NVIDIA driver ("Xid"), as data.
+ * Error events of the NVIDIA driver ("Xid").
  *
  * @since 0.1.0
  */
 
 /**
- * Errors of the program that ran on the device, not of the device: an illegal access, a reset of its channel, a page fault, a video decoder error, and two
- * about processes being stopped. Every other number makes the device unhealthy.
+ * Xids that are errors of the program on the device, not of the device: an illegal access, a reset of its channel, a
+ * page fault, a video decoder error, and two about processes being stopped. Every other Xid makes the device unhealthy.
  *
- * Source: the list that NVIDIA's Kubernetes device plugin ignores (internal/rm/health.go); what the numbers mean is in the Xid catalogue
- * (docs.nvidia.com/deploy/xid-errors).
+ * Source: the list that NVIDIA's Kubernetes device plugin ignores (internal/rm/health.go). The Xid catalogue explains
+ * the numbers (docs.nvidia.com/deploy/xid-errors).
  *
  * @category constants
  * @since 0.1.0
  */
 export const ofApplications: ReadonlySet<number> = new Set([13, 31, 43, 45, 68, 109])
 
-/** Faults that stay: nothing in the interface says when a device is well again. @category models @since 0.1.0 */
+/**
+ * The faults that were seen. They stay, because the library does not report when a device works again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Memory {
-  /** Every UUID for a null one. */
+  /** Notes an Xid; a null UUID means every device. */
   readonly note: (uuid: string | null, xid: number, now: number) => void
-  /** The fault of a device, if it has one that still counts. */
+  /** The fault of a device, if it has one that still counts. `now` in milliseconds. */
   readonly fault: (uuid: string, now: number) => string | undefined
 }
 

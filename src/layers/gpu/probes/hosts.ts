@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Duration, Effect, Result } from "effect"
+import { type Duration, Effect, Equal, Result } from "effect"
 import {
   type GpuProbe,
   GpuProbeError,
@@ -12,11 +12,11 @@ import {
   NoneWorked,
   type PassedOver,
 } from "../../../services/GpuProbe.ts"
-import * as Flight from "./flight.ts"
+import * as SharedRead from "./sharedRead.ts"
 
 const loopback = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"]
 
-/** The host of a URL; one name for this machine. @internal */
+/** The host of a URL. All names of this machine give `localhost`. @internal */
 export const nameOf = (url: string): string => {
   const { hostname } = new URL(url)
   return loopback.includes(hostname) ? "localhost" : hostname
@@ -31,15 +31,12 @@ export interface Seen {
 /** What one host answered. @internal */
 export interface Answer {
   readonly result: Result.Result<GpuReadings, PassedOver>
-  /** Whether other devices are there than before. */
+  /** Whether the devices are different from before. */
   readonly changed: boolean
 }
 
-/** Everywhere the same device has the same number, unless its machine gave it. */
-const everywhere = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
-
-const same = (one: ReadonlyArray<string>, other: ReadonlyArray<string>): boolean =>
-  one.length === other.length && one.every((uuid, index) => uuid === other[index])
+/** Whether the UUID is unique in the world. Other ids are unique on one machine only. */
+const isGlobal = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
 
 /** @internal */
 export class Host {
@@ -49,7 +46,7 @@ export class Host {
 
   constructor(name: string, probe: GpuProbe["Service"], limit: Duration.Duration) {
     this.name = name
-    const timeout = new GpuProbeError({ source: probe.source, reason: Flight.timeout(limit) })
+    const timeout = new GpuProbeError({ source: probe.source, reason: SharedRead.timeout(limit) })
     const read = Effect.timeoutOrElse(probe.read, { duration: limit, orElse: () => Effect.fail(timeout) })
     this.read = Effect.map(Effect.result(read), (result) => {
       if (Result.isFailure(result)) {
@@ -65,7 +62,7 @@ export class Host {
   }
 
   private named(device: GpuReading): GpuReading {
-    return everywhere(device.uuid) ? device : { ...device, uuid: `${device.uuid}@${this.name}` }
+    return isGlobal(device.uuid) ? device : { ...device, uuid: `${device.uuid}@${this.name}` }
   }
 
   private note(devices: ReadonlyArray<GpuReading>): boolean {
@@ -77,14 +74,14 @@ export class Host {
       gpus: gpus.length > 0 ? gpus : before?.gpus ?? [],
       system: of(true).length > 0 ? of(true) : before?.system ?? [],
     }
-    if (before !== undefined && same(before.gpus, next.gpus) && same(before.system, next.system)) return false
+    if (Equal.equals(before, next)) return false
     this.seen = next
     return true
   }
 }
 
-/** One reading of all that answered. @internal */
-export const together = (answers: ReadonlyArray<Answer>): Effect.Effect<GpuReadings, GpuProbeError> => {
+/** Joins the readings of all hosts that answered. @internal */
+export const joinReadings = (answers: ReadonlyArray<Answer>): Effect.Effect<GpuReadings, GpuProbeError> => {
   const tried = answers.flatMap(({ result }) => Result.isFailure(result) ? [result.failure] : [])
   const good = answers.flatMap(({ result }) => Result.isSuccess(result) ? [result.success] : [])
   if (good.length === 0 && tried.length > 0) {

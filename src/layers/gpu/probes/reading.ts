@@ -1,29 +1,45 @@
 /**
- * Readings, built so that what is not known is `Option.none`.
+ * Builds readings in which an unknown value is `Option.none`.
  *
  * @since 0.1.0
  */
 import { ByteSize, Option } from "effect"
 
-/** Bytes as drivers give them: a whole number that a double holds. The value drivers use for "not available" is 2^64 - 1, so it falls out here. @category constructors @since 0.1.0 */
+/**
+ * Bytes from a driver: a whole number that a double can hold. Drivers use 2^64 - 1 for "not available", which is none
+ * here.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const bytes = (value: number | bigint | null | undefined): Option.Option<ByteSize.ByteSize> => {
   if (value === null || value === undefined) return Option.none()
   const number = Number(value)
   return Number.isSafeInteger(number) && number >= 0 ? Option.some(ByteSize.bytes(number)) : Option.none()
 }
 
-/** A number from `minimum` to `maximum`; anything else is a driver's way of saying that it does not know. @category constructors @since 0.1.0 */
+/**
+ * A number from `minimum` to `maximum`. With any other number a driver says that it does not know.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const within = (minimum: number, maximum: number) => (value: number | null | undefined): Option.Option<number> =>
   typeof value === "number" && value >= minimum && value <= maximum ? Option.some(value) : Option.none()
 
-/** Percent to a share of 1. @category constructors @since 0.1.0 */
+/** Percent as a share from 0 to 1. @category constructors @since 0.1.0 */
 export const percent = (value: number | null | undefined): Option.Option<number> =>
   Option.map(within(0, 100)(value), (share) => share / 100)
 
-/** Wide enough for any card, narrow enough for garbage. @category constructors @since 0.1.0 */
+/** Degrees; the range fits any card and leaves out garbage values. @category constructors @since 0.1.0 */
 export const celsius: (value: number | null | undefined) => Option.Option<number> = within(-50, 200)
 
-/** Wide enough for a whole node's board. @category constructors @since 0.1.0 */
+/**
+ * Watts; the range fits the board of a whole machine and leaves out garbage values.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const watts: (value: number | null | undefined) => Option.Option<number> = within(0, 20_000)
 
 /** @category models @since 0.1.0 */
@@ -37,7 +53,8 @@ export interface Memory {
 export const noMemory: Memory = { total: Option.none(), free: Option.none(), used: Option.none() }
 
 /**
- * Refuses what cannot be: no memory at all, or more free than there is. Some devices with unified memory answer "success" with such values.
+ * Drops impossible values: no memory at all, or more free than total. Some devices with unified memory answer "success"
+ * with such values.
  *
  * @category constructors
  * @since 0.1.0
@@ -53,7 +70,7 @@ export const memory = (
   return { total: size, free: Option.filter(bytes(free), fits), used: Option.filter(bytes(used), fits) }
 }
 
-/** The smaller of two bounds; unknown if either is. @category combinators @since 0.1.0 */
+/** The smaller of two bounds; unknown if either is unknown. @category combinators @since 0.1.0 */
 export const lesser = (
   a: Option.Option<ByteSize.ByteSize>,
   b: Option.Option<ByteSize.ByteSize>,

@@ -1,7 +1,7 @@
 /**
- * A short command, run with a limit.
+ * Runs a short command with a time limit.
  *
- * Not `effect/process`: its scope waits for a killed child to be gone, and a child that hangs in a driver never is.
+ * Not `effect/process`: its scope waits until a killed child is gone, and a child that hangs in a driver never is.
  *
  * @since 0.1.0
  */
@@ -15,18 +15,18 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Why a command could not be started: `ENOENT`, `EACCES`, … @category models @since 0.1.0 */
+/** Why a command could not be started; `code` is `ENOENT`, `EACCES`, … @category models @since 0.1.0 */
 export interface NotStarted {
   readonly code: string
   readonly message: string
 }
 
-/** More than any table of devices, less than would hurt. */
+/** Most characters kept of the output: more than any table of devices has. */
 const charactersMax = 1 << 20
 
 /**
- * Runs a command at most once at a time: while an earlier one that was killed has not gone, `onStuck` is the answer.
- * Interruption kills it and does not wait.
+ * Runs a command at most once at a time. While an earlier process was killed and is not gone, it fails with `onStuck`.
+ * Interruption kills the process and does not wait for it.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,6 @@
 /**
- * How much memory this process may still take: what the kernel calls available, under the limits of every control group around it.
+ * How much memory this process can still take: what the kernel calls available, within the limits of every control
+ * group around the process. Node's `process.constrainedMemory` gives neither the usage nor the groups above.
  *
  * Sources: proc_meminfo(5), cgroups(7), and the kernel's cgroup-v1/memory and cgroup-v2 documents.
  *
@@ -8,7 +9,7 @@
 import { Effect, FileSystem, Option } from "effect"
 import * as Reading from "./reading.ts"
 
-/** Bytes. None: not known. @category models @since 0.1.0 */
+/** The bound of one control group, in bytes; none is unknown. @category models @since 0.1.0 */
 interface Room {
   readonly limit: number
   readonly free: Option.Option<number>
@@ -17,7 +18,10 @@ interface Room {
 interface Hierarchy {
   readonly limit: string
   readonly usage: string
-  /** In `memory.stat`. Page cache that nobody used lately is given back before anything is refused; Ollama maps its weights, so it can be most of what is "used". */
+  /**
+   * The key in `memory.stat` for page cache that was not used lately. The kernel gives it back before it refuses
+   * memory. Ollama maps its weights, so it can be most of the usage.
+   */
   readonly inactive: string
 }
 
@@ -28,13 +32,16 @@ const v1: Hierarchy = {
   inactive: "total_inactive_file",
 }
 
-/** The `key value` and `key: value kB` lines of the kernel's files, in bytes. */
+/** A `key value` or `key: value kB` line of a kernel file, in bytes. */
 const field = (text: string, key: string): number | undefined => {
   const found = new RegExp(`^${key}:?\\s+(\\d+)( kB)?$`, "m").exec(text)
   return found === null ? undefined : Number(found[1]) * (found[2] === undefined ? 1 : 1024)
 }
 
-/** Where a hierarchy is mounted, and which of its groups is mounted there: in a container often not the top one. */
+/**
+ * Where a control group hierarchy is mounted, and which of its groups is mounted there: in a container often not the
+ * top one.
+ */
 const mountOf = (mountinfo: string, version: 1 | 2): { readonly at: string; readonly root: string } | undefined => {
   for (const line of mountinfo.split("\n")) {
     const [before = "", after = ""] = line.split(" - ")
@@ -46,7 +53,7 @@ const mountOf = (mountinfo: string, version: 1 | 2): { readonly at: string; read
   return undefined
 }
 
-/** This process's group in a hierarchy, as /proc/self/cgroup says it. */
+/** The group of this process in a hierarchy, from /proc/self/cgroup. */
 const pathOf = (cgroup: string, version: 1 | 2): string | undefined => {
   for (const line of cgroup.split("\n")) {
     const [id, controllers = "", ...rest] = line.split(":")
@@ -56,17 +63,17 @@ const pathOf = (cgroup: string, version: 1 | 2): string | undefined => {
   return undefined
 }
 
-/** The group and all above it that can be seen from here, as folders. */
+/** The folders of the group and of all groups above it that are visible here. */
 const folders = (mount: { readonly at: string; readonly root: string }, path: string): ReadonlyArray<string> => {
   const root = mount.root === "/" ? "" : mount.root
-  // A path outside of what is mounted is the host's view; the mount is then this container's own group.
+  // A path outside of the mount is the host's view; the mount is then this container's own group.
   const inside = path === root || path.startsWith(`${root}/`) ? path.slice(root.length) : ""
   const parts = inside.split("/").filter((part) => part !== "" && part !== "..")
   return [mount.at, ...parts.map((_, index) => `${mount.at}/${parts.slice(0, index + 1).join("/")}`)]
 }
 
 /**
- * Total and free memory for this process, or nothing where there is no /proc.
+ * Total and free memory for this process; none where there is no /proc.
  *
  * @category constructors
  * @since 0.1.0
@@ -85,7 +92,7 @@ export const read = Effect.fnUntraced(function* (root: string): Effect.fn.Return
   const roomIn = Effect.fnUntraced(function* (folder: string, names: Hierarchy) {
     const limit = Number(Option.getOrElse(yield* text(`${folder}/${names.limit}`), () => "max"))
     const stat = Option.getOrElse(yield* text(`${folder}/memory.stat`), () => "")
-    // Version 1 tells the limit of groups that are not mounted here as well.
+    // Version 1 also reports the limit of groups that are not mounted here.
     const above = names === v1 ? field(stat, "hierarchical_memory_limit") ?? Infinity : Infinity
     const least = Math.min(Number.isFinite(limit) ? limit : Infinity, above)
     // Version 1 writes "no limit" as the largest multiple of the page size.
@@ -109,10 +116,10 @@ export const read = Effect.fnUntraced(function* (root: string): Effect.fn.Return
   }
 
   const physical = field(meminfo.value, "MemTotal")
-  // Not MemFree: that leaves out what the kernel would give back.
+  // Not MemFree: that leaves out memory that the kernel would give back.
   const available = field(meminfo.value, "MemAvailable")
   const total = physical === undefined ? undefined : Math.min(physical, ...rooms.map(({ limit }) => limit))
-  // One bound that cannot be read makes the whole unknown: guessing would raise it.
+  // If one bound cannot be read, free is unknown: leaving that bound out would report too much.
   const known = available !== undefined && total !== undefined && rooms.every(({ free }) => Option.isSome(free))
   const free = known
     ? Math.min(available, total, ...rooms.map((room) => Option.getOrElse(room.free, () => 0)))

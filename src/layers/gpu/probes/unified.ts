@@ -1,5 +1,5 @@
 /**
- * GPUs that share the system's memory (NVIDIA GB10, Jetson and the like): their own figures are missing or too good.
+ * GPUs that share the system's memory (NVIDIA GB10, Jetson and similar). Their own figures are missing or too high.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,8 @@ import * as Reading from "./reading.ts"
 import * as SystemMemory from "./systemMemory.ts"
 
 /**
- * Names of NVIDIA parts without memory of their own. NVML does not say which they are, so this list is data and can be overridden.
+ * Names of NVIDIA devices without memory of their own. NVML does not say which they are, so this is a list, which can
+ * be replaced.
  *
  * @category models
  * @since 0.1.0
@@ -17,7 +18,8 @@ import * as SystemMemory from "./systemMemory.ts"
 export const names = /\b(GB10|N1X?|Tegra|Xavier|Orin|Thor|Jetson)\b/
 
 /**
- * The device with the system's memory: all of it where the driver gave no figure, else the driver's, but no more free than the system has available.
+ * The device with the system's memory. Where the driver reports no total, all figures are the system's. Otherwise free
+ * is the driver's, but not more than the system has available.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,15 +1,16 @@
 /**
- * Which devices the models may use.
+ * Selects the devices that models may use.
  *
  * @since 0.1.0
  */
 import type { GpuReading } from "../../../services/GpuProbe.ts"
 
 /**
- * Keeps the devices that `CUDA_VISIBLE_DEVICES` names by UUID, or by the start of one, as CUDA does: in its order, and only up to the first that is not there.
- * Empty, or -1, is no device.
+ * Keeps the devices that `CUDA_VISIBLE_DEVICES` names by UUID or by the start of one. As in CUDA, the order is that of
+ * the variable, and the list ends at the first device that does not exist. An empty value, or -1, selects no device.
  *
- * Numbers are in CUDA's order, which is not this library's, unless CUDA_DEVICE_ORDER is PCI_BUS_ID; without that they select nothing here and all stay.
+ * Numbers are in CUDA's order. That is this order only if CUDA_DEVICE_ORDER is PCI_BUS_ID; otherwise a list with
+ * numbers selects nothing here, and all devices stay.
  *
  * @category combinators
  * @since 0.1.0

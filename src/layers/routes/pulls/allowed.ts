@@ -1,20 +1,28 @@
 /**
- * Which models may be pulled.
+ * Decides which models may be pulled.
  *
  * @since 0.1.0
  */
 import * as ModelName from "../../../services/ModelName.ts"
 
-/** Host, namespace, name and tag, and nothing that one reader could take for a host where another does not. */
+/**
+ * Host, namespace, name and tag. It leaves out characters that some readers of names take for part of a host and others
+ * do not.
+ */
 const wellFormed = /^([\w.:-]+\/){0,2}[\w.:-]+$/
 
-/** The name as a backend is to be asked for it, without `https://`; `undefined` for what no model can be called. @category decoding @since 0.1.0 */
+/**
+ * The name to send to a backend, without `https://`; `undefined` where no model can have that name.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const nameOf = (spelled: string): string | undefined => {
   const name = spelled.trim().replace(/^https?:\/\//i, "")
   return wellFormed.test(name) ? name : undefined
 }
 
-/** An entry of the list: a name, or the beginning of one and `*`. @category decoding @since 0.1.0 */
+/** Whether the text can stand in the list: a name, or a prefix with a `*`. @category decoding @since 0.1.0 */
 export const isPattern = (text: string): boolean => text === "*" || nameOf(text.replace(/\*$/, "x")) !== undefined
 
 const beginning = (text: string): string =>
@@ -33,7 +41,7 @@ const matcher = (entry: string): Matcher => {
     return ({ key }) => key === exact
   }
   const prefix = beginning(entry.slice(0, -1))
-  // Or `llama*` would let `llama.example.com/some/thing` in: a server of the client's own choice.
+  // Otherwise `llama*` would allow `llama.example.com/some/thing`, which is a server of the client's own choice.
   const isWhole = prefix.endsWith("/")
   return ({ cloud, key }) => !cloud && key.startsWith(prefix) && (isWhole || !key.slice(prefix.length).includes("/"))
 }
@@ -43,9 +51,10 @@ const matcher = (entry: string): Matcher => {
  *
  * **Details**
  *
- * An entry is a name (`llama3.1:8b`; `mistral` is `mistral:latest`) or a beginning with a `*`, which stands for anything without a `/`: `qwen3*`, and `*` for all of
- * Ollama's own library. Behind a `/` it stands for everything: `someone/*`, `hf.co/*`. It never stands for a cloud model, whose prompts would leave the house: those
- * have to be named.
+ * An entry is a name (`llama3.1:8b`; `mistral` is `mistral:latest`) or a prefix with a `*`. The `*` stands for anything
+ * without a `/`: `qwen3*`, and `*` alone for all of Ollama's own library. After a `/` it stands for everything:
+ * `someone/*`, `hf.co/*`. It never stands for a cloud model, whose prompts would leave the fleet: cloud models must be
+ * named.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * One pull of one model on one backend, and how far it is, for everybody who asked for it.
+ * One pull of one model on one backend, and its progress, shared by all clients that asked for it.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { Deferred, Duration, Effect, Option, Schema } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
 import { type Call, type Transport, type Upstream } from "../../../services/Transport.ts"
 
-/** What Ollama, or the way to it, says is wrong. @category errors @since 0.1.0 */
+/** The error that Ollama or the connection to it reports. @category errors @since 0.1.0 */
 export class PullError extends Schema.TaggedError<PullError>()("PullError", {
   backend: Schema.String,
   description: Schema.String,
@@ -17,22 +17,23 @@ export class PullError extends Schema.TaggedError<PullError>()("PullError", {
   }
 }
 
-/** The latest of Ollama's records about one step. @category models @since 0.1.0 */
+/** The latest record of Ollama about one step. @category models @since 0.1.0 */
 export interface Step {
-  /** Its status: layers have one each. */
+  /** The status text of the step; each layer of a model has its own. */
   readonly key: string
-  /** Bytes of a layer that are there; -1 where that is not said. */
+  /** Bytes of a layer that are pulled; -1 where the record does not say. */
   readonly completed: number
   /** The record as it came. */
   readonly text: string
 }
 
 /**
- * How far a pull is.
+ * The progress of a pull.
  *
  * **Details**
  *
- * Of each step only the latest record is kept: whoever comes late, or reads slowly, sees every step and where it is now, and holds nothing.
+ * Only the latest record of each step is kept. So a client that comes late, or reads slowly, still sees every step and
+ * its current state, and nothing is kept for it.
  *
  * @category models
  * @since 0.1.0
@@ -90,7 +91,7 @@ const Line = Schema.Struct({
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Line))
 
-/** A record is a hundred bytes or two. */
+/** A normal record has one or two hundred bytes. */
 const lineMax = 64 * 1024
 
 const callOf = (model: string): Call => ({
@@ -101,7 +102,8 @@ const callOf = (model: string): Call => ({
 })
 
 /**
- * Makes a backend pull, and writes down what it says. Interruption and the time limit abort it; Ollama keeps what it has, and a later pull goes on from there.
+ * Makes a backend pull, and records its progress. Interruption and the time limit abort the call. Ollama keeps what it
+ * has pulled, and a later pull continues from there.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,18 +1,18 @@
 /**
- * What a client sees of the pulls that it asked for: one pull on each backend, told as if it were one.
+ * Joins the pulls of a model on all backends into one stream of records for a client.
  *
  * @since 0.1.0
  */
 import { Effect, Option, Result, Stream } from "effect"
 import type { Pull, PullError, Step } from "./pull.ts"
 
-/** How all of them have ended: nothing, or what is wrong. @category models @since 0.1.0 */
+/** How all pulls have ended: `undefined` for success, or an error message. @category models @since 0.1.0 */
 export type Ending = string | undefined
 
 const why = (errors: ReadonlyArray<PullError>, count: number): Ending => {
   const [first] = errors
   if (first === undefined) return undefined
-  // In Ollama's own words where there is but one thing to say.
+  // Ollama's own message, where all backends failed with the same one.
   if (errors.length === count && errors.every(({ description }) => description === first.description)) {
     return first.description
   }
@@ -20,7 +20,7 @@ const why = (errors: ReadonlyArray<PullError>, count: number): Ending => {
   return errors.length === count ? failed : `not pulled everywhere: ${failed}`
 }
 
-/** Waits for all of them. @category accessors @since 0.1.0 */
+/** Waits for the end of all pulls. @category accessors @since 0.1.0 */
 export const ending = (pulls: ReadonlyArray<Pull>): Effect.Effect<Ending> =>
   Effect.map(
     Effect.forEach(pulls, (pull) => Effect.result(pull.ended)),
@@ -30,7 +30,10 @@ export const ending = (pulls: ReadonlyArray<Pull>): Effect.Effect<Ending> =>
 /** @category rendering @since 0.1.0 */
 export const last = (end: Ending): string => JSON.stringify(end === undefined ? { status: "success" } : { error: end })
 
-/** Every step that some backend has taken: as the one says that still works on it and is least far, else as one that is done with it. */
+/**
+ * Every step of any backend, with one record each: that of the backend that still works on it and is least far, else
+ * that of a backend that is done with it.
+ */
 const merged = (pulls: ReadonlyArray<Pull>): ReadonlyArray<Step> => {
   const steps = new Map<string, Step>()
   const take = (from: ReadonlyArray<Pull>, isBetter: (step: Step, other: Step) => boolean): void => {
@@ -44,7 +47,10 @@ const merged = (pulls: ReadonlyArray<Pull>): ReadonlyArray<Step> => {
   return Array.from(steps.values())
 }
 
-/** What was told is not told again, unless it is further: a backend that begins later takes nothing back. */
+/**
+ * A record is sent only if it is further than the last one of its step: a backend that begins later must not turn the
+ * progress back.
+ */
 const steps = (pulls: ReadonlyArray<Pull>): Stream.Stream<string> =>
   Stream.suspend(() => {
     const told = new Map<string, number>()
@@ -55,7 +61,7 @@ const steps = (pulls: ReadonlyArray<Pull>): Stream.Stream<string> =>
       return true
     }
     const page = Effect.fnUntraced(function* () {
-      // Before the look at what there is, so that no change goes unnoticed between the two.
+      // Taken before the steps are read, so that no change between the two is missed.
       const changes = pulls.filter(({ isOver }) => !isOver).map(({ changed }) => changed)
       const news = merged(pulls).filter(isNews).map(({ text }) => text)
       if (news.length === 0 && changes.length > 0) yield* Effect.raceAllFirst(changes)

@@ -1,11 +1,11 @@
-/** What the parent of the helper does about one that cannot be killed: a thread in a driver that hangs does not end. */
+/** A helper that cannot be killed: a thread that hangs in a driver does not end. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import type { Child, Listener } from "../../../../src/layers/gpu/nvml/child.ts"
 import * as Client from "../../../../src/layers/gpu/nvml/client.ts"
 import { elapse } from "../../../../src/testing/elapse.ts"
 
-/** A child that answers when it is told to, and that a kill does not end. */
+/** A child that answers when the test says so, and that a kill does not end. */
 class Helper implements Child {
   readonly pid: number
   kills = 0
@@ -54,7 +54,7 @@ const make = (answers: boolean) =>
   })
 
 describe("a helper that cannot be killed", () => {
-  it.effect("is the only one there is, however often it is asked and however long it takes", () =>
+  it.effect("stays the only one, for any number of reads and any length of time", () =>
     Effect.gen(function* () {
       const { ask, failure, pid, started, world } = yield* make(false)
       assert.include(yield* failure, "1s")
@@ -65,7 +65,7 @@ describe("a helper that cannot be killed", () => {
         assert.lengthOf(started, 1)
         assert.isTrue((yield* pid)._tag === "None")
       }
-      // The driver lets go of it.
+      // The driver returns from its call.
       started[0]!.ended = true
       world.answers = true
       assert.deepStrictEqual((yield* ask).devices, [])
@@ -73,7 +73,7 @@ describe("a helper that cannot be killed", () => {
       assert.strictEqual(started[1]?.kills, 0)
     }))
 
-  it.effect("is not joined by a second when the one after it hangs, too", () =>
+  it.effect("stays the only one when the helper after it hangs too", () =>
     Effect.gen(function* () {
       const { failure, started } = yield* make(false)
       yield* failure
@@ -86,7 +86,7 @@ describe("a helper that cannot be killed", () => {
       assert.lengthOf(started, 2)
     }))
 
-  it.effect("is told to go when the probe ends", () =>
+  it.effect("is killed when the probe ends", () =>
     Effect.gen(function* () {
       const started = yield* Effect.scoped(Effect.gen(function* () {
         const { ask, started } = yield* make(true)

@@ -1,5 +1,5 @@
 /**
- * Which endpoint answers which method and path, and in which shape it says no.
+ * Which endpoint answers which method and path, and how its errors are written.
  *
  * @since 0.1.0
  */
@@ -8,28 +8,28 @@ import { anthropicError } from "../dialects/anthropic.ts"
 import type { Whole } from "../dialects/dialect.ts"
 import { json, nativeFailure } from "../dialects/native.ts"
 import { openAiError, openAiFailure } from "../dialects/openAi.ts"
-import * as disk from "../endpoints/disk.ts"
-import * as embed from "../endpoints/embed.ts"
-import * as inference from "../endpoints/inference.ts"
-import * as read from "../endpoints/read.ts"
-import * as v1 from "../endpoints/v1.ts"
-import { answerJson, type Endpoint, refuse } from "./call.ts"
-import type { Failure } from "./failure.ts"
+import * as disk from "./modelManagement.ts"
+import * as embed from "./embed.ts"
+import * as inference from "./inference.ts"
+import * as read from "./information.ts"
+import * as v1 from "./v1.ts"
+import { answerJson, type Endpoint, refuse } from "./endpoint.ts"
+import type { Failure } from "../http/failure.ts"
 
 /**
- * An endpoint in its place.
+ * An endpoint and the way it is registered.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Route {
   readonly endpoint: Endpoint
-  /** Generates, so that faults in the middle of a stream are its own affair. */
+  /** Whether it generates: such an endpoint handles faults in the middle of a stream itself. */
   readonly streams: boolean
   readonly failure: (failure: Failure, number: number) => Whole
 }
 
-/** What `/v1` refuses before it hands a request on has the native content type and no newline. */
+/** Errors that `/v1` finds before it passes a request on have the native content type and no newline. */
 const early = /too short|is required|^EOF$|^json: |^invalid character|^unexpected EOF|^invalid input$|^Invalid value/
 
 const openAi = (failure: Failure): Whole =>
@@ -60,7 +60,7 @@ const unauthorized: Endpoint = (call) =>
 
 const noCloud: Endpoint = () => refuse(403, "ollama cloud is disabled: remote model is unavailable")
 
-/** By path, then by method in the order Ollama registers them, which is the order of `Allow`. */
+/** By path, then by method in the order in which Ollama registers them, which is the order in `Allow`. */
 const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<string, Readonly<Record<string, Route>>>([
   ["/", reads(native(read.rootEndpoint))],
   ["/api/version", reads(native(read.versionEndpoint))],
@@ -102,7 +102,7 @@ const places: Readonly<Record<string, string>> = {
 }
 
 /**
- * The route of a request: or which methods its path has, or nothing.
+ * The route of a request; if there is none, the methods that its path has.
  *
  * @category combinators
  * @since 0.1.0
@@ -123,5 +123,5 @@ export const find = (method: string, path: string): {
   }
 }
 
-/** Percent-escapes undone where they are UTF-8; `decodeURIComponent` throws at others. */
+/** Decodes percent escapes that are UTF-8; `decodeURIComponent` throws at others. */
 const decode = (text: string): string => new URLSearchParams(`x=${text.replaceAll("+", "%2B")}`).get("x") ?? text

@@ -1,21 +1,24 @@
 /**
- * The endpoints that change what is on the disk.
+ * The endpoints that change the disk: pull, push, create, copy, delete, blobs.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import { json } from "../dialects/native.ts"
-import { body, type Call, type Endpoint, notFound, refuse } from "../http/call.ts"
+import { body, type Endpoint, type EndpointCall, notFound, refuse } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
 import { alias, model as makeModel, sha256, type SimulatedModel, tinyEmbed, tinyEos } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
 
-const nothing = (call: Call, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
+const nothing = (call: EndpointCall, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
 
-/** Progress lines. A failure comes as a line too, since the 200 is out by then; without streaming it is a real 500. */
+/**
+ * Sends progress lines. A failure is a line too, because the 200 has been sent by then; without streaming it is a real
+ * 500.
+ */
 const progress = (
-  call: Call,
+  call: EndpointCall,
   stream: boolean,
   work: (line: (value: object) => void) => Effect.Effect<void, Failure>,
 ): Effect.Effect<void> =>
@@ -45,7 +48,7 @@ const spelledOf = (request: Record<string, unknown>): string => String(request["
  * @category endpoints
  * @since 0.1.0
  */
-export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PullRequest", fields: named })
   const name = parseName(spelledOf(request))
   if (name === undefined) return yield* refuse(400, "invalid model name")
@@ -59,7 +62,7 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
       if (found === undefined) return yield* refuse(500, "pull model manifest: file does not exist")
       const layer = { status: `pulling ${found.blob.slice(0, 12)}`, digest: `sha256:${found.blob}`, total: found.size }
       const time = disk.find(name.full) === undefined ? found.size / settings.pullBandwidth * 1000 : 0
-      // Ollama says how far it is every 60 ms.
+      // Ollama sends a progress record every 60 ms.
       const steps = Math.max(1, Math.ceil(time / 60))
       if (time > 0) line(layer)
       for (let step = 1; step <= steps; step++) {
@@ -75,12 +78,12 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
 })
 
 /**
- * `POST /api/push`: there is nowhere to push to.
+ * `POST /api/push`: fails, because there is no registry.
  *
  * @category endpoints
  * @since 0.1.0
  */
-export const pushEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const pushEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PushRequest", fields: named })
   const spelled = spelledOf(request)
   yield* progress(call, request["stream"] !== false, (line) => {
@@ -98,8 +101,8 @@ const created = (request: Record<string, unknown>) => ({
   ...(request["parameters"] === undefined ? {} : { parameters: request["parameters"] as Record<string, unknown> }),
 })
 
-/** A model from uploaded weights: an embedder if they say `bert`, else as `tinyEos`. */
-const fromFiles = (call: Call, name: string, files: Record<string, unknown>): SimulatedModel | undefined => {
+/** A model from uploaded weights: an embedding model if they contain `bert`, else as `tinyEos`. */
+const fromFiles = (call: EndpointCall, name: string, files: Record<string, unknown>): SimulatedModel | undefined => {
   const digest = String(Object.values(files)[0] ?? "").replace(/^sha256:/, "")
   const weights = call.disk.blobs.get(digest)
   if (weights === undefined) return undefined
@@ -114,7 +117,7 @@ const fromFiles = (call: Call, name: string, files: Record<string, unknown>): Si
  * @category endpoints
  * @since 0.1.0
  */
-export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, {
     name: "CreateRequest",
     fields: {
@@ -163,7 +166,7 @@ export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call)
  * @category endpoints
  * @since 0.1.0
  */
-export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "CopyRequest", fields: { source: "string", destination: "string" } })
   const [source, target] = [String(request["source"] ?? ""), parseName(String(request["destination"] ?? ""))]
   if (parseName(source) === undefined) return yield* refuse(400, `source ${JSON.stringify(source)} is invalid`)
@@ -172,18 +175,18 @@ export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
   }
   const model = call.disk.find(source)
   if (model === undefined) return yield* refuse(404, `model ${JSON.stringify(source)} not found`)
-  // A copy is the same manifest under another name.
+  // A copy has the same manifest under another name.
   call.disk.put({ ...model, name: target.short, modifiedAt: call.clock.currentTimeMillisUnsafe() })
   yield* nothing(call, 200)
 })
 
 /**
- * `DELETE /api/delete`. A loaded model stays loaded.
+ * `DELETE /api/delete`. A loaded model stays in memory.
  *
  * @category endpoints
  * @since 0.1.0
  */
-export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "DeleteRequest", fields: named })
   const spelled = spelledOf(request)
   const model = call.disk.find(spelled)
@@ -192,12 +195,12 @@ export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call)
   yield* nothing(call, 200)
 })
 
-/** The hex digits of a path's digest. */
-const digestOf = (call: Call): string | undefined =>
+/** The hex digits of the digest in the path. */
+const digestOf = (call: EndpointCall): string | undefined =>
   /^sha256[:-]([0-9a-fA-F]{64})$/.exec(call.parameter)?.[1]?.toLowerCase()
 
 /** Whether a blob was uploaded or belongs to a model. */
-const holds = (call: Call, digest: string): boolean =>
+const holds = (call: EndpointCall, digest: string): boolean =>
   call.disk.blobs.has(digest) || call.disk.list.some((model) => model.blob === digest)
 
 /**

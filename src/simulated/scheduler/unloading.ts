@@ -5,22 +5,22 @@
  */
 import { type Clock, Deferred, Effect } from "effect"
 import type { Settings } from "../settings.ts"
-import { expiry } from "../time.ts"
-import type { Allocation, Memory } from "./memory.ts"
+import { expiry } from "../go/time.ts"
+import type { Allocation, GpuMemory } from "./gpuMemory.ts"
 import type { Runner } from "./runner.ts"
 
-/** What of the scheduler unloading works on. */
+/** The parts of the scheduler that unloading needs. */
 interface Owner {
   readonly settings: Settings
   readonly clock: Clock.Clock
   readonly fork: (effect: Effect.Effect<void>) => void
-  readonly memory: Memory
+  readonly memory: GpuMemory
   readonly loaded: Map<string, Runner>
   readonly counts: { unloads: number }
 }
 
 /**
- * Keep-alives, and one unload at a time: Ollama's completion loop waits for memory to come back before it goes on.
+ * Keep-alive timers, and one unload at a time: Ollama waits until the memory is free before it goes on.
  *
  * @category models
  * @since 0.1.0
@@ -34,12 +34,15 @@ export class Unloading {
     this.#owner = owner
   }
 
-  /** Waits for the next unload to be over. */
+  /** Waits until the next unload is over. */
   get next(): Effect.Effect<void> {
     return Deferred.await(this.#unloaded)
   }
 
-  /** A runner has no more requests: it goes now, or its keep-alive starts. One fiber follows it, however often it goes idle. */
+  /**
+   * The runner has no more requests: it is unloaded, or its keep-alive starts. One fiber follows it, however often it
+   * becomes idle.
+   */
   idle(runner: Runner): void {
     if (runner.doomed || runner.session <= 0) return this.expire(runner)
     const { clock, fork } = this.#owner
@@ -59,7 +62,7 @@ export class Unloading {
     }))
   }
 
-  /** Unloads a runner when its turn comes. A busy one stays: the last request to leave comes here again. */
+  /** Unloads a runner when its turn comes. A busy one stays, and is unloaded after its last request. */
   expire(runner: Runner): void {
     if (runner.dead || runner.expiring || runner.refs > 0) return
     runner.expiring = true
@@ -73,7 +76,7 @@ export class Unloading {
     this.#signal()
   }
 
-  /** Gives memory back; the driver takes its time over it. */
+  /** Releases memory. The driver shows it as free later. */
   free(allocation: Allocation): void {
     const { fork, memory, settings: { releaseTime } } = this.#owner
     const release = () => memory.release(allocation)
@@ -96,7 +99,7 @@ export class Unloading {
   readonly #unloadAll: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     for (let runner = this.#queue[0]; runner !== undefined; runner = this.#queue[0]) {
       runner.expiring = false
-      // Someone came while it waited for its turn: it goes when they have gone, whatever keep-alive they bring.
+      // A request came while the runner waited for its turn: it is unloaded after that request, for any keep-alive.
       if (runner.refs > 0) runner.doomed = true
       else if (!runner.dead) yield* this.#unload(runner)
       this.#queue.shift()
@@ -110,7 +113,7 @@ export class Unloading {
     this.#drop(runner)
     const { vram } = runner.allocation
     return Effect.gen({ self: this }, function* () {
-      // Ollama does not trust the driver: it looks every 250 ms whether the memory is back, for 5 s at most.
+      // Ollama checks every 250 ms whether the driver shows the memory as free, for at most 5 s.
       if (vram > 0) {
         for (let waited = 0; waited < 5000; waited += 250) {
           yield* Effect.sleep(250)

@@ -1,5 +1,5 @@
 /**
- * Ollama's scheduler: which models are in memory, and who waits for one.
+ * Ollama's scheduler: which models are in memory, and which requests wait for one.
  *
  * @since 0.1.0
  */
@@ -8,14 +8,14 @@ import { busyText } from "../faults/faults.ts"
 import { Failure } from "../http/failure.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import type { Settings } from "../settings.ts"
-import { expiry } from "../time.ts"
-import { Memory, predicted } from "./memory.ts"
+import { expiry } from "../go/time.ts"
+import { GpuMemory, predicted } from "./gpuMemory.ts"
 import { defaultContext, needsReload, parallelismOf, type RunnerOptions } from "./options.ts"
 import { grant, Runner, type Ticket, wait } from "./runner.ts"
 import { Unloading } from "./unloading.ts"
 
 /**
- * What a request wants of the scheduler.
+ * What a request needs from the scheduler.
  *
  * @category models
  * @since 0.1.0
@@ -23,25 +23,25 @@ import { Unloading } from "./unloading.ts"
 export interface Wanted {
   readonly model: SimulatedModel
   readonly options: RunnerOptions
-  /** Milliseconds; `undefined` keeps what the runner has. */
+  /** Milliseconds; `undefined` keeps the runner's own. */
   readonly keepAlive: number | undefined
 }
 
-/** A request in the scheduler, from its arrival until it lets go of its runner. */
-interface Entry extends Ticket {
+/** A request in the scheduler, from its arrival until it releases its runner. */
+interface ScheduledRequest extends Ticket {
   readonly wanted: Wanted
   runner: Runner | undefined
   failure: Failure | undefined
-  /** The client has left. */
+  /** Whether the client has left. */
   gone: boolean
-  /** Completed when the client leaves: kills the load it waits for. */
+  /** Completed when the client leaves; ends the load that the request waits for. */
   readonly left: Deferred.Deferred<void>
 }
 
 const outOfMemory = "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"
 
 /**
- * The scheduler of one server process; it dies with the process.
+ * The scheduler of one server process. It ends with the process.
  *
  * @category models
  * @since 0.1.0
@@ -49,14 +49,14 @@ const outOfMemory = "llama-server process has terminated: exit status 1: cudaMal
 export class Scheduler {
   readonly settings: Settings
   readonly clock: Clock.Clock
-  /** Forks a fiber that lives no longer than the process. */
+  /** Forks a fiber that lives at most as long as the process. */
   readonly fork: (effect: Effect.Effect<void>) => void
-  readonly memory: Memory
+  readonly memory: GpuMemory
   readonly loaded: Map<string, Runner> = new Map()
-  /** The model being loaded; not in `/api/ps`. */
+  /** The model that is loading. It is not in `/api/ps`. */
   loading: SimulatedModel | undefined = undefined
   readonly counts = { loads: 0, unloads: 0, loadsKilled: 0, reloads: 0 }
-  readonly #pending: Array<Entry> = []
+  readonly #pending: Array<ScheduledRequest> = []
   #pumping = false
   readonly #unloading: Unloading
 
@@ -64,16 +64,16 @@ export class Scheduler {
     this.settings = settings
     this.clock = clock
     this.fork = fork
-    this.memory = new Memory(settings.gpus)
+    this.memory = new GpuMemory(settings.gpus)
     this.#unloading = new Unloading(this)
   }
 
-  /** Requests that wait to be scheduled; what `OLLAMA_MAX_QUEUE` bounds. */
+  /** Requests that wait to be scheduled. `OLLAMA_MAX_QUEUE` limits their number. */
   get pending(): number {
     return this.#pending.length
   }
 
-  /** The context a model gets when nobody says. */
+  /** The context of a model when neither the request nor the model gives one. */
   get automaticContext(): number {
     return this.settings.contextLength ?? defaultContext(this.settings.gpus.reduce((sum, total) => sum + total, 0))
   }
@@ -81,7 +81,7 @@ export class Scheduler {
   /** Waits for a runner that can serve a request, and runs an effect with it. */
   use<A, E>(wanted: Wanted, effect: (runner: Runner) => Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
     return Effect.uninterruptibleMask((restore) => {
-      const entry: Entry = {
+      const request: ScheduledRequest = {
         wanted,
         runner: undefined,
         failure: undefined,
@@ -90,18 +90,18 @@ export class Scheduler {
         state: "waiting",
         wake: undefined,
       }
-      const ready = this.#enter(entry)
+      const ready = this.#enter(request)
       const run: Effect.Effect<A, E | Failure> = Effect.suspend((): Effect.Effect<A, E | Failure> =>
-        entry.runner === undefined ? Effect.fail(entry.failure ?? canceled()) : effect(entry.runner)
+        request.runner === undefined ? Effect.fail(request.failure ?? canceled()) : effect(request.runner)
       )
       return Effect.ensuring(
-        restore(ready ? run : Effect.andThen(wait(entry), run)),
-        Effect.sync(() => this.#leave(entry)),
+        restore(ready ? run : Effect.andThen(wait(request), run)),
+        Effect.sync(() => this.#leave(request)),
       )
     })
   }
 
-  /** Answers an unload request: takes note, and unloads as soon as the model is idle. */
+  /** Unloads a model as soon as it is idle. */
   unload(model: SimulatedModel): void {
     const runner = this.loaded.get(model.blob)
     if (runner === undefined) return
@@ -110,70 +110,70 @@ export class Scheduler {
     this.#unloading.expire(runner)
   }
 
-  /** The runner's process dies: its requests fail, its memory is free, the next request loads it again. */
+  /** Ends the runner's process: its requests fail, its memory is free, and the next request loads the model again. */
   crash(runner: Runner): void {
     if (!runner.dead) this.#unloading.crash(runner)
   }
 
-  #enter(entry: Entry): boolean {
-    const { wanted } = entry
+  #enter(request: ScheduledRequest): boolean {
+    const { wanted } = request
     const runner = this.loaded.get(wanted.model.blob)
     if (runner !== undefined && !needsReload(runner.options, wanted.options)) {
-      this.#grant(entry, runner)
+      this.#grant(request, runner)
       return true
     }
     if (this.#pumping && this.#pending.length >= this.settings.maxQueue) {
-      entry.failure = new Failure({ status: 503, text: busyText })
-      entry.state = "done"
+      request.failure = new Failure({ status: 503, text: busyText })
+      request.state = "done"
       return true
     }
-    this.#pending.push(entry)
+    this.#pending.push(request)
     if (!this.#pumping) {
       this.#pumping = true
       this.fork(this.#pump)
     }
-    return entry.state !== "waiting"
+    return request.state !== "waiting"
   }
 
-  #grant(entry: Entry, runner: Runner): void {
+  #grant(request: ScheduledRequest, runner: Runner): void {
     runner.refs++
-    if (entry.wanted.keepAlive !== undefined) runner.session = entry.wanted.keepAlive
-    entry.runner = runner
-    grant(entry)
+    if (request.wanted.keepAlive !== undefined) runner.session = request.wanted.keepAlive
+    request.runner = runner
+    grant(request)
   }
 
-  #leave(entry: Entry): void {
-    if (entry.state === "waiting") {
-      // Its place in the queue stays taken until it is popped, as in Ollama.
-      entry.gone = true
-      Deferred.doneUnsafe(entry.left, Effect.void)
+  #leave(request: ScheduledRequest): void {
+    if (request.state === "waiting") {
+      // Its place in the queue stays taken until its turn comes, as in Ollama.
+      request.gone = true
+      Deferred.doneUnsafe(request.left, Effect.void)
     }
-    const runner = entry.runner
-    if (entry.state === "holding" && runner !== undefined) {
+    const runner = request.runner
+    if (request.state === "holding" && runner !== undefined) {
       runner.refs--
       if (runner.refs <= 0 && !runner.dead) {
         this.#unloading.idle(runner)
       }
     }
-    entry.state = "done"
+    request.state = "done"
   }
 
   readonly #pump: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    for (let entry = this.#pending.shift(); entry !== undefined; entry = this.#pending.shift()) {
-      yield* this.#place(entry)
+    for (let request = this.#pending.shift(); request !== undefined; request = this.#pending.shift()) {
+      yield* this.#place(request)
     }
     this.#pumping = false
   })
 
-  /** Gets one request running. Everyone behind it waits, whatever they want. */
-  #place(entry: Entry): Effect.Effect<void> {
-    const { model, options } = entry.wanted
+  /** Gets one request running. Every request behind it waits, for any model. */
+  #place(request: ScheduledRequest): Effect.Effect<void> {
+    const { model, options } = request.wanted
     return Effect.gen({ self: this }, function* () {
-      while (!entry.gone) {
+      while (!request.gone) {
         const runner = this.loaded.get(model.blob)
         let victim: Runner | undefined
         if (runner !== undefined) {
-          if (!needsReload(runner.options, options)) return this.#grant(entry, runner)
+          if (!needsReload(runner.options, options)) return this.#grant(request, runner)
           this.counts.reloads++
           victim = runner
         } else if (this.settings.maxLoaded > 0 && this.loaded.size >= this.settings.maxLoaded) {
@@ -182,12 +182,12 @@ export class Scheduler {
           const need = predicted(model, options, parallelismOf(model, this.settings.parallelism))
           const choice = this.memory.choose(need, options)
           if (choice.fits || this.loaded.size === 0) {
-            if (yield* this.#load(entry, choice.group)) return
+            if (yield* this.#load(request, choice.group)) return
           }
           victim = this.#victim()
         }
         if (victim === undefined) continue
-        // Taken before: an unload without GPU memory is over before the next line.
+        // Read before `expire`: an unload without GPU memory is over at once.
         const unloaded = this.#unloading.next
         victim.session = 0
         this.#unloading.expire(victim)
@@ -196,7 +196,10 @@ export class Scheduler {
     })
   }
 
-  /** Shortest keep-alive first, then blob path; an idle one if there is one, else the first, which is then waited for. */
+  /**
+   * The model to unload. Order: shortest keep-alive, then blob path. The first idle one; if none is idle, the first of
+   * all, and the caller waits for it.
+   */
   #victim(): Runner | undefined {
     const sorted = Array.from(this.loaded.values()).sort((a, b) =>
       a.session === b.session ? (a.model.blob < b.model.blob ? -1 : 1) : a.session - b.session
@@ -204,25 +207,25 @@ export class Scheduler {
     return sorted.find((runner) => runner.refs === 0) ?? sorted[0]
   }
 
-  /** Loads a model for a request. `false`: out of memory, and there are others to evict first. */
-  #load(entry: Entry, group: ReadonlyArray<number>): Effect.Effect<boolean> {
-    const { model, options, keepAlive } = entry.wanted
+  /** Loads the model of a request. `false`: out of memory, and other models can be unloaded first. */
+  #load(request: ScheduledRequest, group: ReadonlyArray<number>): Effect.Effect<boolean> {
+    const { model, options, keepAlive } = request.wanted
     const parallelism = parallelismOf(model, this.settings.parallelism)
     const allocation = this.memory.allocate(model, options, parallelism, group)
     if (allocation === undefined) {
       if (this.loaded.size > 0) return Effect.succeed(false)
-      entry.failure = new Failure({ status: 500, text: outOfMemory })
-      grant(entry)
+      request.failure = new Failure({ status: 500, text: outOfMemory })
+      grant(request)
       return Effect.succeed(true)
     }
     return Effect.gen({ self: this }, function* () {
       this.counts.loads++
       this.loading = model
       const time = this.settings.loadTime + model.size / this.settings.loadBandwidth * 1000
-      if (time > 0) yield* Effect.raceFirst(Effect.sleep(Math.ceil(time)), Deferred.await(entry.left))
+      if (time > 0) yield* Effect.raceFirst(Effect.sleep(Math.ceil(time)), Deferred.await(request.left))
       this.loading = undefined
-      if (entry.gone) {
-        // The load belonged to that client. The next one in the queue starts from nothing.
+      if (request.gone) {
+        // The load belonged to this client. The next request in the queue starts a new one.
         this.counts.loadsKilled++
         this.#unloading.free(allocation)
         return true
@@ -230,7 +233,7 @@ export class Scheduler {
       const runner = new Runner(model, options, parallelism, allocation, keepAlive ?? this.settings.keepAlive)
       runner.expiresAt = expiry(this.clock.currentTimeMillisUnsafe(), runner.session)
       this.loaded.set(model.blob, runner)
-      this.#grant(entry, runner)
+      this.#grant(request, runner)
       return true
     })
   }

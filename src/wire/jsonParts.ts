@@ -1,25 +1,32 @@
 /**
- * The members of an object and the items of an array, as spans of its bytes.
+ * The fields of an object and the items of an array, as spans of its bytes. `JSON.parse` gives values, and a value
+ * written again need not have the same bytes.
  *
  * @since 0.1.0
  */
-import type { Span } from "../../services/RoutedRequest.ts"
-import { closeBrace, closeBracket, openBrace, openBracket, quote, skipSpace, valueEnd } from "../../wire/json.ts"
+import type { Span } from "../services/RoutedRequest.ts"
+import { closeBrace, closeBracket, openBrace, openBracket, quote, skipSpace, valueEnd } from "./json.ts"
 
-/** One member: the span of its value, and of its key with the quotes. @internal */
-export interface Member extends Span {
+/** One field of an object: the span of its value, and of its key with the quotes. @category models @since 0.1.0 */
+export interface Field extends Span {
   readonly key: Span
 }
 
 const colon = 0x3a
 const comma = 0x2c
 
-/** `undefined` where the value at `at` is no object, or is not well formed. Nothing is looked into. @internal */
-export const membersOf = (bytes: Uint8Array, at: number): ReadonlyArray<Member> | undefined => {
+/**
+ * The fields of the object at `at`, without those of inner objects. `undefined` where the value is not an object, or is
+ * not well formed.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const fieldsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Field> | undefined => {
   if (bytes[at] !== openBrace) return undefined
-  const members: Array<Member> = []
+  const fields: Array<Field> = []
   at = skipSpace(bytes, at + 1)
-  if (bytes[at] === closeBrace) return members
+  if (bytes[at] === closeBrace) return fields
   for (;;) {
     const keyEnd = bytes[at] === quote ? valueEnd(bytes, at) : -1
     if (keyEnd < 0) return undefined
@@ -29,15 +36,20 @@ export const membersOf = (bytes: Uint8Array, at: number): ReadonlyArray<Member> 
     const start = skipSpace(bytes, at + 1)
     const end = valueEnd(bytes, start)
     if (end < 0) return undefined
-    members.push({ key, start, end })
+    fields.push({ key, start, end })
     at = skipSpace(bytes, end)
-    if (bytes[at] === closeBrace) return members
+    if (bytes[at] === closeBrace) return fields
     if (bytes[at] !== comma) return undefined
     at = skipSpace(bytes, at + 1)
   }
 }
 
-/** `undefined` where the value at `at` is no array, or is not well formed. @internal */
+/**
+ * The items of the array at `at`. `undefined` where the value is not an array, or is not well formed.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const itemsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Span> | undefined => {
   if (bytes[at] !== openBracket) return undefined
   const items: Array<Span> = []

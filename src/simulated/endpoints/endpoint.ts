@@ -1,5 +1,5 @@
 /**
- * What an endpoint of a simulated server works with.
+ * What an endpoint of a simulated server works with. `http/` has the connection, this folder the answers.
  *
  * @since 0.1.0
  */
@@ -8,47 +8,47 @@ import { zstdDecompressSync } from "node:zlib"
 import type { Whole } from "../dialects/dialect.ts"
 import { json } from "../dialects/native.ts"
 import type { Fault } from "../faults/faults.ts"
-import { checkOptions, runnerOptions } from "../memory/options.ts"
-import type { Scheduler, Wanted } from "../memory/scheduler.ts"
+import { checkOptions, runnerOptions } from "../scheduler/options.ts"
+import type { Scheduler, Wanted } from "../scheduler/scheduler.ts"
 import type { Disk } from "../models/disk.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
 import type { Settings } from "../settings.ts"
-import { parseKeepAlive } from "../time.ts"
-import type { Reply } from "./exchange.ts"
-import { Failure } from "./failure.ts"
-import { decode, type GoStruct } from "./goDecode.ts"
+import { parseKeepAlive } from "../go/time.ts"
+import type { Reply } from "../http/reply.ts"
+import { Failure } from "../http/failure.ts"
+import { decode, type GoStruct } from "../go/decode.ts"
 
 /**
- * A request at work.
+ * A request under way, and the parts of the server that its endpoint needs.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Call {
+export interface EndpointCall {
   readonly reply: Reply
   readonly settings: Settings
   readonly scheduler: Scheduler
   readonly disk: Disk
   readonly clock: Clock.Clock
-  /** The last part of paths like `/api/blobs/:digest`. */
+  /** The last part of a path such as `/api/blobs/:digest`. */
   readonly parameter: string
-  /** A fault that strikes while the answer is generated. */
+  /** A fault that happens while the answer is generated. */
   readonly fault: Fault | undefined
-  /** Counts the server's answers: ids are made from it, so that the same history has the same ids. */
+  /** Number of the answer. Ids are made from it, so that the same history has the same ids. */
   readonly number: number
 }
 
 /**
- * An endpoint: writes its answer, or fails with an error for the dialect of its path.
+ * Writes an answer, or fails with an error that the dialect of the path renders.
  *
  * @category models
  * @since 0.1.0
  */
-export type Endpoint = (call: Call) => Effect.Effect<void, Failure>
+export type Endpoint = (call: EndpointCall) => Effect.Effect<void, Failure>
 
 /**
- * A failure as an Effect.
+ * A `Failure` as an Effect.
  *
  * @category constructors
  * @since 0.1.0
@@ -57,7 +57,7 @@ export const refuse = (status: number, text: string): Effect.Effect<never, Failu
   Effect.fail(new Failure({ status, text }))
 
 /**
- * A text as a failure of a status, or the value.
+ * The value, or its error text as a `Failure` with that status.
  *
  * @category combinators
  * @since 0.1.0
@@ -68,28 +68,28 @@ export const orRefuse = <A>(status: number, result: Result.Result<A, string>): E
 const decoder = new TextDecoder()
 
 /**
- * The body as a Go struct; `empty` is the text for no body at all.
+ * The body as a Go struct. `empty` is the error text for a missing body.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const body = (
-  call: Call,
+  call: EndpointCall,
   struct: GoStruct,
   empty = "missing request body",
 ): Effect.Effect<Record<string, unknown>, Failure> =>
   Effect.flatMap(plain(call), (bytes) => {
     const text = bytes === undefined ? "" : decoder.decode(bytes)
     const decoded = Result.mapError(decode(struct, text), (problem) => problem === "EOF" ? empty : problem)
-    // Go reads durations while it decodes: a bad one is refused before the model is looked for.
+    // Go reads durations while it decodes, so an invalid one is refused before the model is looked up.
     return orRefuse(
       400,
       Result.flatMap(decoded, (fields) => Result.map(parseKeepAlive(fields["keep_alive"]), () => fields)),
     )
   })
 
-/** The body, decompressed: `/v1` takes `zstd`, up to 20 MB. */
-const plain = ({ reply: { request } }: Call): Effect.Effect<Uint8Array | undefined, Failure> => {
+/** The decompressed body: `/v1` accepts `zstd`, up to 20 MB. */
+const plain = ({ reply: { request } }: EndpointCall): Effect.Effect<Uint8Array | undefined, Failure> => {
   const { body, headers, path } = request
   if (body === undefined || headers.length === 0 || !path.startsWith("/v1/")) return Effect.succeed(body)
   const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "content-encoding")
@@ -101,31 +101,31 @@ const plain = ({ reply: { request } }: Call): Effect.Effect<Uint8Array | undefin
 }
 
 /**
- * A whole native answer.
+ * Sends a whole answer.
  *
  * @category encoding
  * @since 0.1.0
  */
-export const answer = (call: Call, whole: Whole, status = 200): Effect.Effect<void> =>
+export const answer = (call: EndpointCall, whole: Whole, status = 200): Effect.Effect<void> =>
   Effect.sync(() => call.reply.whole(status, whole.contentType, whole.body))
 
 /**
- * A native answer from JSON text.
+ * Sends a native answer from JSON text.
  *
  * @category encoding
  * @since 0.1.0
  */
-export const answerJson = (call: Call, text: string): Effect.Effect<void> =>
+export const answerJson = (call: EndpointCall, text: string): Effect.Effect<void> =>
   answer(call, { contentType: json, body: text })
 
 /**
- * The model a request names. Names that mean ollama.com are refused: this server's cloud is switched off.
+ * The model that a request names. Names of ollama.com models are refused, because this server's cloud is switched off.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const inferenceModel = (
-  call: Call,
+  call: EndpointCall,
   spelled: string,
   missing: (name: string) => string = notFound,
 ): Effect.Effect<SimulatedModel, Failure> =>
@@ -136,7 +136,7 @@ export const inferenceModel = (
   })
 
 /**
- * Ollama's text for a missing model.
+ * Ollama's error text for a missing model.
  *
  * @category encoding
  * @since 0.1.0
@@ -144,13 +144,13 @@ export const inferenceModel = (
 export const notFound = (name: string): string => `model '${name}' not found`
 
 /**
- * What an inference request wants loaded: `options`, `keep_alive` and `shift` of its body, checked.
+ * How an inference request needs the model loaded: `options`, `keep_alive` and `shift` of its body, checked.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const wantedOf = (
-  call: Call,
+  call: EndpointCall,
   model: SimulatedModel,
   request: Record<string, unknown>,
 ): Effect.Effect<Wanted & { readonly asked: Readonly<Record<string, unknown>> }, Failure> =>

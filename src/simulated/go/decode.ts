@@ -1,12 +1,13 @@
 /**
- * JSON into Go structs, with Go's complaints about types; and 32-bit floats as Go writes them.
+ * JSON into Go structs, with Go's error texts about types, and 32-bit floats as Go writes them. No library gives Go's
+ * texts.
  *
  * @since 0.1.0
  */
 import { Result } from "effect"
-import { parse } from "./goJson.ts"
+import { parse } from "./parse.ts"
 
-/** Go's words for the kinds of JSON values. */
+/** Go's names for the kinds of JSON values. */
 const kindOf = (value: unknown): string =>
   typeof value === "boolean"
     ? "bool"
@@ -19,7 +20,7 @@ const kindOf = (value: unknown): string =>
     : typeof value
 
 /**
- * The Go type of a field; `any` takes everything.
+ * The Go type of a field; `any` accepts every value.
  *
  * @category models
  * @since 0.1.0
@@ -37,7 +38,7 @@ export type GoType =
   | "any"
 
 /**
- * A Go struct: its name, as it stands in error texts, and its fields.
+ * A Go struct: its name, which is part of error texts, and its fields.
  *
  * @category models
  * @since 0.1.0
@@ -73,7 +74,8 @@ const goName = (type: GoType, struct: string, field: string): string =>
   type === "*bool" ? "bool" : type === "list" ? `[]${struct}.${field}` : type === "object" ? `${struct}.${field}` : type
 
 /**
- * Reads a struct out of a JSON object: keys whatever their case, unknown ones dropped, `null` as if absent.
+ * Reads a struct from a JSON object. The case of keys does not matter, unknown keys are dropped, and `null` counts as
+ * absent.
  *
  * @category decoding
  * @since 0.1.0
@@ -104,7 +106,7 @@ export const decode = (struct: GoStruct, text: string): Result.Result<Record<str
   })
 
 /**
- * A 32-bit float as Go writes it: the fewest digits that read back as the same float.
+ * A 32-bit float as Go writes it: the fewest digits that give the same float when read back.
  *
  * @category encoding
  * @since 0.1.0

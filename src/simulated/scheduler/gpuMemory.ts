@@ -1,5 +1,5 @@
 /**
- * GPU memory of a simulated server: what Ollama predicts before a load, and what llama.cpp then takes.
+ * GPU memory of a simulated server: what Ollama predicts before a load, and what llama.cpp then allocates.
  *
  * @since 0.1.0
  */
@@ -14,22 +14,22 @@ import type { RunnerOptions } from "./options.ts"
  */
 export interface SimulatedGpu {
   readonly total: number
-  /** Bytes in use; memory on its way back to the driver still counts. */
+  /** Bytes in use, including memory that the driver is still releasing. */
   used: number
 }
 
 /**
- * Bytes a runner holds.
+ * Bytes that a runner holds.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Allocation {
-  /** All buffers, `size` of `/api/ps`. */
+  /** All buffers: `size` in `/api/ps`. */
   readonly size: number
-  /** On GPUs, `size_vram`. */
+  /** The buffers on GPUs: `size_vram` in `/api/ps`. */
   readonly vram: number
-  /** By GPU, in the order of `gpus`. */
+  /** Bytes on each GPU, in the order of `gpus`. */
   readonly perGpu: ReadonlyArray<number>
 }
 
@@ -41,7 +41,7 @@ const cacheBytes = (model: SimulatedModel, tokens: number): number =>
   2 * model.blocks * model.kvHeads * (model.embeddingLength / model.heads) * f16 * tokens
 
 /**
- * Bytes Ollama expects a load to need: only used to choose a GPU and to decide on evictions.
+ * Bytes that Ollama expects a load to need. Only used to choose a GPU and to decide on evictions.
  *
  * @category combinators
  * @since 0.1.0
@@ -52,7 +52,7 @@ export const predicted = (model: SimulatedModel, options: RunnerOptions, paralle
 }
 
 /**
- * Bytes a loaded runner really holds.
+ * Bytes that a loaded runner really holds.
  *
  * @category combinators
  * @since 0.1.0
@@ -66,7 +66,7 @@ export const footprint = (model: SimulatedModel, options: RunnerOptions, paralle
  * @category models
  * @since 0.1.0
  */
-export class Memory {
+export class GpuMemory {
   readonly gpus: ReadonlyArray<SimulatedGpu>
 
   constructor(totals: ReadonlyArray<number>) {
@@ -79,7 +79,7 @@ export class Memory {
     return sum
   }
 
-  /** The GPUs a load would go to, by index; `fits` is Ollama's own check, at most 80 % of what is free. */
+  /** The GPUs for a load, by index. `fits` is Ollama's own check: at most 80 % of the free memory. */
   choose(need: number, options: RunnerOptions): { readonly fits: boolean; readonly group: ReadonlyArray<number> } {
     if (this.gpus.length === 0 || options.numGpu === 0) return { fits: true, group: [] }
     const free = (index: number) => (this.gpus[index]?.total ?? 0) - (this.gpus[index]?.used ?? 0)
@@ -93,8 +93,9 @@ export class Memory {
   }
 
   /**
-   * Takes the memory of a load: whole layers until a GPU is full, the rest silently in system memory. `undefined` when the request fixed the
-   * number of layers and they do not fit: that is the out-of-memory a load dies of.
+   * Allocates the memory of a load: whole layers until a GPU is full, the rest in system memory, without an error.
+   * `undefined` when the request fixed the number of layers and they do not fit: the load then fails with an
+   * out-of-memory error.
    */
   allocate(
     model: SimulatedModel,
@@ -110,7 +111,8 @@ export class Memory {
     for (const index of group) {
       const gpu = this.gpus[index]
       if (gpu === undefined || wanted === 0) continue
-      // Each card pays for its own compute buffers, so a group costs a little more than one card: kept out, sizes stay comparable.
+      // Each card has compute buffers of its own, so a group of cards takes a little more than one card. That is left
+      // out, so that sizes can be compared.
       const buffers = perGpu.some((bytes) => bytes > 0) ? 0 : model.overhead
       const taken = Math.min(wanted, Math.floor((gpu.total - gpu.used - buffers) / layer))
       if (taken <= 0) continue

@@ -1,15 +1,16 @@
 /**
- * Generates an answer: waits for the runner and a slot, reads the prompt, says the tokens at the server's speed.
+ * Generates an answer: waits for the runner and a slot, takes the time to read the prompt, then sends tokens at the
+ * server's speed.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
 import type { Dialect, Summary } from "../dialects/dialect.ts"
-import { type Call, refuse } from "../http/call.ts"
+import { type EndpointCall, refuse } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
-import type { Runner } from "../memory/runner.ts"
-import type { Wanted } from "../memory/scheduler.ts"
-import { countTokens, tokenIds, word } from "./language.ts"
+import type { Runner } from "../scheduler/runner.ts"
+import type { Wanted } from "../scheduler/scheduler.ts"
+import { countTokens, tokenIds, word } from "../models/language.ts"
 
 /**
  * What to generate.
@@ -20,15 +21,15 @@ import { countTokens, tokenIds, word } from "./language.ts"
 export interface Generation {
   readonly wanted: Wanted
   readonly prompt: string
-  /** Token ids of an earlier answer, put before the prompt. */
+  /** Token ids of an earlier answer, which come before the prompt. */
   readonly context: ReadonlyArray<number>
-  /** `num_predict`; `Infinity` for none. */
+  /** `num_predict`; `Infinity` for no limit. */
   readonly limit: number
   readonly stop: ReadonlyArray<string>
   readonly stream: boolean
-  /** Cut a prompt that is too long, instead of refusing it. */
+  /** Whether to cut a prompt that is too long, instead of refusing it. */
   readonly truncate: boolean
-  /** `format`, as JSON text, when it is not one. */
+  /** `format` as JSON text, if it is not a valid format. */
   readonly formatProblem: string | undefined
   readonly dialect: Dialect
 }
@@ -43,7 +44,7 @@ const stopped =
  * @category combinators
  * @since 0.1.0
  */
-export const generate = (call: Call, generation: Generation): Effect.Effect<void, Failure> => {
+export const generate = (call: EndpointCall, generation: Generation): Effect.Effect<void, Failure> => {
   const started = call.clock.monotonicTimeNanosUnsafe()
   const run = call.scheduler.use(generation.wanted, (runner) => {
     const loaded = call.clock.monotonicTimeNanosUnsafe()
@@ -57,7 +58,7 @@ export const generate = (call: Call, generation: Generation): Effect.Effect<void
   return overhead > 0 ? Effect.andThen(Effect.sleep(overhead), run) : run
 }
 
-/** Tokens of the prompt; fails when they are too many and may not be cut. */
+/** Tokens of the prompt. Fails when they are too many and must not be cut. */
 const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect.Effect<number, Failure> => {
   const { numCtx } = wanted.options
   const tokens = countTokens(wanted.model, prompt) + context.length
@@ -73,14 +74,14 @@ const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect
   return refuse(400, JSON.stringify({ error }))
 }
 
-/** Milliseconds for one token at a rate: slower for the part of the model that is not on a GPU. */
-const tokenTime = (call: Call, runner: Runner, rate: number): number => {
+/** Milliseconds for one token at this rate. The part of the model that is not on a GPU is slower. */
+const tokenTime = (call: EndpointCall, runner: Runner, rate: number): number => {
   const { size, vram } = runner.allocation
   const spilled = call.settings.gpus.length === 0 ? 0 : 1 - vram / size
   return 1000 / rate * (1 + spilled * (call.settings.cpuSlowdown - 1))
 }
 
-const produce = (call: Call, generation: Generation, runner: Runner, started: bigint, loaded: bigint) =>
+const produce = (call: EndpointCall, generation: Generation, runner: Runner, started: bigint, loaded: bigint) =>
   Effect.flatMap(
     promptTokens(generation),
     (prompt) =>
@@ -94,7 +95,7 @@ const produce = (call: Call, generation: Generation, runner: Runner, started: bi
   )
 
 const say = Effect.fnUntraced(function* (
-  call: Call,
+  call: EndpointCall,
   generation: Generation,
   runner: Runner,
   started: bigint,
@@ -119,7 +120,7 @@ const say = Effect.fnUntraced(function* (
       if (early > 0) yield* Effect.sleep(Math.ceil(early))
     }
     if (stream && reply.paused) yield* reply.resumed
-    // An answer without end must let others run, and be stoppable.
+    // An endless answer must let other fibers run, and must be interruptible.
     if ((index & 63) === 63) yield* Effect.yieldNow
     if (reply.closed) return
     if (runner.dead) return yield* broken(call, generation)
@@ -155,7 +156,7 @@ const say = Effect.fnUntraced(function* (
   })
 })
 
-const finish = ({ reply }: Call, { dialect, stream }: Generation, summary: Summary): void => {
+const finish = ({ reply }: EndpointCall, { dialect, stream }: Generation, summary: Summary): void => {
   if (!stream) {
     const { contentType, body } = dialect.whole(summary)
     return reply.whole(200, contentType, body)
@@ -165,8 +166,8 @@ const finish = ({ reply }: Call, { dialect, stream }: Generation, summary: Summa
   reply.finish()
 }
 
-/** Ends without a terminator, and without an error: with `stream: false`, an answer that says it is not done. */
-const cut = (call: Call, generation: Generation, text: string, prompt: number): Effect.Effect<void> =>
+/** Ends without a terminator and without an error. With `stream: false` the answer says that it is not done. */
+const cut = (call: EndpointCall, generation: Generation, text: string, prompt: number): Effect.Effect<void> =>
   Effect.sync(() => {
     if (generation.stream) {
       if (!call.reply.headSent) call.reply.begin(generation.dialect.contentType, generation.dialect.headers)
@@ -176,8 +177,8 @@ const cut = (call: Call, generation: Generation, text: string, prompt: number): 
     finish(call, generation, { ...none, text, done: false, reason: "stop", context: () => [] })
   })
 
-/** What the client of a dead runner gets: an error when nothing was sent yet, else what the dialect makes of it. */
-const broken = ({ reply }: Call, { dialect }: Generation): Effect.Effect<void, Failure> => {
+/** What the client of a dead runner gets: an error if nothing was sent yet, else the dialect's last chunk. */
+const broken = ({ reply }: EndpointCall, { dialect }: Generation): Effect.Effect<void, Failure> => {
   if (!reply.headSent) return refuse(500, reply.record.tokens === 0 ? stopped : crashed)
   return Effect.sync(() => {
     const last = dialect.broken(crashed)
@@ -186,8 +187,8 @@ const broken = ({ reply }: Call, { dialect }: Generation): Effect.Effect<void, F
   })
 }
 
-/** A scripted fault strikes between two tokens. */
-const strike = (call: Call, generation: Generation, runner: Runner): Effect.Effect<void, Failure> => {
+/** A scripted fault that happens between two tokens. */
+const strike = (call: EndpointCall, generation: Generation, runner: Runner): Effect.Effect<void, Failure> => {
   switch (call.fault?._tag) {
     case "Stall":
       return Effect.never

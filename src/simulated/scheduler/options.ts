@@ -1,5 +1,5 @@
 /**
- * `options` of a request: which of them decide how a model is loaded, and their types.
+ * `options` of a request: their types, and which of them decide how a model is loaded.
  *
  * @since 0.1.0
  */
@@ -7,19 +7,20 @@ import { Result } from "effect"
 import { isEmbedder, type SimulatedModel } from "../models/model.ts"
 
 /**
- * What a runner was loaded with: the seven options that Ollama compares, and the context-shift flag. `undefined` is "not said".
+ * How a runner was loaded: the seven options that Ollama compares, and the context-shift flag. `undefined` is "not
+ * given".
  *
  * @category models
  * @since 0.1.0
  */
 export interface RunnerOptions {
-  /** The context after defaults and clamping. */
+  /** The context in tokens, after defaults and limits. */
   readonly numCtx: number
-  /** Whether the request said nothing, so that Ollama chose. */
+  /** Whether the request gave no context, so that Ollama chose it. */
   readonly numCtxAuto: boolean
   readonly numBatch: number
   readonly numBatchAuto: boolean
-  /** Layers on GPUs; negative for as many as fit. */
+  /** Number of layers on GPUs; negative for as many as fit. */
   readonly numGpu: number
   readonly mainGpu: number | undefined
   readonly useMmap: boolean | undefined
@@ -55,7 +56,7 @@ type Check = readonly [type: string, passes: (value: unknown) => boolean]
 
 const isNumber = (value: unknown): boolean => typeof value === "number"
 
-/** Option -> the type Ollama says it must have, and what passes. */
+/** For each option, the type that Ollama's error text names, and the check. */
 const types: ReadonlyMap<string, Check> = new Map<string, Check>([
   ...integers.map((name): [string, Check] => [name, ["integer", isNumber]]),
   ...floats.map((name): [string, Check] => [name, ["float32", isNumber]]),
@@ -64,7 +65,7 @@ const types: ReadonlyMap<string, Check> = new Map<string, Check>([
 ])
 
 /**
- * Options of the right types; a wrong one is Ollama's text, for a 500. Unknown ones are dropped.
+ * The options, if their types are right; otherwise Ollama's text, for a 500. Unknown options are dropped.
  *
  * @category decoding
  * @since 0.1.0
@@ -84,7 +85,7 @@ export const checkOptions = (value: unknown): Result.Result<Readonly<Record<stri
 const gibibyte = 1024 ** 3
 
 /**
- * The context a server loads with when nobody says: by total GPU memory.
+ * The default context in tokens, by total bytes of GPU memory.
  *
  * @category constructors
  * @since 0.1.0
@@ -93,7 +94,7 @@ export const defaultContext = (vram: number): number =>
   vram < 23 * gibibyte ? 4096 : vram < 47 * gibibyte ? 32768 : 262144
 
 /**
- * The automatic batch of a context.
+ * The default batch for a context.
  *
  * @category constructors
  * @since 0.1.0
@@ -101,7 +102,7 @@ export const defaultContext = (vram: number): number =>
 export const automaticBatch = (context: number): number => context > 32768 ? 2048 : context > 4096 ? 1024 : 512
 
 /**
- * What a request wants its runner to be loaded with.
+ * How a request needs its runner to be loaded.
  *
  * @category constructors
  * @since 0.1.0
@@ -133,7 +134,7 @@ export const runnerOptions = (
 }
 
 /**
- * Whether a loaded runner cannot serve a request, so that Ollama unloads it and loads it again.
+ * Whether a loaded runner cannot serve a request, so that Ollama loads the model again.
  *
  * @category guards
  * @since 0.1.0
@@ -148,11 +149,11 @@ export const needsReload = (runner: RunnerOptions, wanted: RunnerOptions): boole
   runner.draftNumPredict !== wanted.draftNumPredict ||
   runner.shift !== wanted.shift
 
-/** Families whose runners take one request at a time, whatever `OLLAMA_NUM_PARALLEL` says. */
+/** Families whose runners serve one request at a time, with any `OLLAMA_NUM_PARALLEL`. */
 const serial = /^(mllama|qwen3vl(moe)?|qwen35(moe)?|qwen3next|lfm2(moe)?|nemotron_h.*)$/
 
 /**
- * How many requests a runner of a model serves at a time.
+ * How many requests a runner of a model serves at the same time.
  *
  * @category constructors
  * @since 0.1.0

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Result } from "effect"
-import * as GoDuration from "../wire/goDuration.ts"
+import * as GoDuration from "../../wire/goDuration.ts"
 
 let lastMillis = -1
 let lastText = ""
@@ -23,11 +23,11 @@ export const rfc3339 = (millis: number): string => {
   return lastText
 }
 
-/** The longest Go duration, 292 years, which Ollama takes for "for ever". In milliseconds. */
+/** The longest Go duration in milliseconds: 292 years, which Ollama uses for "for ever". */
 const forever = 9223372036854
 
 /**
- * When a model that goes idle now expires: "for ever" is 292 years away, as in Go.
+ * When a model that becomes idle now expires, in milliseconds since 1970. "For ever" is 292 years away, as in Go.
  *
  * @category constructors
  * @since 0.1.0
@@ -35,7 +35,8 @@ const forever = 9223372036854
 export const expiry = (now: number, session: number): number => now + Math.min(session, forever)
 
 /**
- * Ollama's `keep_alive`: seconds as a number, a Go duration as a string, negative for ever. In milliseconds, `Infinity` for ever.
+ * Ollama's `keep_alive` in milliseconds: a number is seconds, a string is a Go duration, a negative value is
+ * `Infinity`.
  *
  * @category decoding
  * @since 0.1.0

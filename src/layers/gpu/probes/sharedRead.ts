@@ -1,5 +1,7 @@
 /**
- * One read at a time, and a limit on how long anyone waits for it.
+ * One read at a time, and a limit on how long a caller waits for it.
+ *
+ * Not `Effect.cached`: that runs in the fiber of its first caller, and would end with it.
  *
  * @since 0.1.0
  */
@@ -7,26 +9,27 @@ import { Deferred, Duration, Effect, Scope } from "effect"
 import { GpuProbeError, Timeout } from "../../../services/GpuProbe.ts"
 
 /**
- * Callers that come while `read` runs share its result; each waits for at most `deadline` and then gets a `Timeout`. The read itself goes on: what cannot
- * be cancelled (a thread in a driver) is not started a second time beside itself.
+ * Callers that come while `read` runs share its result. Each waits at most `deadline` and then fails with a `Timeout`.
+ * The read itself goes on, because a thread that hangs in a driver cannot be cancelled; a second one is not started
+ * beside it.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const shared = Effect.fnUntraced(function* <A>(
+export const make = Effect.fnUntraced(function* <A>(
   source: string,
   deadline: Duration.Duration | (() => Duration.Duration),
   read: Effect.Effect<A, GpuProbeError>,
 ): Effect.fn.Return<Effect.Effect<A, GpuProbeError>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  let flight: Deferred.Deferred<A, GpuProbeError> | undefined
+  let running: Deferred.Deferred<A, GpuProbeError> | undefined
 
   const join = Effect.suspend(() => {
-    if (flight !== undefined) return Deferred.await(flight)
+    if (running !== undefined) return Deferred.await(running)
     const mine = Deferred.makeUnsafe<A, GpuProbeError>()
-    flight = mine
+    running = mine
     const run = Effect.onExit(read, (exit) => {
-      flight = undefined
+      running = undefined
       return Deferred.done(mine, exit)
     })
     return Effect.andThen(Effect.forkIn(run, scope, { startImmediately: true }), Deferred.await(mine))

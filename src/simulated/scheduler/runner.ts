@@ -1,15 +1,15 @@
 /**
- * A loaded model: who uses it, until when it stays, and the queue in front of it.
+ * A loaded model: its requests, its expiry, and the queue for its slots.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
 import type { SimulatedModel } from "../models/model.ts"
-import type { Allocation } from "./memory.ts"
+import type { Allocation } from "./gpuMemory.ts"
 import type { RunnerOptions } from "./options.ts"
 
 /**
- * A place in the queue of a runner.
+ * A place in a queue.
  *
  * @category models
  * @since 0.1.0
@@ -20,7 +20,7 @@ export interface Ticket {
 }
 
 /**
- * The slots of a runner: first come, first served, and no bound on the queue, as in Ollama.
+ * The slots of a runner: first come, first served, with an unbounded queue, as in Ollama.
  *
  * @category models
  * @since 0.1.0
@@ -72,7 +72,7 @@ export class Slots {
 }
 
 /**
- * Gives a waiter what it waits for.
+ * Ends the wait of a ticket.
  *
  * @category combinators
  * @since 0.1.0
@@ -83,7 +83,7 @@ export const grant = (ticket: Ticket): void => {
 }
 
 /**
- * Waits until a ticket is granted. Yields afterwards: a waiter that ran inside the step that woke it would pile up the stack of a long queue.
+ * Waits until a ticket is granted, then yields: without that, a long queue would wake up inside one deep call stack.
  *
  * @category combinators
  * @since 0.1.0
@@ -111,19 +111,19 @@ export class Runner {
   readonly slots: Slots
   /** Requests that hold it, running or waiting for a slot. */
   refs = 0
-  /** Requests being generated for. */
+  /** Requests that it generates for now. */
   active = 0
-  /** Its keep-alive in milliseconds: the last one a request gave. */
+  /** Its keep-alive in milliseconds, from the last request that gave one. */
   session: number
-  /** Milliseconds since 1970; stale while requests run. */
+  /** When it expires, in milliseconds since 1970. Not updated while requests run. */
   expiresAt: number
-  /** To be unloaded when idle, whatever its keep-alive says now. */
+  /** Whether it is unloaded when it becomes idle, for any keep-alive. */
   doomed = false
-  /** An unload has been asked for and waits its turn. */
+  /** Whether an unload has been asked for and waits for its turn. */
   expiring = false
-  /** Crashed or unloaded: its requests fail. */
+  /** Whether it crashed or was unloaded: its requests then fail. */
   dead = false
-  /** When its timer looks at it next. */
+  /** When its timer fires next, in milliseconds since 1970. */
   timerAt = Infinity
 
   constructor(

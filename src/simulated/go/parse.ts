@@ -1,11 +1,12 @@
 /**
- * JSON as Go's `encoding/json` reads it: whatever follows the first value is ignored, and the error texts are Go's.
+ * JSON as Go's `encoding/json` reads it: anything after the first value is ignored, and the error texts are Go's.
+ * `JSON.parse` has other error texts, and clients see Ollama's.
  *
  * @since 0.1.0
  */
 import { Result } from "effect"
 
-/** A value, or Go's complaint. */
+/** A value, or Go's error text. */
 type Parsed = Result.Result<unknown, string>
 
 class Reader {

@@ -1,16 +1,16 @@
 /**
- * The endpoints that only tell: version, disk, memory, one model.
+ * The read-only endpoints: version, disk, memory, one model.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { goJson } from "../dialects/dialect.ts"
+import { goJson } from "../go/encode.ts"
 import * as openAi from "../dialects/openAi.ts"
-import { answer, answerJson, body, type Call, type Endpoint, refuse } from "../http/call.ts"
+import { answer, answerJson, body, type Endpoint, type EndpointCall, refuse } from "./endpoint.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
 import { modelInfo, tensors } from "../models/show.ts"
-import { rfc3339 } from "../time.ts"
+import { rfc3339 } from "../go/time.ts"
 
 const details = (model: SimulatedModel) => ({
   parent_model: "",
@@ -69,7 +69,7 @@ export const tagsEndpoint: Endpoint = (call) =>
   )
 
 /**
- * `GET /api/ps`: what is loaded, latest expiry first. A model being loaded is not there yet.
+ * `GET /api/ps`: loaded models, latest expiry first. A model that is still loading is not listed.
  *
  * @category endpoints
  * @since 0.1.0
@@ -99,7 +99,7 @@ export const psEndpoint: Endpoint = (call) => {
  * @category endpoints
  * @since 0.1.0
  */
-export const showEndpoint: Endpoint = Effect.fnUntraced(function* (call: Call) {
+export const showEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, {
     name: "ShowRequest",
     fields: {
@@ -154,7 +154,7 @@ const openAiModel = (id: string, model: SimulatedModel) => ({
 })
 
 /**
- * `GET /v1/models`; `data` is `null` when there are none.
+ * `GET /v1/models`; `data` is `null` for no models.
  *
  * @category endpoints
  * @since 0.1.0

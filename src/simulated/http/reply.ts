@@ -1,11 +1,11 @@
 /**
- * One request and its answer, as both faces of a simulated server hand them over.
+ * One request and its answer, the same for a simulated server behind a transport and behind a socket.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
 import type { TransportReason, Upstream } from "../../services/Transport.ts"
-import { rfc3339 } from "../time.ts"
+import { rfc3339 } from "../go/time.ts"
 
 /**
  * A request as it reaches the server.
@@ -23,12 +23,12 @@ export interface SimulatedRequest {
 }
 
 /**
- * Where the answer goes: a `ByteSink` that does not know what the backend is called.
+ * Where the answer goes. It is a `ByteSink` that does not need the name of the backend.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Exchange {
+export interface AnswerSink {
   open(upstream: Upstream): void
   head(status: number, rawHeaders: ReadonlyArray<string>): void
   data(chunk: Uint8Array): void
@@ -37,7 +37,7 @@ export interface Exchange {
 }
 
 /**
- * What a server remembers of a call.
+ * The record of a call.
  *
  * @category models
  * @since 0.1.0
@@ -51,19 +51,19 @@ export interface CallRecord {
   readonly at: number
   /** `undefined` until the head is sent. */
   status: number | undefined
-  /** Tokens sent, or generated for an answer in one piece. */
+  /** Tokens sent; for an answer in one piece, tokens generated. */
   tokens: number
-  /** `running`, then how it ended: `done`, `aborted` by the client, or `failed` with a broken connection. */
+  /** `running`, then how the call ended: `done`, `aborted` by the client, or `failed` with a broken connection. */
   state: "running" | "done" | "aborted" | "failed"
 }
 
 const encoder = new TextEncoder()
 
-/** Go's cut between an answer it measures and one it sends in chunks. */
+/** Up to this many bytes Go sends `Content-Length`; longer answers are sent in chunks. */
 const buffered = 2048
 
 /**
- * The server's pen for one answer: writes heads as Go does, falls silent after an abort, and knows whether the client keeps up.
+ * Writes one answer: heads as Go writes them, nothing after an abort. It also tells whether the client reads.
  *
  * @category models
  * @since 0.1.0
@@ -71,18 +71,18 @@ const buffered = 2048
 export class Reply implements Upstream {
   readonly record: CallRecord
   readonly request: SimulatedRequest
-  /** Names and values every answer carries, in alphabetical order before `Content-Type`. */
+  /** Names and values that every answer carries, in alphabetical order before `Content-Type`. */
   readonly extra: Array<string> = []
   headSent = false
-  /** Called once, when the exchange is over, whoever ended it. */
+  /** Called once, when the call is over, whichever side ended it. */
   onClose: () => unknown = () => {}
-  readonly #exchange: Exchange
+  readonly #sink: AnswerSink
   readonly #now: () => number
   #paused = false
   #wake: (() => void) | undefined = undefined
 
-  constructor(exchange: Exchange, request: SimulatedRequest, now: () => number) {
-    this.#exchange = exchange
+  constructor(sink: AnswerSink, request: SimulatedRequest, now: () => number) {
+    this.#sink = sink
     this.#now = now
     this.request = request
     this.record = { ...request, at: now(), status: undefined, tokens: 0, state: "running" }
@@ -118,10 +118,10 @@ export class Reply implements Upstream {
   })
 
   open(): void {
-    this.#exchange.open(this)
+    this.#sink.open(this)
   }
 
-  /** A whole answer. */
+  /** Sends a whole answer. */
   whole(
     status: number,
     contentType: string | undefined,
@@ -136,22 +136,22 @@ export class Reply implements Upstream {
     this.finish()
   }
 
-  /** The head of an answer that comes in pieces. */
+  /** Sends the head of an answer that comes in pieces. */
   begin(contentType: string, headers: ReadonlyArray<string> = []): void {
     this.#head(200, contentType, headers, chunked)
   }
 
   write(chunk: string | Uint8Array): void {
-    if (!this.closed) this.#exchange.data(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
+    if (!this.closed) this.#sink.data(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
   }
 
   finish(): void {
-    if (this.#close("done")) this.#exchange.end()
+    if (this.#close("done")) this.#sink.end()
   }
 
   /** Breaks the connection. */
   fail(reason: TransportReason, description: string): void {
-    if (this.#close("failed")) this.#exchange.fail(reason, description)
+    if (this.#close("failed")) this.#sink.fail(reason, description)
   }
 
   #head(
@@ -165,7 +165,7 @@ export class Reply implements Upstream {
     this.record.status = status
     const type = contentType === undefined ? [] : ["Content-Type", contentType]
     const date = ["Date", new Date(this.#now()).toUTCString()]
-    this.#exchange.head(status, [...this.extra, ...headers, ...type, ...date, ...length])
+    this.#sink.head(status, [...this.extra, ...headers, ...type, ...date, ...length])
   }
 
   #close(state: CallRecord["state"]): boolean {
@@ -175,7 +175,7 @@ export class Reply implements Upstream {
     return true
   }
 
-  /** `created_at` of now. */
+  /** `created_at` for the current time. */
   get stamp(): string {
     return rfc3339(this.#now())
   }
