@@ -85,6 +85,7 @@ export * as PollingResidency from "./layers/memory/residency/PollingResidency.ts
 export * as ProbedFleet from "./layers/gpu/ProbedFleet.ts"
 export * as ProfilePlacement from "./layers/placement/ProfilePlacement.ts"
 export * as PullRoutes from "./layers/routes/PullRoutes.ts"
+export * as QueuedAdmission from "./layers/admission/QueuedAdmission.ts"
 export * as QueuelessAdmission from "./layers/admission/QueuelessAdmission.ts"
 export * as RefreshOnRequest from "./layers/server/RefreshOnRequest.ts"
 export * as ReplyBase from "./layers/server/ReplyBase.ts"

@@ -1,5 +1,6 @@
 /**
- * No queue of llamero's own: what cannot start at once is refused. For routers behind another queue, for hosts that keep nothing, and for tests.
+ * No queue of llamero's own: what cannot start at once is refused. For routers behind another queue, for hosts that
+ * keep nothing, and for tests.
  *
  * @since 0.1.0
  */
@@ -20,7 +21,9 @@ const make = Effect.map(Leases, (leases) => {
     use: (lease: Lease) => Effect.Effect<A, E, R>,
   ): Effect.Effect<A, E | Refusal, R> =>
     Effect.uninterruptibleMask((restore) => {
-      /** Until something changes, in one step with the commit that said `loading`: nothing can change between the two. */
+      /**
+       * Until something changes, in one step with the commit that said `loading`: nothing can change between the two.
+       */
       const change = (): Effect.Effect<void> => {
         const changed = Deferred.makeUnsafe<void>()
         const stop = leases.onFree(() => Deferred.doneUnsafe(changed, Effect.void))
@@ -53,8 +56,8 @@ const make = Effect.map(Leases, (leases) => {
 })
 
 /**
- * Admits what has a lease now and sheds the rest. Only a load of its own model is waited for, by the request itself: it has begun for this request, and whoever
- * comes back later would find it no further.
+ * Admits what has a lease now and sheds the rest. Only a load of its own model is waited for, by the request itself:
+ * it has begun for this request, and whoever comes back later would find it no further.
  *
  * @category layers
  * @since 0.1.0
