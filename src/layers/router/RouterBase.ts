@@ -53,9 +53,9 @@ export interface LastAttempt {
 }
 
 /**
- * A router from the function that gets the answer of one request. The function sends the answer to `reply`, or fails with
- * a refusal, which is sent to the client. An attempt that ends as `Retry` is refused as `BackendFailed`. A defect is
- * refused as `Internal`, and logged. Guards, retries, coalescing and events are not in it.
+ * A router from the function that gets the answer of one request. The function sends the answer to `reply`, or fails
+ * with a refusal, which is sent to the client. An attempt that ends as `Retry` is refused as `BackendFailed`. A
+ * defect is refused as `Internal`, and logged. Guards, retries, coalescing and events are not in it.
  *
  * @category constructors
  * @since 0.1.0
