@@ -1,5 +1,6 @@
 /**
- * The protocol of an admission that queues, for all models: who waits, who is asked, and how each wait ends.
+ * The protocol of an admission that queues, for all models: which requests wait, which
+ * of them are asked, and how each wait ends.
  *
  * @since 0.1.0
  */

@@ -198,6 +198,24 @@ describe("a throw leaves nothing behind", () => {
       }))
   }
 
+  it.effect("in the middle of an order", () =>
+    Effect.gen(function* () {
+      const mine = new Mine()
+      const queue = () => {
+        const base = stack()()
+        return {
+          ...base,
+          *order() {
+            for (const waiter of base.order()) {
+              yield waiter
+              mine.step()
+            }
+          },
+        }
+      }
+      assert.deepStrictEqual(yield* survives(mine, made({ queue })), ["0", "1", "2", "3", "later"])
+    }))
+
   it.effect("in the rank of a request", () =>
     Effect.gen(function* () {
       const mine = new Mine()

@@ -1,5 +1,5 @@
 /**
- * A residency for servers whose memory nobody has to manage: the deployer says how a model is loaded and unloaded.
+ * A residency for servers whose memory llamero does not manage: the deployer says how a model is loaded and unloaded.
  *
  * **Example** (Servers that load by themselves, such as one that always serves the same models)
  *
