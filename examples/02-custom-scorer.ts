@@ -1,4 +1,7 @@
-/** A scorer of your own: short prompts go to the small cards, long ones to the big. `node examples/02-custom-scorer.ts` */
+/**
+ * A scorer of your own: short prompts go to the small cards, long prompts to the big ones.
+ * `node examples/02-custom-scorer.ts`
+ */
 import { NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"

@@ -1,49 +1,42 @@
-/** A GPU source of your own: NVIDIA's DCGM exporter, which clusters have already. `node examples/09-custom-gpu-source.ts [http://node:9400/metrics]` */
+/**
+ * A GPU source of your own: NVIDIA's DCGM exporter, which many clusters have.
+ * `node examples/09-custom-gpu-source.ts [http://node:9400/metrics]`
+ */
 import { NodeServices } from "@effect/platform-node"
 import { ByteSize, Effect, Layer, Option } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { FirstThatWorksGpuProbe, GpuProbe, SystemMemoryGpuProbe } from "llamero"
-import { MockGpuProbe } from "llamero/testing"
 import process from "node:process"
 
 const source = "dcgm"
-const fail = (error: unknown) =>
+const mebibytes = (count: number) => Option.some(ByteSize.mebibytes(count))
+
+/** `DCGM_FI_DEV_FB_FREE{gpu="0",UUID="GPU-…",modelName="NVIDIA A100"} 39000`, in MiB; the used memory likewise. */
+const freeLine = /^DCGM_FI_DEV_FB_FREE\{.*UUID="([^"]+)".*modelName="([^"]+)".*\} (\d+)/gm
+const parse = (page: string): ReadonlyArray<GpuProbe.GpuReading> =>
+  Array.from(page.matchAll(freeLine), ([, uuid = "", name = "", free]) => {
+    const used = new RegExp(`^DCGM_FI_DEV_FB_USED{.*UUID="${uuid}".*} (\\d+)`, "m").exec(page)?.[1]
+    const unknown = GpuProbe.unknown(uuid, name, "gpu")
+    if (used === undefined) return unknown
+    return { ...unknown, free: mebibytes(Number(free)), total: mebibytes(Number(free) + Number(used)) }
+  })
+
+const failed = (error: unknown) =>
   new GpuProbe.GpuProbeError({ source, reason: new GpuProbe.Unreachable({ description: String(error) }) })
 
-/** `DCGM_FI_DEV_FB_FREE{gpu="0",UUID="GPU-…",modelName="NVIDIA A100"} 39000`, in MiB; the same for what is used. */
-const parse = (text: string): ReadonlyArray<GpuProbe.GpuReading> => {
-  const used = new Map(
-    Array.from(text.matchAll(/^DCGM_FI_DEV_FB_USED\{.*UUID="([^"]+)".*\} (\d+)/gm), (m) => [m[1], m[2]]),
-  )
-  return Array.from(
-    text.matchAll(/^DCGM_FI_DEV_FB_FREE\{.*UUID="([^"]+)".*modelName="([^"]+)".*\} (\d+)/gm),
-    ([, uuid = "", name = "", free]) =>
-      MockGpuProbe.device(uuid, ByteSize.mebibytes(Number(free) + Number(used.get(uuid) ?? NaN)), {
-        name,
-        freeBytes: ByteSize.mebibytes(Number(free)),
-        health: Option.none(), // these fields do not tell: unknown, not healthy
-      }),
-  )
-}
-
-const dcgm = Effect.fnUntraced(function* (url: string) {
-  const client = yield* HttpClient.HttpClient
-  const text = Effect.flatMap(client.get(url), (response) => response.text)
-  const read = Effect.map(
-    Effect.timeout(text, "1 second"),
-    (page) => ({ source, passedOver: [], devices: parse(page) }),
-  )
-  return GpuProbe.GpuProbe.of({ source, read: Effect.mapError(read, fail) })
+const dcgm = Effect.map(HttpClient.HttpClient, (client) => {
+  const get = client.get(process.argv[2] ?? "http://127.0.0.1:9400/metrics")
+  const page = Effect.timeout(Effect.flatMap(get, (response) => response.text), "1 second")
+  const read = Effect.map(page, (text) => ({ source, passedOver: [], devices: parse(text) }))
+  return GpuProbe.GpuProbe.of({ source, read: Effect.mapError(read, failed) })
 })
+const layer = Layer.effect(GpuProbe.GpuProbe, dcgm).pipe(Layer.provide(FetchHttpClient.layer))
 
-// The system's memory where the exporter does not answer. In a router this goes below `ledger: MemoryVramLedger.layer()`.
-const probe = FirstThatWorksGpuProbe.layer([
-  Layer.effect(GpuProbe.GpuProbe, dcgm(process.argv[2] ?? "http://127.0.0.1:9400/metrics")).pipe(
-    Layer.provide(FetchHttpClient.layer),
-  ),
-  SystemMemoryGpuProbe.layer(),
-]).pipe(Layer.provide(NodeServices.layer))
-
+// To try it: the system's memory is read where the exporter does not answer. In a router, `probe` goes below
+// `ledger: MemoryVramLedger.layer()`.
+const probe = FirstThatWorksGpuProbe.layer([layer, SystemMemoryGpuProbe.layer()]).pipe(
+  Layer.provide(NodeServices.layer),
+)
 const readings = await Effect.runPromise(Effect.provide(Effect.flatMap(GpuProbe.GpuProbe, ({ read }) => read), probe))
 for (const { free, name } of readings.devices) {
   console.log(`${readings.source}: ${name}: ${Option.match(free, { onNone: () => "?", onSome: ByteSize.format })} free`)

@@ -1,29 +1,32 @@
-/** Property-tests a scorer of your own: alone, by a property of its own, and in a whole router over simulated backends. `node examples/12-property-testing.ts` */
+/**
+ * Property tests of a scorer of your own: by the contract, by a property of its own, and in a whole router over
+ * simulated backends. `node examples/12-property-testing.ts`
+ */
 import { Effect } from "effect"
 import { type Plugin, Standard, StandardProfile } from "llamero"
 import { type Check, Generators, PluginContract, property, RouterContract } from "llamero/testing"
 
-/** Prefers backends on which few requests are under way, for what they can run at once. */
+/** Prefers backends that run few requests for their parallelism. */
 const quiet: Plugin.Scorer = {
   kind: "scorer",
   name: "quiet",
   score: ({ backend, streams }) => 1 / (1 + streams / backend.parallelism),
 }
-/** The same with a mistake in it: above 1 while nothing runs. */
+/** The same with a mistake: the score is above 1 while nothing runs. */
 const wrong: Plugin.Scorer = { ...quiet, score: ({ backend, streams }) => backend.parallelism / (1 + streams) }
 
 const { scorers, ...standard } = StandardProfile.make()
 const router = Standard.layer({ profile: { ...standard, scorers: [...scorers, { scorer: quiet, weight: 2 }] } })
 
 const prefersTheQuieter = property(
-  "of two alike, the one with less to do is rated higher",
+  "of two equal backends, the less busy one gets the higher score",
   { situation: Generators.situations },
   ({ situation: { demand, fleet } }) =>
     Effect.sync(() => {
       for (const view of fleet.backends) {
         const busier = { ...view, streams: view.streams + 1 }
         if (quiet.score(busier, demand, fleet) >= quiet.score(view, demand, fleet)) {
-          throw new Error(`${view.backend.id} is rated no lower with ${busier.streams} streams`)
+          throw new Error(`${view.backend.id} has no lower score with ${busier.streams} streams`)
         }
       }
     }),

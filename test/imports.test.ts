@@ -31,12 +31,6 @@ const isSwappable = (file: string): boolean =>
 /** The tree with one more import. */
 const planted = (file: string, to: string): Tree => new Map([...tree, [file, [...tree.get(file) ?? [], to]]])
 
-/** Admission's, which is being rebuilt. */
-const known = [
-  "layers/admission/entry.ts -> layers/admission/fairQueue.ts -> layers/admission/entry.ts",
-  "layers/admission/entry.ts -> layers/admission/waitingLine.ts -> layers/admission/entry.ts",
-]
-
 describe("imports", () => {
   it("finds the files it judges", () => {
     assert.isAbove(files.length, 250)
@@ -58,7 +52,7 @@ describe("imports", () => {
   })
 
   it("form no circle", () => {
-    assert.deepStrictEqual(circles(tree), known)
+    assert.deepStrictEqual(circles(tree), [])
   })
 
   it.each([
@@ -84,9 +78,9 @@ describe("imports", () => {
   })
 
   it("a planted circle is found", () => {
-    const found = circles(planted("wire/json.ts", "wire/envelope.ts")).find((circle) => !known.includes(circle))
-    assert.include(found ?? "", "wire/json.ts")
-    assert.include(found ?? "", "wire/envelope.ts")
+    const [found = ""] = circles(planted("wire/json.ts", "wire/envelope.ts"))
+    assert.include(found, "wire/json.ts")
+    assert.include(found, "wire/envelope.ts")
   })
 
   it("only files named after Node import packages of Node", () => {

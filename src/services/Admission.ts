@@ -20,33 +20,36 @@ export interface QueueSnapshot {
   readonly model: string
   readonly depth: number
   readonly bytes: number
-  /** Milliseconds the one that has waited longest has waited. */
+  /** How long the oldest waiting request has waited, in milliseconds. */
   readonly oldestMillis: number
-  /** Milliseconds that one who came now would wait, by how fast the queue has been draining. */
+  /** The wait that a request which came now has to expect, in milliseconds, by how fast the queue drains. */
   readonly waitMillis: number
-  /** Waiting requests of each class, as they have aged. */
+  /** Waiting requests of each class; a request that has aged counts in the class that it has reached. */
   readonly classes: Readonly<Record<Priority, number>>
-  /** Waiting requests of each tenant that has any. */
+  /** Waiting requests of each tenant that has at least one. */
   readonly tenants: ReadonlyArray<{ readonly tenant: string; readonly depth: number }>
 }
 
 /**
- * Bounded waiting.
+ * Admits requests.
  *
  * @category services
  * @since 0.1.0
  */
 export class Admission extends Context.Service<Admission, {
   /**
-   * Brackets `use` with a lease, which is released as `ignored` if `use` has not released it. With an empty queue and a commit that succeeds nothing suspends.
-   * `wait` and `loading` keep the place; the time spent `loading` does not count against the queue deadline. `priority` and `deadline` of the demand are read
-   * again while it waits. A commit is told how many wait for the model, its own request included.
+   * Asks `commit` for a lease and runs `use` with it. A lease that `use` has not released is released as `ignored`
+   * at the end. With an empty queue and a commit that succeeds, nothing suspends.
+   *
+   * A request that is told `wait` or `loading` keeps its place in the queue. The time spent `loading` does not count
+   * against its deadline. `priority` and `deadline` of the demand are read again while it waits. `commit` is told how
+   * many requests wait for the model, its own request included.
    */
   readonly admit: <A, E, R>(
     demand: Demand,
     commit: (waiting: number) => Commit,
     use: (lease: Lease) => Effect.Effect<A, E, R>,
   ) => Effect.Effect<A, E | Refusal, R>
-  /** The queues that are not empty. */
+  /** The queues with waiting requests. */
   readonly queues: () => ReadonlyArray<QueueSnapshot>
 }>()("llamero/services/Admission") {}

@@ -1,5 +1,6 @@
 /**
- * What attempts hold: breaker permit, stream slot and pin on a resident model, all or none, taken in one synchronous step.
+ * Leases: the breaker permit, the stream slot and the pin on a resident model that an attempt holds. All or none of
+ * them are taken, in one synchronous step.
  *
  * @since 0.1.0
  */
@@ -12,7 +13,7 @@ import type { Refusal } from "./Refusal.ts"
 import type { Demand } from "./RoutedRequest.ts"
 
 /**
- * Held by one attempt.
+ * A lease, held by one attempt.
  *
  * @category models
  * @since 0.1.0
@@ -25,31 +26,41 @@ export interface Lease {
 }
 
 /**
- * A lease; a refusal, when no waiting would help; `wait`, when a slot or a breaker may free up; `loading`, when a load of the model is under way.
+ * What a commit answers.
+ *
+ * - a lease;
+ * - a refusal, when waiting does not help;
+ * - `wait`, when a slot may become free or a breaker may close;
+ * - `loading`, when a load of the model is under way.
  *
  * @category models
  * @since 0.1.0
  */
 export type Commit = Lease | Refusal | "wait" | "loading"
 
-/** @category models @since 0.1.0 */
+/** Whether a commit gave a lease. @category models @since 0.1.0 */
 export const isLease = (commit: Commit): commit is Lease => typeof commit === "object" && "release" in commit
 
 /**
- * The live view of slots and pins.
+ * Gives leases.
  *
  * @category services
  * @since 0.1.0
  */
 export class Leases extends Context.Service<Leases, {
+  /** The live view of the slots and pins. */
   readonly view: FleetView
   /**
-   * Takes the first candidate that has everything. Starts a load where the model is nowhere in memory, or where that is sooner for the last of those who wait
-   * for it: so many as `waiting` says, the one who asks included; `1` when absent.
+   * Takes a lease of the first candidate that has all its parts. Starts a load when the model is in no backend's
+   * memory, or when a load ends sooner than the last request that waits for the model would be served. `waiting` is the
+   * number of requests that wait for it, this one included; `1` when absent.
    */
   readonly commit: (ranked: Iterable<Candidate>, demand: Demand, waiting?: number) => Commit
   /** Leases held now. */
   readonly count: () => number
-  /** Called synchronously whenever a request that was told `wait` or `loading` may fare better. Returns the way to stop. */
+  /**
+   * Calls `listener`, synchronously, whenever a request that was told `wait` or `loading` may get another answer.
+   * Returns a function that stops it.
+   */
   readonly onFree: (listener: () => void) => () => void
 }>()("llamero/services/Leases") {}

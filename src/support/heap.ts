@@ -1,17 +1,17 @@
 /**
- * A binary heap whose items know where they are, so that any of them can leave in O(log n).
+ * A binary heap whose items know their index, so that any item can be removed in O(log n).
  *
  * @since 0.1.0
  */
 
-/** Kept by a heap: where the item is, or -1. @category models @since 0.1.0 */
+/** An item of a heap. The heap keeps `index`: its index in `items`, or -1. @category models @since 0.1.0 */
 export interface Placed {
   index: number
 }
 
-/** @category models @since 0.1.0 */
+/** A binary heap: `before` says which of two items comes first. @category models @since 0.1.0 */
 export class Heap<A extends Placed> {
-  /** In heap order: the first one goes first, of the others nothing is said. */
+  /** In heap order: the first item comes before all others, which are in no order. Do not change it. */
   readonly items: Array<A> = []
   private readonly before: (a: A, b: A) => boolean
 
@@ -43,7 +43,7 @@ export class Heap<A extends Placed> {
     this.moved(last)
   }
 
-  /** Its order has changed. */
+  /** Puts an item in its place again after its order has changed. */
   moved(item: A): void {
     this.up(item)
     this.down(item)

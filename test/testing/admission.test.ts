@@ -12,14 +12,14 @@ import { caught, passes } from "./caught.ts"
 
 const bounded = BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 })
 
-/** What a commit came to: one that cannot start at once is shed. */
+/** The answer of a commit as an Effect: a request that cannot start at once is shed. */
 const granted = (made: Commit): Effect.Effect<Lease, Refusal> =>
   isLease(made) ? Effect.succeed(made) : Effect.fail(typeof made === "object" ? made : refuse("QueueFull", "full"))
 
 const plain = (admit: Admission["Service"]["admit"]) =>
   AdmissionContract.contract(Layer.succeed(Admission, { admit, queues: () => [] }))
 
-/** A right queue with something of it replaced. */
+/** A right queue with some functions replaced. */
 const queue = (
   spoil: (right: Admission["Service"]) => Partial<Admission["Service"]>,
   base: (bounds: AdmissionQueuesContract.Bounds) => Layer.Layer<Admission, unknown, Leases> = BoundedAdmission.layer,
@@ -103,7 +103,7 @@ describe("a wrong queue", () => {
     /is ahead of/,
   )
   caught(
-    "that takes everybody for one tenant",
+    "that takes all requests for one tenant's",
     queue((right) => ({
       admit: (demand, commit, use) => right.admit({ ...demand, tenant: "all" }, commit, use),
     })),

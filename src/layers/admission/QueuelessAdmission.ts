@@ -1,5 +1,6 @@
 /**
- * No queue of llamero's own: what cannot start at once is refused. For routers behind another queue, for hosts that keep nothing, and for tests.
+ * An admission without a queue: a request that cannot start at once is shed. For routers behind another queue, for
+ * serverless hosts, and for tests.
  *
  * @since 0.1.0
  */
@@ -10,7 +11,7 @@ import { unused } from "../../services/Outcome.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Demand, QueueEntry } from "../../services/RoutedRequest.ts"
 
-/** Nobody is before it, and how long a load takes is not known here. */
+/** The place of a request that waits for a load. No request is before it; how long the load takes is not known. */
 const onItsLoad: QueueEntry = { loading: true, place: () => ({ position: 1, waitMillis: 0 }) }
 
 const make = Effect.map(Leases, (leases) => {
@@ -20,14 +21,14 @@ const make = Effect.map(Leases, (leases) => {
     use: (lease: Lease) => Effect.Effect<A, E, R>,
   ): Effect.Effect<A, E | Refusal, R> =>
     Effect.uninterruptibleMask((restore) => {
-      /** Until something changes, in one step with the commit that said `loading`: nothing can change between the two. */
+      /** Waits for a change. The listener is added in the same step as the commit, so that no change is missed. */
       const change = (): Effect.Effect<void> => {
         const changed = Deferred.makeUnsafe<void>()
         const stop = leases.onFree(() => Deferred.doneUnsafe(changed, Effect.void))
         demand.waiting = onItsLoad
         demand.cold = true
         return Effect.ensuring(
-          // Whoever tells of a change is in the middle of it: a commit has to come after.
+          // The listener is called in the middle of the change: the commit has to come after the change.
           restore(Effect.andThen(Deferred.await(changed), Effect.yieldNow)),
           Effect.sync(() => {
             stop()
@@ -53,8 +54,8 @@ const make = Effect.map(Leases, (leases) => {
 })
 
 /**
- * Admits what has a lease now and sheds the rest. Only a load of its own model is waited for, by the request itself: it has begun for this request, and whoever
- * comes back later would find it no further.
+ * Admits a request that gets a lease now, and sheds any other. A request waits only for a load of its own model: the
+ * load has begun for this request, and a client that came back later would wait for the same load.
  *
  * @category layers
  * @since 0.1.0

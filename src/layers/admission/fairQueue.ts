@@ -4,18 +4,32 @@
  * @since 0.1.0
  */
 import { Heap, type Placed } from "../../support/heap.ts"
-import { earlier, type Entry } from "./entry.ts"
+import { type Arrival, isEarlier, Waiter } from "./waiter.ts"
 
-/** What of one tenant waits in one class. @category models @since 0.1.0 */
+/** A waiting request with a class. @category models @since 0.1.0 */
+export class RankedWaiter extends Waiter implements Placed {
+  index = -1
+  /** Smaller is admitted first. It falls as the request ages. */
+  rank: number
+  /** The flow in which it waits; `undefined` once it has left. */
+  flow: Flow | undefined = undefined
+
+  constructor(arrival: Arrival, rank: number) {
+    super(arrival)
+    this.rank = rank
+  }
+}
+
+/** The waiting requests of one tenant in one class. @category models @since 0.1.0 */
 export class Flow implements Placed {
   index = -1
   readonly tenant: string
   readonly weight: number
   readonly queue: FairQueue
-  readonly entries = new Heap<Entry>(earlier)
-  /** Virtual time at which its next one starts. */
+  readonly waiters = new Heap<RankedWaiter>(isEarlier)
+  /** Virtual time at which its next request starts. */
   start = 0
-  /** While all it has is set aside: how far its start was ahead of the queue's time. */
+  /** While all its requests are set aside: how far its start was ahead of the queue's virtual time. */
   lead: number | undefined = undefined
 
   constructor(tenant: string, weight: number, queue: FairQueue) {
@@ -25,95 +39,99 @@ export class Flow implements Placed {
   }
 }
 
-const sooner = (a: Flow, b: Flow): boolean =>
-  a.start < b.start || (a.start === b.start && earlier(a.entries.first()!, b.entries.first()!))
+const isSooner = (a: Flow, b: Flow): boolean =>
+  a.start < b.start || (a.start === b.start && isEarlier(a.waiters.first()!, b.waiters.first()!))
 
 /**
  * The waiting requests of one class.
  *
  * **Details**
  *
- * Each tenant is a flow. Served is the flow whose next request starts first in virtual time, and each one served puts its flow back by 1 / weight; so of two
- * tenants that both wait, neither gets more than one ahead of the other. A flow that comes back after a pause starts now: what it did not use is not saved up.
- * For a flow that is set aside time stands still: it loses no turn to others that are set aside too, however many pass them meanwhile.
+ * Each tenant is a flow. The flow whose next request starts first in virtual time is served. A served request moves
+ * the start of its flow by 1 / weight. So of two tenants that both wait, neither gets more than one request ahead of
+ * the other. A flow that was empty for a while starts at the current virtual time: it does not save up the turns that
+ * it did not use.
+ *
+ * While all requests of a flow are set aside, its distance from the virtual time stays the same: the flow loses no
+ * turn, however many requests pass it.
  *
  * @category models
  * @since 0.1.0
  */
 export class FairQueue {
-  /** The flows in which something can be tried. */
-  readonly flows = new Heap<Flow>(sooner)
-  /** Also what is set aside. */
+  /** The flows with a request that is not set aside. */
+  readonly flows = new Heap<Flow>(isSooner)
+  /** Requests, those that are set aside included. */
   size = 0
-  private now = 0
+  private virtualTime = 0
 
-  first(): Entry | undefined {
-    return this.flows.first()?.entries.first()
+  first(): RankedWaiter | undefined {
+    return this.flows.first()?.waiters.first()
   }
 
-  add(entry: Entry, flow: Flow): void {
-    entry.flow = flow
+  add(waiter: RankedWaiter, flow: Flow): void {
+    waiter.flow = flow
     this.size++
-    this.put(entry, flow)
+    this.put(waiter, flow)
   }
 
-  /** It leaves, and has had nothing. */
-  remove(entry: Entry): void {
-    const { flow } = entry
+  /** Takes a request out that was not served. */
+  remove(waiter: RankedWaiter): void {
+    const { flow } = waiter
     if (flow === undefined) return
-    entry.flow = undefined
+    waiter.flow = undefined
     this.size--
-    this.take(entry, flow)
+    this.take(waiter, flow)
   }
 
-  /** It stays, but others are tried before it until it is brought back. */
-  setAside(entry: Entry): void {
-    const { flow } = entry
+  /** Keeps a request out of the order until it is brought back. */
+  setAside(waiter: RankedWaiter): void {
+    const { flow } = waiter
     if (flow === undefined) return
-    this.take(entry, flow)
-    flow.lead = flow.entries.size === 0 ? flow.start - this.now : undefined
+    this.take(waiter, flow)
+    flow.lead = flow.waiters.size === 0 ? flow.start - this.virtualTime : undefined
   }
 
-  /** In its place again, unless it has left meanwhile. */
-  bringBack(entry: Entry): void {
-    const { flow } = entry
-    if (flow === undefined || entry.index >= 0) return
-    if (flow.lead !== undefined) flow.start = this.now + flow.lead
+  /** Puts a request that was set aside into its place again, unless it has left. */
+  bringBack(waiter: RankedWaiter): void {
+    const { flow } = waiter
+    if (flow === undefined || waiter.index >= 0) return
+    if (flow.lead !== undefined) flow.start = this.virtualTime + flow.lead
     flow.lead = undefined
-    this.put(entry, flow)
+    this.put(waiter, flow)
   }
 
-  /** It leaves with a lease, which its tenant is charged for. */
-  serve(entry: Entry): void {
-    const { flow } = entry
+  /** Takes a request out that was served, and charges its tenant. */
+  serve(waiter: RankedWaiter): void {
+    const { flow } = waiter
     if (flow === undefined) return
-    this.now = flow.start
+    this.virtualTime = flow.start
     flow.start += 1 / flow.weight
-    this.remove(entry)
-    // Nobody waits any more, so it was served ahead of nobody.
-    if (this.size === 0) this.now = flow.start
+    this.remove(waiter)
+    // No request waits any more, so this one was served ahead of no other tenant.
+    if (this.size === 0) this.virtualTime = flow.start
   }
 
-  /** How many of others go before the tenant's request that has `own` of its own in front. */
+  /** How many requests are served before a request of `flow` that has `own` requests of the same tenant before it. */
   ahead(own: number, flow: Flow | undefined, weight: number): number {
     let before = own
     for (const other of this.flows.items) {
-      if (other !== flow) before += Math.min(other.entries.size, Math.ceil((own + 1) * other.weight / weight))
+      if (other !== flow) before += Math.min(other.waiters.size, Math.ceil((own + 1) * other.weight / weight))
     }
     return before
   }
 
-  private put(entry: Entry, flow: Flow): void {
-    flow.entries.push(entry)
+  private put(waiter: RankedWaiter, flow: Flow): void {
+    flow.waiters.push(waiter)
     if (flow.index >= 0) return this.flows.moved(flow)
-    flow.start = Math.max(flow.start, this.now)
+    flow.start = Math.max(flow.start, this.virtualTime)
     this.flows.push(flow)
   }
 
-  private take(entry: Entry, flow: Flow): void {
-    // Out of the heap first: its order needs a first entry.
+  private take(waiter: RankedWaiter, flow: Flow): void {
+    // The flow leaves its heap first: the order of that heap reads the first request of each flow.
     this.flows.remove(flow)
-    flow.entries.remove(entry)
-    if (flow.entries.size > 0) this.flows.push(flow)
+    flow.waiters.remove(waiter)
+    if (flow.waiters.size > 0) this.flows.push(flow)
   }
 }

@@ -1,52 +1,63 @@
 /**
- * One look at a line: who of those that wait can go.
+ * One pass over the requests that wait for one model.
  *
  * @since 0.1.0
  */
-import { alike, type Entry } from "./entry.ts"
-import type { WaitingLine } from "./waitingLine.ts"
+import type { ModelQueue } from "./modelQueue.ts"
+import { asksAlike, type Waiter } from "./waiter.ts"
 
 /**
- * Tries them in their order, and stops at the first that must wait, or a later one would overtake it.
+ * What became of a request that was asked: it must `wait`, it waits for a load (`loading`), or it is `gone` from the
+ * queue.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Answer = "wait" | "loading" | "gone"
+
+/**
+ * Asks the requests in their order, and stops at the first that must wait: a later one would overtake it.
  *
  * **Details**
  *
- * One that waits for a load, or a retry that may not go where it has already failed, holds up nobody: it is set aside for as long as the others are tried.
- * Of those that ask for the same only the first is asked.
+ * Two kinds of requests do not hold up the others: a request that waits for a load, and a retry that may not go to a
+ * backend on which it has already failed. Of the requests that wait for a load and ask for the same, only the first
+ * is asked.
  *
  * @category decisions
  * @since 0.1.0
  */
-export const pass = (line: WaitingLine, tried: (entry: Entry) => "wait" | "loading" | "gone"): void => {
-  const aside: Array<Entry> = []
+export const pass = <W extends Waiter>(
+  queue: ModelQueue<W>,
+  ask: (waiter: W, isKnown: (waiter: W) => boolean) => Answer,
+): void => {
+  const waitedForLoad = queue.loading
   /** One of each kind that waits for a load. */
-  const asked: Array<Entry> = []
-  const loadedBefore = line.loading
-  line.round++
-  line.loading = false
-  line.stopped = false
-  for (let entry = line.first(); entry !== undefined; entry = line.first()) {
-    const known = isKnown(asked, entry)
-    const answer = known ? "loading" : tried(entry)
+  const loading: Array<W> = []
+  let passedOver = 0
+  let known = false
+  const isKnown = (waiter: W): boolean => known = loading.some((other) => asksAlike(other, waiter))
+  queue.round++
+  queue.loading = false
+  queue.blocked = false
+  for (const waiter of queue.order.order()) {
+    if (!waiter.isWaiting) continue
+    const answer = ask(waiter, isKnown)
     if (answer === "gone") continue
-    if (answer === "wait" && entry.demand.excluded.length === 0) {
-      line.stopped = true
-      break
+    if (answer === "wait" && waiter.demand.excluded.length === 0) {
+      queue.blocked = true
+      return
     }
     if (answer === "loading") {
-      if (aside.length === 0 && line.uniform) {
-        line.loading = true
-        if (!loadedBefore) { for (const { demand } of line.entries()) demand.cold = true }
-        break
+      if (passedOver === 0 && queue.isUniform) {
+        queue.loading = true
+        if (!waitedForLoad) { for (const { demand } of queue.waiters.snapshot()) demand.cold = true }
+        return
       }
-      entry.demand.cold = true
-      entry.loadingRound = line.round
-      if (!known) asked.push(entry)
+      waiter.demand.cold = true
+      waiter.loadingRound = queue.round
+      if (!known) loading.push(waiter)
     }
-    entry.flow?.queue.setAside(entry)
-    aside.push(entry)
+    passedOver++
   }
-  for (const entry of aside) entry.flow?.queue.bringBack(entry)
 }
-
-const isKnown = (asked: ReadonlyArray<Entry>, entry: Entry): boolean => asked.some((other) => alike(other, entry))

@@ -31,11 +31,11 @@ describe("BoundedAdmission", () => {
       assert.deepStrictEqual(slots.granted, ["a", "b", "c"])
     }).pipe(Effect.provide(over(0))))
 
-  it.effect("does not let a newcomer overtake the queue", () =>
+  it.effect("a newcomer does not overtake the queue", () =>
     Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const first = yield* Effect.forkChild(enter("first"), { startImmediately: true })
-      // A slot that is free, but for the one who waits for it.
+      // A slot becomes free, but the commit of the waiting request does not take it yet.
       slots.answer("wait")
       slots.setFree(1)
       const late = yield* Effect.forkChild(enter("late"), { startImmediately: true })
@@ -45,7 +45,7 @@ describe("BoundedAdmission", () => {
       assert.deepStrictEqual(slots.granted, ["first", "late"])
     }).pipe(Effect.provide(over(0))))
 
-  it.effect("sheds what does not fit, with the seconds until a retry may succeed", () =>
+  it.effect("sheds a request that does not fit, and says after how many seconds a retry may succeed", () =>
     Effect.gen(function* () {
       const admission = yield* Admission
       yield* park("a")
@@ -57,14 +57,14 @@ describe("BoundedAdmission", () => {
       assert.strictEqual(admission.queues()[0]!.depth, 2)
     }).pipe(Effect.provide(over(0, { queueCapacity: 2 }))))
 
-  it.effect("sheds by bytes over all models", () =>
+  it.effect("sheds by the bytes of all models together", () =>
     Effect.gen(function* () {
       yield* park("a", { bytes: 600 })
       const error = yield* Effect.flip(enter("b", Effect.void, { bytes: 600 }))
       assert.strictEqual(error.reason, "QueueFull")
     }).pipe(Effect.provide(over(0, { queueBytes: 1000 }))))
 
-  it.effect("evicts at the deadline with 504, and never starts what it evicted", () =>
+  it.effect("evicts a request at its deadline with 504, and never starts it", () =>
     Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const fiber = yield* park("a")
@@ -75,7 +75,7 @@ describe("BoundedAdmission", () => {
       assert.lengthOf(slots.granted, 0)
     }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
 
-  it.effect("a request's own deadline may be shorter, not longer", () =>
+  it.effect("a request's own deadline may be shorter than the limit, but not longer", () =>
     Effect.gen(function* () {
       const short = yield* park("short", { queueMillis: 1000 })
       const long = yield* park("long", { queueMillis: 60_000 })
@@ -105,7 +105,7 @@ describe("BoundedAdmission", () => {
       assert.strictEqual((yield* Fiber.join(retry)).status, 504)
     }).pipe(Effect.provide(over(0, { queueMillis: 5000 }))))
 
-  it.effect("says how deep the queue is and how long the wait, and who waits knows its place", () =>
+  it.effect("tells the depth of the queue, the expected wait, and the place of a waiting request", () =>
     Effect.gen(function* () {
       const admission = yield* Admission
       const leases = yield* Leases
@@ -120,7 +120,7 @@ describe("BoundedAdmission", () => {
       assert.strictEqual(error.retryAfter, 3)
     }).pipe(Effect.provide(over(0, { queueCapacity: 2 }))))
 
-  it.effect("a grant that meets an interruption goes to the next in line", () =>
+  it.effect("the lease of a request that is interrupted before it wakes up goes to the next request", () =>
     Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const hold = yield* Deferred.make<void>()
@@ -132,7 +132,7 @@ describe("BoundedAdmission", () => {
       assert.strictEqual(slots.free(), 1)
     }).pipe(Effect.provide(over(0))))
 
-  it.effect("a tenant that waits for a load keeps its turn while others pass", () =>
+  it.effect("a tenant whose requests wait for a load keeps its turn while others pass", () =>
     Effect.gen(function* () {
       const admission = yield* Admission
       const leases = yield* Leases
@@ -146,7 +146,7 @@ describe("BoundedAdmission", () => {
       for (let i = 0; i < 3; i++) yield* ask("early", "early")
       for (let i = 0; i < 3; i++) yield* ask("late", "late")
       for (let i = 0; i < 6; i++) {
-        // One goes, the model is unloaded, and two who want it otherwise pass before it is back.
+        // One is admitted, the model is unloaded, and two requests for another context pass before it is back.
         loading = false
         slots.setFree(1)
         loading = true
@@ -159,7 +159,7 @@ describe("BoundedAdmission", () => {
       assert.lengthOf(slots.granted, 18)
     }).pipe(Effect.provide(over(0))))
 
-  it.effect("who leaves while others are tried does not come back", () =>
+  it.effect("a request that leaves while others are asked does not come back", () =>
     Effect.gen(function* () {
       const admission = yield* Admission
       const leases = yield* Leases
@@ -179,7 +179,7 @@ describe("BoundedAdmission", () => {
       assert.lengthOf(admission.queues(), 0)
     }).pipe(Effect.provide(over(0))))
 
-  it.effect("a grant that its request is too late to take is given back", () =>
+  it.effect("the lease of a request that has left is given back", () =>
     Effect.gen(function* () {
       const admission = yield* Admission
       const leases = yield* Leases
@@ -212,12 +212,12 @@ describe("BoundedAdmission", () => {
       }
       yield* Effect.forkChild(enter("last"), { startImmediately: true })
       const error = yield* Effect.flip(enter("x"))
-      // Three wait, and one leaves every three seconds.
+      // Three requests wait, and one is admitted every three seconds.
       assert.isAtLeast(error.retryAfter!, 7)
       assert.isAtMost(error.retryAfter!, 12)
     }).pipe(Effect.provide(over(0, { queueCapacity: 3 }))))
 
-  it("refuses nonsense", () => {
+  it("throws a RangeError at an option that is out of range", () => {
     assert.throws(() => BoundedAdmission.layer({ queueCapacity: -1 }), RangeError)
     assert.throws(() => BoundedAdmission.layer({ queueMillis: 1.5 }), RangeError)
   })

@@ -8,19 +8,21 @@ import { holds } from "../../support/checks.ts"
 holds("Admission contract: queueless", contract(QueuelessAdmission.layer))
 
 describe("QueuelessAdmission", () => {
-  it.effect("sheds what would have to wait", () =>
+  it.effect("sheds a request that would have to wait", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(enter("a"))
       assert.strictEqual(error.reason, "QueueFull")
       assert.strictEqual(error.retryAfter, 1)
     }).pipe(Effect.provide(Layer.provideMerge(QueuelessAdmission.layer, MockLeases.layer(0)))))
 
-  it.effect("waits for a load of its model, whose end may find the slots taken", () =>
+  it.effect("waits for a load of its model; at the end of the load the slots may be taken", () =>
     Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       slots.answer("loading")
-      const [first, second, third] = yield* Effect.forEach(["a", "b", "c"], (id) =>
-        Effect.forkChild(enter(id, Effect.never), { startImmediately: true }))
+      const [first, second, third] = yield* Effect.forEach(
+        ["a", "b", "c"],
+        (id) => Effect.forkChild(enter(id, Effect.never), { startImmediately: true }),
+      )
       yield* Effect.yieldNow
       assert.isUndefined(first!.pollUnsafe())
       yield* Fiber.interrupt(third!)

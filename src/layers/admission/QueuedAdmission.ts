@@ -1,0 +1,172 @@
+/**
+ * The protocol of an admission that queues, for admissions of one's own: a queue says only in which order requests
+ * are admitted.
+ *
+ * **Example** (Last in, first out)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Admission, QueuedAdmission } from "llamero"
+ *
+ * const lastInFirstOut = (): QueuedAdmission.Queue => {
+ *   const stack: Array<QueuedAdmission.Waiter> = []
+ *   return {
+ *     add: (waiter) => void stack.unshift(waiter),
+ *     remove: (waiter) => void stack.splice(stack.indexOf(waiter), 1),
+ *     order: () => stack.slice(),
+ *   }
+ * }
+ *
+ * const layer = Layer.effect(Admission.Admission, QueuedAdmission.make({ queue: lastInFirstOut }))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Clock, Duration, Effect, Exit, type Scope } from "effect"
+import { Admission } from "../../services/Admission.ts"
+import { needsResident } from "../../services/Host.ts"
+import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
+import { unused } from "../../services/Outcome.ts"
+import type { Refusal } from "../../services/Refusal.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
+import { every } from "../../support/every.ts"
+import type { ModelQueue } from "./modelQueue.ts"
+import { wholeNumber } from "./numbers.ts"
+import type { Queue } from "./queue.ts"
+import { Queues } from "./queues.ts"
+import * as Safely from "./safely.ts"
+import { type Arrival, Waiter } from "./waiter.ts"
+
+export type { Queue } from "./queue.ts"
+export { type Arrival, type Home, isEarlier, Waiter } from "./waiter.ts"
+
+/** How often deadlines are checked: an eviction is late by at most this. */
+const sweepInterval = Duration.millis(100)
+
+/** @category models @since 0.1.0 */
+export interface Bounds {
+  /** Requests waiting for one model; `Infinity` for no bound. Defaults to `128`. */
+  readonly queueCapacity?: number | undefined
+  /** Bodies waiting, all models together, in bytes; `Infinity` for no bound. Defaults to 256 MiB. */
+  readonly queueBytes?: number | undefined
+  /**
+   * Longest wait, in milliseconds; `Infinity` for no bound. The time spent waiting for a load that has begun does not
+   * count. Defaults to `30000`.
+   */
+  readonly queueMillis?: number | undefined
+}
+
+/** @category models @since 0.1.0 */
+export interface Options<W extends Waiter = Waiter> extends Bounds {
+  /** Makes the empty queue of one model, which is named by its canonical key. */
+  readonly queue: (model: string) => Queue<W>
+  /** Names the layer in errors. Defaults to `QueuedAdmission`. */
+  readonly name?: string | undefined
+  /**
+   * Between models, the request with the lowest rank is asked first, then the one that arrived first. Defaults to the
+   * same rank for all.
+   */
+  readonly rank?: ((waiter: W) => number) | undefined
+}
+
+/**
+ * An admission whose queues need to know nothing more of a request than its demand and its number.
+ *
+ * **Details**
+ *
+ * With an empty queue and a commit that succeeds, nothing suspends. Otherwise the request waits, within the bounds,
+ * until it is admitted, refused by its commit, shed, or evicted at its deadline, or until its client leaves. Requests
+ * are asked again when a lease or anything else becomes free. A commit that throws ends its own request only. A
+ * refused request is told the depth of its queue and the wait that it has to expect, in `Retry-After` from 1 to 120
+ * s.
+ *
+ * Throws a `RangeError` at a bound that is not a whole number of at least 0.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<Admission["Service"], never, Leases | Scope.Scope> =>
+  makeWith((arrival) => new Waiter(arrival), options)
+
+/**
+ * As `make`, for queues that keep something of their own in each waiting request: a class that extends `Waiter`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeWith = <W extends Waiter>(
+  waiter: (arrival: Arrival) => W,
+  { name = "QueuedAdmission", queue, rank = () => 0, ...bounds }: Options<W>,
+): Effect.Effect<Admission["Service"], never, Leases | Scope.Scope> => {
+  const plan = {
+    queue,
+    waiter,
+    rank,
+    queueCapacity: wholeNumber(`${name}: queueCapacity`, bounds.queueCapacity, 128),
+    queueBytes: wholeNumber(`${name}: queueBytes`, bounds.queueBytes, 256 * 1024 * 1024),
+    queueMillis: wholeNumber(`${name}: queueMillis`, bounds.queueMillis, 30_000),
+  }
+  return Effect.gen(function* () {
+    yield* needsResident(name, "QueuelessAdmission")
+    const leases = yield* Leases
+    const queues = new Queues(plan, yield* Clock.Clock, yield* Safely.make)
+    const stop = leases.onFree(() => queues.offer())
+    yield* Effect.addFinalizer(() => Effect.sync(stop))
+    yield* Effect.forkScoped(every(sweepInterval, Effect.sync(() => queues.sweep())))
+    return Admission.of({
+      admit: (demand, commit, use) => admit(queues, demand, commit, use),
+      queues: () => queues.snapshots(),
+    })
+  })
+}
+
+/** Lets an effect be interrupted again. */
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Uninterruptible but for the wait and the use: at any moment a lease has an owner that releases it. */
+const admit = <W extends Waiter, A, E, R>(
+  queues: Queues<W>,
+  demand: Demand,
+  commit: (waiting: number) => Commit,
+  use: (lease: Lease) => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | Refusal, R> =>
+  Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal, R> => {
+    const queue = queues.of(demand.model.key)
+    const isFirst = queue.depth === 0
+    let loading = false
+    // A retry does not wait behind requests that may go to the backend on which it has failed.
+    if (isFirst || demand.excluded.length > 0) {
+      const commits = commit(queue.depth + 1)
+      if (isLease(commits)) return hold(queues, queue, commits, use, restore)
+      if (typeof commits === "object") return Effect.fail(commits)
+      loading = commits === "loading"
+    }
+    const waiter = queues.join(queue, demand, commit, loading)
+    if (!(waiter instanceof Waiter)) return Effect.fail(waiter)
+    // The requests before it wait for a load or a backend that this one may not need.
+    if (!isFirst && !queue.blocked && !queue.isUniform) queues.offer(queue)
+    return Effect.flatMap(Effect.exit(restore(waiter.turn())), (exit): Effect.Effect<A, E | Refusal, R> => {
+      queues.leave(queue, waiter)
+      if (Exit.isSuccess(exit) && waiter.lease !== undefined) return hold(queues, queue, waiter.lease, use, restore)
+      // Interrupted between the grant and the wake-up: the lease goes back, for the next request.
+      waiter.lease?.release(unused)
+      return Exit.isFailure(exit) ? Effect.failCause(exit.cause) : Effect.die("admitted without a lease")
+    })
+  })
+
+/** Uses a lease, and releases it at the end unless `use` has done so. */
+const hold = <W extends Waiter, A, E, R>(
+  queues: Queues<W>,
+  { drain }: ModelQueue<W>,
+  lease: Lease,
+  use: (lease: Lease) => Effect.Effect<A, E, R>,
+  restore: Restore,
+): Effect.Effect<A, E, R> => {
+  const begun = queues.now()
+  drain.began()
+  return Effect.onExit(restore(Effect.suspend(() => use(lease))), () =>
+    Effect.sync(() => {
+      drain.ended(queues.now() - begun)
+      lease.release(unused)
+    }))
+}

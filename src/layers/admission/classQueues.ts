@@ -1,0 +1,186 @@
+/**
+ * The queue of `BoundedAdmission` for one model: classes that age, and within a class turns between tenants.
+ *
+ * @since 0.1.0
+ */
+import type { Priority } from "../../services/Priority.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
+import { FairQueue, Flow, type RankedWaiter } from "./fairQueue.ts"
+import type { Queue } from "./queue.ts"
+import { isEarlier } from "./waiter.ts"
+
+/** Retries go first: they have waited for their turn already. */
+const retryRank = 0
+const rankOf: Readonly<Record<Priority, number>> = { interactive: 1, default: 2, batch: 3 }
+
+/**
+ * Tenants without waiting requests that are remembered. Clients can choose the names of tenants, so not all of them
+ * can be kept.
+ */
+const idleTenantsMax = 256
+
+/** One tenant of one model. */
+class Tenant {
+  queued = 0
+  /** By rank. */
+  readonly flows: ReadonlyArray<Flow>
+  readonly weight: number
+  constructor(name: string, weight: number, queues: ReadonlyArray<FairQueue>) {
+    this.weight = weight
+    this.flows = queues.map((queue) => new Flow(name, weight, queue))
+  }
+}
+
+/**
+ * The rank of a request: its class, one better for each `ageMillis` that it has waited.
+ *
+ * @category ordering
+ * @since 0.1.0
+ */
+export const rank = (demand: Demand, now: number, ageMillis: number): number =>
+  demand.excluded.length > 0
+    ? retryRank
+    : Math.max(rankOf.interactive, rankOf[demand.priority] - Math.floor((now - demand.since) / ageMillis))
+
+/** @category models @since 0.1.0 */
+export class ClassQueues implements Queue<RankedWaiter> {
+  /** By rank. */
+  private readonly queues = [retryRank, ...Object.values(rankOf)].map(() => new FairQueue())
+  private readonly tenants = new Map<string, Tenant>()
+  /** Tenants with waiting requests. */
+  private active = 0
+  /** Requests for which a commit may give another answer than for the others. */
+  private odd = 0
+  private readonly weightOf: (tenant: string) => number
+  private readonly ageMillis: number
+
+  constructor(weightOf: (tenant: string) => number, ageMillis: number) {
+    this.weightOf = weightOf
+    this.ageMillis = ageMillis
+  }
+
+  isUniform(): boolean {
+    return this.active <= 1 && this.odd === 0
+  }
+
+  add(waiter: RankedWaiter): void {
+    const tenant = this.tenant(waiter.demand.tenant)
+    if (tenant.queued === 0) this.active++
+    if (isOdd(waiter)) this.odd++
+    tenant.queued++
+    const flow = tenant.flows[waiter.rank]!
+    flow.queue.add(waiter, flow)
+  }
+
+  remove(waiter: RankedWaiter, admitted: boolean): void {
+    const { flow } = waiter
+    if (flow === undefined) return
+    if (admitted) flow.queue.serve(waiter)
+    else flow.queue.remove(waiter)
+    const tenant = this.tenant(waiter.demand.tenant)
+    tenant.queued--
+    if (tenant.queued === 0) this.active--
+    if (isOdd(waiter)) this.odd--
+  }
+
+  /** A request that the reader has passed over is set aside until the end, so that the next one comes to the front. */
+  *order(): Generator<RankedWaiter, void> {
+    const aside: Array<RankedWaiter> = []
+    try {
+      for (let waiter = this.first(); waiter !== undefined; waiter = this.first()) {
+        yield waiter
+        waiter.flow?.queue.setAside(waiter)
+        aside.push(waiter)
+      }
+    } finally {
+      for (const waiter of aside) waiter.flow?.queue.bringBack(waiter)
+    }
+  }
+
+  /** Raises the requests that have aged, and those whose priority was raised. */
+  refresh(now: number): void {
+    for (const waiter of this.waiters()) this.promote(waiter, rank(waiter.demand, now, this.ageMillis))
+  }
+
+  /**
+   * The latest request of the tenant that has most requests for its weight, where that is more than the newcomer's
+   * tenant would have. Else the latest request of the newcomer's own tenant in a class below the newcomer's.
+   */
+  displaced({ demand, rank }: RankedWaiter): RankedWaiter | undefined {
+    const own = this.tenant(demand.tenant)
+    let most: Tenant | undefined
+    for (const tenant of this.tenants.values()) {
+      if (most === undefined || tenant.queued / tenant.weight > most.queued / most.weight) most = tenant
+    }
+    const share = (own.queued + 1) / own.weight
+    if (most !== undefined && most !== own && (most.queued - 1) / most.weight >= share) {
+      return latest(most, retryRank + 1)
+    }
+    return latest(own, rank + 1)
+  }
+
+  ahead(waiter: RankedWaiter): number {
+    const { demand, rank } = waiter
+    const known = this.tenants.get(demand.tenant)
+    const flow = known?.flows[rank]
+    const weight = known?.weight ?? this.weightOf(demand.tenant)
+    const own = waiter.isWaiting
+      ? flow?.waiters.items.reduce((sum, other) => isEarlier(other, waiter) ? sum + 1 : sum, 0) ?? 0
+      : flow?.waiters.size ?? 0
+    let before = this.queues[rank]!.ahead(own, flow, weight)
+    for (let better = 0; better < rank; better++) before += this.queues[better]!.size
+    return before
+  }
+
+  /** By the class that each request has reached by ageing. Retries count as `interactive`. */
+  classes(): Readonly<Record<Priority, number>> {
+    const sizeOf = (priority: Priority): number => this.queues[rankOf[priority]]!.size
+    const retries = this.queues[retryRank]!.size
+    return { interactive: sizeOf("interactive") + retries, default: sizeOf("default"), batch: sizeOf("batch") }
+  }
+
+  private first(): RankedWaiter | undefined {
+    for (const queue of this.queues) {
+      const waiter = queue.first()
+      if (waiter !== undefined) return waiter
+    }
+    return undefined
+  }
+
+  /** In no order. */
+  private waiters(): ReadonlyArray<RankedWaiter> {
+    return this.queues.flatMap((queue) => queue.flows.items.flatMap((flow) => flow.waiters.items))
+  }
+
+  private promote(waiter: RankedWaiter, rank: number): void {
+    const { flow } = waiter
+    if (flow === undefined || rank >= waiter.rank) return
+    flow.queue.remove(waiter)
+    waiter.rank = rank
+    const better = this.tenant(waiter.demand.tenant).flows[rank]!
+    better.queue.add(waiter, better)
+  }
+
+  private tenant(name: string): Tenant {
+    let tenant = this.tenants.get(name)
+    if (tenant !== undefined) return tenant
+    if (this.tenants.size > 2 * this.active + idleTenantsMax) {
+      for (const [other, { queued }] of this.tenants) if (queued === 0) this.tenants.delete(other)
+    }
+    tenant = new Tenant(name, this.weightOf(name), this.queues)
+    this.tenants.set(name, tenant)
+    return tenant
+  }
+}
+
+const isOdd = ({ demand }: RankedWaiter): boolean =>
+  demand.excluded.length > 0 || demand.numCtx !== undefined || !demand.loads
+
+/** The request that came last, of the worst class that the tenant has, but of no class better than `rank`. */
+const latest = ({ flows }: Tenant, rank: number): RankedWaiter | undefined => {
+  for (let worst = flows.length - 1; worst >= rank; worst--) {
+    const waiters = flows[worst]!.waiters.items
+    if (waiters.length > 0) return waiters.reduce((a, b) => isEarlier(a, b) ? b : a)
+  }
+  return undefined
+}

@@ -1,0 +1,199 @@
+/**
+ * The protocol of an admission that queues, for all models: which requests wait, which
+ * of them are asked, and how each wait ends.
+ *
+ * @since 0.1.0
+ */
+import { type Clock, Effect, Result } from "effect"
+import type { QueueSnapshot } from "../../services/Admission.ts"
+import { type Commit, isLease } from "../../services/Leases.ts"
+import type { Refusal } from "../../services/Refusal.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
+import { ModelQueue } from "./modelQueue.ts"
+import { type Answer, pass } from "./pass.ts"
+import type { Queue } from "./queue.ts"
+import type { Safely } from "./safely.ts"
+import { type Arrival, isEarlier, type Waiter } from "./waiter.ts"
+
+/** @category models @since 0.1.0 */
+export interface Plan<W extends Waiter> {
+  readonly queue: (model: string) => Queue<W>
+  readonly waiter: (arrival: Arrival) => W
+  readonly rank: (waiter: W) => number
+  readonly queueCapacity: number
+  readonly queueBytes: number
+  readonly queueMillis: number
+}
+
+/** @category models @since 0.1.0 */
+export class Queues<W extends Waiter> {
+  private readonly byModel = new Map<string, ModelQueue<W>>()
+  private readonly plan: Plan<W>
+  private readonly clock: Clock.Clock
+  private readonly safely: Safely
+  /** Bytes of all waiting requests. */
+  private bytes = 0
+  private waiting = 0
+  private arrivals = 0
+  private sweptAt: number
+  private isOffering = false
+  private offersAgain = false
+
+  constructor(plan: Plan<W>, clock: Clock.Clock, safely: Safely) {
+    this.plan = plan
+    this.clock = clock
+    this.safely = safely
+    this.sweptAt = this.now()
+  }
+
+  now(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  /** The queue of a model. It is kept when it is empty, since it remembers how long a use of the model takes. */
+  of(model: string): ModelQueue<W> {
+    let queue = this.byModel.get(model)
+    if (queue === undefined) {
+      queue = new ModelQueue(model, this.plan.queue(model), this.safely)
+      this.byModel.set(model, queue)
+    }
+    return queue
+  }
+
+  snapshots(): ReadonlyArray<QueueSnapshot> {
+    const now = this.now()
+    return Array.from(this.byModel.values()).filter(({ depth }) => depth > 0).map((queue) => queue.snapshot(now))
+  }
+
+  /**
+   * Begins the wait of a request, or says why it may not wait. One synchronous step, so that two cannot take the last
+   * place.
+   */
+  join(queue: ModelQueue<W>, demand: Demand, commit: (waiting: number) => Commit, loading: boolean): W | Refusal {
+    const at = this.now()
+    const waiter = this.plan.waiter({ demand, commit, home: queue, number: ++this.arrivals, at })
+    const refusal = this.makePlace(queue, waiter, at)
+    if (refusal !== undefined) return refusal
+    const { queueMillis } = this.plan
+    demand.deadline ??= at + Math.min(demand.queueMillis ?? queueMillis, queueMillis)
+    const isFirst = queue.depth === 0
+    queue.add(waiter, at)
+    if (isFirst) {
+      queue.loading = loading
+      queue.blocked = !loading && demand.excluded.length === 0
+    }
+    this.bytes += demand.bytes
+    this.waiting++
+    demand.waiting = waiter
+    if (queue.loading) demand.cold = true
+    return waiter
+  }
+
+  /** Ends the wait of a request, unless it has ended. */
+  leave(queue: ModelQueue<W>, waiter: W, admitted = false): void {
+    if (!queue.remove(waiter, admitted)) return
+    waiter.demand.waiting = undefined
+    this.bytes -= waiter.demand.bytes
+    this.waiting--
+  }
+
+  /**
+   * Admits the requests that can go now, of all models or of one. A commit can itself free something (it may start a
+   * load), so this may be called while it runs: then it starts over at the end.
+   */
+  offer(only?: ModelQueue<W>): void {
+    if (this.waiting === 0) return
+    if (this.isOffering) {
+      this.offersAgain = true
+      return
+    }
+    this.isOffering = true
+    this.offersAgain = only === undefined
+    if (only !== undefined) this.offerTo(only)
+    while (this.offersAgain) {
+      this.offersAgain = false
+      for (const queue of this.safely(() => this.inOrder(), [])) this.offerTo(queue)
+    }
+    this.isOffering = false
+  }
+
+  /** Looks at all deadlines, lets the orders follow the time, and offers. */
+  sweep(): void {
+    const now = this.now()
+    const passed = now - this.sweptAt
+    this.sweptAt = now
+    if (this.waiting === 0) return
+    for (const queue of this.byModel.values()) {
+      for (const waiter of queue.waiters.snapshot()) {
+        const checked = Result.try(() => this.checkDeadline(queue, waiter, now, passed))
+        if (Result.isFailure(checked)) this.end(queue, waiter, Effect.die(checked.failure))
+      }
+      if (queue.depth > 0) this.safely(() => queue.order.refresh?.(now), undefined)
+    }
+    this.offer()
+  }
+
+  private offerTo(queue: ModelQueue<W>): void {
+    this.safely(() => pass(queue, (waiter, isKnown) => this.ask(queue, waiter, isKnown)), undefined)
+  }
+
+  /**
+   * The queues that are not empty. The queue whose first request has the lowest rank goes first, then the one that
+   * arrived first.
+   */
+  private inOrder(): ReadonlyArray<ModelQueue<W>> {
+    const { rank } = this.plan
+    const queues = Array.from(this.byModel.values()).filter((queue) => {
+      queue.first = queue.depth === 0 ? undefined : this.safely(() => queue.head(), undefined)
+      return queue.first !== undefined
+    })
+    if (queues.length < 2) return queues
+    return queues.sort(({ first: a }, { first: b }) => rank(a!) - rank(b!) || (isEarlier(a!, b!) ? -1 : 1))
+  }
+
+  /** Asks for one request. A throw, as from a plugin, ends this request and does not stop the queue. */
+  private ask(queue: ModelQueue<W>, waiter: W, isKnown: (waiter: W) => boolean): Answer {
+    const asked = Result.try(() => isKnown(waiter) ? "loading" : waiter.commit(queue.depth))
+    if (Result.isFailure(asked)) return this.end(queue, waiter, Effect.die(asked.failure))
+    const commit = asked.success
+    if (typeof commit === "string") return commit
+    if (!isLease(commit)) return this.end(queue, waiter, Effect.fail(commit))
+    waiter.lease = commit
+    queue.drain.granted(this.now())
+    this.leave(queue, waiter, true)
+    waiter.settle(Effect.void)
+    return "gone"
+  }
+
+  private end(queue: ModelQueue<W>, waiter: W, result: Effect.Effect<void, Refusal>): "gone" {
+    this.leave(queue, waiter)
+    waiter.settle(result)
+    return "gone"
+  }
+
+  /** Evicts a request at its deadline. The time it waits for a load does not count. */
+  private checkDeadline(queue: ModelQueue<W>, waiter: W, now: number, passed: number): void {
+    const { demand } = waiter
+    if (!waiter.isWaiting || demand.deadline === undefined) return
+    if (waiter.loading) demand.deadline += passed
+    else if (now >= demand.deadline) {
+      this.leave(queue, waiter)
+      const why = queue.refusal("DeadlineExceeded", `waited too long for ${queue.model}`, waiter, now)
+      waiter.settle(Effect.fail(why))
+    }
+  }
+
+  /** Makes a place for a newcomer, or says why there is none. */
+  private makePlace(queue: ModelQueue<W>, newcomer: W, now: number): Refusal | undefined {
+    const { queueBytes, queueCapacity } = this.plan
+    const shed = (waiter: W, why: string): Refusal => queue.refusal("QueueFull", why, waiter, now)
+    if (this.bytes + newcomer.demand.bytes > queueBytes) return shed(newcomer, "too many bytes are waiting")
+    if (queue.depth < queueCapacity) return undefined
+    const full = `the queue for ${queue.model} is full`
+    const displaced = this.safely(() => queue.order.displaced?.(newcomer), undefined)
+    if (displaced === undefined || !displaced.isWaiting) return shed(newcomer, full)
+    this.leave(queue, displaced)
+    displaced.settle(Effect.fail(shed(displaced, full)))
+    return undefined
+  }
+}

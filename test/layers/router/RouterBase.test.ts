@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger } from "effect"
+import * as RouterBase from "../../../src/layers/router/RouterBase.ts"
+import * as Standard from "../../../src/layers/Standard.ts"
+import { Admission } from "../../../src/services/Admission.ts"
+import { Leases } from "../../../src/services/Leases.ts"
+import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
+import { Placement } from "../../../src/services/Placement.ts"
+import { refuse } from "../../../src/services/Refusal.ts"
+import { Relay } from "../../../src/services/Relay.ts"
+import { Router } from "../../../src/services/Router.ts"
+import { RouterContract } from "../../../src/testing/index.ts"
+import { holds } from "../../support/checks.ts"
+import { request } from "../../support/routers.ts"
+import { RecordingReply } from "../../support/sinks.ts"
+
+/** One attempt for each request. */
+const router = Layer.effect(
+  Router,
+  Effect.gen(function* () {
+    const admission = yield* Admission
+    const catalog = yield* ModelCatalog
+    const leases = yield* Leases
+    const placement = yield* Placement
+    const relay = yield* Relay
+    return yield* RouterBase.make((request, reply) =>
+      Effect.flatMap(RouterBase.find(catalog, request), (model) => {
+        const demand = RouterBase.demandOf(request, model)
+        return admission.admit(
+          demand,
+          (waiting) => leases.commit(placement.rank(demand, leases.view), demand, waiting),
+          (lease) => RouterBase.send(relay, lease, request, reply),
+        )
+      })
+    )
+  }),
+)
+
+holds("Router contract: a router made with RouterBase", RouterContract.histories(Standard.layer({ router })))
+
+const answered = { _tag: "Answered", status: 200, outcome: { kind: "success", cause: "ok" } } as const
+const only = (route: Parameters<typeof RouterBase.make>[0]) => Layer.effect(Router, RouterBase.make(route))
+holds(
+  "Router contract: a router made with RouterBase, alone",
+  RouterContract.contract({
+    answers: only((_, reply) =>
+      Effect.sync(() => {
+        reply.open({ pause: () => {}, resume: () => {}, abort: () => {} })
+        reply.head(200, [])
+        reply.end()
+        return { attempt: answered, backend: "a", queuedMillis: 0 }
+      })
+    ),
+    refuses: only(() => Effect.fail(refuse("NoBackend", "none"))),
+  }),
+)
+
+const ask = Effect.gen(function* () {
+  const reply = new RecordingReply()
+  const made = yield* Router
+  const settled = yield* made.route(request("/api/chat", { model: "m", messages: [] }), reply)
+  return { active: made.active(), reply, settled }
+})
+
+describe("RouterBase", () => {
+  it.effect("refuses as Internal when its function dies or throws", () =>
+    Effect.gen(function* () {
+      for (
+        const route of [
+          () => Effect.die("boom"),
+          () => {
+            throw new Error("boom")
+          },
+        ]
+      ) {
+        const { active, reply, settled } = yield* Effect.provide(ask, only(route))
+        assert.strictEqual(settled.status, 500)
+        assert.deepStrictEqual(reply.refusals.map(({ reason }) => reason), ["Internal"])
+        assert.strictEqual(active, 0)
+      }
+    }).pipe(Effect.provide(Logger.layer([]))))
+
+  it.effect("refuses as BackendFailed when its attempt has no answer", () =>
+    Effect.gen(function* () {
+      const attempt = { _tag: "Retry", outcome: { kind: "failure", cause: "reset" }, answer: undefined } as const
+      const { settled } = yield* Effect.provide(
+        ask,
+        only(() => Effect.succeed({ attempt, backend: "a", queuedMillis: 3 })),
+      )
+      assert.strictEqual(settled.refusal?.reason, "BackendFailed")
+      assert.strictEqual(settled.backend, "a")
+      assert.strictEqual(settled.queuedMillis, 3)
+    }))
+})
