@@ -67,7 +67,8 @@ const make = Effect.fnUntraced(function* ({ connectMillis = 1000, retryMillis = 
  * connection commands fail and are not kept for later, and a subscription waits. Build it once and provide it to all
  * layers that need it.
  *
- * Effect's own `NodeRedis` layer fails when Redis does not answer at the start. That is why this one exists.
+ * Effect's own `NodeRedis` layer, which this one uses, is built only when the connection is there. Without Redis the
+ * router would not start.
  *
  * **Example** (Breakers shared by replicas)
  *

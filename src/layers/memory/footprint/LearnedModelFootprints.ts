@@ -9,13 +9,13 @@ import { type Backend, Fleet } from "../../../services/Fleet.ts"
 import {
   type Footprint,
   FootprintError,
-  type Geometry,
   type Lesson,
   ManifestInvalid,
   ModelFootprints,
   type Observation,
   type RunShape,
 } from "../../../services/Footprint.ts"
+import type { Geometry } from "../../../services/Geometry.ts"
 import { type Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import { OllamaApi } from "../../../services/OllamaApi.ts"
 import { every } from "../../../support/every.ts"

@@ -4,7 +4,8 @@
  *
  * @since 0.1.0
  */
-import type { Footprint, FootprintParts, Geometry, KvType, RunShape } from "../../../services/Footprint.ts"
+import type { Footprint, FootprintParts, KvType, RunShape } from "../../../services/Footprint.ts"
+import type { Geometry } from "../../../services/Geometry.ts"
 
 const mebibyte = 1024 * 1024
 

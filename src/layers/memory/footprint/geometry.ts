@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Geometry, SlidingWindow } from "../../../services/Footprint.ts"
+import type { Geometry, SlidingWindow } from "../../../services/Geometry.ts"
 import * as Architecture from "./architectures.ts"
 import { type Metadata, metadata } from "./metadata.ts"
 import { recurrentOf } from "./recurrent.ts"

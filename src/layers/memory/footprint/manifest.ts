@@ -118,10 +118,10 @@ export const pinned = (
   if (found.length === 0) return undefined
   const pin = found.reduce((all, each) => ({ ...all, ...each }))
   if (pin.total !== undefined) {
-    return { parts: estimated?.parts, total: pin.total, margin: 0, reserve: pin.total, source: "pinned" }
+    return { parts: estimated?.parts, total: pin.total, margin: 0, reserve: pin.total, source: "manifest" }
   }
   if (estimated?.parts === undefined) return undefined
-  const made = fromParts(withPart(estimated.parts, pin, shape), shape, 0, "pinned")
+  const made = fromParts(withPart(estimated.parts, pin, shape), shape, 0, "manifest")
   const certain = [pin.weights, pin.kv, pin.recurrent, pin.compute, pin.projector, pin.overhead]
     .reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0)
   const share = estimated.total === 0 ? 0 : estimated.margin / estimated.total

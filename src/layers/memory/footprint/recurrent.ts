@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Geometry } from "../../../services/Footprint.ts"
+import type { Geometry } from "../../../services/Geometry.ts"
 import * as Architecture from "./architectures.ts"
 import type { Metadata } from "./metadata.ts"
 

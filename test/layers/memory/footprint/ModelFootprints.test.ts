@@ -118,10 +118,10 @@ describe("LearnedModelFootprints", () => {
     Effect.gen(function* () {
       const { footprints, known, unknown } = yield* setup
       yield* footprints.prepare(known, a)
-      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "pinned" })
+      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "manifest" })
       const lesson = footprints.learn(unknown, a, run, { size: 3e9, sizeVram: 3e9 })
       assert.isAtLeast(lesson.exceeded, 2e9)
-      assert.deepInclude(lesson.after, { reserve: 1e9, source: "pinned" })
+      assert.deepInclude(lesson.after, { reserve: 1e9, source: "manifest" })
       assert.strictEqual(footprints.of(known, a, run)?.parts?.overhead, 123)
     }).pipe(
       Effect.provide(learned({ manifest: `{"models":{"unknown":[{"total":"1 GB"}],"KNOWN":[{"overhead":123}]}}` })),
@@ -149,7 +149,7 @@ describe("LearnedModelFootprints", () => {
         assert.match(error.message, new RegExp(`^${path}: .`))
       }
       const { footprints, unknown } = yield* Effect.provide(setup, from("pins.json"))
-      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "pinned" })
+      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "manifest" })
     }))
 })
 

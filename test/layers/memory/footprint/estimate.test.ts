@@ -7,7 +7,8 @@ import {
   kvBytes,
   recurrentBytes,
 } from "../../../../src/layers/memory/footprint/estimate.ts"
-import { type Footprint, type Geometry, kvTypes, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import { type Footprint, kvTypes, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import type { Geometry } from "../../../../src/services/Geometry.ts"
 import { fileOf, geometryOf, isTied, mebibyte, more, type Row, rows, shapeOf, statesTotal, totalOf } from "./rows.ts"
 
 const all = [...rows, ...more]

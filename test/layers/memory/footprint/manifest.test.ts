@@ -19,7 +19,7 @@ describe("the manifest", () => {
           total: 7 * 1024 ** 3,
           margin: 0,
           reserve: 7 * 1024 ** 3,
-          source: "pinned",
+          source: "manifest",
         })
       }
       assert.isUndefined(pinned(pins, "other:latest", "a", run, estimated))
@@ -34,7 +34,7 @@ describe("the manifest", () => {
         total: 6000,
         margin: 250,
         reserve: 6250,
-        source: "pinned",
+        source: "manifest",
       })
       assert.isUndefined(
         pinned(pins, "m:latest", "a", run, undefined),

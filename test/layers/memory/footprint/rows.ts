@@ -1,6 +1,7 @@
 /** The reference rows: buffer sizes that llama.cpp printed, in public logs. MiB throughout. */
 import { readFileSync } from "node:fs"
-import { type Geometry, type KvType, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import { type KvType, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import type { Geometry } from "../../../../src/services/Geometry.ts"
 
 export const mebibyte = 1024 * 1024
 
