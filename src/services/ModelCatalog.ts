@@ -15,7 +15,7 @@ import { Context, type Effect, type Option, Schema } from "effect"
 export type Capability = string
 
 /**
- * A model as the fleet knows it.
+ * A model of the fleet.
  *
  * @category models
  * @since 0.1.0

@@ -103,7 +103,7 @@ describe("OllamaModelCatalog", () => {
       yield* catalog.refresh
       a.up = b.up = false
       yield* elapse("30 seconds", "5 seconds")
-      assert.isDefined(catalog.peek("llama3.1:8b"), "keeps its last known models")
+      assert.isDefined(catalog.peek("llama3.1:8b"), "the backend keeps the models that it had")
       assert.strictEqual((yield* Effect.flip(catalog.find("x"))).reason._tag, "CatalogUnavailable")
       b.up = true
       yield* elapse("1 second")

@@ -93,7 +93,7 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(server("a").calls.length, 2)
       for (let i = 0; i < 100; i++) health.record("a", failed("refused"))
       yield* TestClock.adjust("1 millis")
-      assert.strictEqual(server("a").calls.length, 2, "not once for each of many")
+      assert.strictEqual(server("a").calls.length, 2, "one probe for many refusals")
       server("a").up = true
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(health.status("a").state, "healthy")

@@ -162,7 +162,7 @@ describe("LocalBreaker over Redis", () => {
           return seen
         })
         const seen = yield* Effect.repeat(sawIt, { until: (seen) => seen, times: 50 })
-        assert.isTrue(seen, "they never joined again")
+        assert.isTrue(seen, "the replicas never shared a transition again")
       }).pipe(Effect.provide(Logger.layer([listening])))
     },
     120_000,

@@ -114,8 +114,8 @@ export const shapeOf = (row: Row): RunShape => {
 }
 
 /**
- * The size of the file: as stated, else everything that was loaded from it. Only the first row states it, so only there the
- * weights are a prediction. The other rows test which part of a file reaches the GPU.
+ * The size of the file: as stated, else everything that was loaded from it. Only the first row states it, so only
+ * there the weights are a prediction. The other rows test which part of a file reaches the GPU.
  */
 export const fileOf = (row: Row): number => row.fileMiB ?? (row.real.wGpu ?? 0) + (isTied(row) ? 0 : row.real.wCpu ?? 0)
 

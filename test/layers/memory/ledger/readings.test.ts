@@ -102,7 +102,7 @@ describe("a reading", () => {
         if (free !== 4) yield* ledger.refresh
         const [status] = ledger.devices()
         assert.strictEqual(status?.held, 6 * gib)
-        assert.isAtMost(status?.capacity ?? NaN, 8 * gib, "the others have the rest")
+        assert.isAtMost(status?.capacity ?? NaN, 8 * gib, "other processes use the rest")
         assert.isFalse(isRoom(ledger.reserve(a, one("n"))))
       }
       yield* readings.set(cards(10, 16, 16))
