@@ -1,27 +1,32 @@
 /**
- * Is each backend alive and ready? Probed on a schedule, and told by the outcome of every attempt.
+ * Whether each backend answers: known from probes on a schedule and from the outcome of every attempt.
  *
  * @since 0.1.0
  */
 import { Context, type Effect } from "effect"
 import type { Outcome } from "./Outcome.ts"
 
-/** `unknown` until the first probe ends: such a backend may be tried, after those known to be healthy. @category models @since 0.1.0 */
+/**
+ * `unknown` until the first probe ends. Such a backend may be tried, after the healthy ones.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type HealthState = "unknown" | "healthy" | "unhealthy"
 
 /**
- * What is known of one backend.
+ * The status of one backend.
  *
  * @category models
  * @since 0.1.0
  */
 export interface BackendStatus {
   readonly state: HealthState
-  /** Why, in words for a person; empty when healthy. */
+  /** The reason for the state, for people; empty when healthy. */
   readonly reason: string
-  /** When the state was entered, in milliseconds by the router's clock. */
+  /** When the state began, in milliseconds since the epoch by the router's clock. */
   readonly since: number
-  /** Of the Ollama server, once it has said it. */
+  /** Version of the Ollama server, once a probe has read it. */
   readonly version: string | undefined
 }
 
@@ -39,12 +44,12 @@ export interface HealthChange {
  * @since 0.1.0
  */
 export class BackendHealth extends Context.Service<BackendHealth, {
-  /** Synchronous; a backend never heard of is `unknown`. */
+  /** Synchronous. A backend that is not in the fleet is `unknown`. */
   readonly status: (backend: string) => BackendStatus
-  /** What an attempt said about a backend. Synchronous. */
+  /** Takes in the outcome of an attempt on a backend. Synchronous. */
   readonly record: (backend: string, outcome: Outcome) => void
-  /** Probes every backend now and waits for the answers, each within the probe's limit. */
+  /** Probes every backend now and waits for the answers, each up to the time limit of a probe. */
   readonly check: Effect.Effect<void>
-  /** Called synchronously after each change. Returns the way to stop. */
+  /** Adds a listener that is called synchronously after each change. Returns the function that removes it. */
   readonly onChange: (listener: (change: HealthChange) => void) => () => void
 }>()("llamero/services/BackendHealth") {}

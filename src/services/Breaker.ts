@@ -1,5 +1,5 @@
 /**
- * Stops sending work to what keeps failing, and lets exactly one trial find out whether it is back.
+ * Stops attempts on a backend or model that keeps failing, and lets one trial find out whether it works again.
  *
  * @since 0.1.0
  */
@@ -7,10 +7,10 @@ import { Context, type Stream } from "effect"
 import type { Outcome } from "./Outcome.ts"
 
 /**
- * - `closed`: everything passes.
- * - `open`: nothing does, for a time.
- * - `half-open`: one trial does.
- * - `isolated`: nothing does, until an operator says otherwise.
+ * - `closed`: all attempts are allowed.
+ * - `open`: none is allowed, for a limited time.
+ * - `half-open`: one attempt is allowed, the trial.
+ * - `isolated`: none is allowed until an operator restores it.
  *
  * @category models
  * @since 0.1.0
@@ -18,19 +18,21 @@ import type { Outcome } from "./Outcome.ts"
 export type BreakerState = "closed" | "open" | "half-open" | "isolated"
 
 /**
- * What is broken: a backend (nothing on it answers), or one model on it (an embedder that fails does not take the chat model down).
+ * What a breaker protects: a whole backend, or one model on it, so that an embedder that fails does not stop the chat
+ * model.
  *
  * @category models
  * @since 0.1.0
  */
 export interface BreakerKey {
   readonly backend: string
-  /** Canonical key of the model; absent for the backend as a whole. */
+  /** Canonical key of the model; absent for the whole backend. */
   readonly model?: string | undefined
 }
 
 /**
- * The right to make one attempt. Exactly one of many calls to `record` counts; a permit never recorded is released as `ignored`.
+ * The right to make one attempt. Only the first call of `record` counts. A permit whose attempt did not happen has to
+ * be recorded as `ignored`, because a trial stays taken until it is recorded.
  *
  * @category models
  * @since 0.1.0
@@ -46,28 +48,32 @@ export interface BreakerTransition {
   readonly key: BreakerKey
   readonly from: BreakerState
   readonly to: BreakerState
-  /** Milliseconds by the router's clock. */
+  /** Milliseconds since the epoch, by the router's clock. */
   readonly at: number
 }
 
 /**
- * Permits for attempts. Decisions are local and synchronous, so that they can be the last step of a commit; a shared store only carries transitions.
+ * Permits for attempts. Decisions are local and synchronous, so that they can be the last step of a commit. A shared
+ * store only carries the transitions.
  *
  * @category services
  * @since 0.1.0
  */
 export class Breaker extends Context.Service<Breaker, {
-  /** Takes a permit for a model on a backend, or says no. A permit covers the backend's breaker and the model's. */
+  /**
+   * Takes a permit for a model on a backend; `undefined` if a breaker refuses. It covers the breakers of the backend
+   * and of the model.
+   */
   readonly acquire: (backend: string, model: string) => Permit | undefined
-  /** The worse of the backend's state and the model's there. */
+  /** The worse one of the states of the backend and of the model on it. */
   readonly state: (backend: string, model?: string) => BreakerState
-  /** Milliseconds until an open breaker lets a trial through; `0` when it would now. */
+  /** Milliseconds until a breaker allows an attempt; `0` when it allows one now. */
   readonly retryMillis: (backend: string, model: string) => number
-  /** Holds a backend out, or one model on it, until `restore`: no outcome and no time changes it. In this process only. */
+  /** Isolates a backend, or one model on it, until `restore`. No outcome and no time ends it. In this process only. */
   readonly isolate: (key: BreakerKey) => void
-  /** Closes what was isolated; does nothing to what was not. What a shared store still knows to be open opens again. */
+  /** Closes an isolated breaker; does nothing to any other. If a shared store knows that it is open, it opens again. */
   readonly restore: (key: BreakerKey) => void
   readonly transitions: Stream.Stream<BreakerTransition>
-  /** Called synchronously after each transition. Returns the way to stop. */
+  /** Adds a listener that is called synchronously after each transition. Returns the function that removes it. */
   readonly onTransition: (listener: (transition: BreakerTransition) => void) => () => void
 }>()("llamero/services/Breaker") {}

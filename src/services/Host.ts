@@ -1,14 +1,14 @@
 /**
- * Whether the process that routes lives on between requests.
+ * Whether the process of the router lives on between requests.
  *
  * @since 0.1.0
  */
 import { Context, Effect, Layer, Schema } from "effect"
 
 /**
- * - `resident`: a process of its own. Background reading goes on, and what is kept in memory is the truth.
- * - `ephemeral`: frozen between requests, and perhaps one of many, as on serverless hosts. The view is read when requests come, and layers that keep truth in
- *   memory refuse to be built.
+ * - `resident`: a process that always runs. Backends are read in the background, and layers may keep state in memory.
+ * - `ephemeral`: a process that is stopped between requests and may be one of many, as on serverless hosts. Backends
+ *   are read when a request comes. Layers whose state has to outlive a request cannot be built.
  *
  * @category models
  * @since 0.1.0
@@ -16,33 +16,39 @@ import { Context, Effect, Layer, Schema } from "effect"
 export type HostKind = "resident" | "ephemeral"
 
 /**
- * What layers find out when they are built. Nobody has to provide it: `resident` unless said otherwise.
+ * Read by layers when they are built. It is `resident` unless another value is provided.
  *
  * @category services
  * @since 0.1.0
  */
 export const Host = Context.Reference<HostKind>("llamero/services/Host", { defaultValue: () => "resident" })
 
-/** For layers that run on a serverless host; `Standard.serverless` has it. @category layers @since 0.1.0 */
+/** For layers on a serverless host; `Standard.serverless` provides it. @category layers @since 0.1.0 */
 export const ephemeral: Layer.Layer<never> = Layer.succeed(Host, "ephemeral")
 
 /**
- * A layer was put where it cannot do what it promises. A mistake in the program, so a defect when the layer is built.
+ * A layer needs a resident host and is built on an ephemeral one. This is a mistake in the program, so it is a defect
+ * of the build.
  *
  * @category errors
  * @since 0.1.0
  */
 export class NeedsResidentHost extends Schema.TaggedError<NeedsResidentHost>()("NeedsResidentHost", {
   layer: Schema.String,
-  /** What does on such a host. */
+  /** What can be used on such a host. */
   instead: Schema.String,
 }) {
   override get message(): string {
-    return `${this.layer} keeps in memory what must outlive a request, and this host does not; use ${this.instead}`
+    return `${this.layer} keeps state in memory that has to outlive a request, which this host does not allow; use ${this.instead}`
   }
 }
 
-/** Refuses to go on where the host is ephemeral: for layers whose truth is in memory. @category constructors @since 0.1.0 */
+/**
+ * Dies with `NeedsResidentHost` on an ephemeral host: for layers that keep state in memory.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const needsResident = (layer: string, instead: string): Effect.Effect<void> =>
   Effect.flatMap(
     Host,

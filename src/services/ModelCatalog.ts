@@ -1,12 +1,13 @@
 /**
- * Which models the fleet has, under one canonical name each, and who owns them.
+ * Which models the fleet has, each under one canonical name, and which backends own them.
  *
  * @since 0.1.0
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 
 /**
- * What a model can be asked for: `completion`, `embedding`, `vision`, `tools`, `insert`, `thinking`, and what later versions add.
+ * What a model can do: `completion`, `embedding`, `vision`, `tools`, `insert`, `thinking`, and what later versions of
+ * Ollama add.
  *
  * @category models
  * @since 0.1.0
@@ -14,25 +15,34 @@ import { Context, type Effect, type Option, Schema } from "effect"
 export type Capability = string
 
 /**
- * A model as the fleet knows it.
+ * A model of the fleet.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Model {
-  /** Canonical short name, lower case, with its tag: `llama3.1:8b`, `someone/thing:latest`. Queues, limits, residency and metrics use it. */
+  /**
+   * Canonical short name in lower case, with its tag: `llama3.1:8b`, `someone/thing:latest`. Queues, limits,
+   * residency and metrics use it.
+   */
   readonly key: string
-  /** Backend ids that have it on disk, with the digest each one has (they may differ). */
+  /**
+   * Ids of the backends that have it on disk, with the digest of its manifest there (which may differ) and its size
+   * in bytes.
+   */
   readonly owners: ReadonlyMap<string, { readonly digest: string; readonly size: number }>
-  /** Empty when the backends do not say. */
+  /** Empty where the backends do not list them. */
   readonly capabilities: ReadonlyArray<Capability>
-  /** Proxied by Ollama to ollama.com: uses no local GPU, is never loaded and charged no memory. */
+  /** Whether Ollama forwards it to ollama.com. Such a model uses no local GPU, is never loaded and needs no memory. */
   readonly remote: boolean
-  /** The longest context that it is ever loaded with, where a backend says so; of several owners the most. */
+  /**
+   * Tokens of the longest context that it can be loaded with, where a backend reports it: the largest value of all
+   * owners.
+   */
   readonly contextTrained?: number | undefined
 }
 
-/** Says it is an embedder, so is loaded by an empty embed call. @category models @since 0.1.0 */
+/** Whether a model only makes embeddings, so that it is loaded by an empty embed call. @category models @since 0.1.0 */
 export const isEmbedder = (model: Model): boolean =>
   model.capabilities.includes("embedding") && !model.capabilities.includes("completion")
 
@@ -45,7 +55,7 @@ export const isEmbedder = (model: Model): boolean =>
 export class ModelMissing extends Schema.TaggedError<ModelMissing>()("ModelMissing", { name: Schema.String }) {}
 
 /**
- * No backend could be asked, so nothing is known about this model. Not the same as missing.
+ * No backend answers, so it is not known whether a backend has this model.
  *
  * @category errors
  * @since 0.1.0
@@ -70,18 +80,24 @@ export class ModelCatalogError extends Schema.TaggedError<ModelCatalogError>()("
  * @since 0.1.0
  */
 export class ModelCatalog extends Context.Service<ModelCatalog, {
-  /** Any spelling to the model, from what is known now. Synchronous; `undefined` means "ask `find`", not "missing". */
+  /**
+   * The model for any spelling of its name, from memory. Synchronous. `undefined` does not mean that it is missing:
+   * `find` can tell.
+   */
   readonly peek: (name: string) => Model | undefined
-  /** As `peek`, but asks the backends when it does not know, so that a model pulled a moment ago is found. */
+  /** As `peek`, but reads the backends again when the name is unknown, so that it finds a model pulled a moment ago. */
   readonly find: (name: string) => Effect.Effect<Model, ModelCatalogError>
   /** All models, sorted by key. */
   readonly models: () => ReadonlyArray<Model>
-  /** Digest of the weights' blob on a backend, when already read: two names with one blob share a runner. */
+  /** Digest of the weights on a backend, once it was read. Two names with the same blob share a runner. */
   readonly blob: (model: Model, backendId: string) => Option.Option<string>
-  /** Rises when owners change, so that lists built from the catalog can be cached. */
+  /** Rises with every change, so that lists made from the catalog can be cached. */
   readonly version: () => number
-  /** A backend has said that it does not have the model: it is no owner until its next list says otherwise. */
+  /**
+   * To be called when a backend answered that it does not have the model. It is then no owner until its next list has
+   * the model.
+   */
   readonly forget: (backendId: string, model: Model) => void
-  /** Asks every backend now. */
+  /** Reads every backend now. */
   readonly refresh: Effect.Effect<void>
 }>()("llamero/services/ModelCatalog") {}

@@ -1,19 +1,22 @@
 /**
- * All the spellings of a model's name that Ollama takes, made one.
+ * One canonical name for all spellings of a model's name that Ollama accepts.
  *
  * @since 0.1.0
  */
 
 /**
- * A name taken apart.
+ * A parsed name.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ModelName {
-  /** Canonical, lower case, short: host and namespace are left out where they are Ollama's defaults, the tag never is. */
+  /**
+   * The canonical name, in lower case. Host and namespace are left out where they are Ollama's defaults; the tag is
+   * always there.
+   */
   readonly key: string
-  /** `:cloud` or `-cloud`: proxied by Ollama to ollama.com. */
+  /** Whether Ollama forwards the model to ollama.com: its name ends in `:cloud` or `-cloud`. */
   readonly cloud: boolean
 }
 
@@ -25,9 +28,9 @@ const defaultNamespace = "library"
  *
  * **Details**
  *
- * `x`, `X`, `x:latest`, `library/x`, `registry.ollama.ai/library/x`, `https://registry.ollama.ai/library/x`, ` x `, `x:local` and `x:latest:local`
- * are all `x:latest` (measured on Ollama 0.33). Case never matters. `:local` is a source marker and is dropped; `:cloud` and `-cloud` are kept,
- * since they name another model, and flagged.
+ * `x`, `X`, `x:latest`, `library/x`, `registry.ollama.ai/library/x`, `https://registry.ollama.ai/library/x`, ` x `,
+ * `x:local` and `x:latest:local` are all `x:latest` (measured on Ollama 0.33). Upper and lower case are equal.
+ * `:local` names a source and is dropped. `:cloud` and `-cloud` are kept, because they name another model.
  *
  * @category constructors
  * @since 0.1.0
@@ -51,5 +54,5 @@ export const parse = (name: string): ModelName => {
   return { key, cloud: last.endsWith(":cloud") || last.endsWith("-cloud") }
 }
 
-/** Just the canonical key: see `parse`. @category constructors @since 0.1.0 */
+/** The canonical key alone, as in `parse`. @category constructors @since 0.1.0 */
 export const canonical = (name: string): string => parse(name).key

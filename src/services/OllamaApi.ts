@@ -1,5 +1,5 @@
 /**
- * The control calls to one backend, typed: what health, residency and the catalog need. Inference never goes this way.
+ * Typed control calls to one backend, for health, residency and the catalog. Inference does not use them.
  *
  * @since 0.1.0
  */
@@ -29,10 +29,10 @@ export const TagsModel = Schema.Struct({
   modified_at: Schema.optionalKey(Schema.String),
   /** Bytes on disk. */
   size: Schema.Number,
-  /** Of the manifest, 64 hex digits. */
+  /** Digest of the manifest, 64 hex digits. */
   digest: Schema.String,
   details: Schema.optionalKey(Details),
-  /** Since 0.33; absent before. */
+  /** Absent on servers before 0.33. */
   capabilities: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
   remote_model: Schema.optionalKey(Schema.String),
   remote_host: Schema.optionalKey(Schema.String),
@@ -41,7 +41,7 @@ export const TagsModel = Schema.Struct({
 export type TagsModel = typeof TagsModel.Type
 
 /**
- * One row of `/api/ps`: a model in a backend's memory. A model being loaded is not listed.
+ * One row of `/api/ps`: a model in a backend's memory. A model that is still loading is not listed.
  *
  * @category models
  * @since 0.1.0
@@ -49,34 +49,34 @@ export type TagsModel = typeof TagsModel.Type
 export const PsModel = Schema.Struct({
   name: Schema.String,
   model: Schema.String,
-  /** Bytes, all buffers. */
+  /** Bytes of all its buffers. */
   size: Schema.Number,
   digest: Schema.String,
   details: Schema.optionalKey(Details),
-  /** RFC 3339; stale while a request runs, in the year 2319 for "for ever". */
+  /** RFC 3339. Out of date while a request runs; in the year 2319 if it never expires. */
   expires_at: Schema.String,
-  /** Bytes on GPUs; less than `size` means that layers spilled to the CPU. */
+  /** Bytes on GPUs. Less than `size` means that layers spilled into system memory. */
   size_vram: Schema.Number,
-  /** Absent before 0.7. */
+  /** Absent on servers before 0.7. */
   context_length: Schema.optionalKey(Schema.Number),
 })
 /** @category models @since 0.1.0 */
 export type PsModel = typeof PsModel.Type
 
 /**
- * What of `/api/show` the router reads.
+ * The fields of `/api/show` that the router reads.
  *
  * @category models
  * @since 0.1.0
  */
 export const ShowModel = Schema.Struct({
-  /** Its `FROM …/blobs/sha256-…` line is the only place that names the weights' blob. */
+  /** Its line `FROM …/blobs/sha256-…` is the only place that names the blob of the weights. */
   modelfile: Schema.optionalKey(Schema.String),
   parameters: Schema.optionalKey(Schema.String),
   details: Schema.optionalKey(Details),
   model_info: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))),
   projector_info: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))),
-  /** Only in the long answer, which `show` asks for: without it arrays of more than five come back empty. */
+  /** Only with `verbose`. Without it, arrays of more than five elements are empty. */
   tensors: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({
     name: Schema.String,
     type: Schema.String,
@@ -88,7 +88,7 @@ export const ShowModel = Schema.Struct({
 export type ShowModel = typeof ShowModel.Type
 
 /**
- * No answer: refused, reset or too slow.
+ * The backend did not answer: the connection was refused or reset, or it took too long.
  *
  * @category errors
  * @since 0.1.0
@@ -96,7 +96,7 @@ export type ShowModel = typeof ShowModel.Type
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { description: Schema.String }) {}
 
 /**
- * Ollama answered with an error: `status` and the text of its `error` field.
+ * Ollama answered with an error: its status and the text of its `error` field.
  *
  * @category errors
  * @since 0.1.0
@@ -131,22 +131,23 @@ export class OllamaApiError extends Schema.TaggedError<OllamaApiError>()("Ollama
 }
 
 /**
- * How a model is brought into memory.
+ * How a model is loaded.
  *
  * @category models
  * @since 0.1.0
  */
 export interface LoadOptions {
-  /** Embedders refuse the empty prompt and are loaded by an embed call without input. */
+  /** An embedder refuses an empty prompt, so it is loaded by an embed call without input. */
   readonly embedder: boolean
-  /** Seconds, or a negative number for "for ever"; the backend's own default when absent. */
+  /** Seconds that it stays in memory unused; negative means for ever. The backend's own default when absent. */
   readonly keepAlive?: number | undefined
-  /** Context to load with; Ollama's automatic one when absent. */
+  /** Tokens of its context; Ollama's automatic context when absent. */
   readonly numCtx?: number | undefined
 }
 
 /**
- * Control calls to a backend. Interrupting one drops its connection, which for `load` kills the load: see `Residency`, which owns loads.
+ * Control calls to a backend. Interrupting a call closes its connection. For `load` this ends the load, so only
+ * `Residency` calls it.
  *
  * @category services
  * @since 0.1.0
@@ -158,7 +159,7 @@ export class OllamaApi extends Context.Service<OllamaApi, {
   readonly show: (backend: Backend, model: string) => Effect.Effect<ShowModel, OllamaApiError>
   /** Completes when the model is resident. */
   readonly load: (backend: Backend, model: string, options: LoadOptions) => Effect.Effect<void, OllamaApiError>
-  /** Completes when the backend has taken note, which is before the memory is free. */
+  /** Completes when the backend has accepted it, which is before the memory is free. */
   readonly unload: (
     backend: Backend,
     model: string,

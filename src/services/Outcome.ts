@@ -1,14 +1,15 @@
 /**
- * What an attempt says about a backend.
+ * How an attempt ended, and what that says about the backend.
  *
  * @since 0.1.0
  */
 
 /**
- * - `success`: the answer came whole.
- * - `failure`: refused, reset, timed out, 5xx, a stream without its terminator.
- * - `ignored`: the client's fault or choice: 4xx, model missing, client gone.
- * - `saturated`: 429 or 503 busy. It lowers concurrency and never trips the breaker.
+ * - `success`: the answer is complete.
+ * - `failure`: connection refused or reset, a timeout, a status 5xx, a stream without its terminator.
+ * - `ignored`: the client is the cause: a status 4xx, a missing model, a client that left.
+ * - `saturated`: status 429, or 503 with a message that the backend is busy. It lowers the limit of streams and never
+ *   opens the breaker.
  *
  * @category models
  * @since 0.1.0
@@ -16,16 +17,20 @@
 export type OutcomeKind = "success" | "failure" | "ignored" | "saturated"
 
 /**
- * What the backend said about its work, at the end of an answer that came whole. Each is `undefined` where it did not say.
+ * What the backend reports about its work at the end of a complete answer. A field is `undefined` where the backend
+ * does not report it.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Usage {
-  /** Of the whole prompt, what was cached included. */
+export interface AnswerUsage {
+  /** Tokens of the whole prompt, with those that were cached. */
   readonly promptTokens: number | undefined
   readonly answerTokens: number | undefined
-  /** Milliseconds the request waited inside the backend for a free slot of a model that was in memory. Native answers only, and none for embeddings. */
+  /**
+   * Milliseconds that the request waited inside the backend for a free slot of a model in memory. Only Ollama's own
+   * API reports it, and not for embeddings.
+   */
   readonly slotWaitMillis: number | undefined
 }
 
@@ -37,32 +42,35 @@ export interface Usage {
  */
 export interface Outcome {
   readonly kind: OutcomeKind
-  /** Short and from a closed set, for metrics and events: `ok`, `refused`, `reset`, `first-byte-timeout`, `http-500`, `truncated`, `client-gone`, ... */
+  /**
+   * A short text from a closed set, for metrics and events: `ok`, `refused`, `reset`, `first-byte-timeout`,
+   * `http-500`, `truncated`, `client-gone`, ...
+   */
   readonly cause: string
-  /** Milliseconds from sending to the backend's first byte, where one came. */
+  /** Milliseconds from sending to the first byte of the answer, if there was one. */
   readonly firstByteMillis?: number | undefined
-  /** Milliseconds from sending to the last byte, of an answer that came whole. */
+  /** Milliseconds from sending to the last byte of a complete answer. */
   readonly totalMillis?: number | undefined
-  readonly usage?: Usage | undefined
+  readonly usage?: AnswerUsage | undefined
 }
 
-/** The answer came whole. @category constructors @since 0.1.0 */
+/** The answer is complete. @category constructors @since 0.1.0 */
 export const success: Outcome = { kind: "success", cause: "ok" }
 /** The client left. @category constructors @since 0.1.0 */
 export const clientGone: Outcome = { kind: "ignored", cause: "client-gone" }
-/** Released without having been used. @category constructors @since 0.1.0 */
+/** The lease was released without an attempt. @category constructors @since 0.1.0 */
 export const unused: Outcome = { kind: "ignored", cause: "unused" }
-/** Aborted, since another attempt of the same request answered first. @category constructors @since 0.1.0 */
+/** Aborted, because another attempt of the same request answered first. @category constructors @since 0.1.0 */
 export const hedged: Outcome = { kind: "ignored", cause: "hedged" }
 
 /**
- * Causes of a failure to reach the backend: no connection, or one that broke before an answer began.
+ * Causes of a failure to reach the backend: no connection, or a connection that broke before the answer began.
  *
  * @category constants
  * @since 0.1.0
  */
 export const connectCauses: ReadonlySet<string> = new Set(["refused", "connect-timeout", "reset", "protocol"])
 
-/** Whether an outcome is a failure to reach the backend at all. @category predicates @since 0.1.0 */
+/** Whether an outcome is a failure to reach the backend. @category predicates @since 0.1.0 */
 export const isConnectFailure = (outcome: Outcome): boolean =>
   outcome.kind === "failure" && connectCauses.has(outcome.cause)

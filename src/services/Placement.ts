@@ -1,5 +1,6 @@
 /**
- * Ranks the backends for one request over the live view: filters, then scorers, then one picker. Pure; commits nothing.
+ * Ranks the backends for one request over the live view: filters, then scorers, then one picker. It is pure and
+ * commits nothing.
  *
  * @since 0.1.0
  */
@@ -9,35 +10,37 @@ import type { Candidate } from "./Plugin.ts"
 import type { Demand } from "./RoutedRequest.ts"
 
 /**
- * The ranking of one request, best first; made lazily, since the first candidate nearly always commits.
+ * The ranking of one request, best first. It is made lazily, because the first candidate nearly always gives the lease.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Ranking extends Iterable<Candidate> {
-  /** How many passed the filters. */
+  /** How many backends passed the filters. */
   readonly size: number
-  /** Where there is one: told which backend gave the lease. Synchronous. */
+  /** Called with the backend that gave the lease, if a placement needs to know it. Synchronous. */
   readonly taken?: ((backend: string) => void) | undefined
 }
 
-/** Why one backend is or is not a candidate: for the decision log. @category models @since 0.1.0 */
+/** Why a backend is a candidate or is not: for the decision log. @category models @since 0.1.0 */
 export interface Explanation {
   readonly backend: string
-  /** The filter that dropped it, if one did. */
+  /** Name of the filter that dropped it, if one did. */
   readonly droppedBy: string | undefined
+  /** By name of the scorer, from 0 to 1. */
   readonly scores: Readonly<Record<string, number>>
+  /** The sum of the scores, each multiplied with its weight. */
   readonly total: number
 }
 
 /**
- * Ranks.
+ * Ranks the candidates for a request.
  *
  * @category services
  * @since 0.1.0
  */
 export class Placement extends Context.Service<Placement, {
   readonly rank: (demand: Demand, fleet: FleetView) => Ranking
-  /** The same decision, told in full. Slow; never on the path of a request. */
+  /** The same decision with all its reasons. Slow, so never called while a request is served. */
   readonly explain: (demand: Demand, fleet: FleetView) => ReadonlyArray<Explanation>
 }>()("llamero/services/Placement") {}

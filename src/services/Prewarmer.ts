@@ -1,5 +1,5 @@
 /**
- * Has models in memory before anyone asks for them.
+ * Loads models before requests ask for them.
  *
  * @since 0.1.0
  */
@@ -11,18 +11,18 @@ export interface PrewarmStatus {
   readonly model: string
   readonly backend: string | undefined
   readonly state: "pending" | "loading" | "resident" | "failed"
-  /** In words; empty unless failed. */
+  /** Why it is pending or failed, for people; empty otherwise. */
   readonly reason: string
 }
 
 /**
- * What the plans want, and how far it has got.
+ * The models that the plans want, and the state of each.
  *
  * @category services
  * @since 0.1.0
  */
 export class Prewarmer extends Context.Service<Prewarmer, {
   readonly status: () => ReadonlyArray<PrewarmStatus>
-  /** Whether everything that readiness waits for is in memory. */
+  /** Whether all models that readiness waits for are in memory. */
   readonly ready: () => boolean
 }>()("llamero/services/Prewarmer") {}

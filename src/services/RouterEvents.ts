@@ -1,5 +1,5 @@
 /**
- * One record per decision. Metrics, logs, history and traces all read these; the path of a request only writes one.
+ * One record per decision. A request only writes it. Metrics, logs, history and traces read it in the background.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
 
 /**
- * A request's whole story. Bodies and keys are never in it.
+ * Everything about one request but its body and its API key.
  *
  * @category models
  * @since 0.1.0
@@ -23,28 +23,29 @@ export interface RequestSettled {
   readonly id: string
   readonly route: string
   readonly kind: RoutedRequest["endpoint"]["kind"]
-  /** Canonical key; the client's spelling where no backend has it. */
+  /** Canonical key of the model; the client's spelling where no backend has it. */
   readonly model: string
-  /** Whether `model` is known to the catalog: unknown names never become metric labels. */
+  /** Whether the catalog knows `model`. Unknown names never become metric labels. */
   readonly known: boolean
   readonly tenant: string
   readonly settled: Settled
   readonly totalMillis: number
   readonly bytesIn: number
   readonly bytesOut: number
-  /** Fields of the client's body that were not passed on as they were: `num_ctx`, `keep_alive`. */
+  /** Fields of the client's body that were changed or removed: `num_ctx`, `keep_alive`. */
   readonly rewrote?: ReadonlyArray<string> | undefined
-  /** Whether it had to wait for a load of its model. */
+  /** Whether it waited for a load of its model. */
   readonly cold?: boolean | undefined
 }
 
 /**
- * A first attempt was slow.
+ * A first attempt was slow, so a second one was made or considered.
  *
- * - `won`, `lost`: the second one answered, or the first one did.
- * - `failed`: the second one failed before its first byte.
- * - `canceled`: the client left both.
- * - `nowhere`: no other backend had the model in memory and a place free; `over-budget`: there is none left for retries.
+ * - `won`: the second attempt answered first. `lost`: the first one did.
+ * - `failed`: the second attempt failed before its first byte.
+ * - `canceled`: the client left during both attempts.
+ * - `nowhere`: no other backend had the model in memory and a free slot.
+ * - `over-budget`: the retry budget was used up.
  *
  * @category models
  * @since 0.1.0
@@ -55,9 +56,9 @@ export interface Hedged {
   readonly id: string
   readonly model: string
   readonly first: string
-  /** Absent where no second attempt was made. */
+  /** Absent if no second attempt was made. */
   readonly second: string | undefined
-  /** Whose attempt was aborted, beside the one that the request's own record tells of. */
+  /** The backend whose attempt was aborted, if it is not the one in the record of the request. */
   readonly aborted: string | undefined
   readonly result: "won" | "lost" | "failed" | "canceled" | "nowhere" | "over-budget"
 }
@@ -68,10 +69,10 @@ export interface Shadowed {
   readonly at: number
   readonly id: string
   readonly model: string
-  /** Its name. */
+  /** Name of the shadow placement. */
   readonly shadow: string
   readonly took: string
-  /** Its first choice; absent where it had none, or failed. */
+  /** Its first choice; absent if it had none, or failed. */
   readonly would: string | undefined
   readonly result: "same" | "different" | "failed"
 }
@@ -94,20 +95,20 @@ export type RouterEvent =
   | Shadowed
 
 /**
- * The ring of events.
+ * Publishes events and keeps the last ones.
  *
  * @category services
  * @since 0.1.0
  */
 export class RouterEvents extends Context.Service<RouterEvents, {
-  /** Synchronous, never blocks, never fails: a record that finds too many unread ones before it is lost, and counted. */
+  /** Synchronous; never blocks and never fails. An event is lost, and counted, if too many wait for the listeners. */
   readonly publish: (event: RouterEvent) => void
-  /** The last ones, newest first; under load a layer may keep only some of them. */
+  /** The last events, newest first. Under load a layer may keep only some of them. */
   readonly recent: (limit: number) => ReadonlyArray<RouterEvent>
-  /** Tells the listeners at once what still waits for them, so that who reads their counters next reads nothing old. */
+  /** Calls the listeners now for all events that wait, so that counters read next are up to date. */
   readonly flush: () => void
-  /** Records lost before anyone read them. */
+  /** How many events were lost. */
   readonly lost: () => number
-  /** Calls `listener` for each record, off the path of requests, in order, until the scope closes. */
+  /** Calls `listener` for each event, in order and in the background, until the scope closes. */
   readonly subscribe: (listener: (event: RouterEvent) => void) => Effect.Effect<void, never, Scope.Scope>
 }>()("llamero/services/RouterEvents") {}

@@ -1,5 +1,5 @@
 /**
- * How many tokens a prompt is, before anybody has tokenised it.
+ * Estimates how many tokens a prompt has, without a tokeniser.
  *
  * @since 0.1.0
  */
@@ -7,16 +7,22 @@ import { Context } from "effect"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 
 /**
- * Synchronous estimates.
+ * Synchronous estimates of the tokens of prompts.
  *
  * @category services
  * @since 0.1.0
  */
 export class TokenEstimator extends Context.Service<TokenEstimator, {
-  /** Tokens in so many bytes of prompt, images apart, for a model (canonical key). Costs next to nothing. */
+  /**
+   * Estimated tokens of `promptBytes` bytes of text and `images` images, for a model (canonical key). Takes constant
+   * time.
+   */
   readonly estimate: (model: string, promptBytes: number, images?: number) => number
-  /** No tokeniser in use makes fewer tokens of the prompt. Reads all of it, so it is for the few requests where the estimate leaves a doubt. */
+  /**
+   * A lower bound that holds for every tokeniser in use. It reads the whole prompt, so it is for the few requests
+   * where the estimate is not enough.
+   */
   readonly atLeast: (request: RoutedRequest) => number
-  /** What a prompt without images really was (`prompt_eval_count`), for those that learn. */
+  /** The real number of tokens of a prompt without images (`prompt_eval_count`), for estimators that learn. */
   readonly learn: (model: string, promptBytes: number, tokens: number) => void
 }>()("llamero/services/TokenEstimator") {}

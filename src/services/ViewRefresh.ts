@@ -1,17 +1,17 @@
 /**
- * Brings the view of the fleet up to date when a request comes.
+ * Reads the state of the fleet when a request comes, where it is not read in the background.
  *
  * @since 0.1.0
  */
 import { Context, type Effect } from "effect"
 
 /**
- * Asked by a listener before each request. Nobody has to provide it: nothing is to be done where the view is read in the background.
+ * Called by the servers before each request. By default it does nothing, because the state is read in the background.
  *
  * @category services
  * @since 0.1.0
  */
 export const ViewRefresh = Context.Reference<{
-  /** What to wait for before the request is routed; `undefined` when the view will do. Never fails. */
+  /** What to wait for before the request is routed; `undefined` if the view is new enough. Never fails. */
   readonly stale: () => Effect.Effect<void> | undefined
 }>("llamero/services/ViewRefresh", { defaultValue: () => ({ stale: () => undefined }) })

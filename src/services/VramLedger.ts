@@ -1,5 +1,5 @@
 /**
- * Device memory promised to models, from the start of a load to the end of its release.
+ * Device memory that is charged to models, from the start of a load until the memory is free again.
  *
  * @since 0.1.0
  */
@@ -8,22 +8,28 @@ import type { Backend } from "./Fleet.ts"
 import type { Model } from "./ModelCatalog.ts"
 
 /**
- * `draining`: no new request goes there and it will be unloaded when idle. `releasing`: unloaded, but its memory may not be back yet.
+ * - `reserved`: the memory is charged and the load has not begun.
+ * - `loading`: the load is under way.
+ * - `resident`: the model is in memory.
+ * - `draining`: it gets no new request, and is unloaded when the last one has ended.
+ * - `releasing`: it is unloaded, but its memory may not be free yet.
+ * - `gone`: nothing is charged any more.
  *
  * @category models
  * @since 0.1.0
  */
 export type AllocationState = "reserved" | "loading" | "resident" | "draining" | "releasing" | "gone"
 
-/** A part of an allocation. @category models @since 0.1.0 */
+/** The part of an allocation on one device. @category models @since 0.1.0 */
 export interface Share {
-  /** As in `Backend.devices`: a GPU's UUID, or `system`. */
+  /** As in `Backend.devices`: the UUID of a GPU, or `system`. */
   readonly device: string
   readonly bytes: number
 }
 
 /**
- * Memory charged to one model on one backend. It outlives requests: Ollama allocates the KV cache per runner, not per request.
+ * Memory charged to one model on one backend. It outlives requests, because Ollama allocates the KV cache for a
+ * runner, not for a request.
  *
  * @category models
  * @since 0.1.0
@@ -32,92 +38,110 @@ export interface Allocation {
   readonly backend: string
   /** Canonical key of the model. */
   readonly model: string
-  /** What is charged, by device; empty where memory is not managed. */
+  /** The charged bytes by device; empty where memory is not managed. */
   readonly shares: () => ReadonlyArray<Share>
   readonly state: () => AllocationState
-  /** Moves on. `gone` gives the memory back; later calls do nothing. After `releasing` the ledger itself says when it is gone. */
+  /**
+   * Changes the state. `gone` gives the memory back, and later calls do nothing. After `releasing` the ledger itself
+   * moves it to `gone`.
+   */
   readonly move: (to: AllocationState) => void
 }
 
-/** One way to make room: so many bytes given back over these devices. @category models @since 0.1.0 */
+/** One way to make room: `bytes` have to become free on `devices` together. @category models @since 0.1.0 */
 export interface Freeing {
   readonly devices: ReadonlyArray<string>
   readonly bytes: number
 }
 
-/** No room now: the load has to wait, or something has to be unloaded first. @category models @since 0.1.0 */
+/**
+ * There is no room now: the load has to wait, or another model has to be unloaded first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface NoRoom {
   readonly _tag: "NoRoom"
-  /** In words, for events. */
+  /** For events and logs. */
   readonly reason: string
-  /** Any one of these would do, the least bytes first; empty when only time can help. */
+  /** Each of these would be enough; fewest bytes first. Empty if unloading does not help, only time. */
   readonly freeing: ReadonlyArray<Freeing>
-  /** It would not fit into the empty devices either. */
+  /** Whether it would not fit into the empty devices either. */
   readonly never: boolean
 }
 
-/** One row of `/api/ps`, as far as memory goes. @category models @since 0.1.0 */
+/** The memory of a loaded model, as `/api/ps` shows it. @category models @since 0.1.0 */
 export interface Observed {
-  /** Bytes, all buffers. */
+  /** Bytes of all its buffers. */
   readonly size: number
-  /** Bytes on GPUs. */
+  /** Bytes of those on GPUs. */
   readonly sizeVram: number
+  /** In tokens; `undefined` on servers before 0.7. */
   readonly contextLength: number | undefined
-  /** Whether the backend chose that context itself. */
+  /** Whether the backend chose that context length by itself. */
   readonly automatic: boolean
 }
 
-/** What the ledger knows of a device. Bytes; `undefined` is "not known". @category models @since 0.1.0 */
+/** What the ledger knows about a device. In bytes; `undefined` means "not known". @category models @since 0.1.0 */
 export interface DeviceStatus {
   readonly device: string
   /** Ids of the backends that use it. */
   readonly backends: ReadonlyArray<string>
   readonly declared: number | undefined
-  /** By the last good reading. */
+  /** Of the last good reading. */
   readonly total: number | undefined
   readonly free: number | undefined
-  /** What allocations may add up to: min(declared or total, last good free + our own) - reserve. */
+  /** The most that all allocations may have: min(declared or total, last good free + our own) - reserve. */
   readonly capacity: number | undefined
   /** The sum of the allocations. */
   readonly held: number
-  /** In use by others, when it was last read. */
+  /** Bytes that other processes used at the last reading. */
   readonly foreign: number | undefined
-  /** Milliseconds by the router's clock. */
+  /** Milliseconds since the epoch, by the router's clock. */
   readonly readAt: number | undefined
-  /** Why the newest reading is not a good one; empty when it is. */
+  /** Why the newest reading failed; empty if it did not. */
   readonly failure: string
 }
 
 /**
- * Commits or refuses memory.
+ * Reserves device memory for loads, or refuses.
  *
  * @category services
  * @since 0.1.0
  */
 export class VramLedger extends Context.Service<VramLedger, {
-  /** Whether capacity is known there; when not, Ollama manages memory, loads are serial and spills are only reported. */
+  /**
+   * Whether the capacity of a backend is known. If it is not, Ollama manages the memory, loads are serial and spills
+   * are only reported.
+   */
   readonly managed: (backend: Backend) => boolean
-  /** Reads what `reserve` has to know of a model there; `undefined` when it knows already. */
+  /** Reads what `reserve` has to know about a model on a backend; `undefined` if it knows it already. */
   readonly prepare: (backend: Backend, model: Model) => Effect.Effect<void> | undefined
-  /** Bytes a load would be charged; `undefined` when not known, or not managed. `numCtx` as in `reserve`. */
+  /** Bytes that a load would be charged; `undefined` if not known or not managed. `numCtx` as in `reserve`. */
   readonly needs: (backend: Backend, model: Model, numCtx?: number) => number | undefined
-  /** Bytes free for new loads, over all devices of a backend; `undefined` when not known. */
+  /** Bytes for new loads on all devices of a backend together; `undefined` if not known. */
   readonly room: (backend: Backend) => number | undefined
-  /** Bytes the largest model may take there with nothing else loaded; `undefined` when not known. */
+  /** Bytes for one model with nothing else loaded on the backend; `undefined` if not known. */
   readonly limit: (backend: Backend) => number | undefined
-  /** The context that the backend would choose by itself; `undefined` when not known. */
+  /** Tokens of the context that the backend would choose by itself; `undefined` if not known. */
   readonly context: (backend: Backend, model: Model) => number | undefined
-  /** Check and commit in one synchronous step. `numCtx`: an explicit context, instead of the automatic one. */
+  /**
+   * Checks and charges in one synchronous step. `numCtx` is an explicit context in tokens, instead of the automatic
+   * one.
+   */
   readonly reserve: (backend: Backend, model: Model, numCtx?: number) => Allocation | NoRoom
-  /** Charges what is there already, whoever loaded it, so cannot refuse. */
+  /** Charges a model that is already in memory, so it cannot refuse. */
   readonly adopt: (backend: Backend, model: string, observed: Observed) => Allocation
-  /** What a load has really taken: charged from now on, and remembered for the next load. */
+  /** Takes in the memory that a load has really taken. It is charged from now on, and remembered for the next load. */
   readonly observe: (allocation: Allocation, model: Model | undefined, observed: Observed) => void
-  /** Everything not `gone`. */
+  /** All allocations that are not `gone`. */
   readonly allocations: () => ReadonlyArray<Allocation>
   readonly devices: () => ReadonlyArray<DeviceStatus>
   /** Reads the devices now. */
   readonly refresh: Effect.Effect<void>
-  /** Called synchronously after memory came back or capacity moved. Returns the way to stop. */
+  /**
+   * Adds a listener that is called synchronously after memory became free or a capacity changed. Returns the function
+   * that removes it.
+   */
   readonly onChange: (listener: () => void) => () => void
 }>()("llamero/services/VramLedger") {}

@@ -7,9 +7,13 @@ import { Clock, Duration, Effect } from "effect"
 import { Host } from "../services/Host.ts"
 
 /**
- * Runs `effect` for ever, once each `interval`, counted from start to start. A run that takes longer than the interval is followed at once by the next,
- * unlike with `Schedule.fixed`, which waits for the next boundary and so halves the pace of probes that run into their limit. A defect is logged and ends
- * only its own run: nobody would notice a watch that has stopped.
+ * Runs `effect` for ever, once each `interval`, counted from start to start.
+ *
+ * **Details**
+ *
+ * - A run that takes longer than the interval is followed by the next one at once. `Schedule.fixed` waits for the next
+ *   boundary instead, which halves the pace of probes that end at their time limit.
+ * - A defect is logged and ends only its own run. Otherwise a background check could stop without a sign.
  *
  * @category utils
  * @since 0.1.0
@@ -25,14 +29,15 @@ export const every = Effect.fnUntraced(
     for (;;) {
       const next = clock.currentTimeMillisUnsafe() + millis
       yield* guarded
-      // At least one turn for others, whatever the clock does.
+      // At least one millisecond, so that other fibers run even when every run is late.
       yield* Effect.sleep(Math.max(1, next - clock.currentTimeMillisUnsafe()))
     }
   },
 )
 
 /**
- * As `every`, where the process lives on between requests. Elsewhere nothing at all: there `ViewRefresh` has things read when requests come.
+ * Does what `every` does where the process lives on between requests. On an ephemeral host it does nothing: there
+ * `ViewRefresh` reads the state of the fleet when a request comes.
  *
  * @category utils
  * @since 0.1.0

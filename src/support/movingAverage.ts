@@ -5,8 +5,8 @@
  */
 
 /**
- * The average after one more value. The first value is the average; each later one counts for `weight`, from 0 to 1, and what was
- * there for the rest.
+ * The average after one more value: `before + weight * (value - before)`. Without a value before, the result is
+ * `value`. `weight` is from 0 (the value is ignored) to 1 (the older values are forgotten).
  *
  * @category math
  * @since 0.1.0
@@ -15,8 +15,8 @@ export const movingAverage = (before: number | undefined, value: number, weight:
   before === undefined ? value : before + weight * (value - before)
 
 /**
- * The share of an older value that still counts after `millis`: 1 at once, 1/e after `decayMillis`. A clock that went back counts as
- * no time at all.
+ * The weight that an older value still has after `millis`: 1 at once, 1/e after `decayMillis`. A negative time, from a
+ * clock that was set back, counts as 0.
  *
  * @category math
  * @since 0.1.0

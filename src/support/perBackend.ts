@@ -1,5 +1,5 @@
 /**
- * One background fiber for each backend of the fleet, following its changes.
+ * One background fiber for each backend of the fleet.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,8 @@ import { Effect, FiberMap, type Scope, Stream } from "effect"
 import type { Backend, Fleet, Member } from "../services/Fleet.ts"
 
 /**
- * Runs `loop` for every backend until it leaves the fleet or the scope closes. A backend whose URL changed under its id is a new one.
+ * Runs `loop` for every backend until the backend leaves the fleet or the scope closes, and calls `removed` for each
+ * backend that left. A backend whose URL changed under the same id counts as a new backend.
  *
  * @category utils
  * @since 0.1.0
@@ -18,18 +19,18 @@ export const perBackend = Effect.fnUntraced(function* (
   removed: (id: string) => void,
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const fibers = yield* FiberMap.make<string>()
-  const known = new Map<string, string>()
+  const urls = new Map<string, string>()
   const follow = Effect.fnUntraced(function* (members: ReadonlyArray<Member>) {
     const present = new Map(members.map(({ backend }) => [backend.id, backend]))
-    for (const [id, url] of known) {
+    for (const [id, url] of urls) {
       if (present.get(id)?.url === url) continue
-      known.delete(id)
+      urls.delete(id)
       yield* FiberMap.remove(fibers, id)
       removed(id)
     }
     for (const backend of present.values()) {
-      if (known.has(backend.id)) continue
-      known.set(backend.id, backend.url)
+      if (urls.has(backend.id)) continue
+      urls.set(backend.id, backend.url)
       yield* FiberMap.run(fibers, backend.id, loop(backend))
     }
   })

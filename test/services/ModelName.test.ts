@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ModelName from "../../src/services/ModelName.ts"
 
 const spellings: Readonly<Record<string, ReadonlyArray<string>>> = {
-  // Measured on Ollama 0.33: all of these reach one model.
+  // Measured on Ollama 0.33: all of these names reach one model.
   "tiny-eos:latest": [
     "tiny-eos",
     "tiny-eos:latest",
@@ -32,14 +32,14 @@ describe("ModelName", () => {
     }
   }
 
-  it("flags what Ollama sends to ollama.com, and only that", () => {
+  it("flags the models that Ollama forwards to ollama.com, and no others", () => {
     for (const name of ["gpt-oss:120b-cloud", "deepseek:cloud"]) assert.isTrue(ModelName.parse(name).cloud, name)
     for (const name of ["cloud", "cloudy:8b", "my-cloud", "cloud/m:8b", "m:cloudy", "m:local"]) {
       assert.isFalse(ModelName.parse(name).cloud, name)
     }
   })
 
-  it("is the same when done twice, and never throws", () => {
+  it("gives the same name when applied twice, and never throws", () => {
     for (
       const name of [
         "",

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Bag } from "../../src/support/bag.ts"
 
-it("an item that was cleared from a bag is no longer in it, and cannot be removed from it", () => {
+it("after clear the bag is empty, and the items it had cannot be removed", () => {
   const bag = new Bag<{ slot: number }>()
   const [a, b, c] = [{ slot: -1 }, { slot: -1 }, { slot: -1 }]
   bag.add(a)

@@ -1,5 +1,8 @@
 /**
- * One circuit breaker as a synchronous state machine. It has no timers: whoever owns it moves it from open to half-open.
+ * One circuit breaker as a synchronous state machine. It has no timers: its owner moves it from open to half-open.
+ *
+ * Written here because Effect's `CircuitBreaker` decides asynchronously, and a permit is the last part of a synchronous
+ * commit.
  *
  * @since 0.1.0
  */
@@ -7,24 +10,30 @@ import type { BreakerKey, BreakerState, BreakerTransition } from "../../services
 import type { Trip } from "./trip.ts"
 import type { Verdict } from "./verdicts.ts"
 
-/** When a circuit opens and for how long. @category models @since 0.1.0 */
+/** When a circuit opens, and for how long. @category models @since 0.1.0 */
 export interface Policy {
-  /** A counter for one circuit. */
+  /** A new counter for one circuit. */
   readonly trip: () => Trip
-  /** How long it stays open the n-th time in a row, from 0. */
+  /** Milliseconds that the circuit stays open, by the number of openings before this one. */
   readonly openMillis: (openings: number) => number
 }
 
-/** A minute after its last use, at the default pace, a key is no longer compared. */
+/** How often a key is compared with the shared store after its last use: for one minute at the default interval. */
 const comparisonsMax = 12
 
+/** `retryMillis` of an isolated circuit: an operator ends the isolation, so there is no time to give. */
+const isolatedMillis = 60_000
+
+/** `retryMillis` while a trial is under way: its duration is not known. */
+const trialMillis = 1000
+
 /**
- * The state of one key.
+ * The circuit of one key.
  *
  * **Details**
  *
- * `generation` rises with every transition and fences outcomes: what began before the last transition says nothing about the time after it.
- * The length of an opening grows with each one, until the circuit has stayed closed for as long as it was last open.
+ * `generation` rises with every transition. An outcome of an attempt that began in an earlier generation is ignored.
+ * Each opening is longer than the one before, until the circuit has stayed closed for as long as it was last open.
  *
  * @category models
  * @since 0.1.0
@@ -36,15 +45,16 @@ export class Circuit {
   state: BreakerState = "closed"
   generation = 0
   trialTaken = false
-  /** How often it opened since it was last well. */
+  /** How often it has opened since the count started again. */
   openings = 0
   openUntil = 0
+  /** The length of the last opening. */
   openedMillis = 0
-  /** When the count of openings starts again, if it is still closed then. */
-  private wellAt = 0
-  /** Comparisons with the shared store that are left before the key counts as idle, and is not compared any more. */
+  /** When the count of openings starts again, if the circuit is still closed then. */
+  private recoveredAt = 0
+  /** Comparisons with the shared store that are left before the key counts as unused. */
   comparisons = 0
-  /** A background fiber follows this opening. */
+  /** Whether a background fiber follows this opening. */
   followed = false
 
   constructor(key: BreakerKey, policy: Policy) {
@@ -57,7 +67,7 @@ export class Circuit {
     return this.state === "closed" || (this.state === "half-open" && !this.trialTaken)
   }
 
-  /** To be called only when `allows`. Whether the permit is the trial. */
+  /** Takes a permit and returns whether it is the trial. Must only be called when `allows` is true. */
   take(): boolean {
     this.comparisons = comparisonsMax
     if (this.state !== "half-open") return false
@@ -65,6 +75,7 @@ export class Circuit {
     return true
   }
 
+  /** Takes in the outcome of a permit that was taken in `generation`. */
   settle(generation: number, trial: boolean, verdict: Verdict, now: number): BreakerTransition | undefined {
     if (generation !== this.generation) return undefined
     if (trial) {
@@ -78,7 +89,7 @@ export class Circuit {
   }
 
   open(now: number): BreakerTransition {
-    if (this.state === "closed" && now >= this.wellAt) this.openings = 0
+    if (this.state === "closed" && now >= this.recoveredAt) this.openings = 0
     return this.openFor(this.policy.openMillis(this.openings), this.openings + 1, now)
   }
 
@@ -94,7 +105,7 @@ export class Circuit {
   }
 
   close(now: number): BreakerTransition {
-    this.wellAt = now + this.openedMillis
+    this.recoveredAt = now + this.openedMillis
     return this.move("closed", now)
   }
 
@@ -104,6 +115,14 @@ export class Circuit {
 
   restore(now: number): BreakerTransition | undefined {
     return this.state === "isolated" ? this.move("closed", now) : undefined
+  }
+
+  /** Milliseconds until the circuit may allow an attempt; 0 when it allows one now. */
+  retryMillis(now: number): number {
+    if (this.allows) return 0
+    if (this.state === "isolated") return isolatedMillis
+    // After `openUntil` the circuit stays open until the store has answered, which takes a moment.
+    return this.state === "open" ? Math.max(1, this.openUntil - now) : trialMillis
   }
 
   private move(to: BreakerState, at: number): BreakerTransition {

@@ -1,208 +1,183 @@
 /**
- * Circuit breakers decided in this process, with transitions shared through a store.
+ * Circuit breakers that decide in this process and share their transitions through a store.
  *
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, FiberSet, Layer, PubSub, Random, Schedule, Stream } from "effect"
 import { CircuitBreaker, type Redis } from "effect/persistence"
-import { Breaker, type BreakerKey, type BreakerTransition } from "../../services/Breaker.ts"
+import { Breaker, type BreakerTransition } from "../../services/Breaker.ts"
 import * as Listeners from "../../support/listeners.ts"
-import { Circuit, type Policy } from "./Circuit.ts"
+import type { Circuit, Policy } from "./Circuit.ts"
+import { CircuitTable } from "./circuitTable.ts"
+import * as FollowOpening from "./followOpening.ts"
 import * as Permits from "./Permits.ts"
-import * as SharedCircuits from "./sharedCircuits.ts"
-import * as Trip from "./trip.ts"
+import * as BreakerPolicy from "./policy.ts"
+import * as SharedStore from "./sharedStore.ts"
 
 /**
- * When breakers open, and how they share it.
+ * When breakers open, and how they share their transitions.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Failures that open a breaker: so many in a row, or such a part of the last ones. Defaults to `CircuitBreaker.consecutive(5)` (the brief). */
+  /**
+   * Failures that open a breaker: a number of them in a row, or a share of the last outcomes. Defaults to
+   * `CircuitBreaker.consecutive(5)`, as Finagle and Istio do.
+   */
   readonly trip?: CircuitBreaker.TripPolicy | undefined
-  /** The first opening. Defaults to 30 seconds (the brief). */
+  /** The length of the first opening. Defaults to 30 seconds, about what a restart of Ollama takes. */
   readonly openDuration?: Duration.Input | undefined
   /** Each opening is twice as long as the one before, up to this. Defaults to 5 minutes. */
   readonly openDurationMax?: Duration.Input | undefined
-  /** The part of an opening that chance may take off, so that what broke together is not tried again together. Defaults to `0.1`. */
+  /**
+   * An opening is shortened by a random part of it, at most by this share, so that breakers that opened at the same
+   * time do not make their trials at the same time. From 0 to below 1; defaults to `0.1`.
+   */
   readonly jitter?: number | undefined
-  /** Between comparisons with the store. Defaults to 5 seconds. */
+  /** Time between two comparisons with the store. Defaults to 5 seconds. */
   readonly syncInterval?: Duration.Input | undefined
-  /** For one call of the store. Defaults to 1 second. */
+  /** Time limit of one call of the store. Defaults to 1 second. */
   readonly storeTimeout?: Duration.Input | undefined
   /** How long a trial that no request takes is kept from other replicas. Defaults to 30 seconds. */
   readonly trialHold?: Duration.Input | undefined
-  /** Of the store's keys. Defaults to `"llamero:breaker:"`. */
+  /** Prefix of the store's keys. Defaults to `"llamero:breaker:"`. */
   readonly prefix?: string | undefined
 }
 
-/** What `retryMillis` says while a trial is under way: nobody knows how long it takes. */
-const trialMillis = 1000
-
-interface Circuits {
-  readonly whole: Circuit
-  readonly models: Map<string, Circuit>
-}
-
-/** What `retryMillis` says of what is isolated: an operator decides, not a clock. */
-const isolatedMillis = 60_000
-
-const policyOf = (options: Options | undefined): (random: () => number) => Policy => {
-  const trip = options?.trip ?? CircuitBreaker.consecutive(5)
-  const first = Duration.toMillis(Duration.fromInputUnsafe(options?.openDuration ?? "30 seconds"))
-  const last = Math.max(first, Duration.toMillis(Duration.fromInputUnsafe(options?.openDurationMax ?? "5 minutes")))
-  const jitter = options?.jitter ?? 0.1
-  if (!(first > 0)) throw new RangeError(`LocalBreaker.layer: openDuration must be above 0, got ${first} ms`)
-  if (!(jitter >= 0 && jitter < 1)) {
-    throw new RangeError(`LocalBreaker.layer: jitter must be at least 0 and below 1, got ${jitter}`)
-  }
-  return (random) => ({
-    trip: () => Trip.make(trip),
-    openMillis: (openings) => Math.ceil(Math.min(first * 2 ** openings, last) * (1 - jitter * random())),
+/** Takes over openings that other replicas found, for the keys that are in use here. */
+const compareWithStore = (
+  circuits: CircuitTable,
+  store: SharedStore.SharedStore,
+  openedElsewhere: (circuit: Circuit, millis: number, openings: number) => void,
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const used: Array<Circuit> = []
+    for (const circuit of circuits.all()) {
+      if (circuit.comparisons === 0) continue
+      circuit.comparisons--
+      if (circuit.state === "closed" && !circuit.followed) used.push(circuit)
+    }
+    return Effect.forEach(used, (circuit) => {
+      const { generation } = circuit
+      return Effect.map(store.openFor(circuit), (open) => {
+        if (open === undefined || circuit.generation !== generation || circuit.followed) return
+        openedElsewhere(circuit, open.millis, open.openings)
+      })
+    }, { concurrency: 8, discard: true })
   })
-}
+
+/** The synchronous operations of the service. */
+const operations = (
+  circuits: CircuitTable,
+  now: () => number,
+  moved: (circuit: Circuit, transition: BreakerTransition | undefined) => void,
+): Pick<Breaker["Service"], "acquire" | "state" | "retryMillis" | "isolate" | "restore"> => ({
+  acquire: (backend, model) => {
+    const those = circuits.of(backend)
+    return Permits.take(those.backend, circuits.ofModel(those, model), now, moved)
+  },
+  state: (backend, model) => {
+    const those = circuits.find(backend)
+    if (those === undefined) return "closed"
+    const ofModel = model === undefined ? undefined : those.models.get(model)
+    return ofModel === undefined ? those.backend.state : Permits.worse(those.backend.state, ofModel.state)
+  },
+  retryMillis: (backend, model) => {
+    const those = circuits.find(backend)
+    if (those === undefined) return 0
+    const at = now()
+    return Math.max(those.backend.retryMillis(at), those.models.get(model)?.retryMillis(at) ?? 0)
+  },
+  isolate: (key) => {
+    const circuit = circuits.byKey(key)
+    moved(circuit, circuit.isolate(now()))
+  },
+  restore: (key) => {
+    const circuit = circuits.byKey(key)
+    moved(circuit, circuit.restore(now()))
+  },
+})
 
 const make = Effect.fnUntraced(function* (policyWith: (random: () => number) => Policy, options: Options | undefined) {
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
-  const policy = policyWith(() => random.nextDoubleUnsafe())
   const run = yield* FiberSet.makeRuntime()
   const now = () => clock.currentTimeMillisUnsafe()
-  const listeners = Listeners.make<BreakerTransition>()
+  const listeners = yield* Listeners.logged<BreakerTransition>("breaker transitions")
   const hub = yield* Effect.acquireRelease(PubSub.sliding<BreakerTransition>(128), PubSub.shutdown)
-  const backends = new Map<string, Circuits>()
+  const circuits = new CircuitTable(policyWith(() => random.nextDoubleUnsafe()))
 
   const announce = (transition: BreakerTransition): void => {
     PubSub.publishUnsafe(hub, transition)
     listeners.notify(transition)
   }
-  const shared = SharedCircuits.make({
+  const store = SharedStore.make({
     store: yield* CircuitBreaker.CircuitBreakerStore,
-    clock,
     prefix: options?.prefix ?? "llamero:breaker:",
     timeout: Duration.fromInputUnsafe(options?.storeTimeout ?? "1 second"),
+  })
+  const { follow, trialEnded } = FollowOpening.make({
+    store,
+    clock,
     hold: Duration.fromInputUnsafe(options?.trialHold ?? "30 seconds"),
     announce,
   })
 
-  const follow = (circuit: Circuit, local: boolean): void => {
+  const startFollowing = (circuit: Circuit, local: boolean): void => {
     circuit.followed = true
-    // A fiber starts in the stack of who forks it: yield, so that the store is never asked on the path of a request.
-    run(Effect.andThen(Effect.yieldNow, shared.follow(circuit, local)))
+    // A fiber starts in the stack of its parent. It yields first, so that a request never waits for a call of the
+    // store.
+    run(Effect.andThen(Effect.yieldNow, follow(circuit, local)))
   }
-
-  /** After every circuit of a permit has been judged, so that listeners find both settled. */
   const moved = (circuit: Circuit, transition: BreakerTransition | undefined): void => {
     if (transition === undefined) return
-    if (transition.from === "half-open") shared.settle(circuit)
-    else if (transition.to === "open" && !circuit.followed) follow(circuit, true)
+    if (transition.from === "half-open") trialEnded(circuit)
+    if (transition.to === "open" && !circuit.followed) startFollowing(circuit, true)
     announce(transition)
   }
 
-  const circuitsOf = (backend: string): Circuits => {
-    let circuits = backends.get(backend)
-    if (circuits === undefined) {
-      circuits = { whole: new Circuit({ backend }, policy), models: new Map() }
-      backends.set(backend, circuits)
-    }
-    return circuits
-  }
-
-  const modelOn = (circuits: Circuits, model: string): Circuit => {
-    let one = circuits.models.get(model)
-    if (one === undefined) {
-      one = new Circuit({ backend: circuits.whole.key.backend, model }, policy)
-      circuits.models.set(model, one)
-    }
-    return one
-  }
-
-  const circuitOf = ({ backend, model }: BreakerKey): Circuit => {
-    const circuits = circuitsOf(backend)
-    return model === undefined ? circuits.whole : modelOn(circuits, model)
-  }
-
-  const retryMillisOf = (circuit: Circuit | undefined): number => {
-    if (circuit === undefined || circuit.allows) return 0
-    if (circuit.state === "isolated") return isolatedMillis
-    // Past its time an open circuit waits for the store's answer, which takes a moment more.
-    return circuit.state === "open" ? Math.max(1, circuit.openUntil - now()) : trialMillis
-  }
-
-  /** Takes over what other replicas found out about the keys in use here. */
-  const compare = Effect.suspend(() => {
-    const used: Array<Circuit> = []
-    for (const { models, whole } of backends.values()) {
-      for (const circuit of [whole, ...models.values()]) {
-        if (circuit.comparisons === 0) continue
-        circuit.comparisons--
-        if (circuit.state === "closed" && !circuit.followed) used.push(circuit)
-      }
-    }
-    return Effect.forEach(used, (circuit) => {
-      const { generation } = circuit
-      return Effect.map(shared.look(circuit), (seen) => {
-        if (seen === undefined || circuit.generation !== generation || circuit.followed) return
-        const transition = circuit.openFor(seen.millis, seen.openings, now())
-        follow(circuit, false)
-        announce(transition)
-      })
-    }, { concurrency: 8, discard: true })
-  })
-  yield* compare.pipe(
+  yield* compareWithStore(circuits, store, (circuit, millis, openings) => {
+    const transition = circuit.openFor(millis, openings, now())
+    startFollowing(circuit, false)
+    announce(transition)
+  }).pipe(
+    Effect.catchDefect((defect) => Effect.logError("breakers could not be compared with their store", defect)),
     Effect.repeat(Schedule.spaced(options?.syncInterval ?? "5 seconds")),
     Effect.forkScoped,
   )
 
   return Breaker.of({
-    acquire: (backend, model) => {
-      const circuits = circuitsOf(backend)
-      return Permits.take(circuits.whole, modelOn(circuits, model), now, moved)
-    },
-    state: (backend, model) => {
-      const circuits = backends.get(backend)
-      if (circuits === undefined) return "closed"
-      const one = model === undefined ? undefined : circuits.models.get(model)
-      return one === undefined ? circuits.whole.state : Permits.worse(circuits.whole.state, one.state)
-    },
-    retryMillis: (backend, model) => {
-      const circuits = backends.get(backend)
-      return Math.max(retryMillisOf(circuits?.whole), retryMillisOf(circuits?.models.get(model)))
-    },
-    isolate: (key) => {
-      const circuit = circuitOf(key)
-      moved(circuit, circuit.isolate(now()))
-    },
-    restore: (key) => {
-      const circuit = circuitOf(key)
-      moved(circuit, circuit.restore(now()))
-    },
+    ...operations(circuits, now, moved),
     transitions: Stream.fromPubSub(hub),
     onTransition: listeners.add,
   })
 })
 
 /**
- * One breaker for each backend and one for each model on it; an attempt needs a permit from both.
+ * One breaker for each backend and one for each model on it. An attempt needs a permit from both.
  *
  * **Details**
  *
  * What an outcome counts for:
  *
- * | outcome | backend | model there |
+ * | outcome | backend | model on it |
  * | --- | --- | --- |
  * | success | success | success |
  * | failure to connect (`refused`, `connect-timeout`, `reset`, `protocol`) | failure | - |
  * | failure of an answer (`http-5xx`, `error-record`) | success: it answered | failure |
- * | silence or a broken answer (`first-byte-timeout`, `gap-timeout`, `truncated`, `reset-midway`) | of its trial: failure; else - | failure |
+ * | no answer or a broken one (†) | in a trial: failure; else - | failure |
  * | ignored, saturated | - | - |
  *
- * A trial whose outcome counts for nothing makes room for the next trial. An outcome that began before the last transition counts for nothing.
+ * († `first-byte-timeout`, `gap-timeout`, `truncated`, `reset-midway`.)
  *
- * Decisions are local and synchronous. A fiber for each open breaker, never a request, writes transitions to the store, and asks the store for the trial
- * when the opening is over: with a store shared between replicas only one of them gets it, and the others follow what it finds. A trial that no
- * request takes for `trialHold` is given back. If the store fails, that is logged once and this process decides alone.
+ * A trial whose outcome counts for nothing makes room for the next trial. An outcome of an attempt that began before
+ * the last transition counts for nothing.
+ *
+ * Decisions are local and synchronous. A background fiber for each open breaker writes the transitions to the store,
+ * and asks the store for the trial when the opening is over. If replicas share the store, only one of them gets the
+ * trial, and the others take over its result. A trial that no request takes within `trialHold` is given back. A store
+ * that does not answer is logged once, and this process then decides alone.
  *
  * **Example** (In one process)
  *
@@ -220,14 +195,14 @@ const make = Effect.fnUntraced(function* (policyWith: (random: () => number) => 
  * @since 0.1.0
  */
 export const layer = (options?: Options): Layer.Layer<Breaker, never, CircuitBreaker.CircuitBreakerStore> =>
-  Layer.effect(Breaker, make(policyOf(options), options))
+  Layer.effect(Breaker, make(BreakerPolicy.make(options), options))
 
-/** The store in Redis: all replicas with the same `prefix` share it. @category layers @since 0.1.0 */
+/** The store in Redis. Replicas with the same `prefix` share it. @category layers @since 0.1.0 */
 export const storeRedis: Layer.Layer<CircuitBreaker.CircuitBreakerStore, never, Redis.Redis> = CircuitBreaker
   .layerStoreRedis({ prefix: "" })
 
 /**
- * `layer`, over `storeRedis`. A replica learns within `syncInterval` that another one's breaker has opened.
+ * `layer`, over `storeRedis`. A replica learns within `syncInterval` that the breaker of another replica has opened.
  *
  * @category layers
  * @since 0.1.0

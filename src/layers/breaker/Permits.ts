@@ -1,5 +1,5 @@
 /**
- * Permits that cover two circuits: a backend's, and that of one model on it.
+ * Permits that cover two circuits: the backend's, and the one of a model on that backend.
  *
  * @since 0.1.0
  */
@@ -10,33 +10,39 @@ import { backendVerdict, modelVerdict } from "./verdicts.ts"
 
 const rank = { closed: 0, "half-open": 1, open: 2, isolated: 3 } as const
 
-/** The one that lets less through. @category combinators @since 0.1.0 */
+/** The state that lets fewer requests through. @category combinators @since 0.1.0 */
 export const worse = (a: BreakerState, b: BreakerState): BreakerState => rank[a] >= rank[b] ? a : b
 
-/** `moved` hears of both circuits once both are settled. @category constructors @since 0.1.0 */
+/**
+ * A permit, or `undefined` if one of the circuits does not allow an attempt. `moved` is called for each circuit after
+ * both have taken in the outcome, so that a listener sees both new states.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const take = (
-  whole: Circuit,
-  one: Circuit,
+  ofBackend: Circuit,
+  ofModel: Circuit,
   now: () => number,
   moved: (circuit: Circuit, transition: BreakerTransition | undefined) => void,
 ): Permit | undefined => {
-  // Both are asked before either gives its trial away.
-  if (!whole.allows || !one.allows) return undefined
-  const wholeTrial = whole.take()
-  const oneTrial = one.take()
-  const wholeGeneration = whole.generation
-  const oneGeneration = one.generation
+  // Both are checked before one of them gives its trial away.
+  if (!ofBackend.allows || !ofModel.allows) return undefined
+  const backendTrial = ofBackend.take()
+  const modelTrial = ofModel.take()
+  const backendGeneration = ofBackend.generation
+  const modelGeneration = ofModel.generation
   let recorded = false
   return {
-    trial: wholeTrial || oneTrial,
+    trial: backendTrial || modelTrial,
     record: (outcome: Outcome) => {
       if (recorded) return
       recorded = true
       const at = now()
-      const ofWhole = whole.settle(wholeGeneration, wholeTrial, backendVerdict(outcome, wholeTrial), at)
-      const ofOne = one.settle(oneGeneration, oneTrial, modelVerdict(outcome), at)
-      moved(whole, ofWhole)
-      moved(one, ofOne)
+      const backendMove = ofBackend.settle(backendGeneration, backendTrial, backendVerdict(outcome, backendTrial), at)
+      const modelMove = ofModel.settle(modelGeneration, modelTrial, modelVerdict(outcome), at)
+      moved(ofBackend, backendMove)
+      moved(ofModel, modelMove)
     },
   }
 }

@@ -1,15 +1,18 @@
 /**
- * When a circuit has failed often enough.
+ * Counts outcomes and decides when a circuit has failed often enough to open.
+ *
+ * The rules are those of Effect's `CircuitBreaker.TripPolicy`. The counting is written here because Effect does it
+ * inside `CircuitBreakerStore.record`, which is asynchronous.
  *
  * @since 0.1.0
  */
 import type { CircuitBreaker } from "effect/persistence"
 
-/** What one circuit has seen while closed. @category models @since 0.1.0 */
+/** The counter of one closed circuit. @category models @since 0.1.0 */
 export interface Trip {
-  /** Counts one outcome. Whether the circuit opens: only ever on a failure. */
+  /** Counts one outcome and returns whether the circuit has to open. Only a failure can open it. */
   readonly count: (failed: boolean) => boolean
-  /** Forgets what it has seen. */
+  /** Forgets all outcomes. */
   readonly reset: () => void
 }
 
@@ -26,7 +29,7 @@ const consecutive = (failuresMax: number): Trip => {
   }
 }
 
-/** The part of failures among the last `size` outcomes, of which there must be `callsMin`. */
+/** Opens when the share of failures among the last `size` outcomes reaches `threshold`, from `callsMin` outcomes on. */
 const rate = (threshold: number, callsMin: number, size: number): Trip => {
   const ring = new Uint8Array(size)
   let calls = 0

@@ -7,27 +7,33 @@ import type { Model } from "../../services/ModelCatalog.ts"
 import * as ModelName from "../../services/ModelName.ts"
 import type { ShowModel, TagsModel } from "../../services/OllamaApi.ts"
 
-/** What `/api/show` said about a manifest. @category models @since 0.1.0 */
-export interface Shown {
+/** What `/api/show` says about a manifest. @category models @since 0.1.0 */
+export interface Described {
+  /** Digest of the weights. */
   readonly blob: string | undefined
   readonly capabilities: ReadonlyArray<string>
 }
 
-/** Longer names are nobody's: they are not looked up, so that they are not remembered either. */
+/** A longer name belongs to no model: it is not looked up, so that it is not remembered. */
 const nameLengthMax = 512
-/** Spellings remembered; beyond that they are all forgotten and learnt again. */
+/** Spellings that are remembered. When there are more, all are forgotten and collected again. */
 const spellingsMax = 2048
 
-/** The weights are only named in the model file: `FROM /…/blobs/sha256-<hex>`. */
+/** The digest of the weights is only in the Modelfile: `FROM /…/blobs/sha256-<hex>`. */
 const weights = /^FROM\s.*sha256[-:]([0-9a-f]{64})\s*$/im
 
-/** @category conversions @since 0.1.0 */
-export const shown = (show: ShowModel): Shown => ({
+/** Reads an answer of `/api/show`. @category conversions @since 0.1.0 */
+export const described = (show: ShowModel): Described => ({
   blob: weights.exec(show.modelfile ?? "")?.[1]?.toLowerCase(),
   capabilities: show.capabilities ?? [],
 })
 
-/** A stub of a model of ollama.com: no weights here, so nothing to show or to load. @category predicates @since 0.1.0 */
+/**
+ * Whether a row stands for a model that ollama.com runs: it has no weights on the backend.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
 export const isRemote = (row: TagsModel): boolean =>
   row.remote_host !== undefined || row.remote_model !== undefined || ModelName.parse(row.model).cloud
 
@@ -51,14 +57,16 @@ const same = (a: Model, b: Model): boolean => {
 }
 
 /**
- * Keeps the last list of each backend, and the models that follow from them.
+ * The last list of each backend, and the models that they add up to.
  *
  * @category models
  * @since 0.1.0
  */
 export class FleetModels {
+  /** By id of the backend. */
   readonly lists = new Map<string, ReadonlyArray<TagsModel>>()
-  readonly shown = new Map<string, Shown>()
+  /** By digest of the manifest. */
+  readonly described = new Map<string, Described>()
   models: ReadonlyArray<Model> = []
   version = 0
   private byKey: ReadonlyMap<string, Model> = new Map()
@@ -81,26 +89,9 @@ export class FleetModels {
     this.merge()
   }
 
-  /** Makes the models anew. A model that is as it was stays the same object. */
+  /** Makes the models again from the lists. A model that has not changed stays the same object. */
   merge(): void {
-    const merging = new Map<string, Merging>()
-    for (const [backend, rows] of this.lists) {
-      for (const row of rows) {
-        const key = ModelName.canonical(row.model)
-        let into = merging.get(key)
-        if (into === undefined) {
-          into = { owners: new Map(), capabilities: new Set(), remote: true, contextTrained: undefined }
-          merging.set(key, into)
-        }
-        into.owners.set(backend, { digest: row.digest, size: row.size })
-        for (const each of row.capabilities ?? this.shown.get(row.digest)?.capabilities ?? []) {
-          into.capabilities.add(each)
-        }
-        if (!isRemote(row)) into.remote = false
-        const trained = row.details?.context_length
-        if (trained !== undefined && trained > 0) into.contextTrained = Math.max(into.contextTrained ?? 0, trained)
-      }
-    }
+    const merging = this.mergedLists()
     const byKey = new Map<string, Model>()
     let changed = merging.size !== this.byKey.size
     for (const [key, { capabilities, contextTrained, owners, remote }] of merging) {
@@ -117,19 +108,41 @@ export class FleetModels {
     this.version++
   }
 
-  /** Manifests that nobody has described yet, each with a backend's name for it. */
-  unseen(backend: string): ReadonlyMap<string, string> {
+  private mergedLists(): ReadonlyMap<string, Merging> {
+    const merging = new Map<string, Merging>()
+    for (const [backend, rows] of this.lists) {
+      for (const row of rows) {
+        const key = ModelName.canonical(row.model)
+        let into = merging.get(key)
+        if (into === undefined) {
+          into = { owners: new Map(), capabilities: new Set(), remote: true, contextTrained: undefined }
+          merging.set(key, into)
+        }
+        into.owners.set(backend, { digest: row.digest, size: row.size })
+        for (const each of row.capabilities ?? this.described.get(row.digest)?.capabilities ?? []) {
+          into.capabilities.add(each)
+        }
+        if (!isRemote(row)) into.remote = false
+        const trained = row.details?.context_length
+        if (trained !== undefined && trained > 0) into.contextTrained = Math.max(into.contextTrained ?? 0, trained)
+      }
+    }
+    return merging
+  }
+
+  /** Digests of the backend's manifests that were not described yet, each with its name there. */
+  undescribed(backend: string): ReadonlyMap<string, string> {
     const missing = new Map<string, string>()
     for (const row of this.lists.get(backend) ?? []) {
-      if (row.digest !== "" && !isRemote(row) && !this.shown.has(row.digest)) missing.set(row.digest, row.model)
+      if (row.digest !== "" && !isRemote(row) && !this.described.has(row.digest)) missing.set(row.digest, row.model)
     }
     return missing
   }
 
-  /** Descriptions of manifests that no backend has any more are dropped. */
+  /** Drops the descriptions of manifests that no backend has any more. */
   prune(): void {
     const present = new Set<string>()
     for (const rows of this.lists.values()) for (const { digest } of rows) present.add(digest)
-    for (const digest of this.shown.keys()) if (!present.has(digest)) this.shown.delete(digest)
+    for (const digest of this.described.keys()) if (!present.has(digest)) this.described.delete(digest)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Puts what health, breaker and residency say into the ring of events.
+ * Publishes the changes of health, breakers and residency as router events.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import { Residency } from "../../services/Residency.ts"
 import { RouterEvents } from "../../services/RouterEvents.ts"
 
 /**
- * Publishes every change of health, transition of a breaker, end of a load and spill.
+ * Publishes an event for each change of health, transition of a breaker, end of a load, and spill into system memory.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Runs a deployer's observers, so that none of them can slow a request down or break another.
+ * Runs the observers of a deployer. An observer can neither slow a request down nor stop another observer.
  *
  * @since 0.1.0
  */
@@ -7,14 +7,15 @@ import { Effect, Latch, Layer } from "effect"
 import type { Observer } from "../../services/Plugin.ts"
 import { type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
 
-/** Events kept for an observer that falls behind; later ones are not shown to it. */
+/** Events that may wait for a slow observer. It does not get the events that come while so many wait. */
 const backlog = 1024
 
 const start = <R>(observer: Observer<R>) =>
   Effect.gen(function* () {
     const { subscribe } = yield* RouterEvents
     const pending = yield* Latch.make(false)
-    // Whole arrays change hands: a linked queue's promoted links keep V8 from freeing what came after (see `edge/bag.ts`).
+    // An array that is handed over as a whole, not a linked queue: old links would keep V8 from freeing later events,
+    // as in `support/bag.ts`.
     let batch: Array<RouterEvent> = []
     yield* subscribe((event) => {
       if (batch.length < backlog) batch.push(event)
@@ -47,7 +48,8 @@ const start = <R>(observer: Observer<R>) =>
   })
 
 /**
- * Each observer hears every event in order, in a fiber of its own. One that throws or fails is logged and hears the next event all the same.
+ * Each observer gets every event in order, in a fiber of its own. An observer that throws or fails is logged, and
+ * gets the next event.
  *
  * @category layers
  * @since 0.1.0

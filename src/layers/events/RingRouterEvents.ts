@@ -1,82 +1,51 @@
 /**
- * Events drained to listeners off the path of requests, and a short history of them in a ring.
+ * Events that listeners get in the background, and a short history of them in a ring.
  *
  * @since 0.1.0
  */
 import { Clock, Effect, Latch, Layer } from "effect"
 import { type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
+import * as Listeners from "../../support/listeners.ts"
+import { EventRing } from "./eventRing.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
   /** Events kept for `recent`, and the most that may wait for the listeners. Defaults to `4096`. */
   readonly capacity?: number | undefined
-  /** Events a second that go into the history; the listeners hear all of them. Defaults to `100`. */
+  /** Events a second that go into the history; the listeners get all of them. Defaults to `100`. */
   readonly historyPerSecond?: number | undefined
 }
 
-/**
- * What the history keeps is a copy. If the records that the path allocates lived on in a ring, V8 would soon allocate them in its old space to begin with,
- * and fill it with garbage at 10 MB/s under load: measured, a full collection every two seconds and a p99 three times as long.
- */
-const copied = (event: RouterEvent): RouterEvent => {
-  if (event._tag !== "RequestSettled") return { ...event }
-  const { outcome, refusal, ...settled } = event.settled
-  return {
-    ...event,
-    settled: { ...settled, outcome: outcome && { ...outcome }, refusal: refusal && { ...refusal } },
-  }
-}
-
 const make = Effect.fnUntraced(function* (capacity: number, historyPerSecond: number) {
-  const clock = yield* Clock.Clock
-  const history: Array<RouterEvent> = []
-  let next = 0
-  let second = -1
-  let thisSecond = 0
+  const history = new EventRing(capacity, historyPerSecond, yield* Clock.Clock)
   let waiting: Array<RouterEvent> = []
   let lost = 0
-  let broken: Array<unknown> = []
-  const listeners = new Set<(event: RouterEvent) => void>()
+  let errors: Array<unknown> = []
+  const listeners = Listeners.make<RouterEvent>((failed) => void errors.push(...failed))
   const pending = yield* Latch.make(false)
-
-  const remember = (event: RouterEvent): void => {
-    const now = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
-    if (now !== second) {
-      second = now
-      thisSecond = 0
-    }
-    if (thisSecond++ >= historyPerSecond) return
-    history[next] = copied(event)
-    next = (next + 1) % capacity
-  }
-
-  /** A listener that throws keeps nothing from the others, nor itself from the next event. */
-  const tell = (listener: (event: RouterEvent) => void, event: RouterEvent): void => {
-    try {
-      listener(event)
-    } catch (error) {
-      broken.push(error)
-    }
-  }
 
   const drain = (): void => {
     const events = waiting
     waiting = []
     for (const event of events) {
-      remember(event)
-      for (const listener of listeners) tell(listener, event)
+      try {
+        history.add(event)
+      } catch (error) {
+        errors.push(error)
+      }
+      listeners.notify(event)
     }
     if (waiting.length === 0) pending.closeUnsafe()
   }
-  // One wake-up drains a burst: requests that settle together cost one step of this fiber, not one each.
-  const told = Effect.suspend(() => {
+  // One run drains all events that wait: requests that settle together cost one step of this fiber, not one each.
+  const drained = Effect.suspend(() => {
     drain()
-    if (broken.length === 0) return Effect.void
-    const errors = broken
-    broken = []
-    return Effect.logError("listeners of router events failed", ...errors)
+    if (errors.length === 0) return Effect.void
+    const failed = errors
+    errors = []
+    return Effect.logError("listeners of router events failed", ...failed)
   })
-  const loop = Effect.andThen(pending.await, Effect.andThen(Effect.yieldNow, told))
+  const loop = Effect.andThen(pending.await, Effect.andThen(Effect.yieldNow, drained))
   yield* Effect.forkScoped(Effect.forever(loop))
 
   return RouterEvents.of({
@@ -88,31 +57,32 @@ const make = Effect.fnUntraced(function* (capacity: number, historyPerSecond: nu
     flush: drain,
     recent: (limit) => {
       if (waiting.length > 0) drain()
-      const found: Array<RouterEvent> = []
-      for (let i = 1; i <= history.length && found.length < limit; i++) {
-        found.push(history[(next - i + history.length) % history.length]!)
-      }
-      return found
+      return history.recent(limit)
     },
     lost: () => lost,
     subscribe: (listener) =>
-      Effect.acquireRelease(
+      Effect.asVoid(Effect.acquireRelease(
         Effect.sync(() => {
-          // Not what was published before it came.
+          // A listener does not get the events that were published before it was added.
           drain()
-          listeners.add(listener)
+          return listeners.add(listener)
         }),
-        () =>
+        (remove) =>
           Effect.sync(() => {
             drain()
-            listeners.delete(listener)
+            remove()
           }),
-      ),
+      )),
   })
 })
 
 /**
- * A ring of the last events.
+ * A ring of the last events, and listeners that are called in the background.
+ *
+ * **Details**
+ *
+ * Not a `PubSub`: its subscribers take each event in a step of a fiber, and `flush` has to call the listeners before it
+ * returns. A listener that throws is logged. It gets the next event, and so do the other listeners.
  *
  * @category layers
  * @since 0.1.0

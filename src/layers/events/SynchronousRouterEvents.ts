@@ -1,30 +1,30 @@
 /**
- * Events kept for ever and told at once, for tests.
+ * Events that are kept for ever and go to the listeners at once: for tests.
  *
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
 import { type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
+import * as Listeners from "../../support/listeners.ts"
 
 /** @category layers @since 0.1.0 */
 export const layer: Layer.Layer<RouterEvents> = Layer.effect(
   RouterEvents,
-  Effect.sync(() => {
+  Effect.map(Listeners.logged<RouterEvent>("router events"), (listeners) => {
     const events: Array<RouterEvent> = []
-    const listeners = new Set<(event: RouterEvent) => void>()
     return RouterEvents.of({
       publish: (event) => {
         events.push(event)
-        for (const listener of listeners) listener(event)
+        listeners.notify(event)
       },
       recent: (limit) => events.slice(-limit).reverse(),
       flush: () => {},
       lost: () => 0,
       subscribe: (listener) =>
-        Effect.acquireRelease(
+        Effect.asVoid(Effect.acquireRelease(
           Effect.sync(() => listeners.add(listener)),
-          () => Effect.sync(() => listeners.delete(listener)),
-        ),
+          (remove) => Effect.sync(remove),
+        )),
     })
   }),
 )

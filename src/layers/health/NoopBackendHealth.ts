@@ -1,5 +1,5 @@
 /**
- * For fleets whose health someone else looks after.
+ * For fleets whose health something else watches, such as Kubernetes.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import { BackendHealth, type BackendStatus } from "../../services/BackendHealth.
 const status: BackendStatus = { state: "healthy", reason: "", since: 0, version: undefined }
 
 /**
- * Every backend is healthy, always.
+ * Every backend is always healthy.
  *
  * @category layers
  * @since 0.1.0

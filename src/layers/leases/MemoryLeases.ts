@@ -9,17 +9,18 @@ import { Breaker } from "../../services/Breaker.ts"
 import { Fleet } from "../../services/Fleet.ts"
 import { type Lease, Leases } from "../../services/Leases.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
+import { unused } from "../../services/Outcome.ts"
 import { Residency } from "../../services/Residency.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import * as Listeners from "../../support/listeners.ts"
+import type { BackendSlots, ViewServices } from "./backendSlots.ts"
 import * as Committing from "./commit.ts"
 import { FleetSlots } from "./fleetSlots.ts"
 import { HeldLease } from "./heldLease.ts"
-import type { Slots, Sources } from "./slots.ts"
 
 const make = Effect.fnUntraced(function* (adapts: boolean) {
   const fleet = yield* Fleet
-  const sources: Sources = {
+  const services: ViewServices = {
     health: yield* BackendHealth,
     breaker: yield* Breaker,
     residency: yield* Residency,
@@ -27,10 +28,10 @@ const make = Effect.fnUntraced(function* (adapts: boolean) {
     clock: yield* Clock.Clock,
     adapts,
   }
-  const { breaker, health, residency } = sources
+  const { breaker, health, residency } = services
   let held = 0
 
-  const listeners = Listeners.make<void>()
+  const listeners = yield* Listeners.logged<void>("freed slots")
   const freed = (): void => listeners.notify()
   const released = (): void => {
     held--
@@ -40,19 +41,26 @@ const make = Effect.fnUntraced(function* (adapts: boolean) {
   yield* Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
   yield* Effect.forkScoped(Stream.runForEach(fleet.changes, () => Effect.sync(freed)))
 
-  const take = (slots: Slots, demand: Demand): Lease | undefined => {
-    // The permit comes last: once it is taken, nothing else can say no, so a half-open trial is never taken in vain.
+  const take = (slots: BackendSlots, demand: Demand): Lease | undefined => {
+    // The permit comes last: nothing after it can refuse, so a half-open trial is never taken for nothing.
     const permit = breaker.acquire(slots.backend.id, demand.model.key)
     if (permit === undefined) return undefined
-    held++
-    // In use from now on: a keep-alive that ends in the middle of a generation does not make the model look absent, and nobody unloads it.
-    const pin = !demand.model.remote && demand.loads ? residency.hold(slots.backend.id, demand.model) : undefined
-    return new HeldLease(slots, demand, permit, pin, released)
+    try {
+      // Held from now on: the end of its keep-alive does not make the model look absent, and it is not unloaded.
+      const pin = !demand.model.remote && demand.loads ? residency.hold(slots.backend.id, demand.model) : undefined
+      const lease = new HeldLease(slots, demand, permit, pin, released)
+      held++
+      return lease
+    } catch (error) {
+      // A trial that is never recorded would keep the breaker half-open for ever.
+      permit.record(unused)
+      throw error
+    }
   }
 
   return Leases.of({
-    view: new FleetSlots(fleet, sources),
-    commit: Committing.make(sources, take),
+    view: new FleetSlots(fleet, services),
+    commit: Committing.make(services, take),
     count: () => held,
     onFree: listeners.add,
   })
@@ -61,12 +69,18 @@ const make = Effect.fnUntraced(function* (adapts: boolean) {
 type Needs = Fleet | BackendHealth | Breaker | Residency | ModelCatalog
 
 /**
- * Leases counted in memory: one process, one truth. A backend has at most `Backend.streamsMax` streams, and so has a GPU over all backends that use it.
+ * Leases counted in the memory of this process. A backend has at most `Backend.streamsMax` streams, and so has a GPU
+ * over all backends that use it.
  *
  * **Details**
  *
- * Streams of one model on one backend begin at `Backend.parallelism` and adapt: down by a tenth when requests wait for a slot inside the backend and by half
- * when it says that it is busy, up by one while all of them are taken and none waits in there. Only native answers say how long they waited.
+ * The limit of streams of one model on one backend begins at `Backend.parallelism` and adapts. It falls by a tenth
+ * when requests wait for a slot inside the backend, and by half when the backend answers that it is busy. It rises by
+ * one while all streams are in use and no request waits in the backend. Only answers of Ollama's own API say how long
+ * they waited.
+ *
+ * No library is used: permit, slot and pin have to be taken together in one synchronous step, and a semaphore of Effect
+ * takes one of them asynchronously.
  *
  * @category layers
  * @since 0.1.0
@@ -74,7 +88,7 @@ type Needs = Fleet | BackendHealth | Breaker | Residency | ModelCatalog
 export const layer: Layer.Layer<Leases, never, Needs> = Layer.effect(Leases, make(true))
 
 /**
- * As `layer`, with the configured parallelism as it stands.
+ * `layer` with the configured parallelism as a fixed limit.
  *
  * @category layers
  * @since 0.1.0

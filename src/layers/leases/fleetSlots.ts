@@ -6,31 +6,39 @@
 import type { Fleet, Member } from "../../services/Fleet.ts"
 import type { FleetView } from "../../services/FleetView.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
-import { DeviceStreams, Slots, type Sources } from "./slots.ts"
+import { BackendSlots, DeviceStreams, type ViewServices } from "./backendSlots.ts"
 
-/** Follows the fleet; lists are made anew only when it, or what the catalog knows, has changed. @category models @since 0.1.0 */
+/** Only GPUs have a limit of streams. In system memory each backend has its own limit. */
+const isGpu = (uuid: string): boolean => !uuid.startsWith("system")
+
+/**
+ * Follows the fleet. The lists are made again only after the fleet, or the content of the catalog, has changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class FleetSlots implements FleetView {
   private readonly fleet: Fleet["Service"]
-  private readonly sources: Sources
-  private readonly known = new Map<string, Slots>()
+  private readonly services: ViewServices
+  private readonly known = new Map<string, BackendSlots>()
   private readonly devices = new Map<string, DeviceStreams>()
   private members: ReadonlyArray<Member> | undefined = undefined
-  private current: ReadonlyArray<Slots> = []
-  private readonly ownersOf = new Map<string, ReadonlyArray<Slots>>()
+  private current: ReadonlyArray<BackendSlots> = []
+  private readonly ownersOf = new Map<string, ReadonlyArray<BackendSlots>>()
   private ownersVersion = -1
-  constructor(fleet: Fleet["Service"], sources: Sources) {
+  constructor(fleet: Fleet["Service"], services: ViewServices) {
     this.fleet = fleet
-    this.sources = sources
+    this.services = services
   }
 
   /** Counters outlive a change of the fleet: a backend that comes back under its id still has its running streams. */
-  get backends(): ReadonlyArray<Slots> {
+  get backends(): ReadonlyArray<BackendSlots> {
     const now = this.fleet.members()
     if (now === this.members) return this.current
     this.members = now
     this.ownersOf.clear()
     this.current = now.map((member) => {
-      const slots = this.known.get(member.backend.id) ?? new Slots(member, this.sources)
+      const slots = this.known.get(member.backend.id) ?? new BackendSlots(member, this.services)
       slots.member = member.state
       slots.backend = member.backend
       slots.devices = member.backend.devices.filter(isGpu).map((uuid) => this.device(uuid))
@@ -43,34 +51,31 @@ export class FleetSlots implements FleetView {
     return this.current
   }
 
-  owners(model: Model): ReadonlyArray<Slots> {
+  owners(model: Model): ReadonlyArray<BackendSlots> {
     const all = this.backends
-    const version = this.sources.catalog.version()
+    const version = this.services.catalog.version()
     if (this.ownersVersion !== version) {
       this.ownersVersion = version
       this.ownersOf.clear()
     }
     let found = this.ownersOf.get(model.key)
     if (found === undefined) {
-      // A request that has waited holds the model as it was when it came.
-      const latest = this.sources.catalog.peek(model.key) ?? model
+      // A request that has waited holds the model as the catalog knew it when the request arrived.
+      const latest = this.services.catalog.peek(model.key) ?? model
       found = all.filter((slots) => slots.owns(latest))
       this.ownersOf.set(model.key, found)
     }
     return found
   }
 
-  find(id: string): Slots | undefined {
+  find(id: string): BackendSlots | undefined {
     return this.backends.find((slots) => slots.backend.id === id)
   }
 
-  /** Counted whether one backend uses it or several: another may come while streams run. */
+  /** Counted also when only one backend uses the device, because another one may join while streams run. */
   private device(uuid: string): DeviceStreams {
     let device = this.devices.get(uuid)
     if (device === undefined) this.devices.set(uuid, device = new DeviceStreams())
     return device
   }
 }
-
-/** The limit is one of GPUs; system memory serves as many as its backends allow. */
-const isGpu = (uuid: string): boolean => !uuid.startsWith("system")

@@ -1,5 +1,5 @@
 /**
- * A lease, and what its release gives back.
+ * A lease: what it counts while it is held, and what its release gives back.
  *
  * @since 0.1.0
  */
@@ -9,23 +9,27 @@ import type { Lease } from "../../services/Leases.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import type { Pin } from "../../services/Residency.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
-import { averaged, type DeviceStreams, type Slots } from "./slots.ts"
+import { movingAverage } from "../../support/movingAverage.ts"
+import type { BackendSlots, DeviceStreams } from "./backendSlots.ts"
 
-/** Counted from the moment it is made until it is released. @category models @since 0.1.0 */
+/** The weight of the newest answer in the averages of a backend's times. */
+const newestWeight = 0.2
+
+/** Counted from its construction to its release. @category models @since 0.1.0 */
 export class HeldLease implements Lease {
   readonly backend: Backend
   readonly demand: Demand
-  private readonly slots: Slots
+  private readonly slots: BackendSlots
   private readonly permit: Permit
   private readonly pin: Pin | undefined
-  /** As they were when it began: a backend may be given others meanwhile. */
+  /** The devices of the backend when the lease began: the backend may get others in the meantime. */
   private readonly devices: ReadonlyArray<DeviceStreams>
   private readonly freed: () => void
   private readonly begun: number
-  /** Of its model, itself included, when it began. */
+  /** Streams of the model when the lease began, this one included. */
   private readonly streams: number
   private released = false
-  constructor(slots: Slots, demand: Demand, permit: Permit, pin: Pin | undefined, freed: () => void) {
+  constructor(slots: BackendSlots, demand: Demand, permit: Permit, pin: Pin | undefined, freed: () => void) {
     this.backend = slots.backend
     this.demand = demand
     this.slots = slots
@@ -35,7 +39,7 @@ export class HeldLease implements Lease {
     this.freed = freed
     slots.count(demand.model, 1)
     for (const device of this.devices) device.streams++
-    this.begun = slots.lastLeaseAt = slots.sources.clock.currentTimeMillisUnsafe()
+    this.begun = slots.lastLeaseAt = slots.services.clock.currentTimeMillisUnsafe()
     this.streams = slots.streamsOf(demand.model)
   }
 
@@ -45,28 +49,37 @@ export class HeldLease implements Lease {
     const { demand, slots } = this
     slots.count(demand.model, -1)
     for (const device of this.devices) device.streams--
-    this.learn(outcome)
-    const { health, residency } = slots.sources
+    // A service that throws must not keep the pin, nor the requests that wait for this slot.
+    try {
+      this.tell(outcome)
+    } finally {
+      this.pin?.release()
+      this.freed()
+    }
+  }
+
+  private tell(outcome: Outcome): void {
+    const { demand, slots } = this
+    const { health, residency } = slots.services
+    this.measure(outcome)
     this.permit.record(outcome)
     health.record(slots.backend.id, outcome)
     if (outcome.kind === "success" && !demand.model.remote && demand.keepsNothing !== true) {
       residency.touch(slots.backend.id, demand.model)
     }
-    this.pin?.release()
-    this.freed()
   }
 
-  private learn(outcome: Outcome): void {
+  private measure(outcome: Outcome): void {
     const { begun, demand: { model }, slots, streams } = this
-    const { adapts, clock } = slots.sources
-    const of = slots.of(model)
+    const { adapts, clock } = slots.services
+    const ofModel = slots.ofModel(model)
     const at = clock.currentTimeMillisUnsafe()
     if (outcome.kind === "success" && outcome.firstByteMillis !== undefined) {
-      slots.firstByteMillis = averaged(slots.firstByteMillis, outcome.firstByteMillis)
-      of.serviceMillis = averaged(of.serviceMillis, at - begun)
+      slots.firstByteMillis = movingAverage(slots.firstByteMillis, outcome.firstByteMillis, newestWeight)
+      ofModel.serviceMillis = movingAverage(ofModel.serviceMillis, at - begun, newestWeight)
     }
     if (!adapts) return
     const { parallelism, streamsMax } = slots.backend
-    of.concurrency.settled(outcome, { at, begun, configured: parallelism, streams, streamsMax })
+    ofModel.concurrency.settled(outcome, { at, begun, configured: parallelism, streams, streamsMax })
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Why no backend can be had, in words for the client.
+ * Why no backend can serve a request, in words for the client.
  *
  * @since 0.1.0
  */
@@ -7,22 +7,27 @@ import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { LoadError } from "../../services/Residency.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 
-/** @category refusals @since 0.1.0 */
+/** `retryMillis` becomes `Retry-After`; 5 seconds where no time is known. @category refusals @since 0.1.0 */
 export const unavailable = (message: string, retryMillis: number | undefined): Refusal =>
   refuse("NoBackend", message, {
     retryAfter: retryMillis === undefined ? 5 : Math.max(1, Math.ceil(retryMillis / 1000)),
   })
 
-/** @category refusals @since 0.1.0 */
+/** Every backend has the model in memory with another context length. @category refusals @since 0.1.0 */
 export const noContext = ({ model, numCtx }: Demand): Refusal =>
   refuse(
     "BadRequest",
-    `num_ctx ${
-      numCtx ?? "automatic"
-    } is not available for ${model.key} now: every backend holds it with another context; leave num_ctx out or ask for less`,
+    `num_ctx ${numCtx ?? "automatic"} is not available for ${model.key} now: ` +
+      "every backend has it in memory with another context length; leave num_ctx out, or ask for a smaller one",
   )
 
-/** Ollama's own words about a load that failed are what its user needs; why a backend could not be reached is not the client's business. @category refusals @since 0.1.0 */
+/**
+ * A load failed. Ollama's own message goes to the client, who can act on it. Why a backend could not be reached does
+ * not: that is the operator's concern.
+ *
+ * @category refusals
+ * @since 0.1.0
+ */
 export const loadFailed = (error: LoadError): Refusal =>
   error.status === undefined
     ? refuse("BackendFailed", `${error.model} could not be loaded: no backend answered`, { retryAfter: 1 })

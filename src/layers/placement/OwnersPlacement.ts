@@ -1,5 +1,5 @@
 /**
- * Every owner in the fleet's order, without filters or scores: the simplest placement, for tests.
+ * Ranks every owner of the model in the order of the fleet, without filters or scores: for tests.
  *
  * @since 0.1.0
  */

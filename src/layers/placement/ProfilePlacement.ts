@@ -11,10 +11,10 @@ import type { Demand } from "../../services/RoutedRequest.ts"
 
 const empty: Ranking = { size: 0, [Symbol.iterator]: () => [][Symbol.iterator]() }
 
-/** NaN and what is outside [0, 1] must not let one scorer outweigh the others. */
+/** Limits a score to [0, 1], and NaN to 0, so that one scorer cannot outweigh the others. */
 const clamp = (score: number): number => score >= 1 ? 1 : score > 0 ? score : 0
 
-/** Best first; the order beyond the first is only found when it is asked for. */
+/** Best first. Each further candidate is picked only when it is asked for. */
 class Picked implements Ranking {
   readonly profile: Profile
   readonly demand: Demand
@@ -41,7 +41,12 @@ class Picked implements Ranking {
   }
 }
 
-/** One profile for every request, or the one that a request gets: by its tenant, its model, its kind. @category models @since 0.1.0 */
+/**
+ * One profile for every request, or a function that chooses one by the request: its tenant, model or kind.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type ProfileInput = Profile | ((demand: Demand) => Profile)
 
 const make = (input: ProfileInput) =>
@@ -53,7 +58,7 @@ const make = (input: ProfileInput) =>
       for (const { scorer, weight } of profile.scorers) total += weight * clamp(scorer.score(view, demand, fleet))
       return total
     }
-    const kept = (profile: Profile, view: BackendView, demand: Demand): string | undefined => {
+    const droppedBy = (profile: Profile, view: BackendView, demand: Demand): string | undefined => {
       if (demand.excluded.includes(view.backend.id)) return "already-tried"
       for (const filter of profile.filters) if (!filter.keep(view, demand)) return filter.name
       return undefined
@@ -64,7 +69,7 @@ const make = (input: ProfileInput) =>
         const owners = fleet.owners(demand.model)
         const candidates: Array<Candidate> = []
         for (const view of owners) {
-          if (kept(profile, view, demand) === undefined) {
+          if (droppedBy(profile, view, demand) === undefined) {
             candidates.push({ view, score: scoreOf(profile, view, demand, fleet) })
           }
         }
@@ -78,7 +83,7 @@ const make = (input: ProfileInput) =>
           )
           return {
             backend: view.backend.id,
-            droppedBy: view.owns(demand.model) ? kept(profile, view, demand) : "has-model",
+            droppedBy: view.owns(demand.model) ? droppedBy(profile, view, demand) : "has-model",
             scores,
             total: scoreOf(profile, view, demand, fleet),
           }
@@ -88,17 +93,18 @@ const make = (input: ProfileInput) =>
   })
 
 /**
- * Placement by a profile: its filters, its weighted scorers, its picker. A function chooses one for each request, synchronously and from what is made beforehand.
+ * Placement by a profile: its filters, its weighted scorers and its picker. A function has to choose the profile
+ * synchronously, from profiles that were made beforehand.
  *
  * **Details**
  *
- * Only backends that have the model on disk are ever considered, and none that an earlier attempt of the same request failed on.
- * Randomness for pickers comes from Effect's `Random`, so a seeded router repeats itself.
+ * Considered are only backends that have the model on disk and on which no earlier attempt of the request has failed.
+ * The random numbers of pickers come from Effect's `Random`, so a router with a seed repeats its decisions.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (profile: ProfileInput): Layer.Layer<Placement> => Layer.effect(Placement, make(profile))
 
-/** The picked order as plain ids: for tests and for people. @category accessors @since 0.1.0 */
+/** The ids of the ranked backends in order: for tests and logs. @category accessors @since 0.1.0 */
 export const order = (ranking: Ranking): ReadonlyArray<string> => Array.from(ranking, ({ view }) => view.backend.id)

@@ -1,5 +1,6 @@
 /**
- * A second placement on the same traffic, which decides nothing: where it would have differed.
+ * A second placement that is asked about the same requests but decides nothing. It shows where it would have decided
+ * differently.
  *
  * @since 0.1.0
  */
@@ -12,17 +13,19 @@ import { RouterEvents } from "../../services/RouterEvents.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<E1, R1, E2, R2> {
-  /** Which decides. */
+  /** The placement that decides. */
   readonly live: Layer.Layer<Placement, E1, R1>
-  /** Which is only asked: `ProfilePlacement.layer` of the profile to try. */
+  /** The placement that is only asked, such as `ProfilePlacement.layer` of a profile to try. */
   readonly shadow: Layer.Layer<Placement, E2, R2>
-  /** In events and metrics. Defaults to `"shadow"`. */
+  /** Its name in events and metrics. Defaults to `"shadow"`. */
   readonly name?: string | undefined
-  /** The part of decisions that it is asked about, from 0 to 1, evenly spread. Defaults to `0.1`. */
+  /** The share of decisions that it is asked about, from 0 to 1, evenly spread. Defaults to `0.1`. */
   readonly sample?: number | undefined
 }
 
-/** The first choice, `undefined` for nobody; or that asking went wrong. */
+/**
+ * The first choice of the shadow, whose backend is `undefined` where it has no candidate; or `failed` where it threw.
+ */
 type Choice = { readonly backend: string | undefined } | "failed"
 
 class Shadowed implements Ranking {
@@ -47,7 +50,7 @@ const make = Effect.fnUntraced(function* <E1, R1, E2, R2>(options: Options<E1, R
   const events = yield* RouterEvents
   const clock = yield* Clock.Clock
   const live = Context.get(yield* Layer.build(options.live), Placement)
-  // Numbers of its own: were they the router's, asking the shadow would change what the live pickers draw.
+  // Random numbers of its own. With those of the router, the shadow would change what the live pickers draw.
   const shadow = Context.get(yield* Random.withSeed(Layer.build(options.shadow), name), Placement)
   let due = 0
 
@@ -56,7 +59,7 @@ const make = Effect.fnUntraced(function* <E1, R1, E2, R2>(options: Options<E1, R
       for (const { view } of shadow.rank(demand, fleet)) return { backend: view.backend.id }
       return { backend: undefined }
     } catch {
-      // The live decision must not care. It is counted.
+      // A defect of the shadow must not change the live decision. It is counted as `failed`.
       return "failed"
     }
   }
@@ -66,7 +69,7 @@ const make = Effect.fnUntraced(function* <E1, R1, E2, R2>(options: Options<E1, R
       const ranking = live.rank(demand, fleet)
       if ((due += sample) < 1) return ranking
       due -= 1
-      // Now, since a lease changes the view that both have to see.
+      // Asked now: the lease will change the view, and both have to see the same one.
       const choice = ask(demand, fleet)
       return new Shadowed(ranking, (took) => {
         ranking.taken?.(took)
@@ -88,13 +91,14 @@ const make = Effect.fnUntraced(function* <E1, R1, E2, R2>(options: Options<E1, R
 })
 
 /**
- * Asks the shadow about a sample of decisions, at the moment of the decision and over the same view, and publishes a `Shadowed` event when the request has
- * got its lease: what was taken, and what the shadow would have taken first. Metrics count them by model and result.
+ * Asks the shadow about a sample of decisions, at the moment of the decision and over the same view. When the request
+ * gets its lease, it publishes a `Shadowed` event: the backend that was taken, and the first choice of the shadow.
+ * Metrics count these events by model and result.
  *
  * **Gotchas**
  *
- * "What was taken" is the first live candidate that had everything; the shadow's is its first choice, which might have been full. A shadow that throws is counted
- * as `failed`.
+ * The backend that was taken is the first candidate that could give a lease. The first choice of the shadow may have
+ * been full. A shadow that throws is counted as `failed`.
  *
  * @category layers
  * @since 0.1.0

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Usage } from "../../services/Outcome.ts"
+import type { AnswerUsage } from "../../services/Outcome.ts"
 
 /** Ollama writes its figures last, streamed or not; they are a few hundred bytes. */
 const tailMax = 1024
@@ -68,7 +68,7 @@ const slotWait = (text: string, total: number): number | undefined => {
  * @category decoding
  * @since 0.1.0
  */
-export const usage = (text: string): Usage | undefined => {
+export const usage = (text: string): AnswerUsage | undefined => {
   const total = figure(text, `"total_duration":`)
   if (total !== undefined) {
     return {

@@ -1,5 +1,5 @@
 /**
- * A connection to Redis (or Valkey) that may be away: at the start, later, or for good.
+ * A connection to Redis (or Valkey) that may be missing: at the start, later, or always.
  *
  * @since 0.1.0
  */
@@ -8,15 +8,15 @@ import { Redis } from "effect/persistence"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** `redis://` or `rediss://`, with name, password and database where there are any: `redis://:secret@10.0.0.9:6379/0`. */
+  /** `redis://` or `rediss://`, with user, password and database if needed: `redis://:secret@10.0.0.9:6379/0`. */
   readonly url: string
-  /** Longest wait for a connection, in milliseconds. Defaults to `1000`. */
+  /** Time limit of one attempt to connect, in milliseconds. Defaults to `1000`. */
   readonly connectMillis?: number | undefined
-  /** Longest pause between two tries to connect, in milliseconds. Defaults to `2000`. */
+  /** Longest pause between two attempts to connect, in milliseconds. Defaults to `2000`. */
   readonly retryMillis?: number | undefined
 }
 
-const away = new Redis.RedisError({ cause: new Error("not connected to Redis yet") })
+const notConnected = new Redis.RedisError({ cause: new Error("not connected to Redis yet") })
 
 const make = Effect.fnUntraced(function* ({ connectMillis = 1000, retryMillis = 2000, url }: Options) {
   const scope = yield* Effect.scope
@@ -24,15 +24,15 @@ const make = Effect.fnUntraced(function* ({ connectMillis = 1000, retryMillis = 
   let redis: Redis.Redis["Service"] | undefined
 
   const connect = Effect.gen(function* () {
-    // The client takes 15 MiB, which nobody should pay who has no Redis.
+    // Imported only here: the client takes 15 MiB of memory, which a router without Redis should not use.
     const Connection = yield* Effect.promise(() => import("@effect/platform-node/NodeRedis"))
     const connection = Connection.layer({
       url,
-      // What could not be sent when it was meant would only do harm later.
+      // A command that could not be sent in time must not be sent later.
       disableOfflineQueue: true,
       socket: { connectTimeout: connectMillis, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, retryMillis) },
     })
-    // Each try that fails would be a warning; who needs Redis says so once.
+    // Otherwise each failed attempt is a warning. The layers that use Redis log an outage once.
     const services = yield* Effect.provideService(
       Layer.buildWithScope(connection, scope),
       References.MinimumLogLevel,
@@ -47,7 +47,8 @@ const make = Effect.fnUntraced(function* ({ connectMillis = 1000, retryMillis = 
 
   const use = <A, R>(
     ask: (redis: Redis.Redis["Service"]) => Effect.Effect<A, Redis.RedisError, R>,
-  ): Effect.Effect<A, Redis.RedisError, R> => Effect.suspend(() => redis === undefined ? Effect.fail(away) : ask(redis))
+  ): Effect.Effect<A, Redis.RedisError, R> =>
+    Effect.suspend(() => redis === undefined ? Effect.fail(notConnected) : ask(redis))
 
   return Redis.Redis.of({
     send: (command, ...args) => use(({ send }) => send(command, ...args)),
@@ -58,12 +59,16 @@ const make = Effect.fnUntraced(function* ({ connectMillis = 1000, retryMillis = 
 })
 
 /**
- * Redis for whatever replicas share: breakers, rate limits.
+ * Redis for what replicas share: breakers and rate limits.
  *
  * **Details**
  *
- * The layer is built at once, connects in the background, and connects again for ever. While there is no connection commands fail, and are not kept for
- * later; a subscription waits. Made for several users: build it once and provide it to all of them.
+ * The layer is built at once. It connects in the background, and again whenever the connection is lost. Without a
+ * connection commands fail and are not kept for later, and a subscription waits. Build it once and provide it to all
+ * layers that need it.
+ *
+ * Effect's own `NodeRedis` layer, which this one uses, is built only when the connection is there. Without Redis the
+ * router would not start.
  *
  * **Example** (Breakers shared by replicas)
  *

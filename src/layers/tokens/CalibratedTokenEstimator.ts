@@ -1,46 +1,50 @@
 /**
- * Tokens guessed from the size of the text, by what each model made of earlier prompts.
+ * Estimates tokens from the size of the text and from what earlier prompts of the same model came to.
  *
  * @since 0.1.0
  */
 import { Layer } from "effect"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
+import { movingAverage } from "../../support/movingAverage.ts"
 import { leastTokens } from "./leastTokens.ts"
 
-/** What is known of one model. */
+/** What was learned about one model. */
 interface Learned {
-  /** The logarithm of bytes per token. */
-  level: number
+  /** Moving average of the logarithm of bytes per token. */
+  logBytesPerToken: number
   samples: number
 }
 
-/** In a short prompt the chat template counts for more than the text. */
+/** Shorter prompts are ignored: there the chat template has more tokens than the text. */
 const bytesMin = 256
-/** A prompt that was cut, or is all numbers: nothing to learn from. */
+/** Ratios outside these bounds are ignored: the prompt was cut, or is all numbers. */
 const bytesPerTokenMin = 1
 const bytesPerTokenMax = 16
-/** How far one prompt can pull, as a logarithm: a few that are far off are outvoted by the many that are not. */
-const pullMax = 0.25
-/** A new sample never counts for less than this, so that what is learned follows a change of clients. */
+/** The most that one prompt counts as different, as a logarithm, so that a few unusual prompts change little. */
+const differenceMax = 0.25
+/** The least weight of a new prompt, so that the average follows a change of clients. */
 const weightMin = 0.02
 
 /**
- * Begins with `bytesPerToken` for every model and follows what its prompts really were.
+ * Begins with `bytesPerToken` for every model and learns from the real numbers of tokens.
  *
  * **Details**
  *
- * The estimate of a model is a moving average of the logarithm of bytes per token, each sample's pull cut off at a quarter: a prompt that the backend
- * cut to fit, or that is nothing like the others, moves it by little, whatever it claims. One number and a count for each model, of at most `modelsMax`.
+ * The estimate of a model is a moving average of the logarithm of bytes per token. A prompt counts as at most a
+ * quarter away from the average, so a prompt that the backend cut, or that is unlike the others, changes it little.
+ * Kept are two numbers for each of at most `modelsMax` models.
+ *
+ * No tokeniser library is used: every family of models has its own tokeniser, which Ollama does not expose.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: {
-  /** Where nothing has been learned. Defaults to `4`. */
+  /** Bytes per token of a model about which nothing was learned. Defaults to `4`, as in English prose. */
   readonly bytesPerToken?: number | undefined
-  /** Defaults to `256`; models differ from 64 to some thousands. */
+  /** Tokens of one image. Defaults to `256`; models differ, from 64 to some thousands. */
   readonly tokensPerImage?: number | undefined
-  /** Models remembered; one more, and all are learned anew. Defaults to `1024`. */
+  /** Models remembered. When there is one more, all are forgotten. Defaults to `1024`. */
   readonly modelsMax?: number | undefined
 }): Layer.Layer<TokenEstimator> => {
   const bytesPerToken = options?.bytesPerToken ?? 4
@@ -57,7 +61,7 @@ export const layer = (options?: {
     return {
       estimate: (model, promptBytes, images = 0) => {
         const learned = models.get(model)
-        const per = learned === undefined ? bytesPerToken : Math.exp(learned.level)
+        const per = learned === undefined ? bytesPerToken : Math.exp(learned.logBytesPerToken)
         return Math.max(1, Math.ceil(promptBytes / per) + images * tokensPerImage)
       },
       atLeast: leastTokens,
@@ -67,11 +71,13 @@ export const layer = (options?: {
         let learned = models.get(model)
         if (learned === undefined) {
           if (models.size >= modelsMax) models.clear()
-          models.set(model, learned = { level: first, samples: 0 })
+          models.set(model, learned = { logBytesPerToken: first, samples: 0 })
         }
-        const pull = Math.max(-pullMax, Math.min(pullMax, Math.log(seen) - learned.level))
+        const before = learned.logBytesPerToken
+        const bounded = Math.max(before - differenceMax, Math.min(before + differenceMax, Math.log(seen)))
         learned.samples++
-        learned.level += pull * Math.max(weightMin, 1 / (learned.samples + 1))
+        const weight = Math.max(weightMin, 1 / (learned.samples + 1))
+        learned.logBytesPerToken = movingAverage(before, bounded, weight)
       },
     }
   })

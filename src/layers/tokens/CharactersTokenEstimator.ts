@@ -1,5 +1,5 @@
 /**
- * Tokens guessed from the size of the text.
+ * Estimates tokens from the size of the text alone.
  *
  * @since 0.1.0
  */
@@ -8,19 +8,20 @@ import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { leastTokens } from "./leastTokens.ts"
 
 /**
- * Four bytes of prompt are a token, and no prompt is less than one.
+ * Counts `bytesPerToken` bytes of the prompt as one token, and at least one token for a prompt.
  *
  * **Gotchas**
  *
- * Coarse: right for English prose, too low for code, numbers and scripts that take several tokens a character. It learns nothing.
+ * Coarse: about right for English prose, too low for code, numbers, and scripts with several tokens for one
+ * character. It does not learn.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: {
-  /** Defaults to `4`. */
+  /** Defaults to `4`, as in English prose. */
   readonly bytesPerToken?: number | undefined
-  /** Defaults to `256`; models differ from 64 to some thousands. */
+  /** Tokens of one image. Defaults to `256`; models differ, from 64 to some thousands. */
   readonly tokensPerImage?: number | undefined
 }): Layer.Layer<TokenEstimator> => {
   const bytesPerToken = options?.bytesPerToken ?? 4

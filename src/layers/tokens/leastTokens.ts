@@ -1,21 +1,25 @@
 /**
- * The fewest tokens that a prompt can be, for whatever tokeniser.
+ * The fewest tokens that a prompt can have, with any tokeniser in use.
  *
  * @since 0.1.0
  */
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import { promptSpans } from "../../wire/envelope.ts"
 
-/** Letters, digits and everything beyond ASCII; punctuation and spaces are counted as nothing. */
+/**
+ * Whether a byte belongs to a word: letters, digits and everything beyond ASCII. Punctuation and spaces are not
+ * counted.
+ */
 const isWordByte = (byte: number): boolean =>
   (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte >= 0x80
 
-/** Longer tokens than this exist, and are rare: `internationalization` is one. */
+/** The longest token that is counted as one. Longer ones are rare; `internationalization` has 20 bytes. */
 const tokenBytesMax = 24
 
 /**
- * No tokeniser joins two words: those of Llama 3, Qwen, Mistral, Gemma and Phi all split there first. So each run of letters and digits is a token at least,
- * and a very long run is several.
+ * The number of words. No tokeniser joins two words into one token: those of Llama 3, Qwen, Mistral, Gemma and Phi
+ * all split at word boundaries first. So each run of letters and digits is at least one token, and a very long run is
+ * several.
  */
 const wordsIn = (bytes: Uint8Array, start: number, end: number): number => {
   let words = 0
@@ -23,7 +27,7 @@ const wordsIn = (bytes: Uint8Array, start: number, end: number): number => {
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!
     if (byte === 0x5c) {
-      // `\n` ends a word; `\u00e9` is one character of it.
+      // In JSON `\n` ends a word, and `\u00e9` is one character of a word.
       if (bytes[at + 1] !== 0x75) {
         words += Math.ceil(run / tokenBytesMax)
         run = 0
@@ -42,9 +46,12 @@ const wordsIn = (bytes: Uint8Array, start: number, end: number): number => {
 }
 
 /**
+ * A lower bound of the tokens of a prompt.
+ *
  * **Details**
  *
- * Of English prose it finds about three quarters of the tokens. Images count for nothing here: their number of tokens is a matter of the model.
+ * In English prose it finds about three quarters of the tokens. Images are not counted: their tokens depend on the
+ * model.
  *
  * @category conversions
  * @since 0.1.0
@@ -55,5 +62,8 @@ export const leastTokens = ({ body, endpoint, envelope }: RoutedRequest): number
   return Math.max(0, words - imageWords(envelope.imageBytes))
 }
 
-/** Random base64 has such a run every 18 bytes: taking them off again as if every 15 errs on the side of fewer. */
+/**
+ * The words in the base64 of images. It has one about every 18 bytes; 15 is used, so that the result stays a lower
+ * bound.
+ */
 const imageWords = (bytes: number): number => Math.ceil(bytes / 15)

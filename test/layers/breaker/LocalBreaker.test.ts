@@ -39,7 +39,7 @@ holds(
   "LocalBreaker opens after five failures in a row",
   BreakerContract.consecutive(LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(memory))),
 )
-// Half of the last ten, of which there must be five.
+// Opens at a share of one half of the last ten outcomes, from five outcomes on.
 const half = CircuitBreaker.rate({ threshold: 0.5, size: 10, minimumCalls: 5 })
 holds(
   "LocalBreaker by rate is a Breaker",
@@ -80,7 +80,7 @@ holds(
 )
 
 describe("LocalBreaker", () => {
-  it.effect("decides alone, a second late, while its store hangs", () =>
+  it.effect("decides alone after one second while its store does not answer", () =>
     Effect.gen(function* () {
       const breaker = yield* Breaker
       fail(breaker, 5)
@@ -106,7 +106,7 @@ describe("LocalBreaker", () => {
       ),
     ))
 
-  it.effect("writes what it finds to the store", () =>
+  it.effect("writes its transitions to the store", () =>
     Effect.gen(function* () {
       const { one, store } = yield* replicas
       fail(one, 5)
@@ -123,7 +123,7 @@ describe("LocalBreaker", () => {
       assert.strictEqual((yield* store.state("llamero:breaker:a"))._tag, "Closed")
     }))
 
-  it.effect("a replica follows what another one found out about a key that it uses", () =>
+  it.effect("a replica takes over the opening that another replica found, for a key that it uses", () =>
     Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
@@ -134,7 +134,7 @@ describe("LocalBreaker", () => {
       assert.isAtMost(other.retryMillis("a", "m"), 24_000)
     }))
 
-  it.effect("of two replicas one gets the trial; the other closes when it went well", () =>
+  it.effect("of two replicas one gets the trial; the other closes when the trial succeeds", () =>
     Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
@@ -153,7 +153,7 @@ describe("LocalBreaker", () => {
       assert.deepStrictEqual([one.state("a"), other.state("a")], ["closed", "closed"])
     }))
 
-  it.effect("isolated in its trial: the question goes to the other replica, unanswered", () =>
+  it.effect("a backend isolated during its trial leaves the trial to the other replica", () =>
     Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
@@ -169,7 +169,7 @@ describe("LocalBreaker", () => {
       assert.deepStrictEqual([lucky.state("a"), waiting.state("a")], ["isolated", "half-open"])
     }))
 
-  it.effect("a trial that nobody takes goes to the other replica", () =>
+  it.effect("a trial that no request takes goes to the other replica", () =>
     Effect.gen(function* () {
       const { one, other } = yield* replicas
       other.acquire("a", "m")!.record(success)
@@ -185,7 +185,7 @@ describe("LocalBreaker", () => {
       assert.strictEqual(lucky.state("a"), "half-open")
     }))
 
-  it.effect("a silence reopens a backend on trial, but never opens one", () =>
+  it.effect("a timeout reopens a half-open backend, but never opens a closed one", () =>
     Effect.gen(function* () {
       const breaker = yield* Breaker
       for (let i = 0; i < 40; i++) {
@@ -201,7 +201,7 @@ describe("LocalBreaker", () => {
       assert.strictEqual(breaker.state("a"), "closed")
     }).pipe(Effect.provide(LocalBreaker.layer().pipe(Layer.provide(memory)))))
 
-  it.effect("takes up to a tenth off an opening, by chance, from a seed", () =>
+  it.effect("shortens an opening by a random part of up to a tenth, the same for the same seed", () =>
     Effect.gen(function* () {
       const openings = Effect.map(Breaker, (breaker) => {
         for (const backend of ["a", "b", "c", "d", "e"]) {
@@ -219,10 +219,10 @@ describe("LocalBreaker", () => {
       }
     }))
 
-  it.effect("opens at a rate of failures, however they are mixed with successes", () =>
+  it.effect("opens at a share of failures, in any order of failures and successes", () =>
     Effect.gen(function* () {
       const breaker = yield* Breaker
-      // Four in a row, never five; one in three.
+      // Never five failures in a row, and one failure in three.
       for (let i = 0; i < 30; i++) breaker.acquire("a", "m")!.record(i % 3 === 0 ? refused : success)
       assert.strictEqual(breaker.state("a"), "closed")
       for (let i = 0; i < 10 && breaker.state("a") === "closed"; i++) {
@@ -231,14 +231,14 @@ describe("LocalBreaker", () => {
       assert.strictEqual(breaker.state("a"), "open")
     }).pipe(Effect.provide(LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)))))
 
-  it.effect("opens for longer each time, until it was closed for as long as it was open", () =>
+  it.effect("each opening is longer, until the breaker was closed for as long as it was open", () =>
     Effect.gen(function* () {
       const breaker = yield* Breaker
       const opened = Effect.sync(() => {
         fail(breaker, 5)
         return breaker.retryMillis("a", "m")
       })
-      /** A trial at the end of the opening goes well. */
+      /** The trial at the end of the opening succeeds. */
       const mended = (millis: number) =>
         Effect.andThen(elapse(`${millis} millis`), Effect.sync(() => breaker.acquire("a", "m")!.record(success)))
       assert.strictEqual(yield* opened, 30_000)
@@ -253,7 +253,7 @@ describe("LocalBreaker", () => {
       assert.strictEqual(yield* opened, 30_000)
     }).pipe(Effect.provide(LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(memory)))))
 
-  it.effect("a first opening above the longest is the longest", () =>
+  it.effect("an openDuration above openDurationMax replaces it", () =>
     Effect.gen(function* () {
       const breaker = yield* Breaker
       for (const millis of [600_000, 600_000]) {

@@ -1,4 +1,4 @@
-/** What a breaker makes of its store: one that is late, forgetful, down, or asked too often. */
+/** A breaker and its store: one that is slow, has lost its memory, does not answer, throws, or is asked too often. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Logger } from "effect"
 import { CircuitBreaker } from "effect/persistence"
@@ -19,7 +19,7 @@ const storeDown = Effect.fail(
 )
 
 describe("LocalBreaker and its store", () => {
-  it.effect("what is isolated while the store is asked stays so", () => {
+  it.effect("a backend isolated while the store is asked stays isolated", () => {
     let asked = 0
     return Effect.gen(function* () {
       const breaker = yield* Breaker
@@ -58,7 +58,7 @@ describe("LocalBreaker and its store", () => {
     )
   })
 
-  it.effect("a store that has not heard of an opening cannot end it without a trial", () =>
+  it.effect("a store that does not know of an opening cannot end it without a trial", () =>
     Effect.gen(function* () {
       const breaker = yield* Breaker
       fail(breaker, 5)
@@ -80,7 +80,7 @@ describe("LocalBreaker and its store", () => {
       ),
     ))
 
-  it.effect("a store that has lost its memory ends no opening either", () =>
+  it.effect("a store that has lost its memory does not end an opening", () =>
     Effect.gen(function* () {
       const fresh = Effect.map(
         Layer.build(Layer.fresh(memory)),
@@ -103,7 +103,7 @@ describe("LocalBreaker and its store", () => {
       assert.strictEqual(breaker.state("a"), "half-open")
     }))
 
-  it.effect("each outage of its store is logged once", () => {
+  it.effect("each outage of the store is logged once", () => {
     const warnings: Array<unknown> = []
     const log = Logger.layer([Logger.make(({ message }) => void warnings.push(message))])
     let down = true
@@ -136,7 +136,7 @@ describe("LocalBreaker and its store", () => {
     }).pipe(Effect.provide(LocalBreaker.layer().pipe(Layer.provide([store, log]))))
   })
 
-  it.effect("a key that nobody uses is compared for a minute, and no longer", () => {
+  it.effect("a key is compared with the store for one minute after its last use", () => {
     const asked = new Map<string, number>()
     const store = Layer.succeed(CircuitBreakerStore, {
       admit: () => storeDown,
@@ -158,5 +158,52 @@ describe("LocalBreaker and its store", () => {
         })
       }
     }).pipe(Effect.provide(LocalBreaker.layer().pipe(Layer.provide(store))))
+  })
+
+  it.effect("an opening is followed to its end after a defect of the store", () => {
+    let releases = 0
+    const store = Layer.effect(
+      CircuitBreakerStore,
+      Effect.map(CircuitBreakerStore, (store) => ({
+        ...store,
+        // The first two scopes cannot be closed: the defect comes after the answer.
+        admit: (key: string) =>
+          Effect.tap(
+            store.admit(key),
+            () => Effect.addFinalizer(() => ++releases <= 2 ? Effect.die(new Error("no release")) : Effect.void),
+          ),
+      })),
+    ).pipe(Layer.provide(memory))
+    return Effect.gen(function* () {
+      const breaker = yield* Breaker
+      fail(breaker, 5)
+      for (let second = 0; second < 90; second++) yield* elapse("1 second")
+      assert.strictEqual(releases, 1)
+      assert.strictEqual(breaker.state("a"), "half-open")
+      breaker.acquire("a", "m")!.record(refused)
+      assert.strictEqual(breaker.state("a"), "open")
+      for (let second = 0; second < 180; second++) yield* elapse("1 second")
+      assert.isAtLeast(releases, 2)
+      assert.strictEqual(breaker.state("a"), "half-open")
+    }).pipe(Effect.provide(LocalBreaker.layer({ jitter: 0 }).pipe(Layer.provide(store))))
+  })
+
+  it.effect("a listener that throws does not stop the other listeners, the caller or the trial", () => {
+    const errors: Array<unknown> = []
+    const log = Logger.layer([Logger.make(({ message }) => void errors.push(message))])
+    return Effect.gen(function* () {
+      const breaker = yield* Breaker
+      const heard: Array<string> = []
+      breaker.onTransition(() => {
+        throw new Error("a broken listener")
+      })
+      breaker.onTransition(({ key, to }) => void (key.model === undefined && heard.push(to)))
+      fail(breaker, 5)
+      yield* elapse("31 seconds")
+      breaker.acquire("a", "m")!.record(success)
+      yield* elapse("1 second")
+      assert.deepStrictEqual(heard, ["open", "half-open", "closed"])
+      assert.isNotEmpty(errors)
+    }).pipe(Effect.provide(LocalBreaker.layer().pipe(Layer.provide([memory, log]))))
   })
 })

@@ -1,4 +1,4 @@
-/** The table of `LocalBreaker`: what each outcome counts for. */
+/** What each outcome counts for: the table in the docstring of `LocalBreaker.layer`. */
 import { assert, it } from "@effect/vitest"
 import { backendVerdict, modelVerdict } from "../../../src/layers/breaker/verdicts.ts"
 import { clientGone, type Outcome, success } from "../../../src/services/Outcome.ts"

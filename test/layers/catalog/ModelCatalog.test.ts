@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option } from "effect"
 import * as OllamaModelCatalog from "../../../src/layers/catalog/OllamaModelCatalog.ts"
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
+import { BackendHealth } from "../../../src/services/BackendHealth.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import * as ModelCatalogContract from "../../../src/testing/contracts/ModelCatalog.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
@@ -63,7 +64,7 @@ const weights = (digit: string) => ({
 })
 
 describe("OllamaModelCatalog", () => {
-  it.effect("a model that was pulled a moment ago is found", () =>
+  it.effect("finds a model that was pulled a moment ago", () =>
     Effect.gen(function* () {
       const { a, catalog } = yield* setup
       yield* elapse("2 seconds")
@@ -72,7 +73,7 @@ describe("OllamaModelCatalog", () => {
       assert.strictEqual((yield* catalog.find("new")).key, "new:latest")
     }).pipe(Effect.provide(ollama)))
 
-  it.effect("many misses ask once, and not again within a second", () =>
+  it.effect("many misses cause one reading, and no other within a second", () =>
     Effect.gen(function* () {
       const { a, asked, catalog } = yield* setup
       yield* elapse("2 seconds")
@@ -95,14 +96,14 @@ describe("OllamaModelCatalog", () => {
       assert.strictEqual(asked("a", "tags"), before + 2)
     }).pipe(Effect.provide(ollama)))
 
-  it.effect("nothing is missing while nobody can be asked", () =>
+  it.effect("no model counts as missing while no backend answers", () =>
     Effect.gen(function* () {
       const { a, b, catalog, health } = yield* setup
       a.models = [llama]
       yield* catalog.refresh
       a.up = b.up = false
       yield* elapse("30 seconds", "5 seconds")
-      assert.isDefined(catalog.peek("llama3.1:8b"), "keeps its last known models")
+      assert.isDefined(catalog.peek("llama3.1:8b"), "the backend keeps the models that it had")
       assert.strictEqual((yield* Effect.flip(catalog.find("x"))).reason._tag, "CatalogUnavailable")
       b.up = true
       yield* elapse("1 second")
@@ -112,7 +113,37 @@ describe("OllamaModelCatalog", () => {
       assert.strictEqual((yield* Effect.flip(catalog.find("x"))).reason._tag, "CatalogUnavailable")
     }).pipe(Effect.provide(ollama)))
 
-  it.effect("an unhealthy backend is not waited for, and read as soon as it is healthy", () =>
+  it.effect("finds models again after a reading that ended with a defect", () => {
+    let broken = false
+    const health = Layer.succeed(BackendHealth, {
+      status: () => {
+        if (broken) {
+          broken = false
+          throw new Error("health is broken")
+        }
+        return { state: "healthy", reason: "", since: 0, version: undefined }
+      },
+      record: () => {},
+      check: Effect.void,
+      onChange: () => () => {},
+    })
+    return Effect.gen(function* () {
+      const { server } = yield* FakeServers
+      const catalog = yield* ModelCatalog
+      yield* catalog.refresh
+      server("a").models = [llama]
+      broken = true
+      assert.strictEqual((yield* Effect.flip(catalog.find("llama3.1:8b"))).reason._tag, "ModelMissing")
+      yield* elapse("1 second")
+      assert.strictEqual((yield* catalog.find("llama3.1:8b")).key, "llama3.1:8b")
+    }).pipe(
+      Effect.provide(
+        OllamaModelCatalog.layer().pipe(Layer.provideMerge(Layer.mergeAll(FakeOllamaApi.layer, fleet, health))),
+      ),
+    )
+  })
+
+  it.effect("does not wait for an unhealthy backend, and reads it as soon as it is healthy", () =>
     Effect.gen(function* () {
       const { asked, b, catalog, health } = yield* setup
       yield* elapse("2 seconds")
@@ -126,7 +157,7 @@ describe("OllamaModelCatalog", () => {
       assert.isDefined(catalog.peek("new"))
     }).pipe(Effect.provide(ollama)))
 
-  it.effect("describes each manifest once: weights, and capabilities of old servers", () =>
+  it.effect("describes each manifest once: its weights, and its capabilities where the list lacks them", () =>
     Effect.gen(function* () {
       const { a, asked, b, catalog } = yield* setup
       const old = tagsRow("old-embed:latest", { capabilities: null })
@@ -150,7 +181,7 @@ describe("OllamaModelCatalog", () => {
       assert.strictEqual(asked("a", "show old-embed"), 2)
     }).pipe(Effect.provide(ollama)))
 
-  it.effect("owners may differ in digest; spellings that nobody has are not remembered", () =>
+  it.effect("owners may differ in digest; unknown spellings are not remembered", () =>
     Effect.gen(function* () {
       const { a, b, catalog } = yield* setup
       a.models = [llama]

@@ -14,7 +14,7 @@ holds("RouterEvents contract: synchronous", contract(SynchronousRouterEvents.lay
 const id = (one: unknown) => (one as { id: string }).id
 
 describe("RingRouterEvents", () => {
-  it.effect("loses what finds too many waiting, and counts it", () =>
+  it.effect("loses events while too many wait, and counts them", () =>
     Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
@@ -28,7 +28,7 @@ describe("RingRouterEvents", () => {
       assert.deepStrictEqual(heard.at(-1), "10")
     }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
 
-  it.effect("remembers at most so many a second, and tells the listeners all", () =>
+  it.effect("keeps a limited number of events a second, and calls the listeners for all", () =>
     Effect.gen(function* () {
       const events = yield* RouterEvents
       let heard = 0
@@ -42,7 +42,7 @@ describe("RingRouterEvents", () => {
       assert.deepStrictEqual(events.recent(2).map(id), ["later", "2"])
     }).pipe(Effect.provide(RingRouterEvents.layer({ historyPerSecond: 3 }))))
 
-  it.effect("remembers in a ring", () =>
+  it.effect("keeps the last events in a ring", () =>
     Effect.gen(function* () {
       const events = yield* RouterEvents
       for (let i = 0; i < 10; i++) {
@@ -52,7 +52,7 @@ describe("RingRouterEvents", () => {
       assert.deepStrictEqual(events.recent(99).map(id), ["9", "8", "7", "6"])
     }).pipe(Effect.provide(RingRouterEvents.layer({ capacity: 4 }))))
 
-  it.effect("goes on after a listener that throws", () =>
+  it.effect("continues after a listener that throws", () =>
     Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
@@ -67,7 +67,7 @@ describe("RingRouterEvents", () => {
       assert.deepStrictEqual(heard, ["1", "2"])
     }).pipe(Effect.provide(RingRouterEvents.layer())))
 
-  it.effect("hears what a listener publishes", () =>
+  it.effect("delivers an event that a listener publishes", () =>
     Effect.gen(function* () {
       const events = yield* RouterEvents
       const heard: Array<string> = []
@@ -82,7 +82,7 @@ describe("RingRouterEvents", () => {
 })
 
 describe("Observers", () => {
-  it.effect("one that throws hears the next event, and the others hear all", () => {
+  it.effect("an observer that throws gets the next event, and the others get all", () => {
     const heard: Array<string> = []
     const good: Array<string> = []
     const observers = Observers.layer([

@@ -50,7 +50,7 @@ it.effect("NoopBackendHealth calls everything healthy", () =>
 const failed = (cause: string): Outcome => ({ kind: "failure", cause })
 
 describe("PollingBackendHealth", () => {
-  it.effect("is unhealthy after two failed probes, not after one, and healthy after one good one", () =>
+  it.effect("is unhealthy after two failed probes, not after one, and healthy after one good probe", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       yield* TestClock.adjust("1 second")
@@ -69,7 +69,7 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("takes no answer within the limit for a failed probe, and probes others meanwhile", () =>
+  it.effect("a probe without an answer within the limit has failed, and does not delay other probes", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
@@ -81,7 +81,7 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(server("b").calls.length, 4)
     }).pipe(Effect.provide(polling)))
 
-  it.effect("a refused connection counts at once, and is checked at once", () =>
+  it.effect("a refused connection makes a backend unhealthy at once and causes a probe at once", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
@@ -93,13 +93,13 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(server("a").calls.length, 2)
       for (let i = 0; i < 100; i++) health.record("a", failed("refused"))
       yield* TestClock.adjust("1 millis")
-      assert.strictEqual(server("a").calls.length, 2, "not once for each of many")
+      assert.strictEqual(server("a").calls.length, 2, "one probe for many refusals")
       server("a").up = true
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("a backend whose queue of connections was full for a moment is back at once", () =>
+  it.effect("a backend whose queue of connections was full for a moment is healthy again at once", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       yield* TestClock.adjust("1 second")
@@ -109,7 +109,7 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("a probe that began before a refusal does not hide it", () =>
+  it.effect("a probe that began before a refusal does not make the backend healthy", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
@@ -122,7 +122,7 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("two resets cause a probe; failures of answers do not", () =>
+  it.effect("two resets cause a probe; broken answers do not", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
@@ -139,7 +139,21 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("check probes now, all at the same time", () =>
+  it.effect("a listener that throws stops neither the probes nor the probe after a refusal", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const heard: Array<string> = []
+      health.onChange(() => {
+        throw new Error("a broken listener")
+      })
+      health.onChange(({ backend, status }) => void heard.push(`${backend} ${status.state}`))
+      yield* TestClock.adjust("1 second")
+      health.record("a", failed("refused"))
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(heard.toSorted(), ["a healthy", "a unhealthy"])
+    }).pipe(Effect.provide(polling)))
+
+  it.effect("check probes all backends at the same time", () =>
     Effect.gen(function* () {
       const health = yield* BackendHealth
       const { server } = yield* FakeServers
@@ -148,7 +162,7 @@ describe("PollingBackendHealth", () => {
       assert.isAtLeast(server("b").calls.length, 1)
     }).pipe(Effect.provide(polling)))
 
-  it.effect("follows the fleet", () =>
+  it.effect("watches backends that join and forgets those that leave", () =>
     Effect.gen(function* () {
       const member = (id: string): Member => ({
         state: "active",

@@ -1,16 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { Context, Effect, Exit, Layer, Schema } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as LocalBreaker from "../../../src/layers/breaker/LocalBreaker.ts"
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
 import * as MemoryLeases from "../../../src/layers/leases/MemoryLeases.ts"
 import * as OwnersPlacement from "../../../src/layers/placement/OwnersPlacement.ts"
+import { BackendHealth } from "../../../src/services/BackendHealth.ts"
 import { Breaker } from "../../../src/services/Breaker.ts"
 import { isLease, type Lease, Leases } from "../../../src/services/Leases.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import { type Outcome, success } from "../../../src/services/Outcome.ts"
 import { Placement } from "../../../src/services/Placement.ts"
+import { Residency } from "../../../src/services/Residency.ts"
 import { contract } from "../../../src/testing/contracts/Leases.ts"
 import * as MockBackendHealth from "../../../src/testing/mocks/MockBackendHealth.ts"
 import * as MockLeases from "../../../src/testing/mocks/MockLeases.ts"
@@ -25,16 +27,33 @@ const backends = [
 ]
 const failure: Outcome = { kind: "failure", cause: "refused" }
 
-const stack = (resident: ReadonlyArray<readonly [string, string]>) =>
+const healthy = MockBackendHealth.layer({ a: "healthy", b: "healthy" })
+
+const stackOver = <A>(
+  health: Layer.Layer<BackendHealth | A>,
+  residency: Layer.Layer<Residency | MockResidency.MockLoads>,
+) =>
   MemoryLeases.layer.pipe(
     Layer.provideMerge(OwnersPlacement.layer),
-    Layer.provideMerge(MockResidency.layer({ resident })),
-    Layer.provideMerge(MockBackendHealth.layer({ a: "healthy", b: "healthy" })),
+    Layer.provideMerge(residency),
+    Layer.provideMerge(health),
     Layer.provideMerge(MockModelCatalog.layer([{ name: "m", owners: ["a", "b"] }, { name: "n", owners: ["a"] }])),
     Layer.provideMerge(LocalBreaker.layer({ jitter: 0 })),
     Layer.provideMerge(CircuitBreaker.layerStoreMemory()),
     Layer.provideMerge(StaticFleet.layer(backends)),
   )
+const stack = (resident: ReadonlyArray<readonly [string, string]>) =>
+  stackOver(healthy, MockResidency.layer({ resident }))
+
+/** `n` is resident on `a`, and `hold` is what `change` makes of it. */
+const residencyWith = (change: (hold: Residency["Service"]["hold"]) => Residency["Service"]["hold"]) =>
+  Layer.effectContext(Effect.map(
+    Layer.build(MockResidency.layer({ resident: [["a", "n:latest"]] })),
+    (context) => {
+      const residency = Context.get(context, Residency)
+      return Context.add(context, Residency, { ...residency, hold: change(residency.hold) })
+    },
+  ))
 
 holds("Leases contract: mock", contract(MockLeases.layer(2), modelOn("m:latest", "mock")))
 holds("Leases contract: memory", contract(stack([["a", "n:latest"]]), modelOn("n:latest", "a")))
@@ -52,12 +71,12 @@ describe("MemoryLeases", () => {
   it.effect("bounds the streams of a backend over all its models", () =>
     Effect.gen(function* () {
       for (const name of ["n", "n", "m"]) assert.isTrue(isLease(yield* commit(name)))
-      // `a` is full with three, though each model has room for two.
+      // `a` has three streams, its maximum, although each model may have two.
       const spilled = yield* commit("m")
       assert.strictEqual(spilled, "wait")
     }).pipe(Effect.provide(stack([["a", "n:latest"], ["a", "m:latest"]]))))
 
-  it.effect("starts one load where the model is nowhere, and holds no slot while it waits", () =>
+  it.effect("starts one load where no backend has the model in memory, and holds no slot while the request waits", () =>
     Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       const leases = yield* Leases
@@ -69,7 +88,7 @@ describe("MemoryLeases", () => {
       assert.isTrue(isLease(yield* commit("m")))
     }).pipe(Effect.provide(stack([]))))
 
-  it.effect("tells those who wait when a load ends, health changes or a breaker moves", () =>
+  it.effect("calls onFree when a load ends, health changes or a breaker moves", () =>
     Effect.gen(function* () {
       const leases = yield* Leases
       const loads = yield* MockResidency.MockLoads
@@ -84,7 +103,7 @@ describe("MemoryLeases", () => {
       assert.isAbove(told, afterLoad)
     }).pipe(Effect.provide(stack([]))))
 
-  it.effect("loads on a second backend only when the wait has cost as much as the load would", () =>
+  it.effect("loads on a second backend only after a wait as long as the load would take", () =>
     Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       yield* commit("m")
@@ -96,7 +115,7 @@ describe("MemoryLeases", () => {
       assert.deepStrictEqual(loads.running(), [{ backend: "b", model: "m:latest" }])
     }).pipe(Effect.provide(stack([["a", "m:latest"]]))))
 
-  it.effect("tries the next backend when a load fails, and says what Ollama said when none is left", () =>
+  it.effect("loads on the next backend when a load fails, and refuses with Ollama's message when none is left", () =>
     Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       yield* commit("m")
@@ -109,7 +128,7 @@ describe("MemoryLeases", () => {
       assert.include(refusal.message, "out of memory")
     }).pipe(Effect.provide(stack([]))))
 
-  it.effect("refuses with the breaker's own time when every owner is open, and waits while a trial runs", () =>
+  it.effect("refuses with the breaker's time when the breaker of every owner is open, and waits while a trial runs", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 5; i++) {
         const lease = yield* commit("n")
@@ -127,14 +146,72 @@ describe("MemoryLeases", () => {
       assert.isTrue(isLease(yield* commit("n")))
     }).pipe(Effect.provide(stack([["a", "n:latest"]]))))
 
-  it.effect("an unload needs no residency", () =>
+  it.effect("a request to unload needs no model in memory", () =>
     Effect.gen(function* () {
       const loads = yield* MockResidency.MockLoads
       assert.isTrue(isLease(yield* commit("m", { loads: false })))
       assert.lengthOf(loads.running(), 0)
     }).pipe(Effect.provide(stack([]))))
 
-  // Invariant 2: whatever happens, counts add up, limits hold, and an idle router holds nothing.
+  it.effect("a release gives back slot, pin and waiters even when health throws", () => {
+    let pins = 0
+    const residency = residencyWith((hold) => (...args) => {
+      const pin = hold(...args)
+      pins++
+      return {
+        release: () => {
+          pins--
+          pin.release()
+        },
+      }
+    })
+    const health = Layer.succeed(BackendHealth, {
+      status: () => ({ state: "healthy", reason: "", since: 0, version: undefined }),
+      record: () => {
+        throw new Error("health is broken")
+      },
+      check: Effect.void,
+      onChange: () => () => {},
+    })
+    return Effect.gen(function* () {
+      const leases = yield* Leases
+      let freed = 0
+      leases.onFree(() => void freed++)
+      const lease = yield* commit("n")
+      assert(isLease(lease))
+      assert.strictEqual(pins, 1)
+      assert.throws(() => lease.release(success), "health is broken")
+      assert.deepStrictEqual([leases.count(), leases.view.backends[0]!.streams, pins], [0, 0, 0])
+      assert.isAbove(freed, 0)
+      lease.release(success)
+      assert.strictEqual(leases.count(), 0)
+    }).pipe(Effect.provide(stackOver(health, residency)))
+  })
+
+  it.effect("a residency that throws does not keep the trial of a half-open breaker", () => {
+    let broken = false
+    const residency = residencyWith((hold) => (...args) => {
+      if (broken) throw new Error("no pin")
+      return hold(...args)
+    })
+    return Effect.gen(function* () {
+      const leases = yield* Leases
+      for (let i = 0; i < 5; i++) {
+        const lease = yield* commit("n")
+        assert(isLease(lease))
+        lease.release(failure)
+      }
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual((yield* Breaker).state("a"), "half-open")
+      broken = true
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(commit("n"))))
+      assert.strictEqual(leases.count(), 0)
+      broken = false
+      assert.isTrue(isLease(yield* commit("n")))
+    }).pipe(Effect.provide(stackOver(healthy, residency)))
+  })
+
+  // Invariant 2: in any history the counts add up, the limits hold, and an idle router holds nothing.
   it.effect.prop(
     "holds what it granted and nothing else, whatever the history",
     {
@@ -170,7 +247,7 @@ describe("MemoryLeases", () => {
             const open = breaker.state(id, `${step}:latest`)
             const got = yield* commit(step)
             if (isLease(got)) held.push(got)
-            // Invariant 6, seen from here: nothing is granted where the breaker is open.
+            // Invariant 6: no lease is granted on a backend whose breaker is open.
             if (isLease(got) && got.backend.id === id) assert.notStrictEqual(open, "open")
           } else if (step === "time") yield* TestClock.adjust(n * 3000)
           else if (step === "loaded" || step === "load-failed") {

@@ -48,7 +48,7 @@ const leased = (name: string) =>
     return got
   })
 
-/** A whole answer that takes so long. */
+/** A complete answer that takes `millis`. */
 const served = (name: string, millis: number) =>
   Effect.gen(function* () {
     const lease = yield* leased(name)
@@ -58,34 +58,34 @@ const served = (name: string, millis: number) =>
 
 const two = [{ url: "http://a:1", id: "a", parallelism: 2 }, { url: "http://b:1", id: "b", parallelism: 2 }]
 
-describe("a busy warm backend and an idle cold one", () => {
+describe("a busy backend with the model in memory and an idle one without it", () => {
   const full = Effect.gen(function* () {
     const loadMillis = (yield* Residency).loadMillis("b", (yield* ModelCatalog).peek("m")!)
-    // Two streams of a load's time each: one ends every half of it.
+    // Each of two streams takes as long as a load, so one ends in every half of that time.
     yield* served("m", loadMillis)
     yield* leased("m")
     yield* leased("m")
     return yield* MockResidency.MockLoads
   })
 
-  it.effect("waits while the last in the queue is served sooner than the load would be", () =>
+  it.effect("waits while the last request of the queue would be served before a load ends", () =>
     Effect.gen(function* () {
       const loads = yield* full
       for (const waiting of [undefined, 1, 2]) assert.strictEqual(yield* commit("m", waiting), "wait")
       assert.lengthOf(loads.running(), 0)
     }).pipe(Effect.provide(stack(two, [["a", "m:latest"]]))))
 
-  it.effect("loads at once when the queue is longer than that, before anybody has waited", () =>
+  it.effect("loads at once when the queue is longer, before any request has waited", () =>
     Effect.gen(function* () {
       const loads = yield* full
       assert.strictEqual(yield* commit("m", 3), "wait")
       assert.deepStrictEqual(loads.running(), [{ backend: "b", model: "m:latest" }])
-      // One at a time.
+      // One load at a time.
       assert.strictEqual(yield* commit("m", 100), "wait")
       assert.lengthOf(loads.running(), 1)
     }).pipe(Effect.provide(stack(two, [["a", "m:latest"]]))))
 
-  it.effect("the slots of all warm ones count together", () =>
+  it.effect("the slots of all backends that have the model count together", () =>
     Effect.gen(function* () {
       const loads = yield* full
       yield* served("m", (yield* Residency).loadMillis("b", (yield* ModelCatalog).peek("m")!))
@@ -101,7 +101,7 @@ describe("a busy warm backend and an idle cold one", () => {
       ),
     ))
 
-  it.effect("leaves a cold one alone that is busy with something else", () =>
+  it.effect("does not load on a backend that has streams of another model", () =>
     Effect.gen(function* () {
       const loads = yield* full
       yield* leased("n")
@@ -114,7 +114,7 @@ describe("streams of one GPU", () => {
   const shared = ["a", "b"].map((id) => ({ url: `http://${id}:1`, id, parallelism: 6, devices: ["GPU-1"] }))
   const all = [["a", "m:latest"], ["b", "m:latest"], ["a", "n:latest"], ["b", "n:latest"]] as const
 
-  it.effect("are eight over all backends and models that share it", () =>
+  it.effect("are at most eight over all backends and models that share it", () =>
     Effect.gen(function* () {
       const held: Array<Lease> = []
       for (const name of ["m", "n", "m", "n", "m", "n", "m", "n"]) held.push(yield* leased(name))
@@ -126,14 +126,14 @@ describe("streams of one GPU", () => {
       assert.strictEqual(yield* commit("m"), "wait")
     }).pipe(Effect.provide(stack(shared, all))))
 
-  it.effect("are not shared between GPUs, nor on system memory", () =>
+  it.effect("have no common limit with other GPUs or with system memory", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 12; i++) yield* leased("m")
     }).pipe(
       Effect.provide(stack(shared.map((one) => ({ ...one, devices: [`GPU-${one.id}`, "system:memory"] })), all)),
     ))
 
-  it.effect("go back with the lease, once", () =>
+  it.effect("are given back once, with the lease", () =>
     Effect.gen(function* () {
       for (let round = 0; round < 3; round++) {
         const held: Array<Lease> = []

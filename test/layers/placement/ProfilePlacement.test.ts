@@ -22,7 +22,7 @@ describe("ProfilePlacement with the standard profile", () => {
       (placement) => ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(views))),
     ).pipe(Effect.provide(ProfilePlacement.layer(StandardProfile.make())))
 
-  it.effect("prefers a warm backend to an idle cold one, and loading to absent", () =>
+  it.effect("prefers a backend with the model in memory to an idle one without, and loading to absent", () =>
     Effect.gen(function* () {
       const order = yield* ranked(
         viewOf("a", { residency: () => "absent" }),
@@ -32,20 +32,20 @@ describe("ProfilePlacement with the standard profile", () => {
       assert.deepStrictEqual(order, ["c", "b", "a"])
     }))
 
-  it.effect("prefers the less busy of two warm ones, by weight", () =>
+  it.effect("of two backends with the model in memory prefers the less busy, relative to its weight", () =>
     Effect.gen(function* () {
       const strong = backend({ url: "http://b:11434", id: "b", weight: 4 })
       const order = yield* ranked(viewOf("a", { streams: 1 }), viewOf("b", { streams: 2, backend: strong }))
       assert.deepStrictEqual(order, ["b", "a"])
     }))
 
-  it.effect("takes equals in turn", () =>
+  it.effect("takes equal backends in turn", () =>
     Effect.gen(function* () {
       const order = yield* ranked(viewOf("a", { lastLeaseAt: 5 }), viewOf("b", { lastLeaseAt: 3 }), viewOf("c"))
       assert.deepStrictEqual(order, ["c", "b", "a"])
     }))
 
-  it.effect("drops the unhealthy, the draining and the isolated, and says by which filter", () =>
+  it.effect("drops unhealthy, draining and isolated backends, and names the filter", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
       const fleet = fleetOf([
@@ -71,7 +71,7 @@ describe("ProfilePlacement", () => {
   const profile = (options: Partial<Profile>): Profile => ({ ...StandardProfile.make(), ...options })
   const model = modelOn("m:latest", "a", "b")
 
-  it.effect("a scorer that answers NaN or beyond [0, 1] cannot outweigh the others", () =>
+  it.effect("a scorer that returns NaN or a number outside [0, 1] cannot outweigh the others", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
       const [first] = placement.rank(demandFor(model), fleetOf(["a", "b"]))
@@ -83,7 +83,7 @@ describe("ProfilePlacement", () => {
       ],
     })))))
 
-  it.effect("random pickers repeat themselves under one seed", () => {
+  it.effect("random pickers pick the same under the same seed", () => {
     const picker: Profile["picker"] = {
       kind: "picker",
       name: "random",
@@ -107,7 +107,7 @@ describe("ProfilePlacement", () => {
     })
   })
 
-  it.effect("a picker that answers nonsense gets the first", () =>
+  it.effect("a picker that returns an impossible index gets the first candidate", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
       const order = ProfilePlacement.order(placement.rank(demandFor(model), fleetOf(["a", "b"])))

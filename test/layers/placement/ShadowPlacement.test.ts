@@ -59,39 +59,39 @@ const shadowed = Effect.map(
 )
 
 describe("ShadowPlacement", () => {
-  it.effect("leaves the decision to the live profile, and tells where the shadow agrees and where not", () =>
+  it.effect("leaves the decision to the live profile, and publishes where the shadow agrees and where not", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* decide)[0], "a")
       const [event] = yield* shadowed
       assert.deepInclude(event, { shadow: "next", model: "m:latest", took: "a", would: "b", result: "different" })
     }).pipe(Effect.provide(shadowing(towards("a"), towards("b")))))
 
-  it.effect("tells of agreement", () =>
+  it.effect("publishes an agreement", () =>
     Effect.gen(function* () {
       yield* decide
       assert.deepInclude((yield* shadowed)[0], { took: "a", would: "a", result: "same" })
     }).pipe(Effect.provide(shadowing(towards("a"), towards("a")))))
 
-  it.effect("counts a shadow that throws, and nothing else changes", () =>
+  it.effect("counts a shadow that throws, and changes nothing else", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* decide)[0], "a")
       assert.deepInclude((yield* shadowed)[0], { took: "a", would: undefined, result: "failed" })
     }).pipe(Effect.provide(shadowing(towards("a"), broken))))
 
-  it.effect("tells nothing of requests that get no lease", () =>
+  it.effect("publishes nothing about a request that gets no lease", () =>
     Effect.gen(function* () {
       const ranking = (yield* Placement).rank(demandFor(model), fleet)
       ProfilePlacement.order(ranking)
       assert.lengthOf(yield* shadowed, 0)
     }).pipe(Effect.provide(shadowing(towards("a"), towards("b")))))
 
-  it.effect("is asked about its share of the decisions, evenly", () =>
+  it.effect("asks the shadow about its share of the decisions, evenly spread", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 100; i++) yield* decide
       assert.lengthOf(yield* shadowed, 25)
     }).pipe(Effect.provide(shadowing(towards("a"), towards("b"), 0.25))))
 
-  it.effect("changes nothing of what the live picker draws", () =>
+  it.effect("does not change what the live picker draws", () =>
     Effect.gen(function* () {
       const random: Profile = { ...standard, scorers: [], picker: TwoChoicesPicker.make() }
       const run = (layer: Layer.Layer<Placement>) =>
@@ -102,13 +102,13 @@ describe("ShadowPlacement", () => {
       assert.isAbove(new Set(alone.map(([first]) => first)).size, 1)
     }))
 
-  it("takes no sample that is none", () => {
+  it("refuses a sample outside [0, 1]", () => {
     for (const sample of [-0.1, 1.1, NaN]) {
       assert.throws(() => Effect.runSync(Effect.scoped(Layer.build(shadowing(standard, standard, sample)))), RangeError)
     }
   })
 
-  it.effect("watches a router", () =>
+  it.effect("works in a router", () =>
     Effect.gen(function* () {
       yield* ask("/api/generate", { model: "tiny-eos", prompt: "hi", stream: false })
       const [event, ...others] = yield* shadowed

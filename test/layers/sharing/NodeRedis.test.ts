@@ -1,4 +1,6 @@
-/** Two breakers over one real Redis, on a real clock: Redis has its own. Nothing here depends on how fast anything is. */
+/**
+ * Two breakers over one real Redis, on a real clock: Redis has its own. Nothing here depends on how fast anything is.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Result, Schedule } from "effect"
 import { CircuitBreaker, Redis } from "effect/persistence"
@@ -75,7 +77,7 @@ describe("LocalBreaker over Redis", () => {
   }
 
   it.live(
-    "what one router trips, the other one sees, and only one of them makes the trial",
+    "a breaker that opens in one router opens in the other, and only one of them makes the trial",
     () =>
       Effect.gen(function* () {
         const { url } = yield* TestRedis.make
@@ -87,7 +89,7 @@ describe("LocalBreaker over Redis", () => {
           const trial = lucky.acquire("a", "m")!
           assert.isTrue(trial.trial)
           assert.isUndefined(lucky.acquire("a", "m"))
-          // Longer than the opening, and than the other one's pause between two questions.
+          // Longer than the opening and the pause between two questions of the other replica.
           for (let i = 0; i < 60; i++) {
             assert.isUndefined(waiting.acquire("a", "m"), "a second trial")
             yield* Effect.sleep("25 millis")
@@ -99,7 +101,7 @@ describe("LocalBreaker over Redis", () => {
             next.acquire("a", "m")!.record(success)
           } else trial.record(success)
           yield* until("both are closed", () => {
-            // Where the answer was asked for too late, when the store had forgotten the opening, a trial of its own closes it.
+            // A replica that asks after the store has forgotten the opening closes by a trial of its own.
             if (waiting.state("a") === "half-open") waiting.acquire("a", "m")?.record(success)
             if (lucky.state("a") === "half-open") lucky.acquire("a", "m")?.record(success)
             return [one, other].every((each) => each.state("a") === "closed")
@@ -109,7 +111,7 @@ describe("LocalBreaker over Redis", () => {
     120_000,
   )
 
-  it.live("an embedder that fails takes no chat model down, in any router", () =>
+  it.live("an embedder that fails does not stop a chat model, in any router", () =>
     Effect.gen(function* () {
       const { url } = yield* TestRedis.make
       const one = yield* replica(url)
@@ -125,46 +127,50 @@ describe("LocalBreaker over Redis", () => {
       assert.isDefined(other.acquire("a", "chat"))
     }), 60_000)
 
-  it.live("while Redis is away each decides alone, and says so once; when it is back they are together again", () => {
-    const said: Array<string> = []
-    const listening = Logger.make(({ message }) => void said.push(String(message)))
-    return Effect.gen(function* () {
-      const redis = yield* TestRedis.make
-      const one = yield* replica(redis.url, { prefix: "one-and-other:" })
-      const other = yield* replica(redis.url, { prefix: "one-and-other:" })
-      yield* together(one, other)
-      yield* redis.kill
-      // Each half-opens by its own clock, and makes a trial of its own.
-      for (const each of [one, other]) {
-        yield* until("it may try", () => each.state("a") === "half-open")
-        each.acquire("a", "m")!.record(refused)
-        assert.strictEqual(each.state("a"), "open")
-        yield* until("it may try again", () => each.state("a") === "half-open")
-        each.acquire("a", "m")!.record(success)
-        assert.strictEqual(each.state("a"), "closed")
-      }
-      assert.deepStrictEqual(said.map((line) => line.includes("decides alone")), [true, true])
-      yield* redis.restart
-      // The first openings may still be decided alone, while connections come back.
-      const sawIt = Effect.gen(function* () {
-        fail(one)
-        let seen = false
-        yield* until("both are closed again", () => {
-          other.acquire("a", "m")?.record(success)
-          seen ||= other.state("a") === "open"
-          if (seen || one.state("a") !== "open") one.acquire("a", "m")?.record(success)
-          return [one, other].every((each) => each.state("a") === "closed")
+  it.live(
+    "without Redis each replica decides alone and logs it once; with Redis again they share their transitions",
+    () => {
+      const said: Array<string> = []
+      const listening = Logger.make(({ message }) => void said.push(String(message)))
+      return Effect.gen(function* () {
+        const redis = yield* TestRedis.make
+        const one = yield* replica(redis.url, { prefix: "one-and-other:" })
+        const other = yield* replica(redis.url, { prefix: "one-and-other:" })
+        yield* together(one, other)
+        yield* redis.kill
+        // Each becomes half-open by its own clock, and makes a trial of its own.
+        for (const each of [one, other]) {
+          yield* until("it may try", () => each.state("a") === "half-open")
+          each.acquire("a", "m")!.record(refused)
+          assert.strictEqual(each.state("a"), "open")
+          yield* until("it may try again", () => each.state("a") === "half-open")
+          each.acquire("a", "m")!.record(success)
+          assert.strictEqual(each.state("a"), "closed")
+        }
+        assert.deepStrictEqual(said.map((line) => line.includes("decides alone")), [true, true])
+        yield* redis.restart
+        // The first openings may still be decided alone, until the connections are back.
+        const sawIt = Effect.gen(function* () {
+          fail(one)
+          let seen = false
+          yield* until("both are closed again", () => {
+            other.acquire("a", "m")?.record(success)
+            seen ||= other.state("a") === "open"
+            if (seen || one.state("a") !== "open") one.acquire("a", "m")?.record(success)
+            return [one, other].every((each) => each.state("a") === "closed")
+          })
+          return seen
         })
-        return seen
-      })
-      const seen = yield* Effect.repeat(sawIt, { until: (seen) => seen, times: 50 })
-      assert.isTrue(seen, "they never joined again")
-    }).pipe(Effect.provide(Logger.layer([listening])))
-  }, 120_000)
+        const seen = yield* Effect.repeat(sawIt, { until: (seen) => seen, times: 50 })
+        assert.isTrue(seen, "the replicas never shared a transition again")
+      }).pipe(Effect.provide(Logger.layer([listening])))
+    },
+    120_000,
+  )
 
-  it.live("a router starts, and decides, where there is no Redis at all", () =>
+  it.live("a router starts and decides without any Redis", () =>
     Effect.gen(function* () {
-      // A port that nobody may listen on.
+      // A port on which no server can listen.
       const one = Context.get(yield* apart("redis://127.0.0.1:1"), Breaker)
       fail(one)
       assert.strictEqual(one.state("a"), "open")

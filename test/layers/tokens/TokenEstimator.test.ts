@@ -25,7 +25,7 @@ const taught = (ratio: number) =>
 
 describe("CalibratedTokenEstimator", () => {
   for (const ratio of [2, 3, 4, 6]) {
-    it.effect(`finds ${ratio} bytes a token, whatever the odd cut prompt says`, () =>
+    it.effect(`finds ${ratio} bytes a token in spite of some prompts that were cut`, () =>
       Effect.gen(function* () {
         const error = yield* taught(ratio)
         assert.isAbove(error, 0.9)
@@ -33,7 +33,7 @@ describe("CalibratedTokenEstimator", () => {
       }))
   }
 
-  it.effect("keeps models apart, and knows only so many", () =>
+  it.effect("learns each model separately, and remembers a limited number of models", () =>
     Effect.gen(function* () {
       const { estimate, learn } = yield* TokenEstimator
       for (let i = 0; i < 50; i++) learn("a", 2000, 1000)
@@ -43,7 +43,7 @@ describe("CalibratedTokenEstimator", () => {
       assert.strictEqual(estimate("a", 4000), 1000)
     }).pipe(Effect.provide(CalibratedTokenEstimator.layer({ modelsMax: 2 }))))
 
-  it.effect("learns nothing from what cannot be: no tokens, more tokens than bytes, a prompt of a few words", () =>
+  it.effect("learns nothing from impossible counts: no tokens, more tokens than bytes, a prompt of a few words", () =>
     Effect.gen(function* () {
       const { estimate, learn } = yield* TokenEstimator
       for (const [bytes, tokens] of [[2000, 0], [2000, 4000], [2000, 1], [20, 19], [Number.NaN, 5]] as const) {
@@ -58,17 +58,17 @@ describe("atLeast", () => {
     Effect.map(TokenEstimator, ({ atLeast }) => atLeast(request(path, { model: "m", ...body })))
   const user = (content: unknown) => ({ messages: [{ role: "user", content }] })
 
-  it.effect("counts words, in every dialect, and nothing that is no part of the prompt", () =>
+  it.effect("counts the words of the prompt in every dialect, and no other part of the body", () =>
     Effect.gen(function* () {
       const words = "one two three four"
-      // The three more are `role`, `user` and `content`.
+      // The other three words are `role`, `user` and `content`.
       assert.strictEqual(yield* least({ ...user(words), options: { stop: ["a b c d e f"] } }), 7)
       assert.strictEqual(yield* least({ prompt: words }, "/api/generate"), 4)
       assert.strictEqual(yield* least({ input: words }, "/v1/responses"), 4)
       assert.strictEqual(yield* least(user("na\u00efve\nna\\u00efve")), 3 + 3)
     }).pipe(Effect.provide(CharactersTokenEstimator.layer())))
 
-  it.effect("takes a picture for none", () =>
+  it.effect("counts no words in an image", () =>
     Effect.gen(function* () {
       const picture = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * i * 31 + i * 7) % 251)).toString(
         "base64",
@@ -88,7 +88,7 @@ describe("atLeast", () => {
         assert.strictEqual(envelope.images, 1)
         assert.isBelow(envelope.promptBytes, words.length + 300)
       }
-      // Text whose period is that of the samples.
+      // Text that repeats with the same period as the samples.
       assert.strictEqual(request("/api/chat", { model: "m", ...user("a b ".repeat(4000)) }).envelope.images, 0)
       const { envelope } = request("/api/generate", { model: "m", prompt: words, images: [picture, picture] })
       assert.strictEqual(envelope.images, 2)

@@ -1,15 +1,15 @@
 /**
- * Footprints of the models the fleet has: estimated from `/api/show` and `/api/tags`, corrected by what loads took, overridden by a manifest.
+ * Footprints of the fleet's models: estimated from `/api/show` and `/api/tags`, corrected by what loads took,
+ * overridden by a manifest file.
  *
  * @since 0.1.0
  */
-import { Clock, Duration, Effect, Fiber, FiberMap, FileSystem, Layer, Result } from "effect"
+import { Duration, Effect, FileSystem, Layer } from "effect"
 import { BackendHealth } from "../../../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../../../services/Fleet.ts"
 import {
   type Footprint,
   FootprintError,
-  type Geometry,
   type Lesson,
   ManifestInvalid,
   ModelFootprints,
@@ -19,8 +19,8 @@ import {
 import { type Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import { OllamaApi } from "../../../services/OllamaApi.ts"
 import { every } from "../../../support/every.ts"
+import * as Descriptions from "./descriptions.ts"
 import { estimate } from "./estimate.ts"
-import { fromShow } from "./geometry.ts"
 import * as Lessons from "./learn.ts"
 import * as Manifest from "./manifest.ts"
 
@@ -31,112 +31,58 @@ import * as Manifest from "./manifest.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** Content of a manifest file, see `footprint/manifest.ts`. Nothing is pinned by default. */
+  /**
+   * The content of a manifest file, which sets footprints by model:
+   * `{ "models": { "llama3.1:8b": [{ "total": "7 GiB" }, { "context": 32768, "total": "11 GiB" }] } }`. By default
+   * none.
+   */
   readonly manifest?: string | undefined
-  /** Between two looks at the catalog for models not described yet, and before a failed description is tried again. Defaults to 30 seconds. */
+  /**
+   * Time between two searches of the catalog for models that were not described yet, and before a failed description is
+   * tried again. Defaults to 30 seconds.
+   */
   readonly interval?: Duration.Input | undefined
 }
 
-/** `/api/show` calls in flight. */
-const showsMax = 2
-
-/** Of a remote model: it uses no memory here. */
-const nothing: Footprint = { parts: undefined, total: 0, margin: 0, reserve: 0, source: "estimated" }
-
-/** What `/api/show` gave for a manifest: what it could be read as, or when it failed. */
-type Described = { readonly geometry: Geometry | undefined } | { readonly failedAt: number }
+/** The footprint of a remote model, which uses no memory of the fleet. */
+const noMemory: Footprint = { parts: undefined, total: 0, margin: 0, reserve: 0, source: "estimated" }
 
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const interval = Duration.fromInputUnsafe(options?.interval ?? "30 seconds")
-  const pins: Manifest.Pins = options?.manifest === undefined ? new Map() : yield* Manifest.parse(options.manifest)
-  const api = yield* OllamaApi
+  const overrides: Manifest.Overrides = options?.manifest === undefined
+    ? new Map()
+    : yield* Manifest.parse(options.manifest)
   const catalog = yield* ModelCatalog
-  const fleet = yield* Fleet
   const health = yield* BackendHealth
-  const clock = yield* Clock.Clock
-  const run = yield* Effect.flatMap(FiberMap.make<string>(), (map) => FiberMap.runtime(map)())
-  const described = new Map<string, Described>()
   let lessons = Lessons.empty
   let changes = 0
-
-  /** Servers of any age send no digest at times: such a model is then described for itself. */
-  const digestOf = (model: Model, backend: string): string | undefined => {
-    const owner = model.owners.get(backend)
-    return owner === undefined ? undefined : owner.digest === "" ? `${backend}/${model.key}` : owner.digest
-  }
-
-  /** A failed description is as good as none once it is old enough to be tried again. */
-  const isDue = (digest: string): boolean => {
-    const known = described.get(digest)
-    return known === undefined ||
-      ("failedAt" in known && clock.currentTimeMillisUnsafe() - known.failedAt >= Duration.toMillis(interval))
-  }
-
-  const describe = Effect.fnUntraced(function* (model: Model, backend: Backend, digest: string) {
-    const answer = yield* Effect.result(api.show(backend, model.key))
-    if (Result.isFailure(answer)) {
-      described.set(digest, { failedAt: clock.currentTimeMillisUnsafe() })
-      return yield* Effect.logDebug(answer.failure.message)
-    }
-    const capabilities = answer.success.capabilities ?? model.capabilities
-    const geometry = fromShow({ ...answer.success, capabilities })
-    if (geometry === undefined) {
-      yield* Effect.logWarning(`${model.key} on ${backend.id} does not say what it is made of`)
-    }
-    described.set(digest, { geometry })
-    changes++
+  const descriptions = yield* Descriptions.make({
+    api: yield* OllamaApi,
+    catalog,
+    fleet: yield* Fleet,
+    health,
+    retryMillis: Duration.toMillis(interval),
+    changed: () => {
+      changes++
+    },
   })
-
-  /** One call for each manifest at a time, in this layer's scope: who asked first may leave. */
-  const start = (model: Model, backend: Backend, digest: string) =>
-    run(digest, describe(model, backend, digest), { onlyIfMissing: true })
-
-  const describeNew = Effect.gen(function* () {
-    const backends = new Map(fleet.members().map(({ backend }) => [backend.id, backend]))
-    const present = new Set<string>()
-    const due = new Map<string, readonly [Model, Backend]>()
-    for (const model of catalog.models()) {
-      for (const id of model.owners.keys()) {
-        const digest = digestOf(model, id)
-        const backend = backends.get(id)
-        if (digest === undefined || model.remote) continue
-        present.add(digest)
-        if (backend === undefined || health.status(id).state === "unhealthy" || !isDue(digest)) continue
-        due.set(digest, [model, backend])
-      }
-    }
-    for (const digest of described.keys()) if (!present.has(digest)) described.delete(digest)
-    const oneOf = ([digest, [model, backend]]: readonly [string, readonly [Model, Backend]]) =>
-      Effect.suspend(() => Fiber.await(start(model, backend, digest)))
-    yield* Effect.forEach(due, oneOf, { concurrency: showsMax, discard: true })
-  })
-  yield* Effect.forkScoped(every(interval, describeNew))
-
-  const geometryOf = (model: Model, backend: Backend): Geometry | undefined => {
-    const digest = digestOf(model, backend.id)
-    if (digest === undefined || model.remote) return undefined
-    const known = described.get(digest)
-    if (known !== undefined && "geometry" in known) return known.geometry
-    // The one who asks goes without, and the next finds it.
-    if (isDue(digest)) start(model, backend, digest)
-    return undefined
-  }
+  yield* Effect.forkScoped(every(interval, descriptions.describeDue))
 
   const keyOf = (model: Model, backend: Backend, shape: RunShape): Lessons.LessonKey => ({
     host: backend.id,
     version: health.status(backend.id).version,
-    digest: digestOf(model, backend.id) ?? "",
+    digest: Descriptions.digestOf(model, backend.id) ?? "",
     shape,
     gpus: backend.devices,
   })
 
   const of = (model: Model, backend: Backend, shape: RunShape): Footprint | undefined => {
-    if (model.remote) return nothing
-    const geometry = geometryOf(model, backend)
+    if (model.remote) return noMemory
+    const geometry = descriptions.geometry(model, backend)
     const size = model.owners.get(backend.id)?.size ?? 0
-    // A size of 0 is one that was not said.
+    // A size of 0 means that the backend did not report it.
     const estimated = geometry === undefined || size <= 0 ? undefined : estimate(geometry, shape, size)
-    return Manifest.pinned(pins, model.key, backend.id, shape, estimated) ??
+    return Manifest.overridden(overrides, model.key, backend.id, shape, estimated) ??
       Lessons.corrected(lessons, keyOf(model, backend, shape), estimated)
   }
 
@@ -153,30 +99,29 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   return ModelFootprints.of({
     of,
-    geometry: geometryOf,
+    geometry: descriptions.geometry,
     learn,
-    prepare: Effect.fn("ModelFootprints.prepare")(function* (model: Model, backend: Backend) {
-      const digest = digestOf(model, backend.id)
-      if (digest === undefined || model.remote || !isDue(digest)) return
-      yield* Fiber.await(start(model, backend, digest))
-    }),
+    prepare: descriptions.prepare,
     version: () => changes + catalog.version(),
   })
 })
 
 /**
- * Describes each manifest once by `/api/show`, in the background and when first asked for it, and answers from memory.
+ * Reads each manifest once with `/api/show`, in the background and when a footprint is first asked for, and answers
+ * from memory.
  *
  * **Details**
  *
- * - In this order: what the manifest file pins, what was learned for exactly this host, version, digest, shape and GPUs, what the formulas say.
- * - What was learned is kept in memory: after a restart the bounds hold again until the first load.
- * - Remote models take nothing.
+ * - A footprint comes from the manifest file; else from what was learned for exactly this host, version, digest,
+ *   shape and GPUs; else from the formulas.
+ * - What was learned is only in memory. After a restart the formulas hold again until the first load.
+ * - Remote models need no memory.
  *
  * **Gotchas**
  *
- * Without `verbose`, which `OllamaApi` does not ask for, Ollama leaves out the vocabulary, the tensors and per-layer arrays. Bounds from above take their
- * place, which for models with a different number of heads in each layer can be several times too much until a load has been seen.
+ * Without `verbose`, which an `OllamaApi` may leave out, Ollama does not send the vocabulary, the tensors and the
+ * arrays with one value for each layer. Upper bounds take their place. For models whose layers have different numbers
+ * of heads they can be several times too high, until a load was observed.
  *
  * @category layers
  * @since 0.1.0
@@ -186,11 +131,11 @@ export const layer = (
 ): Layer.Layer<ModelFootprints, FootprintError, Fleet | OllamaApi | ModelCatalog | BackendHealth> =>
   Layer.effect(ModelFootprints, make(options))
 
-const named = (path: string, { message }: { readonly message: string }) =>
+const manifestError = (path: string, { message }: { readonly message: string }) =>
   new FootprintError({ reason: new ManifestInvalid({ description: `${path}: ${message}` }) })
 
 /**
- * `layer` with the manifest in a file, read once.
+ * `layer` with the manifest in a file, which is read once.
  *
  * @category layers
  * @since 0.1.0
@@ -200,4 +145,4 @@ export const fromFile = (path: string, options?: Omit<Options, "manifest">) =>
     FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
       Effect.map((manifest) => layer({ ...options, manifest })),
     ),
-  ).pipe(Layer.catch((error) => Layer.effect(ModelFootprints, Effect.fail(named(path, error)))))
+  ).pipe(Layer.catch((error) => Layer.effect(ModelFootprints, Effect.fail(manifestError(path, error)))))

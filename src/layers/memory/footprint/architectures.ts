@@ -1,13 +1,13 @@
 /**
- * What llamero knows of single architectures: what the weights' file does not say, and llama.cpp has in its source.
+ * Facts about single architectures that are not in the file of the weights but in the source of llama.cpp.
  *
  * @since 0.1.0
  */
 
 /**
- * Period of the sliding window: of `period` layers all but one are windowed, the last, or the first where it is `denseFirst`. From the `set_swa_pattern`
- * calls of llama.cpp's model loaders. Architectures that are not listed do not use the window their file may declare (`phi3`, `llama`), or list their
- * windowed layers in the file (`gemma4`).
+ * Period of the sliding window: of every `period` layers all but one are windowed. The one is the last, or the first
+ * with `denseFirst`. From the `set_swa_pattern` calls in llama.cpp's model loaders. Architectures that are not listed
+ * do not use the window of their file (`phi3`, `llama`), or list their windowed layers in the file (`gemma4`).
  */
 const windowed: ReadonlyMap<string, { readonly period: number; readonly denseFirst?: boolean }> = new Map([
   ["afmoe", { period: 4 }],
@@ -26,13 +26,13 @@ const windowed: ReadonlyMap<string, { readonly period: number; readonly denseFir
   ["smallthinker", { period: 4, denseFirst: true }],
 ])
 
-/** Windows that are in llama.cpp's source instead of in the file. */
+/** Sizes of windows that are in llama.cpp's source instead of in the file. */
 const windows: ReadonlyMap<string, number> = new Map([["llama4", 8192]])
 
-/** Layers between two with full attention, of hybrids whose file does not say. */
+/** For hybrids whose file does not state it: one of so many layers has full attention. */
 const hybridInterval: ReadonlyMap<string, number> = new Map([["qwen3next", 4], ["qwen35", 4], ["qwen35moe", 4]])
 
-/** Look at the whole batch in both directions. */
+/** Encoders: their attention covers the whole batch in both directions. */
 const encoders = new Set([
   "bert",
   "gemma-embedding",
@@ -44,12 +44,13 @@ const encoders = new Set([
   "nomic-bert-moe",
 ])
 
-/** No attention at all: nothing but recurrent layers. */
+/** Architectures with only recurrent layers, and no attention. */
 const recurrent = new Set(["mamba", "mamba2", "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7"])
 
 /**
- * The formulas hold: plain or windowed attention, dense or with experts, and the hybrids above. Latent attention is not among them, since its compute
- * buffers have been seen to need gigabytes more (DeepSeek V4: 2 to 4.6 GiB for each GPU).
+ * Architectures for which the formulas hold: full or windowed attention, dense or with experts, and the hybrids
+ * above. Latent attention is missing, because its compute buffers can need gigabytes more (DeepSeek V4: 2 to 4.6 GiB
+ * for each GPU).
  */
 const known = new Set(
   [
@@ -61,23 +62,23 @@ const known = new Set(
   ].flatMap((line) => line.split(" ")),
 )
 
-/** Whether the formulas hold for it. @category predicates @since 0.1.0 */
+/** Whether the formulas hold for an architecture. @category predicates @since 0.1.0 */
 export const isKnown = (architecture: string): boolean => known.has(architecture)
 
-/** Whether it is a bidirectional encoder. @category predicates @since 0.1.0 */
+/** Whether an architecture is a bidirectional encoder. @category predicates @since 0.1.0 */
 export const isEncoder = (architecture: string): boolean => encoders.has(architecture)
 
-/** Whether it has no attention. @category predicates @since 0.1.0 */
+/** Whether an architecture has no attention. @category predicates @since 0.1.0 */
 export const isRecurrent = (architecture: string): boolean => recurrent.has(architecture)
 
-/** The window its source gives it. @category accessors @since 0.1.0 */
+/** The size of the window in tokens, if llama.cpp's source states it. @category accessors @since 0.1.0 */
 export const windowOf = (architecture: string): number | undefined => windows.get(architecture)
 
-/** Each how many layers one has full attention, in a hybrid. @category accessors @since 0.1.0 */
+/** In a hybrid, one of so many layers has full attention. @category accessors @since 0.1.0 */
 export const hybridIntervalOf = (architecture: string): number | undefined => hybridInterval.get(architecture)
 
 /**
- * Which layers are windowed, given the period its file states, if any; `undefined` when none are.
+ * Which layers are windowed; `undefined` if none are. `stated` is the period in the file, if there is one.
  *
  * @category accessors
  * @since 0.1.0

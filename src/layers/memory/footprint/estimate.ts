@@ -1,23 +1,30 @@
 /**
- * Memory by formula, for models and shapes that have not been seen yet. Checked against the buffers that llama.cpp logged for a dozen models: the cache was
- * exact for all of them, and no compute buffer was larger than its bound.
+ * Estimates the memory of a model by formulas, for models and shapes that were not observed yet. Checked against the
+ * buffers that llama.cpp logged for a dozen models: the cache was exact for all of them, and no compute buffer was
+ * larger than its bound.
+ *
+ * Written here because no library has these formulas for JavaScript: they follow the sources of llama.cpp and Ollama.
  *
  * @since 0.1.0
  */
-import type { Footprint, FootprintParts, Geometry, KvType, RunShape } from "../../../services/Footprint.ts"
+import type { Footprint, FootprintParts, KvType, RunShape } from "../../../services/Footprint.ts"
+import type { Geometry } from "../../../services/Geometry.ts"
 
 const mebibyte = 1024 * 1024
 
-/** Of each GPU and model process, besides Ollama's buffers. 153 to 753 MiB have been seen. */
+/** Memory of the process on each GPU, besides Ollama's buffers. Observed: 153 to 753 MiB. */
 const overheadBytes = 512 * mebibyte
 
-/** What Ollama itself keeps free for a projector's graph. */
+/** What Ollama itself keeps free for the graph of a projector. */
 const projectorBytes = 1024 * mebibyte
 
-/** Added where the formulas are known to hold, and where they are not. */
+/** The share added where the formulas are known to hold, and elsewhere. */
 const margins = { exact: 0.03, otherwise: 0.25 }
 
-/** Bytes of an element of the cache: ggml's blocks, scales included. Ollama's own 1 and 0.5 are 6 to 12 % low. */
+/**
+ * Bytes of an element of the cache: ggml's blocks with their scales. Ollama's own values, 1 and 0.5, are 6 to 12 %
+ * too low.
+ */
 const elementBytes: Readonly<Record<KvType, number>> = {
   f32: 4,
   f16: 2,
@@ -30,25 +37,26 @@ const elementBytes: Readonly<Record<KvType, number>> = {
   iq4_nl: 18 / 32,
 }
 
-/** llama.cpp allocates cells in steps of 256. */
+/** llama.cpp allocates the cells of the cache in steps of 256. */
 const padded = (cells: number): number => Math.ceil(cells / 256) * 256
 
 const isQuantised = (type: KvType): boolean => elementBytes[type] < 2
 
-/** The shape as Ollama would change it for this model. */
+/** The shape that Ollama would use for this model. */
 interface Run {
   readonly context: number
   readonly parallelism: number
   readonly batch: number
-  /** Cells of a full layer, all sequences together. */
+  /** Cells of a layer with full attention, for all sequences together. */
   readonly cells: number
   readonly kvBytes: number
   readonly flashAttention: RunShape["flashAttention"]
 }
 
 /**
- * The batch Ollama computes with: what the request or the Modelfile says, 2,048 for embedders as far as the context allows, else by context. Ollama lowers
- * it when its prediction nears the free memory, so this is an upper bound. (Ollama 0.33, `generationBatchForContext`, `DefaultEmbeddingNumBatch`.)
+ * The batch in tokens: as the request or the Modelfile states it; else 2,048 for embedders, up to the context; else
+ * by the length of the context. Ollama lowers it when little memory is free, so this is an upper bound. (Ollama 0.33,
+ * `generationBatchForContext`, `DefaultEmbeddingNumBatch`.)
  *
  * @category accessors
  * @since 0.1.0
@@ -63,7 +71,7 @@ export const batchOf = (geometry: Pick<Geometry, "embedder" | "batch">, shape: R
 const runOf = (geometry: Geometry, shape: RunShape): Run => {
   const context = Math.min(shape.context, geometry.contextTrained ?? Infinity)
   const parallelism = geometry.embedder ? 1 : shape.parallelism
-  // A quantised cache of values needs flash attention: llama.cpp refuses to load without, and Ollama before 0.30 went back to f16.
+  // A quantised cache needs flash attention. Without it llama.cpp refuses to load, and Ollama before 0.30 used f16.
   const plain = isQuantised(shape.kvType) && shape.flashAttention === "off"
   const flashAttention = isQuantised(shape.kvType) && !plain ? "on" : shape.flashAttention
   return {
@@ -76,15 +84,19 @@ const runOf = (geometry: Geometry, shape: RunShape): Run => {
   }
 }
 
-/** Cells of a windowed layer: the window, and the batch that is being computed. One cache for all keeps a window for each sequence. */
+/**
+ * Cells of a windowed layer: the window and the batch. A cache that all sequences share keeps a window for each of
+ * them.
+ */
 const windowCells = (window: number, run: Run, unified: boolean): number =>
   unified
     ? Math.min(run.cells, padded(window * run.parallelism + run.batch))
     : run.parallelism * Math.min(padded(run.context), padded(window + run.batch))
 
 /**
- * Bytes of keys and values: `heads * (key length + value length) * bytes of an element * cells`, summed over the layers, each with its own heads, and with
- * fewer cells where it is windowed. With latent attention a token keeps one row of `latentLength` for each layer.
+ * Bytes of keys and values: `heads * (key length + value length) * bytes of an element * cells`, summed over the
+ * layers. Each layer has its own number of heads, and fewer cells if it is windowed. With latent attention a token
+ * keeps one row of `latentLength` in each layer.
  *
  * @category accessors
  * @since 0.1.0
@@ -107,7 +119,7 @@ export const kvBytes = (geometry: Geometry, shape: RunShape): number => {
 }
 
 /**
- * Bytes of recurrent state: 4 for each element, layer and sequence, whatever the context.
+ * Bytes of recurrent state: 4 for each element, layer and sequence. They do not depend on the context.
  *
  * @category accessors
  * @since 0.1.0
@@ -118,16 +130,18 @@ export const recurrentBytes = (geometry: Geometry, shape: RunShape): number =>
     : 4 * geometry.recurrent.layers * geometry.recurrent.elements * runOf(geometry, shape).parallelism
 
 /**
- * Bytes of one device's compute buffer, from above.
+ * An upper bound of the bytes of the compute buffer of one device.
  *
  * **Details**
  *
- * - Without flash attention, 4 bytes times the batch times the larger of the logits (`vocabulary + embedding`) and the attention scores of one layer
- *   (`1 + 4 * embedding + cells * (1 + heads)`). Exact for llama and qwen.
- * - With it there are no scores, only the mask (2 bytes for each cell and token of the batch) and 32 MiB of others. 2 to 33 % above, and up to four times the
- *   real size on builds that reserve fewer rows of logits.
- * - Not knowing, the larger of both.
- * - An encoder computes no logits and looks at the batch only: `3 * embedding + feed forward + batch * (1 + heads)`. Fitted to one model.
+ * - Without flash attention, 4 bytes times the batch times the larger of the logits (`vocabulary + embedding`) and
+ *   the attention scores of one layer (`1 + 4 * embedding + cells * (1 + heads)`). Exact for llama and qwen.
+ * - With it there are no scores, only the mask (2 bytes for each cell and token of the batch) and 32 MiB of other
+ *   buffers. This is 2 to 33 % above the real size, and up to four times the real size on builds that reserve fewer
+ *   rows of logits.
+ * - If flash attention is `"unknown"`, the larger of both.
+ * - An encoder has no logits, and its attention covers only the batch:
+ *   `3 * embedding + feed forward + batch * (1 + heads)`. Fitted to one model.
  *
  * @category accessors
  * @since 0.1.0
@@ -146,20 +160,23 @@ export const computeBytes = (geometry: Geometry, shape: RunShape): number => {
   return flashAttention === "on" ? withIt : flashAttention === "off" ? without : Math.max(withIt, without)
 }
 
-/** The file bounds what reaches the GPU. Where the tensors are known, what stays in system memory comes off, unless it is copied. */
+/**
+ * The size of the file is an upper bound for the GPU. If the tensors are known, those that stay in system memory are
+ * subtracted.
+ */
 const weightsOf = (geometry: Geometry, shape: RunShape, fileBytes: number): FootprintParts["weights"] => {
   if (shape.devices === 0) return { gpu: 0, cpu: fileBytes }
   const input = geometry.inputWeights
   if (input !== undefined) {
     return { gpu: Math.max(0, fileBytes - (input.bytes - input.tied)), cpu: Math.min(input.bytes, fileBytes) }
   }
-  // Nobody is charged for this part, which is mapped from the file: the coarsest quantisation in use is close enough.
+  // Memory that is mapped from the file is not charged, so an approximation is enough.
   const embedding = geometry.vocabulary * geometry.embeddingLength * elementBytes.q8_0
   return { gpu: fileBytes, cpu: Math.min(embedding, fileBytes) }
 }
 
 /**
- * The footprint whose parts these are, with a share of the sum as margin.
+ * The footprint with these parts. `margin` is a share of their sum.
  *
  * @category constructors
  * @since 0.1.0
@@ -177,12 +194,13 @@ export const fromParts = (
 }
 
 /**
- * What a model is expected to take, from above.
+ * An upper bound of the memory that a model takes.
  *
  * **Details**
  *
- * `fileBytes` is the size in `/api/tags`: weights, projector and adapters. Each GPU of a split has compute buffers and an overhead of its own. The margin is
- * 3 %, or 25 % where the geometry is not exact or a draft model runs, whose memory is not counted anywhere.
+ * `fileBytes` is the size in `/api/tags`: weights, projector and adapters. A model that is split over GPUs has
+ * compute buffers and an overhead on each of them. The margin is 3 %, or 25 % if the geometry is not exact or a draft
+ * model runs, whose memory is not reported.
  *
  * @category constructors
  * @since 0.1.0

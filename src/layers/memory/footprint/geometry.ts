@@ -1,17 +1,17 @@
 /**
- * A model's geometry from what `/api/show` says.
+ * Reads the geometry of a model from the answer of `/api/show`.
  *
  * @since 0.1.0
  */
-import type { Geometry, SlidingWindow } from "../../../services/Footprint.ts"
+import type { Geometry, SlidingWindow } from "../../../services/Geometry.ts"
 import * as Architecture from "./architectures.ts"
 import { type Metadata, metadata } from "./metadata.ts"
 import { recurrentOf } from "./recurrent.ts"
 import { inputWeights, type Tensor } from "./tensors.ts"
 
 /**
- * What of `/api/show` the geometry is read from. With `verbose` the arrays of `model_info` are there, and `tensors`; without, arrays of more than five come
- * back empty, and bounds take their place.
+ * The fields of `/api/show` that the geometry is read from. With `verbose` they include the arrays of `model_info`
+ * and `tensors`. Without it, arrays of more than five elements are empty, and bounds take their place.
  *
  * @category models
  * @since 0.1.0
@@ -25,16 +25,16 @@ export interface Description {
   readonly modelfile?: string | undefined
 }
 
-/** The largest vocabulary of the models met so far (Gemma 3 and 4), for those that do not say. */
+/** For models that do not state their vocabulary: the largest one known, of Gemma 3 and 4. */
 const vocabularyMax = 262_144
 
-/** The narrowest heads met so far; bounds the number of heads where the file does not say. */
+/** The shortest heads known. They give an upper bound of the number of heads where the file does not state it. */
 const headLengthMin = 64
 
 interface Heads {
   readonly heads: number
   readonly kvHeads: number | ReadonlyArray<number>
-  /** An array was withheld, so that a bound stands in. */
+  /** Whether an array was left out, so that a bound takes its place. */
   readonly bound: boolean
 }
 
@@ -44,7 +44,8 @@ const headsOf = (info: Metadata, layers: number, embeddingLength: number): Heads
     ? 0
     : info.largest("attention.head_count") ?? (withheldHeads ? Math.ceil(embeddingLength / headLengthMin) : 0)
   const perLayer = info.numbers("attention.head_count_kv")
-  // Missing means one for each head, as in llama.cpp. A withheld array can be bounded by that too.
+  // If the key is missing, each head has its own, as in llama.cpp. The same is the bound for an array that was left
+  // out.
   const kvHeads = perLayer !== undefined
     ? Array.from({ length: layers }, (_, layer) => perLayer[Math.min(layer, perLayer.length - 1)] ?? heads)
     : info.number("attention.head_count_kv") ?? heads
@@ -62,14 +63,17 @@ const windowOf = (info: Metadata, layers: number): { readonly window?: SlidingWi
   const windowed = stated !== undefined
     ? Array.from({ length: layers }, (_, layer) => stated[layer] ?? false)
     : Architecture.windowedLayers(info.architecture, layers, info.number("attention.sliding_window_pattern"))
-  // Without a pattern every layer counts as full: never less than there is.
+  // Without a pattern every layer counts as full, which is an upper bound.
   if (windowed === undefined) return { bound: info.withheld("attention.sliding_window_pattern") }
   const keyLength = info.number("attention.key_length_swa")
   const valueLength = info.number("attention.value_length_swa")
   return { window: { size, layers: windowed, keyLength, valueLength }, bound: false }
 }
 
-/** Keys are kept compressed, and values not at all, if the file was made for it; else (older files) each head keeps its own, as elsewhere. */
+/**
+ * Compressed keys, and no values, if the file was made for latent attention. In older files each head keeps its own
+ * keys and values.
+ */
 const latentOf = (info: Metadata): number | undefined => {
   const rank = info.number("attention.kv_lora_rank")
   if (rank === undefined || rank <= 0 || info.number("attention.key_length_mla") === undefined) return undefined
@@ -87,12 +91,14 @@ const parameter = (parameters: string | undefined, name: string): number | undef
   return found?.[1] === undefined ? undefined : Number(found[1])
 }
 
-/** Its own draft only runs when asked for; another model as draft always does. */
+/**
+ * Whether a draft model runs. A separate one always does; one in the same file only if `draft_num_predict` asks for it.
+ */
 const hasDraft = (info: Metadata, { modelfile, parameters }: Description): boolean =>
   /^DRAFT\s/m.test(modelfile ?? "") ||
   ((info.number("nextn_predict_layers") ?? 0) > 0 && (parameter(parameters, "draft_num_predict") ?? 0) > 0)
 
-const seesOrHears = (info: Metadata, { capabilities, projector_info }: Description): boolean =>
+const hasProjector = (info: Metadata, { capabilities, projector_info }: Description): boolean =>
   (projector_info !== null && projector_info !== undefined && Object.keys(projector_info).length > 0) ||
   (capabilities ?? []).some((each) => each === "vision" || each === "audio") ||
   info.has("vision.block_count") || info.has("audio.block_count")
@@ -104,12 +110,14 @@ const expertsOf = (info: Metadata): Geometry["experts"] => {
 }
 
 /**
- * Reads the geometry; `undefined` when the answer lacks what every model has.
+ * Reads the geometry; `undefined` if the answer lacks a field that every model has.
  *
  * **Details**
  *
- * What is withheld is replaced by a bound from above, and the geometry is not `exact` then: heads of a layer by the most of any, windowed layers by full
- * ones, hybrid layers by layers that are both. Only the vocabulary's bound leaves it exact, since it adds at most half a gigabyte for the largest batch.
+ * An upper bound takes the place of a field that was left out, and the geometry is then not `exact`: the largest
+ * number of heads of any layer, full layers instead of windowed ones, and layers that are both recurrent and full in
+ * hybrids. Only the bound of the vocabulary leaves it exact, because it adds at most half a gigabyte, for the largest
+ * batch.
  *
  * @category constructors
  * @since 0.1.0
@@ -142,10 +150,10 @@ export const fromShow = (description: Description): Geometry | undefined => {
     recurrent: hybrid.recurrent,
     feedForward: info.largest("feed_forward_length"),
     experts: expertsOf(info),
-    // The key decides in Ollama, not the capability.
+    // As in Ollama, where this key decides and not the capability.
     embedder: encoder || info.has("pooling_type"),
     encoder,
-    projector: seesOrHears(info, description),
+    projector: hasProjector(info, description),
     draft: hasDraft(info, description),
     batch: parameter(description.parameters, "num_batch"),
     inputWeights: inputWeights(tensors),

@@ -1,36 +1,37 @@
 /**
- * Footprints corrected by what loads really took.
+ * Corrects footprints by the memory that loads really took.
  *
  * @since 0.1.0
  */
 import type { Footprint, Observation, RunShape } from "../../../services/Footprint.ts"
 
 /**
- * What has to be equal for one observation to say something about another load. Before Ollama 0.30 `size_vram` meant something else, and every version may
- * allocate differently.
+ * An observation is used for another load only if all of these are equal. Every version of Ollama may allocate
+ * differently, and before 0.30 `size_vram` had another meaning.
  *
  * @category models
  * @since 0.1.0
  */
 export interface LessonKey {
   readonly host: string
-  /** Of Ollama; `undefined` while not known. */
+  /** Version of Ollama; `undefined` while it is not known. */
   readonly version: string | undefined
   readonly digest: string
-  /** Tokens of one sequence, as it was loaded. */
+  /** How the model was loaded. */
   readonly shape: RunShape
   /** UUIDs of the GPUs. */
   readonly gpus: ReadonlyArray<string>
 }
 
+/** One observation of a load. */
 interface Seen {
   readonly bytes: number
-  /** May lower a footprint, not only raise it. */
+  /** Whether it may lower a footprint, and not only raise it. */
   readonly trusted: boolean
 }
 
 /**
- * What has been seen, by key. A value: learning returns another.
+ * The observations by key. An immutable value: `learn` returns a new one.
  *
  * @category models
  * @since 0.1.0
@@ -42,14 +43,14 @@ export interface Lessons {
 /** @category constructors @since 0.1.0 */
 export const empty: Lessons = { seen: new Map() }
 
-/** Observations kept of each kind, and keys kept at all; the oldest go first. */
+/** The most observations of each kind for a key, and the most keys. The oldest ones are dropped. */
 const seenMax = 5
 const keysMax = 4096
 
-/** Two loads of the same model differ by alignment, and by what fragments. */
+/** Two loads of the same model differ by alignment and fragmentation. */
 const spread = 0.02
 
-/** Until a driver has shown what the process takes besides Ollama's buffers. */
+/** Memory of the process besides Ollama's buffers, until a reading of the device has shown it. */
 const overheadBytes = 512 * 1024 * 1024
 
 const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
@@ -67,7 +68,7 @@ const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
     gpus.toSorted(),
   ])
 
-/** Since 0.30 Ollama reports buffers that llama.cpp logged, before that its own estimate. */
+/** Whether `/api/ps` reports the buffers that llama.cpp logged. Before 0.30 Ollama reported its own estimate. */
 const reportsBuffers = (version: string | undefined): boolean => {
   const parts = /^v?(\d+)\.(\d+)/.exec(version ?? "")
   return parts !== null && (Number(parts[1]) > 0 || Number(parts[2]) >= 30)
@@ -76,12 +77,14 @@ const reportsBuffers = (version: string | undefined): boolean => {
 const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
 
 /**
- * Bytes a load took: Ollama's buffers and the overhead, or what the drivers' free memory fell by, whichever is more. `undefined` for numbers that are none.
+ * The bytes that a load took: Ollama's buffers and the overhead, or the fall of the devices' free memory if that is
+ * more. `undefined` if the numbers are not sizes.
  *
  * **Details**
  *
- * Not trusted to lower a footprint: a model that spilled to the CPU (it would have taken other buffers on the GPU), Ollama's fallback of the bare file size,
- * versions that report an estimate, unless the driver saw at least as much.
+ * These observations may not lower a footprint: a model that spilled into system memory, because it would have other
+ * buffers on the GPU; a size that is just the size of the file, which Ollama reports if it knows nothing better; and
+ * a version that reports an estimate. The last two may if the free memory of the devices fell by at least as much.
  *
  * @category constructors
  * @since 0.1.0
@@ -102,11 +105,11 @@ export const observed = (
   }
 }
 
-const most = (seen: ReadonlyArray<Seen>): number => seen.reduce((max, { bytes }) => Math.max(max, bytes), 0)
+const largest = (seen: ReadonlyArray<Seen>): number => seen.reduce((max, { bytes }) => Math.max(max, bytes), 0)
 
 /**
- * The footprint as corrected: the most of the last five observations and 2 %, so never below what was seen. Until one is trusted, the estimate, raised to what
- * was seen where that is more.
+ * The corrected footprint: the largest of the last five observations plus 2 %, so never below an observation. Until
+ * one of them is trusted: the estimate, or the largest observation if that is more.
  *
  * @category combinators
  * @since 0.1.0
@@ -117,7 +120,7 @@ export const corrected = (
   estimated: Footprint | undefined,
 ): Footprint | undefined => {
   const seen = lessons.seen.get(textOf(key)) ?? []
-  const total = most(seen)
+  const total = largest(seen)
   const margin = Math.ceil(total * spread)
   const reserve = total + margin
   const trusted = seen.some((each) => each.trusted)
@@ -126,7 +129,8 @@ export const corrected = (
 }
 
 /**
- * Takes in one observation. The last five of each kind are kept, so that a run of spills does not push out what is known.
+ * Adds an observation. The last five of each kind are kept, so that several spills in a row do not push out the
+ * trusted ones.
  *
  * @category combinators
  * @since 0.1.0

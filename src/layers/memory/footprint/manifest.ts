@@ -1,5 +1,5 @@
 /**
- * Footprints that a deployer pins in a file.
+ * Footprints that a deployer sets in a manifest file.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import {
 import * as ModelName from "../../../services/ModelName.ts"
 import { fromParts } from "./estimate.ts"
 
-/** Bytes, or text with a unit: `"5 GiB"`. */
+/** A number of bytes, or text with a unit: `"5 GiB"`. */
 const Bytes = Schema.Union([
   Schema.Natural,
   Schema.ByteSizeFromString.pipe(
@@ -27,17 +27,18 @@ const Bytes = Schema.Union([
 ])
 
 /**
- * What is pinned, and for which runs: those that agree with everything of `backend`, `context`, `parallelism` and `kvType` that is given.
+ * A footprint, or parts of one, and the runs that it is for: those that match every given field of `backend`,
+ * `context`, `parallelism` and `kvType`.
  *
  * @category models
  * @since 0.1.0
  */
-export const Pin = Schema.Struct({
+export const Override = Schema.Struct({
   backend: Schema.optionalKey(Schema.String),
   context: Schema.optionalKey(Schema.Natural),
   parallelism: Schema.optionalKey(Schema.Natural),
   kvType: Schema.optionalKey(Schema.Literals(kvTypes)),
-  /** Bytes on the devices it runs on, all in all. The parts no longer matter then. */
+  /** All bytes on the devices that the model runs on. If it is given, the parts are ignored. */
   total: Schema.optionalKey(Bytes),
   weights: Schema.optionalKey(Bytes),
   kv: Schema.optionalKey(Bytes),
@@ -47,82 +48,92 @@ export const Pin = Schema.Struct({
   overhead: Schema.optionalKey(Bytes),
 })
 /** @category models @since 0.1.0 */
-export type Pin = typeof Pin.Type
+export type Override = typeof Override.Type
 
 /**
- * The file: pins by model. `{ "models": { "llama3.1:8b": [{ "total": "7 GiB" }, { "context": 32768, "total": "11 GiB" }] } }`.
+ * The content of the file: overrides by model.
+ * `{ "models": { "llama3.1:8b": [{ "total": "7 GiB" }, { "context": 32768, "total": "11 GiB" }] } }`.
  *
  * @category models
  * @since 0.1.0
  */
-export const Manifest = Schema.Struct({ models: Schema.Record(Schema.String, Schema.Array(Pin)) })
+export const Manifest = Schema.Struct({ models: Schema.Record(Schema.String, Schema.Array(Override)) })
 
-/** Pins by canonical key. @category models @since 0.1.0 */
-export type Pins = ReadonlyMap<string, ReadonlyArray<Pin>>
+/** Overrides by canonical key of the model. @category models @since 0.1.0 */
+export type Overrides = ReadonlyMap<string, ReadonlyArray<Override>>
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Manifest), { onExcessProperty: "error" })
 
 /**
- * Reads the file's content. Two spellings of a model are one; a field that is not known is an error, since a misspelt pin would silently pin nothing.
+ * Reads the content of the file. Different spellings of a model are one model. An unknown field is an error, because
+ * a misspelt override would have no effect.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const parse = (text: string): Effect.Effect<Pins, FootprintError> =>
+export const parse = (text: string): Effect.Effect<Overrides, FootprintError> =>
   decode(text).pipe(
     Effect.mapError(({ message }) => new FootprintError({ reason: new ManifestInvalid({ description: message }) })),
     Effect.map(({ models }) => {
-      const pins = new Map<string, ReadonlyArray<Pin>>()
+      const overrides = new Map<string, ReadonlyArray<Override>>()
       for (const [name, more] of Object.entries(models)) {
         const key = ModelName.canonical(name)
-        pins.set(key, [...pins.get(key) ?? [], ...more])
+        overrides.set(key, [...overrides.get(key) ?? [], ...more])
       }
-      return pins
+      return overrides
     }),
   )
 
-const matches = (pin: Pin, backend: string, shape: RunShape): boolean =>
-  (pin.backend ?? backend) === backend &&
-  (pin.context ?? shape.context) === shape.context &&
-  (pin.parallelism ?? shape.parallelism) === shape.parallelism &&
-  (pin.kvType ?? shape.kvType) === shape.kvType
+const matches = (override: Override, backend: string, shape: RunShape): boolean =>
+  (override.backend ?? backend) === backend &&
+  (override.context ?? shape.context) === shape.context &&
+  (override.parallelism ?? shape.parallelism) === shape.parallelism &&
+  (override.kvType ?? shape.kvType) === shape.kvType
 
-const withPart = (parts: FootprintParts, pin: Pin, shape: RunShape): FootprintParts => ({
-  weights: pin.weights === undefined
+const withPart = (parts: FootprintParts, override: Override, shape: RunShape): FootprintParts => ({
+  weights: override.weights === undefined
     ? parts.weights
     : shape.devices === 0
-    ? { gpu: 0, cpu: pin.weights }
-    : { gpu: pin.weights, cpu: parts.weights.cpu },
-  kv: pin.kv ?? parts.kv,
-  recurrent: pin.recurrent ?? parts.recurrent,
-  compute: pin.compute ?? parts.compute,
-  projector: pin.projector ?? parts.projector,
-  overhead: pin.overhead ?? parts.overhead,
+    ? { gpu: 0, cpu: override.weights }
+    : { gpu: override.weights, cpu: parts.weights.cpu },
+  kv: override.kv ?? parts.kv,
+  recurrent: override.recurrent ?? parts.recurrent,
+  compute: override.compute ?? parts.compute,
+  projector: override.projector ?? parts.projector,
+  overhead: override.overhead ?? parts.overhead,
 })
 
 /**
- * The footprint as pinned, if anything is pinned for this run: `undefined` otherwise. Later pins go before earlier ones. A pinned total needs no estimate and
- * has no margin; pinned parts replace those of the estimate, whose margin then only covers the others.
+ * The footprint by the manifest; `undefined` if it has no override for this run. Later overrides replace earlier
+ * ones. A given total needs no estimate and has no margin. Given parts replace those of the estimate, whose margin
+ * then covers only the other parts.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const pinned = (
-  pins: Pins,
+export const overridden = (
+  overrides: Overrides,
   model: string,
   backend: string,
   shape: RunShape,
   estimated: Footprint | undefined,
 ): Footprint | undefined => {
-  const found = (pins.get(model) ?? []).filter((pin) => matches(pin, backend, shape))
+  const found = (overrides.get(model) ?? []).filter((override) => matches(override, backend, shape))
   if (found.length === 0) return undefined
-  const pin = found.reduce((all, each) => ({ ...all, ...each }))
-  if (pin.total !== undefined) {
-    return { parts: estimated?.parts, total: pin.total, margin: 0, reserve: pin.total, source: "pinned" }
+  const override = found.reduce((all, each) => ({ ...all, ...each }))
+  if (override.total !== undefined) {
+    return { parts: estimated?.parts, total: override.total, margin: 0, reserve: override.total, source: "manifest" }
   }
   if (estimated?.parts === undefined) return undefined
-  const made = fromParts(withPart(estimated.parts, pin, shape), shape, 0, "pinned")
-  const certain = [pin.weights, pin.kv, pin.recurrent, pin.compute, pin.projector, pin.overhead]
+  const made = fromParts(withPart(estimated.parts, override, shape), shape, 0, "manifest")
+  const certain = [
+    override.weights,
+    override.kv,
+    override.recurrent,
+    override.compute,
+    override.projector,
+    override.overhead,
+  ]
     .reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0)
   const share = estimated.total === 0 ? 0 : estimated.margin / estimated.total
   const margin = Math.ceil(Math.max(0, made.total - certain) * share)

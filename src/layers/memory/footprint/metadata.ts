@@ -1,11 +1,12 @@
 /**
- * `model_info` of `/api/show`, read tolerantly.
+ * Reads `model_info` of `/api/show`. A field of the wrong type counts as missing.
  *
  * @since 0.1.0
  */
 
 /**
- * Keys are given without the architecture's prefix, except those of `general` and `tokenizer`.
+ * The fields of `model_info`. Keys are given without the prefix of the architecture, except those of `general` and
+ * `tokenizer`.
  *
  * @category models
  * @since 0.1.0
@@ -15,22 +16,22 @@ export interface Metadata {
   readonly has: (key: string) => boolean
   /** A number of at least 0. */
   readonly number: (key: string) => number | undefined
-  /** An array of numbers that was not withheld. */
+  /** An array of numbers that was not left out. */
   readonly numbers: (key: string) => ReadonlyArray<number> | undefined
-  /** The number, or the largest of the array. */
+  /** The number, or the largest one of an array. */
   readonly largest: (key: string) => number | undefined
   readonly flag: (key: string) => boolean | undefined
-  /** An array of booleans, or of numbers that stand for them. */
+  /** An array of booleans, or of numbers that stand for booleans. */
   readonly flags: (key: string) => ReadonlyArray<boolean> | undefined
-  /** Length of an array that was not withheld. */
+  /** The length of an array that was not left out. */
   readonly length: (key: string) => number | undefined
-  /** The file has it, the answer does not: an array of more than five, when not asked with `verbose`. */
+  /** Whether the answer left out a value that the file has: an array of more than five elements, without `verbose`. */
   readonly withheld: (key: string) => boolean
 }
 
 const isCount = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value) && value >= 0
 
-/** `undefined` when there is no architecture. @category constructors @since 0.1.0 */
+/** `undefined` if the answer names no architecture. @category constructors @since 0.1.0 */
 export const metadata = (info: Readonly<Record<string, unknown>>): Metadata | undefined => {
   const architecture = info["general.architecture"]
   if (typeof architecture !== "string" || architecture === "") return undefined

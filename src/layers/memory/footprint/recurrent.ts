@@ -1,14 +1,14 @@
 /**
- * Layers that carry a state of fixed size instead of a cache.
+ * Layers that keep a state of fixed size instead of a cache.
  *
  * @since 0.1.0
  */
-import type { Geometry } from "../../../services/Footprint.ts"
+import type { Geometry } from "../../../services/Geometry.ts"
 import * as Architecture from "./architectures.ts"
 import type { Metadata } from "./metadata.ts"
 
 /**
- * Elements one sequence keeps in one layer: llama.cpp's `n_embd_r + n_embd_s`.
+ * Elements that one sequence keeps in one layer: `n_embd_r + n_embd_s` of llama.cpp.
  *
  * - Mamba and gated delta nets: `(conv - 1) * (inner + 2 * groups * state) + state * inner`
  * - RWKV: `shifts * embedding + embedding * head`
@@ -27,8 +27,8 @@ const elementsOf = (info: Metadata, embeddingLength: number): number | undefined
 }
 
 /**
- * Which layers are recurrent: those without heads for keys and values, those between the full ones of a hybrid, or all. Where the file leaves it open each
- * layer counts as both.
+ * Which layers are recurrent: those without heads for keys and values, those between the full layers of a hybrid, or
+ * all. If the file does not state it, every layer counts as both.
  *
  * @category accessors
  * @since 0.1.0

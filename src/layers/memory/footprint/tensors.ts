@@ -1,5 +1,5 @@
 /**
- * Sizes of tensors, from the list that `/api/show` gives when asked with `verbose`.
+ * Sizes of tensors, from the list in `/api/show` with `verbose`.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ export interface Tensor {
   readonly shape: ReadonlyArray<number>
 }
 
-/** Bytes of a block and its elements: the layouts of ggml. */
+/** The bytes and the elements of one block: the layouts of ggml. */
 const blocks: ReadonlyMap<string, readonly [bytes: number, elements: number]> = new Map([
   ["F64", [8, 1]],
   ["F32", [4, 1]],
@@ -40,7 +40,7 @@ const blocks: ReadonlyMap<string, readonly [bytes: number, elements: number]> = 
   ["IQ4_XS", [136, 256]],
 ])
 
-/** Bytes of a tensor; `undefined` for a type not known here. @category accessors @since 0.1.0 */
+/** Bytes of a tensor; `undefined` if its type is not in the table. @category accessors @since 0.1.0 */
 export const tensorBytes = ({ shape, type }: Tensor): number | undefined => {
   const block = blocks.get(type.toUpperCase())
   if (block === undefined) return undefined
@@ -48,8 +48,8 @@ export const tensorBytes = ({ shape, type }: Tensor): number | undefined => {
 }
 
 /**
- * What llama.cpp keeps in system memory whatever the number of layers on the GPU: the token embedding, and the per-layer ones of the Gemma 3n kind. Where
- * there is no output tensor, the token embedding is copied to the GPU to serve as one.
+ * Weights that llama.cpp always keeps in system memory: the token embedding, and the embeddings for each layer in
+ * models like Gemma 3n. Without an output tensor, the token embedding is copied to the GPU to serve as one (`tied`).
  *
  * @category accessors
  * @since 0.1.0

@@ -1,19 +1,20 @@
 /**
- * An allocation with bytes on devices.
+ * An allocation that is charged to devices.
  *
  * @since 0.1.0
  */
 import type { Allocation, AllocationState, Share } from "../../../services/VramLedger.ts"
-import type { Charge, DeviceBook } from "./deviceBook.ts"
-import { isLoading } from "./plainAllocations.ts"
+import type { Charge, DeviceAccount } from "./deviceAccount.ts"
+import { isLoading } from "./unchargedAllocations.ts"
 
-/** What the ledger does when an allocation moves. @category models @since 0.1.0 */
+/** The ledger, as an allocation sees it. @category models @since 0.1.0 */
 export interface Owner {
+  /** Called after each change of the state. */
   readonly moved: (allocation: ChargedAllocation, from: AllocationState) => void
 }
 
 /**
- * Charged to each of its devices until it is gone.
+ * An allocation. It is charged to each of its devices until it is gone.
  *
  * @category models
  * @since 0.1.0
@@ -21,22 +22,25 @@ export interface Owner {
 export class ChargedAllocation implements Allocation, Charge {
   readonly backend: string
   readonly model: string
-  /** The explicit context it was loaded with; `undefined` is Ollama's own. */
+  /** The explicit context that it was loaded with; `undefined` for the automatic one. */
   readonly numCtx: number | undefined
   current: AllocationState
-  /** One for each device on which it may be, with what is charged there: of several, Ollama chooses by itself. */
+  /** One part for each device on which it may be, because Ollama chooses among several devices by itself. */
   parts: ReadonlyArray<Share>
-  /** What `/api/ps` showed last; unlike what is charged, without any margin. */
+  /** Bytes that `/api/ps` showed last. Unlike the charge they have no margin. */
   observed = 0
-  /** Devices whose last good reading had its memory in it. */
+  /** Devices whose last good reading included its memory. */
   readonly seen = new Set<string>()
-  /** Since when all its memory is there, in the order of readings; never before a load has ended, nor once a release has begun. */
+  /**
+   * The number, in the order of readings, from which all its memory is taken. `Infinity` until the load has ended and
+   * from the release on.
+   */
   residentSeq = Infinity
   releasingAt = Infinity
   releasingSeq = Infinity
-  /** What was free on each device when its release began, where its memory was in that reading. */
+  /** Free bytes of each device when its release began, if the reading included its memory. */
   readonly freeBefore = new Map<string, number>()
-  private readonly books: ReadonlyMap<string, DeviceBook>
+  private readonly accounts: ReadonlyMap<string, DeviceAccount>
   private readonly owner: Owner
 
   constructor(
@@ -45,7 +49,7 @@ export class ChargedAllocation implements Allocation, Charge {
     numCtx: number | undefined,
     state: AllocationState,
     parts: ReadonlyArray<Share>,
-    books: ReadonlyMap<string, DeviceBook>,
+    accounts: ReadonlyMap<string, DeviceAccount>,
     owner: Owner,
   ) {
     this.backend = backend
@@ -53,9 +57,9 @@ export class ChargedAllocation implements Allocation, Charge {
     this.numCtx = numCtx
     this.current = state
     this.parts = parts
-    this.books = books
+    this.accounts = accounts
     this.owner = owner
-    for (const { device } of parts) books.get(device)?.charges.add(this)
+    for (const { device } of parts) accounts.get(device)?.charges.add(this)
   }
 
   readonly shares = (): ReadonlyArray<Share> => this.parts.filter(({ bytes }) => bytes > 0)
@@ -64,7 +68,7 @@ export class ChargedAllocation implements Allocation, Charge {
   readonly move = (to: AllocationState): void => {
     const from = this.current
     if (from === "gone" || from === to) return
-    // What is on its way out does not come back: its devices wait for the memory.
+    // A release cannot be taken back: the devices wait for the memory.
     if (from === "releasing" && to !== "gone") return
     this.current = to
     this.owner.moved(this, from)
@@ -86,8 +90,8 @@ export class ChargedAllocation implements Allocation, Charge {
   }
 
   /**
-   * Whether a device on which it may be can be fuller than anybody knows: its load has not ended, or a backend with several devices chose where to put it, and
-   * not all of them have been read since.
+   * Whether one of its devices can have less free memory than the ledger knows: its load has not ended, or Ollama
+   * chose among several devices and not all of them were read since.
    */
   get unsettled(): boolean {
     if (isLoading(this.current)) return true
@@ -96,7 +100,7 @@ export class ChargedAllocation implements Allocation, Charge {
     return read.size < this.parts.length
   }
 
-  /** Charges another sum, divided as before. */
+  /** Changes the charge. The devices keep their shares of it. */
   resize(bytes: number): void {
     const before = this.bytes
     if (bytes === before) return
@@ -106,7 +110,8 @@ export class ChargedAllocation implements Allocation, Charge {
     }))
   }
 
+  /** Ends the charge on all devices. */
   leave(): void {
-    for (const { device } of this.parts) this.books.get(device)?.charges.delete(this)
+    for (const { device } of this.parts) this.accounts.get(device)?.charges.delete(this)
   }
 }

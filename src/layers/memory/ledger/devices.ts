@@ -1,15 +1,15 @@
 /**
- * The accounts of all devices, and which backend uses which.
+ * The accounts of all devices, and which backend uses which devices.
  *
  * @since 0.1.0
  */
 import { ByteSize, Option } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
-import { DeviceBook } from "./deviceBook.ts"
+import { DeviceAccount } from "./deviceAccount.ts"
 
 /** @category models @since 0.1.0 */
 export class Devices {
-  readonly books = new Map<string, DeviceBook>()
+  readonly accounts = new Map<string, DeviceAccount>()
   private readonly reserveBytes: number
   private readonly declared: Readonly<Record<string, number>>
 
@@ -18,36 +18,40 @@ export class Devices {
     this.declared = declared
   }
 
-  book(uuid: string): DeviceBook {
-    let book = this.books.get(uuid)
-    if (book === undefined) {
-      this.books.set(uuid, book = new DeviceBook(uuid, this.reserveBytes))
-      book.declared = this.declared[uuid]
+  account(uuid: string): DeviceAccount {
+    let account = this.accounts.get(uuid)
+    if (account === undefined) {
+      this.accounts.set(uuid, account = new DeviceAccount(uuid, this.reserveBytes))
+      account.declared = this.declared[uuid]
     }
-    return book
+    return account
   }
 
-  /** A backend whose devices are not named may still say how much memory it has: one device that nobody else uses. */
-  of(backend: Backend): ReadonlyArray<DeviceBook> {
+  /**
+   * The devices of a backend. Without named devices but with a label `memory` it has one device that no other backend
+   * uses.
+   */
+  of(backend: Backend): ReadonlyArray<DeviceAccount> {
     const label = backend.labels["memory"]
     const uuids = backend.devices.length > 0 ? backend.devices : label === undefined ? [] : [`memory of ${backend.id}`]
     return uuids.map((uuid) => {
-      const book = this.book(uuid)
+      const account = this.account(uuid)
       const declared = label === undefined
         ? undefined
         : Option.getOrUndefined(ByteSize.fromInput(label as ByteSize.Input))
-      if (declared !== undefined) book.declared ??= ByteSize.toNumberUnsafe(declared)
-      return book
+      if (declared !== undefined) account.declared ??= ByteSize.toNumberUnsafe(declared)
+      return account
     })
   }
 
+  /** Whether the memory of all devices of a backend is known. */
   managed(backend: Backend): boolean {
     const devices = this.of(backend)
     return devices.length > 0 && devices.every(({ limit }) => limit !== undefined)
   }
 
-  /** Over all devices of a backend; a device that is short of memory takes nothing from the others. */
+  /** The sum over the devices of a backend. A device whose value is below 0 counts as 0. */
   sum(backend: Backend, of: "room" | "limit"): number {
-    return this.of(backend).reduce((sum, book) => sum + Math.max(0, book[of] ?? 0), 0)
+    return this.of(backend).reduce((sum, account) => sum + Math.max(0, account[of] ?? 0), 0)
   }
 }

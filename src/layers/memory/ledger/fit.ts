@@ -1,18 +1,19 @@
 /**
- * Where a model fits: of the devices of a backend the one with the most room, as Ollama chooses; several only if no single one would do.
+ * Decides on which devices of a backend a model fits: on the one with the most room, as Ollama chooses, and on
+ * several only if no single one is large enough.
  *
  * @since 0.1.0
  */
 import type { Freeing, NoRoom, Share } from "../../../services/VramLedger.ts"
-import type { DeviceBook } from "./deviceBook.ts"
+import type { DeviceAccount } from "./deviceAccount.ts"
 
-/** @category models @since 0.1.0 */
+/** The shares on the devices, or why there is no room. @category models @since 0.1.0 */
 export type Fit = { readonly _tag: "Fits"; readonly shares: ReadonlyArray<Share> } | NoRoom
 
 const gib = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GiB`
 
-/** Divided by room, all or none. */
-const spread = (devices: ReadonlyArray<DeviceBook>, needed: number, whole: number): ReadonlyArray<Share> => {
+/** Divides the bytes among all devices in proportion to their room. */
+const divided = (devices: ReadonlyArray<DeviceAccount>, needed: number, whole: number): ReadonlyArray<Share> => {
   let left = needed
   return devices.map(({ room, uuid }, index) => {
     const bytes = index === devices.length - 1 ? left : Math.min(left, Math.floor(needed * (room ?? 0) / whole))
@@ -22,22 +23,22 @@ const spread = (devices: ReadonlyArray<DeviceBook>, needed: number, whole: numbe
 }
 
 /**
- * Where `need(devices)` bytes fit. While a load has not ended on one of the devices none takes a second one: two models may not believe in the
- * same free memory, and Ollama may put either on any of them.
+ * Finds room for `need(devices)` bytes. While a load on one of the devices has not ended, none of them takes another
+ * load: both loads would count on the same free memory, and Ollama may put either model on any of the devices.
  *
  * @category models
  * @since 0.1.0
  */
-export const fit = (devices: ReadonlyArray<DeviceBook>, need: (devices: number) => number): Fit => {
+export const fit = (devices: ReadonlyArray<DeviceAccount>, need: (devices: number) => number): Fit => {
   const one = need(1)
   const most = devices.reduce((sum, { limit }) => Math.max(sum, limit ?? 0), 0)
   const limits = devices.reduce((sum, { limit }) => sum + Math.max(0, limit ?? 0), 0)
   const all = devices.length > 1 ? need(devices.length) : Infinity
   if (one > most && all > limits) {
-    return noRoom(`it needs ${gib(one)} and the most there ever is are ${gib(most)}`, [], true)
+    return noRoom(`it needs ${gib(one)}, and an empty device has at most ${gib(most)}`, [], true)
   }
   if (devices.some(({ unsettled }) => unsettled)) {
-    return noRoom("a load there is not over, or not in a reading", [], false)
+    return noRoom("another load on these devices has not ended, or no reading shows it yet", [], false)
   }
   const best = devices.reduce((roomiest, each) => (each.room ?? 0) > (roomiest.room ?? 0) ? each : roomiest)
   if ((best.room ?? 0) >= one) {
@@ -46,17 +47,17 @@ export const fit = (devices: ReadonlyArray<DeviceBook>, need: (devices: number) 
   if (one > most) {
     const whole = devices.reduce((sum, { room }) => sum + Math.max(0, room ?? 0), 0)
     const level = devices.every(({ room }) => (room ?? 0) > 0)
-    if (whole >= all && level) return { _tag: "Fits", shares: spread(devices, all, whole) }
+    if (whole >= all && level) return { _tag: "Fits", shares: divided(devices, all, whole) }
     const uuids = devices.map(({ uuid }) => uuid)
     return noRoom(
-      `it needs ${gib(all)} and there is less`,
+      `it needs ${gib(all)}, and less is free`,
       [{ devices: uuids, bytes: Math.max(1, all - whole) }],
       false,
     )
   }
   const alone = devices.filter(({ limit }) => (limit ?? 0) >= one)
   const freeing = alone.map(({ room, uuid }) => ({ devices: [uuid], bytes: one - (room ?? 0) }))
-  return noRoom(`it needs ${gib(one)} and there is less`, freeing.toSorted((x, y) => x.bytes - y.bytes), false)
+  return noRoom(`it needs ${gib(one)}, and less is free`, freeing.toSorted((x, y) => x.bytes - y.bytes), false)
 }
 
 const noRoom = (reason: string, freeing: ReadonlyArray<Freeing>, never: boolean): NoRoom => ({

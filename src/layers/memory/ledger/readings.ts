@@ -1,5 +1,5 @@
 /**
- * Readings of the devices, entered into their accounts.
+ * Reads the devices and enters the results into their accounts.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import type { Devices } from "./devices.ts"
 const number = (value: Option.Option<ByteSize.ByteSize>): number | undefined =>
   Option.getOrUndefined(Option.map(value, ByteSize.toNumberUnsafe))
 
-/** Takes over the reading of one device, if it is a good one; whether it needs no other reason why not. */
+/** Enters the reading of one device. Returns false if its free memory is not readable. */
 const take = (
   devices: Devices,
   held: Iterable<ChargedAllocation>,
@@ -21,26 +21,32 @@ const take = (
   now: number,
 ): boolean => {
   const free = number(reading.free)
-  const book = devices.book(reading.uuid)
-  // One that began later has ended before: what this one saw is older.
-  if (begun < book.readSeq) return true
-  book.sick = Option.isSome(reading.health) && reading.health.value._tag === "Unhealthy"
+  const account = devices.account(reading.uuid)
+  // A reading that began later has already ended: this one is older.
+  if (begun < account.readSeq) return true
+  account.unhealthy = Option.isSome(reading.health) && reading.health.value._tag === "Unhealthy"
   if (free === undefined) {
-    book.total ??= number(reading.total)
-    book.failure = "free memory is not readable"
+    account.total ??= number(reading.total)
+    account.failure = "free memory is not readable"
     return false
   }
-  book.read(number(reading.total), free, now, begun)
+  account.read(number(reading.total), free, now, begun)
   for (const allocation of held) {
-    if (!book.charges.has(allocation)) continue
+    if (!account.charges.has(allocation)) continue
     if (allocation.residentSeq < begun) allocation.seen.add(reading.uuid)
     else allocation.seen.delete(reading.uuid)
   }
-  book.account()
+  account.updateForeign()
   return true
 }
 
-/** One reading of all devices that began at `begun`. One that fails or is too slow changes nothing but the reason why. @category readings @since 0.1.0 */
+/**
+ * Reads all devices once. `begun` is the number of this reading. A reading that fails or is too slow changes only
+ * `failure`.
+ *
+ * @category readings
+ * @since 0.1.0
+ */
 export const read = Effect.fnUntraced(function* (
   probe: GpuProbe["Service"],
   devices: Devices,
@@ -57,9 +63,11 @@ export const read = Effect.fnUntraced(function* (
   const readings = Result.isSuccess(result) ? Option.getOrUndefined(result.success)?.devices : undefined
   const good = new Set<string>()
   for (const reading of readings ?? []) if (take(devices, held, reading, begun, now())) good.add(reading.uuid)
-  for (const [uuid, book] of devices.books) {
-    if (good.has(uuid) || begun < book.readSeq || readings?.some((reading) => reading.uuid === uuid) === true) continue
-    book.failure = Result.isFailure(result)
+  for (const [uuid, account] of devices.accounts) {
+    if (good.has(uuid) || begun < account.readSeq || readings?.some((reading) => reading.uuid === uuid) === true) {
+      continue
+    }
+    account.failure = Result.isFailure(result)
       ? result.failure.message || "the probe failed"
       : readings === undefined
       ? "the probe did not answer in time"

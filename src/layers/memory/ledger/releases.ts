@@ -1,48 +1,51 @@
 /**
- * Memory on its way back: when it is believed to be there.
+ * Memory that is being released: when it counts as free again.
  *
  * @since 0.1.0
  */
 import type { ChargedAllocation } from "./chargedAllocation.ts"
-import type { DeviceBook } from "./deviceBook.ts"
+import type { DeviceAccount } from "./deviceAccount.ts"
 
-/** So much of a release has to be back before it is believed: Ollama's own measure (`server/sched.go`). */
+/** The part of a release that a reading has to show as free. Ollama uses the same value (`server/sched.go`). */
 const releasedPart = 0.75
 
-type Books = ReadonlyMap<string, DeviceBook>
+type Accounts = ReadonlyMap<string, DeviceAccount>
 
-/** A release begins. @category mutations @since 0.1.0 */
-export const begin = (allocation: ChargedAllocation, books: Books, now: number, seq: number): void => {
+/** Begins a release. @category mutations @since 0.1.0 */
+export const begin = (allocation: ChargedAllocation, accounts: Accounts, now: number, seq: number): void => {
   allocation.releasingAt = now
   allocation.releasingSeq = seq
   for (const device of allocation.seen) {
-    const free = books.get(device)?.free
+    const free = accounts.get(device)?.free
     if (free !== undefined) allocation.freeBefore.set(device, free)
   }
-  // Its memory may be among what the next reading calls free: it will not count as seen.
+  // The next reading may already show its memory as free, so it must not count as included.
   allocation.residentSeq = Infinity
 }
 
-/** Whether the memory is there, or has been waited for long enough. */
-const released = (allocation: ChargedAllocation, books: Books, now: number, timeout: number): boolean => {
+/** Whether the memory is free, or the time limit has passed. */
+const released = (allocation: ChargedAllocation, accounts: Accounts, now: number, timeout: number): boolean => {
   if (now - allocation.releasingAt >= timeout) return true
   return allocation.freeBefore.size > 0 && allocation.parts.every(({ bytes, device }) => {
-    const book = books.get(device)
+    const account = accounts.get(device)
     const before = allocation.freeBefore.get(device)
-    return book?.free !== undefined && before !== undefined && book.readSeq > allocation.releasingSeq &&
-      book.free - before >= releasedPart * bytes
+    return account?.free !== undefined && before !== undefined && account.readSeq > allocation.releasingSeq &&
+      account.free - before >= releasedPart * bytes
   })
 }
 
-/** Lets go of what has come back. @category mutations @since 0.1.0 */
-export const settle = (held: Iterable<ChargedAllocation>, books: Books, now: number, timeout: number): void => {
+/** Ends the releases whose memory is free. @category mutations @since 0.1.0 */
+export const finish = (held: Iterable<ChargedAllocation>, accounts: Accounts, now: number, timeout: number): void => {
   for (const allocation of Array.from(held)) {
-    if (allocation.current !== "releasing" || !released(allocation, books, now, timeout)) continue
+    if (allocation.current !== "releasing" || !released(allocation, accounts, now, timeout)) continue
     const [only, ...others] = allocation.parts
-    const book = only === undefined ? undefined : books.get(only.device)
-    // Nothing was read since, so what was known to be its memory is taken for free. Where it was on several devices nobody knows how much on which.
-    const unread = book !== undefined && others.length === 0 && book.readSeq < allocation.releasingSeq
-    if (unread && allocation.freeBefore.has(book.uuid)) book.assumeBack(Math.min(allocation.bytes, allocation.observed))
+    const account = only === undefined ? undefined : accounts.get(only.device)
+    // No reading since the release: its observed memory is then taken as free. Not with several devices, because it
+    // is not known how much of it was on which device.
+    const unread = account !== undefined && others.length === 0 && account.readSeq < allocation.releasingSeq
+    if (unread && allocation.freeBefore.has(account.uuid)) {
+      account.assumeFree(Math.min(allocation.bytes, allocation.observed))
+    }
     allocation.move("gone")
   }
 }

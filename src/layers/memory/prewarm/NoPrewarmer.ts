@@ -1,5 +1,5 @@
 /**
- * Nothing is loaded before it is asked for.
+ * Loads no model before a request asks for it.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { Layer } from "effect"
 import { Prewarmer } from "../../../services/Prewarmer.ts"
 
 /**
- * No plans, so always ready.
+ * A prewarmer without plans, which is always ready.
  *
  * @category layers
  * @since 0.1.0

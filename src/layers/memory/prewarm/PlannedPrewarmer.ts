@@ -1,179 +1,137 @@
 /**
- * Has in memory what plans want.
+ * Loads the models that plans want before requests ask for them.
  *
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Layer } from "effect"
 import { BackendHealth } from "../../../services/BackendHealth.ts"
-import { type Backend, Fleet } from "../../../services/Fleet.ts"
+import { Fleet } from "../../../services/Fleet.ts"
 import { needsResident } from "../../../services/Host.ts"
-import { type Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
+import { ModelCatalog } from "../../../services/ModelCatalog.ts"
 import type { Plan, PrewarmTarget } from "../../../services/Plugin.ts"
 import { Prewarmer, type PrewarmStatus } from "../../../services/Prewarmer.ts"
-import { type Pin, Residency } from "../../../services/Residency.ts"
+import { Residency } from "../../../services/Residency.ts"
 import { VramLedger } from "../../../services/VramLedger.ts"
 import { every } from "../../../support/every.ts"
+import { type Assignment, Assignments } from "./assignments.ts"
+import { chooseBackends, warmUp, type WarmUpServices } from "./warmUp.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<R = never> {
-  /** The ones named first are served first. */
+  /** The plans in order of importance: the models of the first one are loaded first. */
   readonly plans: ReadonlyArray<Plan<R>>
-  /** Between two looks at the plans. Defaults to 1 second. */
+  /** Time between two evaluations of the plans. Defaults to 1 second. */
   readonly interval?: Duration.Input | undefined
 }
 
-/** What a plan was given. */
-interface Given {
-  readonly target: PrewarmTarget
-  readonly backend: Backend
-  readonly model: Model
-  pin: Pin | undefined
+/** `gates`: readiness waits for this model. */
+type Status = PrewarmStatus & { readonly gates: boolean }
+
+/** What one evaluation of a plan came to. */
+interface Evaluated {
+  readonly assignments: ReadonlyArray<Assignment>
+  readonly statuses: ReadonlyArray<Status>
+}
+
+/** Serves single targets; remembers those that were to be loaded only once. */
+const servesTargets = (services: WarmUpServices, catalog: ModelCatalog["Service"]) => {
+  const loadedOnce = new Set<string>()
+  return Effect.fnUntraced(function* (plan: string, target: PrewarmTarget) {
+    const one = (model: string, state: PrewarmStatus["state"], reason: string) => ({
+      assignments: [] as ReadonlyArray<Assignment>,
+      statuses: [{ plan, model, backend: undefined, state, reason }] as ReadonlyArray<PrewarmStatus>,
+    })
+    const found = yield* Effect.result(catalog.find(target.model))
+    if (found._tag === "Failure") return one(target.model, "failed", "no backend has it")
+    const model = found.success
+    const id = `${plan} ${model.key}`
+    if (model.remote || loadedOnce.has(id)) return one(model.key, "resident", "")
+    const backends = chooseBackends(services, model, target)
+    if (backends.length === 0) return one(target.model, "failed", "no backend that has it is available")
+    const statuses = backends.map((backend) => warmUp(services, plan, model, target, backend))
+    if (target.once === true && statuses.every(({ state }) => state === "resident")) loadedOnce.add(id)
+    return { assignments: backends.map((backend) => ({ plan, target, backend, model })), statuses }
+  })
 }
 
 const make = <R>(options: Options<R>) =>
   Effect.gen(function* () {
     yield* needsResident(
       "PlannedPrewarmer",
-      "NoPrewarmer, and a resident router or a timer of the host for what has to be warm",
+      "NoPrewarmer, and load models with a resident router or a scheduled job of the host",
     )
-    const fleet = yield* Fleet
-    const health = yield* BackendHealth
     const catalog = yield* ModelCatalog
     const residency = yield* Residency
-    const ledger = yield* VramLedger
+    const services = { fleet: yield* Fleet, health: yield* BackendHealth, residency, ledger: yield* VramLedger }
     const clock = yield* Clock.Clock
     const context = yield* Effect.context<R>()
-    const interval = Duration.fromInputUnsafe(options.interval ?? "1 second")
-    const given = new Map<string, Given>()
-    /** Targets that were to be loaded once, and have been. */
-    const done = new Set<string>()
-    let statuses: ReadonlyArray<PrewarmStatus & { readonly gates: boolean }> = []
-    let looked = false
+    const serve = servesTargets(services, catalog)
+    const assignments = new Assignments(residency)
+    let statuses: ReadonlyArray<Status> = []
+    let evaluated = false
 
-    /** Those that hold the model already, then the one with the most free memory, then the one with the fewest models. */
-    const places = (model: Model, { backends, replicas }: PrewarmTarget): ReadonlyArray<Backend> => {
-      const owners = fleet.members().flatMap(({ backend, state }) =>
-        state === "active" && model.owners.has(backend.id) && health.status(backend.id).state !== "unhealthy" &&
-          backends?.includes(backend.id) !== false
-          ? [backend]
-          : []
-      )
-      if (backends !== undefined) return owners
-      const there = (backend: Backend) => residency.state(backend.id, model) === "absent" ? 0 : 1
-      const failed = (backend: Backend) => residency.failure(backend.id, model) === undefined ? 0 : 1
-      return owners.toSorted((a, b) =>
-        there(b) - there(a) || failed(a) - failed(b) || (ledger.room(b) ?? 0) - (ledger.room(a) ?? 0) ||
-        residency.list(a.id).length - residency.list(b.id).length
-      ).slice(0, replicas ?? 1)
-    }
-
-    /** Free memory may be given away, unless the target may evict; and one load at a time, so that nobody real waits for two. */
-    const worth = (backend: Backend, model: Model, target: PrewarmTarget): string => {
-      if (residency.list(backend.id).some(({ state }) => state === "loading")) return "another load is under way"
-      const needs = ledger.needs(backend, model)
-      const room = ledger.room(backend)
-      return target.evicts === true || needs === undefined || room === undefined || needs <= room
-        ? ""
-        : "no free memory"
-    }
-
-    const warm = (plan: string, model: Model, target: PrewarmTarget, backend: Backend): PrewarmStatus => {
-      const status = (state: PrewarmStatus["state"], reason = ""): PrewarmStatus => ({
-        plan,
-        model: model.key,
-        backend: backend.id,
-        state,
-        reason,
-      })
-      const state = residency.state(backend.id, model)
-      if (state === "resident") {
-        // A model of which half runs on the CPU is not there.
-        const spilled = residency.spills(backend.id).some((spill) => spill.model === model.key)
-        return spilled ? status("failed", "layers spilled to the CPU") : status("resident")
+    const evaluate = Effect.fnUntraced(function* (plan: Plan<R>) {
+      const targets = yield* Effect.provideContext(plan.targets(clock.currentTimeMillisUnsafe()), context)
+      const wanted: Array<Assignment> = []
+      const found: Array<Status> = []
+      for (const target of targets) {
+        const served = yield* serve(plan.name, target)
+        wanted.push(...served.assignments)
+        for (const status of served.statuses) found.push({ ...status, gates: target.gates === true })
       }
-      if (state === "loading") return status("loading")
-      const failure = residency.failure(backend.id, model)
-      if (failure !== undefined) return status("failed", failure.description)
-      const why = worth(backend, model, target)
-      if (why !== "") return status("pending", why)
-      residency.request(backend, model, { evicts: target.evicts ?? false })
-      return status("loading")
-    }
-
-    const serve = Effect.fnUntraced(function* (plan: string, target: PrewarmTarget, wanted: Map<string, Given>) {
-      const found = yield* Effect.result(catalog.find(target.model))
-      const none = (reason: string): ReadonlyArray<PrewarmStatus> => [
-        { plan, model: target.model, backend: undefined, state: "failed", reason },
-      ]
-      if (found._tag === "Failure") return none("no backend has it")
-      const model = found.success
-      const once = `${plan} ${model.key}`
-      if (model.remote || done.has(once)) {
-        return [{ plan, model: model.key, backend: undefined, state: "resident" as const, reason: "" }]
-      }
-      const backends = places(model, target)
-      if (backends.length === 0) return none("no backend that has it is there")
-      const all = backends.map((backend) => {
-        wanted.set(`${plan} ${model.key} ${backend.id}`, { target, backend, model, pin: undefined })
-        return warm(plan, model, target, backend)
-      })
-      if (target.once === true && all.every(({ state }) => state === "resident")) done.add(once)
-      return all
+      return { assignments: wanted, statuses: found } as Evaluated
     })
 
-    /** Pins what is wanted, and lets go of what no longer is. */
-    const settle = (wanted: ReadonlyMap<string, Given>): void => {
-      for (const [id, one] of wanted) {
-        if (given.has(id)) continue
-        given.set(id, {
-          ...one,
-          pin: one.target.pinned === true ? residency.pin(one.backend.id, one.model) : undefined,
-        })
+    /**
+     * A plan that throws keeps what it had, and does not stop the other plans. Readiness waits for its first success.
+     */
+    const unchanged = (plan: Plan<R>, defect: unknown): Effect.Effect<Evaluated> => {
+      const before = statuses.filter((status) => status.plan === plan.name)
+      const failed: Status = {
+        plan: plan.name,
+        model: "",
+        backend: undefined,
+        state: "failed",
+        reason: "the plan failed",
+        gates: true,
       }
-      for (const [id, one] of given) {
-        if (wanted.has(id)) continue
-        one.pin?.release()
-        given.delete(id)
-        const elsewhere = Array.from(given.values()).some((other) =>
-          other.model === one.model && other.backend.id === one.backend.id
-        )
-        if (one.target.released === true && !elsewhere) residency.unload(one.backend, one.model)
-      }
+      return Effect.as(Effect.logError(`prewarm plan ${plan.name} failed`, defect), {
+        assignments: assignments.of(plan.name),
+        statuses: before.length === 0 ? [failed] : before,
+      })
     }
 
-    const look = Effect.gen(function* () {
-      const now = clock.currentTimeMillisUnsafe()
-      const wanted = new Map<string, Given>()
-      const next: Array<PrewarmStatus & { readonly gates: boolean }> = []
-      for (const plan of options.plans) {
-        const targets = yield* Effect.provideContext(plan.targets(now), context)
-        for (const target of targets) {
-          for (const status of yield* serve(plan.name, target, wanted)) {
-            next.push({ ...status, gates: target.gates === true })
-          }
-        }
-      }
-      settle(wanted)
-      statuses = next
-      looked = true
+    const evaluateAll = Effect.gen(function* () {
+      const all = yield* Effect.forEach(options.plans, (plan) =>
+        Effect.catchDefect(
+          Effect.suspend(() => evaluate(plan)),
+          (defect) => unchanged(plan, defect),
+        ))
+      assignments.update(all.flatMap((each) => each.assignments))
+      statuses = all.flatMap((each) => each.statuses)
+      evaluated = true
     })
-    yield* Effect.forkScoped(every(interval, look))
-    yield* Effect.addFinalizer(() => Effect.sync(() => given.forEach(({ pin }) => pin?.release())))
+    yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "1 second"), evaluateAll))
+    yield* Effect.addFinalizer(() => Effect.sync(() => assignments.release()))
 
     return Prewarmer.of({
       status: () => statuses,
-      ready: () => looked && statuses.every(({ gates, state }) => !gates || state === "resident"),
+      ready: () => evaluated && statuses.every(({ gates, state }) => !gates || state === "resident"),
     })
   })
 
 /**
- * Looks at the plans on a schedule and loads what is missing, one load at a time on each backend, behind everything that requests wait for.
+ * Evaluates the plans on a schedule and loads the models that are missing. On each backend one such load runs at a
+ * time, after all loads that requests wait for.
  *
  * **Details**
  *
- * - Into free memory only, unless the target may evict. A load for which the free memory has gone meanwhile is dropped.
- * - A model counts as there when `/api/ps` shows it, all of it on GPUs.
- * - Without `backends`, those that hold the model come first, then those with the most free memory.
+ * - A model is loaded only into free memory, unless its target may evict other models. If the memory is taken before
+ *   the load begins, the load is dropped.
+ * - A model counts as loaded when `/api/ps` shows all of it on GPUs.
+ * - If a target names no backends, those that have the model in memory come first, then those with the most free
+ *   memory.
+ * - A plan that throws is logged, keeps what it had, and does not stop the other plans.
  *
  * @category layers
  * @since 0.1.0

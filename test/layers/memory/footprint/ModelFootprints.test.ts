@@ -27,7 +27,7 @@ const catalog = MockModelCatalog.layer([
 ])
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
 
-/** Versions that servers say they have. */
+/** The versions that the servers report. */
 class Versions extends Context.Service<Versions, Map<string, string>>()("test/Versions") {}
 
 const health = Layer.effect(
@@ -78,7 +78,7 @@ describe("LearnedModelFootprints", () => {
       assert.strictEqual(parts?.weights.gpu, llama31.size)
     }).pipe(Effect.provide(learned())))
 
-  it.effect("asks when first asked, once for all who ask, and again some time after a failure", () =>
+  it.effect("reads a manifest when first asked for it, once for all callers, and again some time after a failure", () =>
     Effect.gen(function* () {
       const { fake, footprints, known, other } = yield* setup
       yield* elapse("1 second")
@@ -99,7 +99,24 @@ describe("LearnedModelFootprints", () => {
       assert.isDefined(footprints.of(late, a, run))
     }).pipe(Effect.provide(learned({ interval: "30 seconds" }))))
 
-  it.effect("learns by version: after an upgrade the bound holds again", () =>
+  it.effect("a description that ends with a defect is tried again only after the interval", () =>
+    Effect.gen(function* () {
+      const { fake, footprints, known } = yield* setup
+      yield* elapse("1 second")
+      const odd = { ...known, key: "odd:latest", owners: new Map([["a", { digest: "sha-odd", size: 1e9 }]]) }
+      fake.show = () => {
+        throw new Error("a broken answer")
+      }
+      const before = fake.calls.length
+      for (let i = 0; i < 5; i++) yield* footprints.prepare(odd, a)
+      assert.strictEqual(fake.calls.length, before + 1)
+      fake.show = () => ({ model_info: modelInfo(llama31, false) })
+      yield* elapse("30 seconds")
+      yield* footprints.prepare(odd, a)
+      assert.isDefined(footprints.of(odd, a, run))
+    }).pipe(Effect.provide(learned({ interval: "30 seconds" }))))
+
+  it.effect("learns by version: after an upgrade the estimate holds again", () =>
     Effect.gen(function* () {
       const { footprints, known } = yield* setup
       yield* footprints.prepare(known, a)
@@ -114,26 +131,26 @@ describe("LearnedModelFootprints", () => {
       assert.deepStrictEqual(footprints.of(known, a, run), bound)
     }).pipe(Effect.provide(learned())))
 
-  it.effect("the manifest overrides both, and still says when it was not enough", () =>
+  it.effect("the manifest overrides both, and a lesson still reports when it was not enough", () =>
     Effect.gen(function* () {
       const { footprints, known, unknown } = yield* setup
       yield* footprints.prepare(known, a)
-      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "pinned" })
+      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "manifest" })
       const lesson = footprints.learn(unknown, a, run, { size: 3e9, sizeVram: 3e9 })
       assert.isAtLeast(lesson.exceeded, 2e9)
-      assert.deepInclude(lesson.after, { reserve: 1e9, source: "pinned" })
+      assert.deepInclude(lesson.after, { reserve: 1e9, source: "manifest" })
       assert.strictEqual(footprints.of(known, a, run)?.parts?.overhead, 123)
     }).pipe(
       Effect.provide(learned({ manifest: `{"models":{"unknown":[{"total":"1 GB"}],"KNOWN":[{"overhead":123}]}}` })),
     ))
 
-  it.effect("does not start with a manifest that is none", () =>
+  it.effect("does not start with an invalid manifest", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.provide(ModelFootprints, learned({ manifest: "{}" })))
       assert.strictEqual(error._tag, "FootprintError")
     }))
 
-  it.effect("reads the manifest from a file, and names the file where that fails", () =>
+  it.effect("reads the manifest from a file, and names the file in the error", () =>
     Effect.gen(function* () {
       const text = new Map([["pins.json", `{"models":{"unknown":[{"total":"1 GB"}]}}`], ["wrong.json", "{}"]])
       const files = FileSystem.layerNoop({
@@ -149,12 +166,12 @@ describe("LearnedModelFootprints", () => {
         assert.match(error.message, new RegExp(`^${path}: .`))
       }
       const { footprints, unknown } = yield* Effect.provide(setup, from("pins.json"))
-      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "pinned" })
+      assert.deepInclude(footprints.of(unknown, a, run), { reserve: 1e9, source: "manifest" })
     }))
 })
 
 describe("MockModelFootprints", () => {
-  it.effect("does what its handle says", () =>
+  it.effect("returns what its handle sets", () =>
     Effect.gen(function* () {
       const footprints = yield* ModelFootprints
       const handle = yield* MockModelFootprints.MockFootprints
@@ -169,7 +186,7 @@ describe("MockModelFootprints", () => {
 })
 
 describe("shapeOn", () => {
-  it("takes from labels what a server does not tell", () => {
+  it("takes from labels what a server does not report", () => {
     const on = (labels: Record<string, string>) =>
       shapeOn(backend({ url: "http://a", parallelism: 4, labels }), { context: 8192 })
     assert.deepStrictEqual(on({}), shape({ context: 8192, parallelism: 4 }))

@@ -7,12 +7,13 @@ import {
   kvBytes,
   recurrentBytes,
 } from "../../../../src/layers/memory/footprint/estimate.ts"
-import { type Footprint, type Geometry, kvTypes, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import { type Footprint, kvTypes, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import type { Geometry } from "../../../../src/services/Geometry.ts"
 import { fileOf, geometryOf, isTied, mebibyte, more, type Row, rows, shapeOf, statesTotal, totalOf } from "./rows.ts"
 
 const all = [...rows, ...more]
 
-/** Equal to what was printed, to the decimals that were printed. */
+/** Equal to the logged value, to the decimals that were logged. */
 const assertLogged = (bytes: number, logged: number): void => {
   const decimals = String(logged).split(".")[1]?.length ?? 0
   assert.closeTo(bytes / mebibyte, logged, 0.5001 * 10 ** -decimals)
@@ -20,7 +21,7 @@ const assertLogged = (bytes: number, logged: number): void => {
 
 const percent = (estimated: number, real: number): number => (estimated / real - 1) * 100
 
-/** The tensors of a row, as far as they matter: what a verbose description would have told. */
+/** The tensors of a row that the geometry is read from, as `verbose` would show them. */
 const withTensors = (row: Row): Geometry => ({
   ...geometryOf(row),
   inputWeights: row.real.wCpu === undefined
@@ -31,7 +32,7 @@ const withTensors = (row: Row): Geometry => ({
 const of = (row: Row, geometry: Geometry = geometryOf(row)): Footprint =>
   estimate(geometry, shapeOf(row), fileOf(row) * mebibyte)
 
-/** What the logs count: buffers. No log but one says what the process takes besides. */
+/** The buffers, which the logs show. Only one log shows the memory of the process besides them. */
 const buffers = ({ parts, total }: Footprint): number => (total - (parts?.overhead ?? 0)) / mebibyte
 
 const cell = (value: number | undefined, digits = 0): string => value === undefined ? "-" : value.toFixed(digits)
@@ -87,13 +88,13 @@ describe("estimate, against logged buffers", () => {
     const { compute, ctxOverhead, kv, rs } = row.real
     describe(row.id, () => {
       if (kv !== undefined) {
-        it("cache exact", () => assertLogged(kvBytes(geometryOf(row), shapeOf(row)), kv))
+        it("the cache is exact", () => assertLogged(kvBytes(geometryOf(row), shapeOf(row)), kv))
       }
       if (rs !== undefined) {
-        it("recurrent state exact", () => assertLogged(recurrentBytes(geometryOf(row), shapeOf(row)), rs))
+        it("the recurrent state is exact", () => assertLogged(recurrentBytes(geometryOf(row), shapeOf(row)), rs))
       }
       if (compute !== undefined) {
-        it("compute is a bound", () => {
+        it("the compute buffer is an upper bound", () => {
           assert.isAtLeast(computeBytes(geometryOf(row), shapeOf(row)) / mebibyte, compute * 0.999)
           if (!row.run.fa && !row.arch.embedding) {
             assert.closeTo(computeBytes(geometryOf(row), shapeOf(row)) / mebibyte, compute, 0.5)
@@ -101,7 +102,7 @@ describe("estimate, against logged buffers", () => {
         })
       }
       if (statesTotal(row)) {
-        it("total within 10 %, never more than 2 % under", () => {
+        it("the total is within 10 %, and at most 2 % too low", () => {
           for (const geometry of [geometryOf(row), withTensors(row)]) {
             const error = percent(buffers(of(row, geometry)), totalOf(row))
             assert.isAtLeast(error, -2)
@@ -113,7 +114,7 @@ describe("estimate, against logged buffers", () => {
     })
   }
 
-  it("weights of the one row that states its file: to 0.2 % where the tensors are known", () => {
+  it("the weights of the row that states its file are within 0.2 % if the tensors are known", () => {
     const row = rows[0]!
     const weights = of(row, withTensors(row)).parts!.weights
     assert.closeTo(percent(weights.gpu / mebibyte, row.real.wGpu!), 0, 0.2)
@@ -121,7 +122,7 @@ describe("estimate, against logged buffers", () => {
     assert.strictEqual(of(row).parts!.weights.gpu / mebibyte, row.fileMiB)
   })
 
-  it("a KiB of cache for each token: llama 128, qwen2.5:1.5b 28", () => {
+  it("KiB of cache for each token: llama 128, qwen2.5:1.5b 28", () => {
     const llama = geometryOf(rows[0]!)
     assert.strictEqual(kvBytes(llama, shape({ context: 4096 })) / 4096, 128 * 1024)
     const small = { ...llama, layers: 28, embeddingLength: 1536, heads: 12, kvHeads: 2 }
@@ -163,7 +164,7 @@ describe("estimate", () => {
     assert.strictEqual(margin, Math.ceil(total * 0.03))
     assert.strictEqual(reserve, total + margin)
   })
-  it("is more careful where less is known", () => {
+  it("has a larger margin where less is known", () => {
     for (const less of [{ exact: false }, { draft: true }]) {
       const { margin, total } = at({}, less)
       assert.strictEqual(margin, Math.ceil(total * 0.25))
@@ -177,24 +178,24 @@ describe("estimate", () => {
     )
     assert.strictEqual(at({}, { projector: true }).total - at({}).total, 1024 * mebibyte)
   })
-  it("a quantised cache means flash attention, unless that is known to be off", () => {
+  it("a quantised cache means flash attention, unless it is known to be off", () => {
     assert.strictEqual(at({ kvType: "q8_0" }).parts!.compute, at({ flashAttention: "on" }).parts!.compute)
     assert.strictEqual(at({ kvType: "q8_0" }).parts!.kv, at({}).parts!.kv * 34 / 64)
     assert.deepStrictEqual(at({ kvType: "q8_0", flashAttention: "off" }), at({ flashAttention: "off" }))
   })
-  it("never counts more context than a model was trained with, nor two sequences of an embedder", () => {
+  it("counts at most the context that a model was trained with, and one sequence of an embedder", () => {
     assert.deepStrictEqual(
       at({ context: 262_144, batch: 512 }, { contextTrained: 8192 }),
       at({ context: 8192, batch: 512 }),
     )
     assert.strictEqual(at({ parallelism: 4 }, { embedder: true }).parts!.kv, at({}).parts!.kv)
   })
-  it("in system memory all weights count there", () => {
+  it("in system memory all weights are counted there", () => {
     const { parts, total } = at({ devices: 0 })
     assert.deepStrictEqual(parts!.weights, { gpu: 0, cpu: 4_920_738_944 })
     assert.isAbove(total, 4_920_738_944)
   })
-  it("each GPU of a split has buffers of its own", () => {
+  it("each GPU of a split model has buffers of its own", () => {
     const [one, two] = [at({}), at({ devices: 2 })]
     assert.strictEqual(two.parts!.compute, 2 * one.parts!.compute)
     assert.strictEqual(two.parts!.overhead, 2 * one.parts!.overhead)
@@ -279,7 +280,7 @@ const numbers = ({ margin, parts, reserve, total }: Footprint): ReadonlyArray<nu
 describe("any model in any shape", () => {
   const options = { arbitrary: { runs: 2000, seed: "footprints" } }
 
-  it.prop("has a finite footprint of at least nothing", { of: Anything }, ({ of }) => {
+  it.prop("has a finite footprint of at least 0", { of: Anything }, ({ of }) => {
     const { geometry, shape } = drawn(of)
     const made = estimate(geometry, shape, of.file)
     for (const each of numbers(made)) assert.isTrue(Number.isFinite(each) && each >= 0, JSON.stringify(made))
@@ -287,7 +288,7 @@ describe("any model in any shape", () => {
     assert.strictEqual(made.reserve, made.total + made.margin)
   }, options)
 
-  it.prop("takes no less with more context, sequences, weights or GPUs", { of: Anything }, ({ of }) => {
+  it.prop("does not need less with more context, sequences, weights or GPUs", { of: Anything }, ({ of }) => {
     const { geometry, shape } = drawn(of)
     const parts = (changed: Partial<RunShape>, file = of.file) =>
       numbers(estimate(geometry, { ...shape, ...changed }, file))
@@ -300,7 +301,7 @@ describe("any model in any shape", () => {
     if (of.devices > 0) noLess(parts({ devices: of.devices + 1 }))
   }, options)
 
-  it.prop("takes no more with a smaller type of cache", { of: Anything }, ({ of }) => {
+  it.prop("does not need more with a smaller type of cache", { of: Anything }, ({ of }) => {
     const { geometry, shape } = drawn(of)
     const bytes = (kvType: RunShape["kvType"]) => estimate(geometry, { ...shape, kvType }, of.file)
     const falling = ["f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] as const
@@ -313,18 +314,18 @@ describe("any model in any shape", () => {
     assert.strictEqual(bytes("bf16").reserve, bytes("f16").reserve)
   }, options)
 
-  it.prop("takes no more when more is known", { of: Anything }, ({ of }) => {
+  it.prop("does not need more when more is known", { of: Anything }, ({ of }) => {
     const { geometry, shape } = drawn(of)
     const reserve = (changed: Partial<Geometry>, flashAttention = shape.flashAttention) =>
       estimate({ ...geometry, ...changed }, { ...shape, flashAttention }, of.file).reserve
     assert.isAtMost(reserve({ exact: true }), reserve({ exact: false }))
     assert.isAtMost(reserve({ window: geometry.window }), reserve({ window: undefined }))
     assert.isAtMost(reserve({}, "on"), reserve({}, "unknown"))
-    // A quantised cache says by itself that it is on.
+    // A quantised cache already means that flash attention is on.
     if (/^[fb]/.test(shape.kvType)) assert.isAtMost(reserve({}, "off"), reserve({}, "unknown"))
   }, options)
 
-  it.prop("one cache for all sequences is never larger than one for each", { of: Anything }, ({ of }) => {
+  it.prop("a cache for all sequences is never larger than one for each", { of: Anything }, ({ of }) => {
     const { geometry, shape } = drawn(of)
     const at = (unified: boolean) => kvBytes(geometry, { ...shape, unified })
     assert.isAtMost(at(true), at(false))
@@ -332,7 +333,7 @@ describe("any model in any shape", () => {
 })
 
 describe("shape", () => {
-  it("rejects what is not a shape", () => {
+  it("rejects impossible values", () => {
     for (
       const wrong of [{ context: 0 }, { context: 1.5 }, { context: NaN }, { context: 1, parallelism: 0 }, {
         context: 1,

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { kvBytes } from "../../../../src/layers/memory/footprint/estimate.ts"
 import { fromShow } from "../../../../src/layers/memory/footprint/geometry.ts"
 import { inputWeights, tensorBytes } from "../../../../src/layers/memory/footprint/tensors.ts"
-import { type Geometry, shape } from "../../../../src/services/Footprint.ts"
+import { shape } from "../../../../src/services/Footprint.ts"
+import type { Geometry } from "../../../../src/services/Geometry.ts"
 import { embedder, llama31, tinyEmbed } from "../../../../src/simulated/models/model.ts"
 import { modelInfo, tensors } from "../../../../src/simulated/models/show.ts"
 import { geometryOf, mebibyte, rows } from "./rows.ts"
@@ -25,7 +26,7 @@ const read = (model_info: Record<string, unknown>, more: object = {}): Geometry 
   return geometry
 }
 
-/** Keys of another architecture, over those of a llama. */
+/** The fields of a llama under another architecture, with changes. */
 const of = (architecture: string, info: Record<string, unknown>): Record<string, unknown> => ({
   "general.architecture": architecture,
   ...Object.fromEntries(
@@ -37,7 +38,7 @@ const of = (architecture: string, info: Record<string, unknown>): Record<string,
 const withheld = [null, []]
 
 describe("fromShow", () => {
-  it("reads a llama, as the reference row has it", () => {
+  it("reads a llama as in the reference row", () => {
     assert.deepInclude(read(llama), {
       architecture: "llama",
       layers: 32,
@@ -56,7 +57,7 @@ describe("fromShow", () => {
     assert.strictEqual(kvBytes(read(llama), run), kvBytes(geometryOf(rows[0]!), run))
   })
 
-  it("says nothing where the answer lacks what every model has", () => {
+  it("returns undefined if the answer lacks a field that every model has", () => {
     assert.isUndefined(fromShow({}))
     assert.isUndefined(fromShow({ model_info: null }))
     assert.isUndefined(fromShow({ model_info: { "general.architecture": "llama" } }))
@@ -66,7 +67,7 @@ describe("fromShow", () => {
     }
   })
 
-  it("key and value lengths go before what follows from the embedding", () => {
+  it("stated lengths of keys and values replace those computed from the embedding", () => {
     const qwen = read(
       of("qwen3", { embedding_length: 2560, "attention.key_length": 128, "attention.value_length": 128 }),
     )
@@ -74,7 +75,7 @@ describe("fromShow", () => {
     assert.deepInclude(read(of("qwen2", { embedding_length: 3584, "attention.head_count": 28 })), { keyLength: 128 })
   })
 
-  it("missing heads for keys are one for each head, as in llama.cpp; withheld ones at most that", () => {
+  it("a missing number of key heads means one for each head, as in llama.cpp; it is also the bound if the array is left out", () => {
     const { "llama.attention.head_count_kv": _, ...missing } = llama
     assert.deepInclude(read(missing), { kvHeads: 32, exact: true })
     for (const value of withheld) {
@@ -88,7 +89,7 @@ describe("fromShow", () => {
     })
   })
 
-  it("vocabulary: key, tokens, tensor, else the largest there is", () => {
+  it("the vocabulary is read from its key, the tokens or a tensor, else it is the largest one known", () => {
     const { "llama.vocab_size": _, ...silent } = llama
     assert.strictEqual(read(silent).vocabulary, 262_144)
     assert.strictEqual(read({ ...silent, "tokenizer.ggml.tokens": ["a", "b"] }).vocabulary, 2)
@@ -96,7 +97,7 @@ describe("fromShow", () => {
     assert.strictEqual(read(silent, { tensors: [token] }).vocabulary, 32_000)
   })
 
-  it("windows: by architecture, by period, by list; ignored where llama.cpp ignores them", () => {
+  it("windows are read by architecture, period or list, and ignored where llama.cpp ignores them", () => {
     const count = (info: Record<string, unknown>) => read(info).window?.layers.filter(Boolean).length
     assert.strictEqual(count(of("gemma2", { block_count: 26, "attention.sliding_window": 4096 })), 13)
     assert.strictEqual(count(of("gemma3", { block_count: 48, "attention.sliding_window": 1024 })), 40)
@@ -133,7 +134,7 @@ describe("fromShow", () => {
     }
   })
 
-  it("latent attention: only in files made for it", () => {
+  it("latent attention is used only in files made for it", () => {
     const deepseek = { "attention.kv_lora_rank": 512, "rope.dimension_count": 64, "attention.head_count_kv": 1 }
     assert.deepInclude(read(of("deepseek2", { ...deepseek, "attention.key_length_mla": 192 })), {
       latentLength: 576,
@@ -142,7 +143,7 @@ describe("fromShow", () => {
     assert.deepInclude(read(of("deepseek2", deepseek)), { latentLength: undefined })
   })
 
-  it("hybrids: by interval, by heads, or both in every layer", () => {
+  it("hybrids are read by interval or by heads; else every layer counts as both", () => {
     const ssm = { "ssm.conv_kernel": 4, "ssm.inner_size": 6144, "ssm.group_count": 16, "ssm.state_size": 128 }
     const qwen = read(
       of("qwen35", { ...ssm, block_count: 64, full_attention_interval: 4, "attention.head_count_kv": 4 }),
@@ -166,7 +167,7 @@ describe("fromShow", () => {
     })
   })
 
-  it("embedders, encoders, projectors, drafts, batches and unknown architectures", () => {
+  it("recognises embedders, encoders, projectors, drafts, batches and unknown architectures", () => {
     assert.deepInclude(read(of("nomic-bert", { "attention.causal": false })), { embedder: true, encoder: true })
     assert.deepInclude(read(of("qwen3", { pooling_type: 3 })), { embedder: true, encoder: false })
     for (
@@ -187,7 +188,7 @@ describe("fromShow", () => {
     assert.isFalse(read(of("something-new", {})).exact)
   })
 
-  it("reads what the simulated servers say, with and without the long answer", () => {
+  it("reads the answers of simulated servers, with and without verbose", () => {
     for (const model of [llama31, embedder, tinyEmbed]) {
       for (const verbose of [false, true]) {
         const { capabilities } = model
@@ -206,7 +207,7 @@ describe("fromShow", () => {
 })
 
 describe("tensors", () => {
-  it("bytes of the token embeddings that the reference logs name", () => {
+  it("have the bytes of the token embeddings in the reference logs", () => {
     const bytes = (type: string, ...shape: ReadonlyArray<number>) => tensorBytes({ name: "", type, shape })! / mebibyte
     assert.closeTo(bytes("Q4_K", 4096, 128_256), 281.81, 0.005)
     assert.closeTo(bytes("Q4_K", 8192, 128_256), 563.62, 0.005)
@@ -215,7 +216,7 @@ describe("tensors", () => {
     assert.closeTo(bytes("Q6_K", 3072, 128_256), 308.24, 0.01)
     assert.isUndefined(tensorBytes({ name: "", type: "Q9_Z", shape: [1] }))
   })
-  it("an embedding that is also the output is on the GPU too", () => {
+  it("an embedding that is also the output is on the GPU as well", () => {
     const token = { name: "token_embd.weight", type: "F16", shape: [64, 100] }
     const output = { name: "output.weight", type: "F16", shape: [64, 100] }
     const perLayer = { name: "per_layer_token_embd.weight", type: "F16", shape: [256, 100] }

@@ -24,11 +24,11 @@ const learned = (observations: Parameters<typeof after>[0], of = key) =>
   Lessons.corrected(after(observations, of), of, estimated)
 
 describe("learning", () => {
-  it("the estimate holds until something was seen", () => {
+  it("the estimate holds until the first observation", () => {
     assert.strictEqual(Lessons.corrected(Lessons.empty, key, estimated), estimated)
     assert.isUndefined(Lessons.corrected(Lessons.empty, key, undefined))
   })
-  it("lowers to what was seen, overhead and 2 %", () => {
+  it("lowers the footprint to the observation, the overhead and 2 %", () => {
     assert.deepInclude(learned([[6e9, 6e9]]), {
       total: 6e9 + overhead,
       reserve: 6e9 + overhead + Math.ceil((6e9 + overhead) * 0.02),
@@ -36,27 +36,27 @@ describe("learning", () => {
     })
     assert.strictEqual(Lessons.corrected(after([[6e9, 6e9]]), key, undefined)?.total, 6e9 + overhead)
   })
-  it("what the driver saw counts where it is more", () => {
+  it("the fall of free memory counts if it is more", () => {
     assert.strictEqual(learned([[6e9, 6e9, 9e9]])?.total, 9e9)
     assert.strictEqual(learned([[6e9, 6e9, 1e9]])?.total, 6e9 + overhead)
   })
-  it("the most of the last five", () => {
+  it("uses the largest of the last five observations", () => {
     const falling = [9e9, 8e9, 7e9, 6e9, 5e9].map((size) => [size, size] as const)
     assert.strictEqual(learned(falling)?.total, 9e9 + overhead)
     assert.strictEqual(learned([...falling, [5e9, 5e9]])?.total, 8e9 + overhead)
   })
-  it("an observation above what was set aside raises it at once, estimate or not", () => {
+  it("an observation above the reserved memory raises it at once, with or without an estimate", () => {
     assert.isAbove(learned([[12e9, 12e9]])!.reserve, 12e9)
     assert.isAbove(learned([[6e9, 6e9], [12e9, 12e9]])!.reserve, 12e9)
   })
-  it("a spill may raise, never lower", () => {
+  it("a spill may raise the footprint, but never lower it", () => {
     assert.strictEqual(learned([[6e9, 3e9]]), estimated)
     assert.strictEqual(learned([[11e9, 3e9]])?.total, 11e9 + overhead)
     assert.strictEqual(learned([[6e9, 6e9], [7e9, 3e9]])?.total, 7e9 + overhead)
     const many = Array.from({ length: 9 }, () => [5e9, 3e9] as const)
     assert.strictEqual(learned([[6e9, 6e9], ...many])?.total, 6e9 + overhead, "spills do not push out what is known")
   })
-  it("neither may a bare file size, or a version that only estimates, unless the driver saw as much", () => {
+  it("a bare file size and a version that estimates do not lower it, unless free memory fell by as much", () => {
     assert.strictEqual(learned([[file, file]]), estimated)
     for (const version of ["0.29.9", "0.9.1", undefined]) {
       assert.strictEqual(learned([[6e9, 6e9]], { ...key, version }), estimated)
@@ -67,16 +67,16 @@ describe("learning", () => {
       assert.strictEqual(learned([[6e9, 6e9]], { ...key, version })?.source, "learned")
     }
   })
-  it("in system memory nothing is on a GPU, and that is no spill", () => {
+  it("a model in system memory has not spilled", () => {
     const cpu = { ...key, shape: shape({ context: 8192, devices: 0 }) }
     assert.strictEqual(learned([[6e9, 0]], cpu)?.total, 6e9 + overhead)
   })
-  it("numbers that are none teach nothing", () => {
+  it("ignores numbers that are not sizes", () => {
     for (const wrong of [[0, 0], [NaN, 1], [-1, -1], [1, Infinity]] as const) {
       assert.isUndefined(Lessons.observed(key, { size: wrong[0], sizeVram: wrong[1] }, file))
     }
   })
-  it("holds for exactly one host, version, digest, shape and set of GPUs, in whatever order", () => {
+  it("holds for exactly one host, version, digest, shape and set of GPUs in any order", () => {
     const lessons = after([[6e9, 6e9]])
     const others: ReadonlyArray<Partial<Lessons.LessonKey>> = [
       { host: "b" },
@@ -92,7 +92,7 @@ describe("learning", () => {
     }
     assert.strictEqual(Lessons.corrected(lessons, { ...key, gpus: ["g2", "g1"] }, estimated)?.source, "learned")
   })
-  it("is a value, and bounded", () => {
+  it("is an immutable value of limited size", () => {
     const before = after([[6e9, 6e9]])
     Lessons.learn(before, key, { bytes: 1, trusted: true })
     assert.strictEqual(Lessons.corrected(before, key, estimated)?.total, 6e9 + overhead)
@@ -104,7 +104,7 @@ describe("learning", () => {
   })
 
   const Bytes = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000_000_000 }))
-  it.prop("is never below what was just seen, and never below the last five", {
+  it.prop("is never below one of the last five observations", {
     seen: Schema.Array(Schema.Struct({ size: Bytes, vram: Bytes, drop: Bytes, old: Schema.Boolean })),
   }, ({ seen }) => {
     for (const version of ["0.33.0", "0.12.0"]) {

@@ -1,6 +1,7 @@
-/** The reference rows: buffer sizes that llama.cpp printed, in public logs. MiB throughout. */
+/** The reference rows: sizes of buffers that llama.cpp logged, from public logs. All in MiB. */
 import { readFileSync } from "node:fs"
-import { type Geometry, type KvType, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import { type KvType, type RunShape, shape } from "../../../../src/services/Footprint.ts"
+import type { Geometry } from "../../../../src/services/Geometry.ts"
 
 export const mebibyte = 1024 * 1024
 
@@ -32,7 +33,7 @@ export interface Row {
     readonly kv: KvType
     readonly swaSeqs?: number
   }
-  /** The file's size, where the log states it. */
+  /** The size of the file, if the log states it. */
   readonly fileMiB?: number
   readonly real: {
     readonly wGpu?: number
@@ -48,10 +49,16 @@ export const rows: ReadonlyArray<Row> = JSON.parse(
   readFileSync(new URL("../../../fixtures/footprints.json", import.meta.url), "utf8"),
 )
 
-/** One tensor is input and output in these, so the part in system memory is in the file once, and on the GPU as well. From the published configurations. */
+/**
+ * Models with one tensor for input and output. It is in system memory and on the GPU, and once in the file. From the
+ * published configurations.
+ */
 const tied = ["llama3.2:3b", "qwen3:4b"]
 
-/** Recurrent layers that a row counts in `rs` and leaves out of `arch`: Qwen 3.5 27B, 48 of 64 layers; from the published configuration. */
+/**
+ * Recurrent layers that a row has in `rs` but not in `arch`: 48 of the 64 layers of Qwen 3.5 27B, from the published
+ * configuration.
+ */
 const recurrentOf = (row: Row): Geometry["recurrent"] =>
   row.real.rs === undefined ? undefined : { layers: 48, elements: 3 * (6144 + 2 * 16 * 128) + 128 * 6144 }
 
@@ -89,10 +96,10 @@ export const geometryOf = (row: Row): Geometry => {
   }
 }
 
-/** Devices of a row: the 70B one states what each of two has. */
+/** Devices of a row: the 70B row states the buffers of each of two. */
 export const devicesOf = (row: Row): number => row.id.includes("per device") ? 2 : 1
 
-/** `swaSeqs` sequences share the one cache of `ctx` cells. */
+/** `swaSeqs` sequences share one cache of `ctx` cells. */
 export const shapeOf = (row: Row): RunShape => {
   const sequences = row.run.swaSeqs ?? row.run.np
   return shape({
@@ -107,24 +114,24 @@ export const shapeOf = (row: Row): RunShape => {
 }
 
 /**
- * The size of the file: as stated, else all that was loaded from it. Only the first row states it, so only there are the weights a prediction; in the others
- * they test which part of a file reaches the GPU.
+ * The size of the file: as stated, else everything that was loaded from it. Only the first row states it, so only
+ * there the weights are a prediction. The other rows test which part of a file reaches the GPU.
  */
 export const fileOf = (row: Row): number => row.fileMiB ?? (row.real.wGpu ?? 0) + (isTied(row) ? 0 : row.real.wCpu ?? 0)
 
-/** Whether a row states all that makes up a total. */
+/** Whether a row states all parts of the total. */
 export const statesTotal = (row: Row): boolean =>
   row.real.wGpu !== undefined && row.real.kv !== undefined && row.real.compute !== undefined && devicesOf(row) === 1
 
-/** What Ollama would have reported as `size_vram`: all buffers on GPUs. */
+/** The value that Ollama would have reported as `size_vram`: all buffers on GPUs. */
 export const totalOf = ({ real }: Row): number =>
   (real.wGpu ?? 0) + (real.kv ?? 0) + (real.rs ?? 0) + (real.compute ?? 0)
 
 const llama32 = { layers: 28, embd: 3072, heads: 24, kvHeads: 8, kLen: 128, vLen: 128, vocab: 128256 }
 
 /**
- * More logged cases, with the same kind of source, that were noted without their geometry: it is filled in from the published configurations. The weights of
- * the Gemma row are of the same log as its row among the others.
+ * More logged cases from sources of the same kind, which do not state the geometry. It is taken from the published
+ * configurations. The weights of the Gemma row are from the same log as its other row.
  */
 export const more: ReadonlyArray<Row> = [
   {

@@ -64,7 +64,7 @@ const loaded = (made: Allocation | NoRoom): Allocation => {
 
 class Overlapping extends Context.Service<Overlapping, { millis: number; free: number }>()("test/Overlapping") {}
 
-/** A probe that looks first and answers later. */
+/** A probe that reads at once and answers later. */
 const overlapping = MemoryVramLedger.layer({ interval: "1 hour" }).pipe(
   Layer.provide(Layer.effect(
     GpuProbe,
@@ -83,14 +83,14 @@ const overlapping = MemoryVramLedger.layer({ interval: "1 hour" }).pipe(
 )
 
 describe("MemoryVramLedger", () => {
-  it.effect("takes the device with the most room, as Ollama does, several only where no single one would do, or what is declared", () =>
+  it.effect("charges the device with the most room, several only if no single one is large enough, or what is declared", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
       yield* readings.set([device("g0", 24, 14), device("g1", 16, 16)])
       yield* ledger.refresh
       assert.deepStrictEqual(loaded(ledger.reserve(a, one("m"))).shares(), [{ device: "g1", bytes: 6 * gib }])
-      // Ollama may have put it on the other one: nothing more before a reading of both.
+      // Ollama may have put it on the other device: no other load before a reading of both.
       assert.isFalse(isRoom(ledger.reserve(a, one("m"))))
       yield* readings.set([device("g0", 24, 24)])
       yield* ledger.refresh
@@ -115,7 +115,7 @@ describe("MemoryVramLedger", () => {
       assert.isTrue(never.never)
     }).pipe(Effect.provide(stack({ m: 6, p: 13, q: 30 }))))
 
-  it.effect("what others take stops new loads and is visible, a failed reading raises nothing", () =>
+  it.effect("memory of other processes is shown and stops new loads, and a failed reading raises nothing", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
@@ -136,7 +136,7 @@ describe("MemoryVramLedger", () => {
       held.move("gone")
     }).pipe(Effect.provide(stack({ m: 6, n: 2 }))))
 
-  it.effect("memory on its way back is held until it is there, or for 5 seconds", () =>
+  it.effect("memory that is being released stays charged until it is free, or for 5 seconds", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
@@ -156,12 +156,12 @@ describe("MemoryVramLedger", () => {
       }
     }).pipe(Effect.provide(stack({ m: 6 }))))
 
-  it.effect("while nothing can be read, what a backend with several devices gives back is not taken for free anywhere", () =>
+  it.effect("without readings, memory released by a backend with several devices counts as free on none of them", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
       const room = (on: typeof a) => ledger.room(on)
-      // Somebody else loaded it, and all of it is on the first device.
+      // Loaded without llamero, and all of it is on the first device.
       yield* readings.set([device("g0", 24, 12), device("g1", 16, 10)])
       const adopted = ledger.adopt(a, "m:latest", {
         size: 6 * gib,
@@ -179,13 +179,13 @@ describe("MemoryVramLedger", () => {
       adopted.move("releasing")
       yield* elapse("6 seconds")
       assert.strictEqual(room(b), 3 * gib)
-      // One device: what was certainly there is free again, and no more.
+      // With one device, the memory that was certainly there is free again, and no more.
       alone.move("releasing")
       yield* elapse("6 seconds")
       assert.strictEqual(room(b), 8 * gib)
     }).pipe(Effect.provide(stack({ m: 6 }))))
 
-  it.effect("of two readings that overlap the one that began later counts", () =>
+  it.effect("of two readings that overlap, the one that began later counts", () =>
     Effect.gen(function* () {
       const [ledger, world] = [yield* VramLedger, yield* Overlapping]
       const free = () => ledger.devices().find(({ device }) => device === "g1")!.free
@@ -210,8 +210,8 @@ const server: SimulatedFleet.ServerOptions = {
 }
 const simulated = Effect.map(SimulatedFleet.SimulatedFleet, ({ get }) => get(url("a")))
 
-describe("residency over it", () => {
-  it.effect("a busy model is drained for one that waits, and unloaded only when its last answer is out", () =>
+describe("residency over the ledger", () => {
+  it.effect("a busy model is drained for a waiting one, and unloaded only after its last answer", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       const long = { model: "x", prompt: "hi", stream: false, options: { num_predict: 300 } }
@@ -238,7 +238,7 @@ describe("residency over it", () => {
       },
     }))))
 
-  it.effect("adopts what was loaded behind its back, notices what was unloaded, reports spills", () =>
+  it.effect("adopts models loaded without llamero, notices unloads, reports spills", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       const ledger = yield* VramLedger
@@ -281,7 +281,7 @@ describe("a backend that runs on the CPU", () => {
     )),
   )
   for (const input of inputs) {
-    it.effect(`is charged what Ollama says that it takes in all, by its ${input.id}`, () =>
+    it.effect(`is charged all the memory that Ollama reports, by its ${input.id}`, () =>
       Effect.gen(function* () {
         const ledger = yield* VramLedger
         const observed = { size: 3 * gib, sizeVram: 0, contextLength: 4096, automatic: true }

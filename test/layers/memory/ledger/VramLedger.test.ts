@@ -8,7 +8,7 @@ import { holds } from "../../../support/checks.ts"
 
 holds("UnmanagedVramLedger is a VramLedger", VramLedgerContract.contract(UnmanagedVramLedger.layer))
 
-it.effect("UnmanagedVramLedger says that it does not know capacity", () =>
+it.effect("UnmanagedVramLedger reports that no capacity is known", () =>
   Effect.gen(function* () {
     assert.isFalse((yield* VramLedger).managed(backend("http://a")))
   }).pipe(Effect.provide(UnmanagedVramLedger.layer)))

@@ -1,4 +1,4 @@
-/** Which memory a reading has in it: what is not in it has to fit into what it called free. */
+/** Which allocations a reading includes. All others have to fit into the free memory of the reading. */
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Fiber, Layer } from "effect"
 import * as StaticFleet from "../../../../src/layers/fleet/StaticFleet.ts"
@@ -12,14 +12,14 @@ import * as MockGpuProbe from "../../../../src/testing/mocks/MockGpuProbe.ts"
 import { model } from "../../../../src/testing/mocks/MockModelCatalog.ts"
 
 const gib = 1024 ** 3
-/** One card, and two. */
+/** A backend with one card, and one with two. */
 const inputs = [
   { url: "http://a", id: "a", devices: ["g0"] },
   { url: "http://b", id: "b", devices: ["g1", "g2"] },
 ]
 const [a, b] = [backend(inputs[0]!), backend(inputs[1]!)]
 const one = (name: string) => model({ name, owners: ["a", "b"] })
-/** Cards of 16 GiB, with so many GiB free. */
+/** Cards of 16 GiB, each with the given number of GiB free. */
 const cards = (...free: ReadonlyArray<number>) =>
   free.map((bytes, index) =>
     MockGpuProbe.device(`g${index}`, ByteSize.gibibytes(16), { freeBytes: ByteSize.gibibytes(bytes) })
@@ -28,12 +28,12 @@ const others = Layer.mergeAll(
   Footprints.table({ "m:latest": 6 * gib, "n:latest": 5 * gib }),
   Layer.orDie(StaticFleet.layer(inputs)),
 )
-/** Somebody else has 6 GiB of the first card. */
+/** Another process uses 6 GiB of the first card. */
 const stack = MemoryVramLedger.layer().pipe(
   Layer.provideMerge(Layer.mergeAll(MockGpuProbe.layer(cards(10, 16, 16)), others)),
 )
 
-/** Its reading takes a second and a half, and shows what was there when it began. */
+/** A ledger whose readings take a second and a half, and show the memory at their beginning. */
 const slow = (() => {
   let millis = 0
   return MemoryVramLedger.layer({ interval: "1 hour" }).pipe(
@@ -58,7 +58,7 @@ const reserved = (made: Allocation | NoRoom): Allocation => {
 const observed = (bytes: number) => ({ size: bytes, sizeVram: bytes, contextLength: 4096, automatic: true })
 
 describe("a reading", () => {
-  it.effect("during a load does not have its memory in it", () =>
+  it.effect("during a load does not include its memory", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const first = reserved(ledger.reserve(a, one("m")))
@@ -73,7 +73,7 @@ describe("a reading", () => {
       assert.strictEqual(ledger.room(a), 2 * gib)
     }).pipe(Effect.provide(stack)))
 
-  it.effect("that began before a load ended does not have its memory in it", () =>
+  it.effect("that began before a load ended does not include its memory", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const reading = yield* Effect.forkChild(ledger.refresh, { startImmediately: true })
@@ -86,7 +86,7 @@ describe("a reading", () => {
       assert.isFalse(isRoom(ledger.reserve(a, one("n"))))
     }).pipe(Effect.provide(slow)))
 
-  it.effect("while memory is on its way back may call some of it free, so it is not ours as well", () =>
+  it.effect("during a release may show some of its memory as free, which must not be counted twice", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
@@ -96,13 +96,13 @@ describe("a reading", () => {
       yield* readings.set(cards(4, 16, 16))
       yield* ledger.refresh
       first.move("releasing")
-      // Before it is read again, and when half of it is back.
+      // Before the next reading, and when half of the memory is free.
       for (const free of [4, 7]) {
         yield* readings.set(cards(free, 16, 16))
         if (free !== 4) yield* ledger.refresh
         const [status] = ledger.devices()
         assert.strictEqual(status?.held, 6 * gib)
-        assert.isAtMost(status?.capacity ?? NaN, 8 * gib, "the others have the rest")
+        assert.isAtMost(status?.capacity ?? NaN, 8 * gib, "other processes use the rest")
         assert.isFalse(isRoom(ledger.reserve(a, one("n"))))
       }
       yield* readings.set(cards(10, 16, 16))
@@ -110,7 +110,7 @@ describe("a reading", () => {
       assert.strictEqual(ledger.room(a), 8 * gib)
     }).pipe(Effect.provide(stack)))
 
-  it.effect("that is missing is made up for only by what was certainly in the last one, and not given back by it", () =>
+  it.effect("that is missing is replaced only by memory that the last reading certainly included", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
@@ -123,13 +123,13 @@ describe("a reading", () => {
         return made
       }
       const hangs = readings.set(new Timeout({ description: "the driver hangs" }))
-      // Loaded since the last reading: what that called free has this memory in it.
+      // Loaded since the last reading, whose free memory still includes these bytes.
       const unseen = load()
       yield* hangs
       unseen.move("releasing")
       yield* elapse("6 seconds")
       assert.strictEqual(free(), 10 * gib)
-      // Read again while it was on its way: what was back then is in that reading, and the rest may never come.
+      // Read again during the release: that reading shows what was free then, and the rest may never become free.
       const seen = load()
       yield* readings.set(cards(4, 16, 16))
       yield* ledger.refresh
@@ -142,7 +142,7 @@ describe("a reading", () => {
       assert.strictEqual(free(), 5 * gib)
     }).pipe(Effect.provide(stack)))
 
-  it.effect("that nobody could take leaves open on which of several cards memory was, so it is taken for free on none", () =>
+  it.effect("that failed leaves open on which of several cards the memory was, so it counts as free on none", () =>
     Effect.gen(function* () {
       const ledger = yield* VramLedger
       const readings = yield* MockGpuProbe.MockReadings
@@ -161,4 +161,32 @@ describe("a reading", () => {
       assert.deepStrictEqual(ledger.allocations(), [])
       assert.deepStrictEqual(ledger.devices().map(({ free }) => free), [10 * gib, 10 * gib, 16 * gib])
     }).pipe(Effect.provide(stack)))
+
+  it.effect("with a defect, and a listener that throws, do not end the readings", () => {
+    let readings = 0
+    const probe = Layer.succeed(GpuProbe, {
+      source: "unstable",
+      read: Effect.sync((): GpuReadings => {
+        readings++
+        if (readings !== 2) return { source: "unstable", passedOver: [], devices: cards(10, 16, 16) }
+        const [first] = cards(10)
+        return { source: "unstable", passedOver: [], devices: [{ ...first!, free: undefined as never }] }
+      }),
+    })
+    return Effect.gen(function* () {
+      const ledger = yield* VramLedger
+      let calls = 0
+      ledger.onChange(() => {
+        throw new Error("a broken listener")
+      })
+      ledger.onChange(() => void calls++)
+      yield* elapse("21 seconds")
+      assert.strictEqual(readings, 5)
+      assert.strictEqual(calls, 3)
+      const made = reserved(ledger.reserve(a, one("m")))
+      made.move("gone")
+      assert.strictEqual(calls, 4)
+      assert.strictEqual(ledger.room(a), 8 * gib)
+    }).pipe(Effect.provide(MemoryVramLedger.layer().pipe(Layer.provide(Layer.merge(probe, others)))))
+  })
 })

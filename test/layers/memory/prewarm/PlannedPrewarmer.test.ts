@@ -8,6 +8,7 @@ import * as CronPlan from "../../../../src/plugins/plans/CronPlan.ts"
 import * as DemandPlan from "../../../../src/plugins/plans/DemandPlan.ts"
 import * as PinnedPlan from "../../../../src/plugins/plans/PinnedPlan.ts"
 import { ModelCatalog } from "../../../../src/services/ModelCatalog.ts"
+import { Fleet } from "../../../../src/services/Fleet.ts"
 import type { Plan } from "../../../../src/services/Plugin.ts"
 import { Prewarmer } from "../../../../src/services/Prewarmer.ts"
 import { Residency } from "../../../../src/services/Residency.ts"
@@ -35,7 +36,7 @@ const names = Effect.map(
 const states = Effect.map(Prewarmer, ({ status }) => status().map(({ model, state }) => `${model} ${state}`))
 
 describe("PlannedPrewarmer", () => {
-  it.effect("loads at start, and readiness waits for it", () =>
+  it.effect("loads at the start, and readiness waits for it", () =>
     Effect.gen(function* () {
       const prewarmer = yield* Prewarmer
       yield* elapse("3 seconds")
@@ -45,7 +46,7 @@ describe("PlannedPrewarmer", () => {
       assert.deepStrictEqual(yield* names, ["x:latest", "y:latest"])
     }).pipe(Effect.provide(stack(AtStartPlan.make(["x", "y"])))))
 
-  it.effect("a pinned model is not unloaded for others", () =>
+  it.effect("a pinned model is not unloaded for another model", () =>
     Effect.gen(function* () {
       yield* elapse("40 seconds")
       const fiber = yield* Effect.forkChild(ask("/api/generate", { model: "z", prompt: "hi", stream: false }))
@@ -54,7 +55,7 @@ describe("PlannedPrewarmer", () => {
       assert.isUndefined(fiber.pollUnsafe())
     }).pipe(Effect.provide(stack(PinnedPlan.make(["x"])))))
 
-  it.effect("into free memory only, unless the plan may evict", () =>
+  it.effect("loads only into free memory, unless the plan may evict", () =>
     Effect.gen(function* () {
       const fill = (evicts: boolean): Plan => ({
         kind: "plan",
@@ -70,7 +71,32 @@ describe("PlannedPrewarmer", () => {
       }
     }))
 
-  it.effect("a window loads before it begins, and releases when it is over", () => {
+  it.effect("a plan that throws keeps what it had and does not stop the other plans", () => {
+    let broken = false
+    const unstable: Plan = {
+      kind: "plan",
+      name: "unstable",
+      targets: () => {
+        if (broken) throw new Error("a broken plan")
+        return Effect.succeed([{ model: "y", pinned: true, released: true }])
+      },
+    }
+    return Effect.gen(function* () {
+      const prewarmer = yield* Prewarmer
+      yield* elapse("40 seconds")
+      assert.deepStrictEqual(yield* names, ["x:latest", "y:latest"])
+      broken = true
+      const residency = yield* Residency
+      const x = (yield* ModelCatalog).peek("x")!
+      residency.unload((yield* Fleet).members()[0]!.backend, x)
+      yield* elapse("60 seconds")
+      assert.isTrue(prewarmer.ready())
+      assert.deepStrictEqual(yield* names, ["x:latest", "y:latest"])
+      assert.deepStrictEqual(yield* states, ["y:latest resident", "x:latest resident"])
+    }).pipe(Effect.provide(stack(unstable, PinnedPlan.make(["x"]))))
+  })
+
+  it.effect("a time window loads a model before it begins and unloads it after its end", () => {
     const window = CronPlan.make({
       models: ["x"],
       from: "0 9 * * 1-5",
@@ -78,7 +104,7 @@ describe("PlannedPrewarmer", () => {
       timeZone: "Europe/Berlin",
     })
     return Effect.gen(function* () {
-      // The clock first: nobody wants to see all the years between pass by.
+      // The clock is set first, so that the test does not run through all the years in between.
       yield* TestClock.setTime(Date.UTC(2026, 5, 1, 6, 50))
       yield* Effect.gen(function* () {
         yield* elapse("4 minutes", "5 seconds")
@@ -119,14 +145,14 @@ describe("DemandPlan", () => {
   })
   const minute = 60_000
 
-  it.effect("wants a model when its histogram says so, and keeps it for a while before there is one", () =>
+  it.effect("wants a model by its histogram, and for a fixed time while it has no histogram", () =>
     Effect.gen(function* () {
       const { observer, plan } = DemandPlan.make()
       const wants = (now: number) => Effect.map(plan.targets(now), (targets) => targets.length > 0)
       observer.observe(used(0))
       assert.isTrue(yield* wants(9 * minute))
       assert.isFalse(yield* wants(11 * minute))
-      // Used every half hour, exactly.
+      // Used exactly every half hour.
       for (let i = 1; i <= 25; i++) observer.observe(used(i * 30.5 * minute))
       const last = 25 * 30.5 * minute
       assert.isFalse(yield* wants(last + 20 * minute))

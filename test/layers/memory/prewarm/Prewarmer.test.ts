@@ -34,7 +34,7 @@ it.effect("NoPrewarmer is always ready", () =>
   }).pipe(Effect.provide(NoPrewarmer.layer)))
 
 describe("PlannedPrewarmer with AtStartPlan", () => {
-  it.effect("loads each model once, spread over the owners, and is ready when all are there", () =>
+  it.effect("loads each model once, spread over the owners, and is ready when all are loaded", () =>
     Effect.gen(function* () {
       const prewarmer = yield* Prewarmer
       const { finish, running } = yield* MockResidency.MockLoads
@@ -59,7 +59,7 @@ describe("PlannedPrewarmer with AtStartPlan", () => {
       })
     }).pipe(Effect.provide(start(["m", "N", "library/m"], [both("m"), both("n")]))))
 
-  it.effect("waits for models and backends that are not there yet", () =>
+  it.effect("waits for models and backends that are missing at the start", () =>
     Effect.gen(function* () {
       const prewarmer = yield* Prewarmer
       const models = yield* MockModelCatalog.MockModels
@@ -70,7 +70,7 @@ describe("PlannedPrewarmer with AtStartPlan", () => {
       assert.deepInclude(prewarmer.status()[0], { state: "failed", reason: "no backend has it" })
       models.set([{ name: "m", owners: ["a"] }])
       yield* elapse("30 seconds")
-      assert.deepInclude(prewarmer.status()[0], { state: "failed", reason: "no backend that has it is there" })
+      assert.deepInclude(prewarmer.status()[0], { state: "failed", reason: "no backend that has it is available" })
       assert.lengthOf(requests(), 0)
       health.set("a", "healthy")
       yield* elapse("30 seconds")
@@ -80,7 +80,7 @@ describe("PlannedPrewarmer with AtStartPlan", () => {
       assert.isTrue(prewarmer.ready())
     }).pipe(Effect.provide(start(["m"], []))))
 
-  it.effect("takes another owner after a failed load", () =>
+  it.effect("loads on another owner after a failed load", () =>
     Effect.gen(function* () {
       const prewarmer = yield* Prewarmer
       const { finish, running } = yield* MockResidency.MockLoads
@@ -93,7 +93,7 @@ describe("PlannedPrewarmer with AtStartPlan", () => {
       assert.isTrue(prewarmer.ready())
     }).pipe(Effect.provide(start(["m"], [both("m")]))))
 
-  it.effect("is ready at once when there is nothing to load, and with what needs no loading", () =>
+  it.effect("is ready at once without models to load, and with models that need no load", () =>
     Effect.gen(function* () {
       yield* elapse("1 millis")
       assert.isTrue((yield* Prewarmer).ready())

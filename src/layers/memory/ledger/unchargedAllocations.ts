@@ -1,28 +1,28 @@
 /**
- * Allocations without bytes: which loads are under way where memory is not managed.
+ * Allocations without bytes, for backends whose memory is not managed: they only show which loads are under way.
  *
  * @since 0.1.0
  */
 import type { Backend } from "../../../services/Fleet.ts"
 import type { Allocation, AllocationState, NoRoom } from "../../../services/VramLedger.ts"
-import * as Listeners from "../../../support/listeners.ts"
 
-/** Whether an allocation's load has not ended. @category predicates @since 0.1.0 */
+/** Whether the load of an allocation has not ended. @category predicates @since 0.1.0 */
 export const isLoading = (state: AllocationState): boolean => state === "reserved" || state === "loading"
 
 /**
- * One load at a time on each backend, and nothing else refused.
+ * Refuses a second load on a backend while one is under way, and nothing else.
  *
  * @category models
  * @since 0.1.0
  */
-export class PlainAllocations {
+export class UnchargedAllocations {
   readonly held = new Set<Allocation>()
-  readonly changed = Listeners.make<void>()
+  private readonly changed: () => void
   private readonly loaded: () => void
 
-  /** `loaded` hears of every load that has ended. */
-  constructor(loaded: () => void = () => {}) {
+  /** `changed` is called when an allocation is gone; `loaded` is called after each load that has ended. */
+  constructor(changed: () => void, loaded: () => void = () => {}) {
+    this.changed = changed
     this.loaded = loaded
   }
 
@@ -49,11 +49,11 @@ export class PlainAllocations {
       move: (to) => {
         if (state === "gone") return
         if (isLoading(state) && !isLoading(to)) this.loaded()
-        // Nobody can see its memory come back, so nothing waits for it.
+        // No reading can show that its memory is free, so nothing waits for it.
         state = to === "releasing" ? "gone" : to
         if (state === "gone") {
           this.held.delete(allocation)
-          this.changed.notify()
+          this.changed()
         }
       },
     }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { Concurrency } from "../../../src/layers/leases/concurrency.ts"
+import { ConcurrencyLimit } from "../../../src/layers/leases/concurrencyLimit.ts"
 import * as MemoryLeases from "../../../src/layers/leases/MemoryLeases.ts"
 import type * as Standard from "../../../src/layers/Standard.ts"
 import type { Backend } from "../../../src/services/Fleet.ts"
@@ -13,7 +13,7 @@ import { ask, over } from "../../support/routers.ts"
 
 const model = SimulatedFleet.Model.llama31.name
 
-/** So many clients who each ask again at once, for some virtual minutes; the limit at each second. */
+/** The limit at each second, while `clients` clients each send the next request at once, for some virtual minutes. */
 const limits = (
   { clients = 12, configured, minutes = 4, path = "/api/generate", real, streamsMax = 8, swaps = {} }: {
     readonly real: number
@@ -28,7 +28,7 @@ const limits = (
   Effect.gen(function* () {
     const leases = yield* Leases
     const catalog = yield* ModelCatalog
-    // Chains of different lengths, so that they do not all end at once.
+    // Answers of different lengths, so that they do not all end at the same time.
     const client = (n: number) =>
       Effect.forever(
         Effect.suspend(() =>
@@ -61,9 +61,9 @@ const limits = (
 
 const settled = (seen: ReadonlyArray<number>) => seen.slice(Math.floor(seen.length / 3))
 
-describe("adaptive concurrency", () => {
+describe("the concurrency limit over a simulated backend", () => {
   for (const [real, configured] of [[4, 8], [2, 6], [4, 1], [6, 3], [1, 4]] as const) {
-    it.effect(`finds ${real} where ${configured} was configured, and stays within one of it`, () =>
+    it.effect(`finds ${real} where ${configured} was configured, and stays there or one above`, () =>
       Effect.gen(function* () {
         const seen = yield* limits({ real, configured })
         assert.strictEqual(seen[0], configured)
@@ -71,20 +71,20 @@ describe("adaptive concurrency", () => {
           assert.isAtLeast(limit, real)
           assert.isAtMost(limit, real + 1)
         }
-        // Above only to try, and ever more rarely.
+        // It is above only when it tries a higher limit, which it does less and less often.
         const above = settled(seen).filter((limit) => limit > real).length
         assert.isBelow(above / settled(seen).length, 0.1)
       }))
   }
 
-  it.effect("stays at what is configured where that is right", () =>
+  it.effect("stays at the configured value where that is right", () =>
     Effect.gen(function* () {
       for (const limit of settled(yield* limits({ real: 4, configured: 4, minutes: 2 }))) {
         assert.isAtMost(Math.abs(limit - 4), 1)
       }
     }))
 
-  it.effect("rises above nothing that the GPU may have", () =>
+  it.effect("does not rise above streamsMax", () =>
     Effect.gen(function* () {
       const seen = yield* limits({ real: 16, configured: 2, clients: 16, minutes: 2 })
       assert.strictEqual(Math.max(...seen), 8)
@@ -92,7 +92,7 @@ describe("adaptive concurrency", () => {
       assert.strictEqual(Math.max(...(yield* limits({ real: 16, configured: 2, streamsMax: 3, minutes: 1 }))), 3)
     }))
 
-  it.effect("stays where answers say nothing of slots, and where nobody waits", () =>
+  it.effect("does not change where answers do not report waits, and where no request waits", () =>
     Effect.gen(function* () {
       const silent = yield* limits({ real: 2, configured: 4, path: "/v1/completions", minutes: 1 })
       assert.deepStrictEqual(Array.from(new Set(silent)), [4])
@@ -100,7 +100,7 @@ describe("adaptive concurrency", () => {
       assert.deepStrictEqual(Array.from(new Set(quiet)), [4])
     }))
 
-  it.effect("does nothing when it is off", () =>
+  it.effect("does not change in layerFixed", () =>
     Effect.gen(function* () {
       const fixed = { leases: MemoryLeases.layerFixed }
       assert.deepStrictEqual(
@@ -119,9 +119,9 @@ const waited = (slotWaitMillis: number | undefined): Outcome => ({
   usage: { promptTokens: 1, answerTokens: 1, slotWaitMillis },
 })
 
-describe("Concurrency", () => {
-  it("halves once for all that were under way when the backend said that it is busy, and comes back to what is configured", () => {
-    const one = new Concurrency()
+describe("ConcurrencyLimit", () => {
+  it("halves once for all requests under way when the backend is busy, and comes back to the configured value", () => {
+    const one = new ConcurrencyLimit()
     const settle = (outcome: Outcome, begun: number, at: number) =>
       one.settled(outcome, { at, begun, configured, streams: 9, streamsMax })
     for (const begun of [1, 2, 3]) settle(busy, begun, 10)
@@ -129,12 +129,12 @@ describe("Concurrency", () => {
     for (let at = 100_000; at < 200_000; at += 500) {
       settle(waited(undefined), at, at + 400)
     }
-    // Without a word of slots no further.
+    // Without reports of waits it does not rise further.
     assert.strictEqual(one.limit(configured, streamsMax), configured)
   })
 
-  it("takes failures and what the client did for no sign", () => {
-    const one = new Concurrency()
+  it("ignores failures and outcomes that the client caused", () => {
+    const one = new ConcurrencyLimit()
     for (const kind of ["failure", "ignored"] as const) {
       for (let at = 0; at < 100; at++) {
         one.settled({ kind, cause: "x" }, { at, begun: at, configured, streams: 9, streamsMax })
@@ -143,15 +143,15 @@ describe("Concurrency", () => {
     assert.strictEqual(one.limit(configured, streamsMax), configured)
   })
 
-  it("begins anew when another parallelism is configured", () => {
-    const one = new Concurrency()
+  it("starts again when another parallelism is configured", () => {
+    const one = new ConcurrencyLimit()
     one.settled(busy, { at: 1, begun: 0, configured, streams: 6, streamsMax })
     assert.strictEqual(one.limit(configured, streamsMax), 3)
     assert.strictEqual(one.limit(4, streamsMax), 4)
   })
 
   it.prop(
-    "is never below one nor above what the GPU may have",
+    "is never below one or above streamsMax",
     {
       steps: Schema.Array(Schema.Tuple([
         Schema.Literals(["busy", "waited", "clean", "silent"]),
@@ -159,7 +159,7 @@ describe("Concurrency", () => {
       ])),
     },
     ({ steps }) => {
-      const one = new Concurrency()
+      const one = new ConcurrencyLimit()
       let at = 0
       for (const [step, n] of steps) {
         at += n * 1000

@@ -1,5 +1,5 @@
 /**
- * What a load is charged, and what is learned from what loads took.
+ * How many bytes a load is charged, and what is learned from the memory that it took.
  *
  * @since 0.1.0
  */
@@ -7,25 +7,28 @@ import { type Backend, onCpu } from "../../../services/Fleet.ts"
 import { type ModelFootprints, type RunShape, shapeOn } from "../../../services/Footprint.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Observed } from "../../../services/VramLedger.ts"
-import { automaticContext, sane } from "./automaticContext.ts"
+import { allowedContext, automaticContext } from "./automaticContext.ts"
 import type { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
 
-/** Charged for a model that could not be described: its file and a quarter, and 2 GiB for the rest; an assumption on the careful side. */
-const undescribed = (size: number): number | undefined => size > 0 ? size * 1.25 + 2 * 1024 ** 3 : undefined
+/**
+ * The charge for a model whose footprint is not known: 125 % of its file, and 2 GiB for cache and buffers. This is an
+ * assumption on the safe side.
+ */
+const chargeByFile = (size: number): number | undefined => size > 0 ? size * 1.25 + 2 * 1024 ** 3 : undefined
 
-/** Over so many devices; none where it runs in system memory. */
+/** The shape of a run over `devices` devices; over none in system memory. */
 const shape = (backend: Backend, context: number, devices: number): RunShape =>
   shapeOn(backend, { context, ...(onCpu(backend) ? {} : { devices }) })
 
-/** Bytes on the devices that the backend has: system memory is one. */
+/** Bytes on the devices of the backend, of which system memory may be one. @category conversions @since 0.1.0 */
 export const bytesOn = (backend: Backend, { size, sizeVram }: Observed): number => onCpu(backend) ? size : sizeVram
 
 /** @category models @since 0.1.0 */
-export class Charges {
+export class LoadCharges {
   readonly footprints: ModelFootprints["Service"]
   readonly devices: Devices
-  /** The context that backends chose by themselves, as `/api/ps` showed it. */
+  /** The contexts that backends chose by themselves, as `/api/ps` showed them. */
   private readonly contexts = new Map<string, number>()
 
   constructor(footprints: ModelFootprints["Service"], devices: Devices) {
@@ -43,19 +46,19 @@ export class Charges {
       automaticContext(backend, this.devices.of(backend), this.trained(backend, model))
   }
 
-  /** Bytes, over so many devices. */
+  /** Bytes that a load over `devices` devices is charged. */
   of(backend: Backend, model: Model, numCtx: number | undefined, devices: number): number | undefined {
-    const tokens = sane(numCtx ?? this.context(backend, model), this.trained(backend, model))
+    const tokens = allowedContext(numCtx ?? this.context(backend, model), this.trained(backend, model))
     const known = tokens === undefined ? undefined : this.footprints.of(model, backend, shape(backend, tokens, devices))
-    return known?.reserve ?? undescribed(model.owners.get(backend.id)?.size ?? 0)
+    return known?.reserve ?? chargeByFile(model.owners.get(backend.id)?.size ?? 0)
   }
 
-  /** `/api/ps` showed what an allocation has really taken. */
+  /** Takes in the memory that `/api/ps` shows for an allocation. */
   observe(allocation: ChargedAllocation, backend: Backend, model: Model | undefined, observed: Observed): void {
     const bytes = bytesOn(backend, observed)
     if (bytes === 0) return
     allocation.observed = bytes
-    const tokens = sane(observed.contextLength, undefined)
+    const tokens = allowedContext(observed.contextLength, undefined)
     if (observed.automatic && tokens !== undefined) this.contexts.set(`${backend.id} ${allocation.model}`, tokens)
     if (model === undefined || tokens === undefined) {
       return allocation.resize(Math.max(allocation.bytes, bytes))

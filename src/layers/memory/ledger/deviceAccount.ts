@@ -1,27 +1,33 @@
 /**
- * The account of one device: what it has, what was read, what is promised.
+ * The account of one device: its memory, the last reading, and what is charged.
  *
  * @since 0.1.0
  */
-/** What of an allocation the account of a device looks at. @category models @since 0.1.0 */
+
+/** What the account of a device needs to know about an allocation. @category models @since 0.1.0 */
 export interface Charge {
-  /** Whether it may take memory here that no reading shows yet, and that is not charged here. */
+  /** Whether it may take memory on the device that no reading shows yet and that is not charged there. */
   readonly unsettled: boolean
-  /** Bytes on a device. */
+  /** Charged bytes on a device. */
   readonly on: (device: string) => number
-  /** Whether the last good reading of the device had its memory in it. */
+  /** Whether the last good reading of the device included its memory. */
   readonly seenOn: (device: string) => boolean
 }
 
 /**
- * One device. A charge is *seen* when it was resident before the last good reading began: only then does the free memory of that reading already leave it
- * out. All others (loads under way, those that ended since, memory on its way back) have to fit into what was free. So no state of affairs, and no lost
- * reading, lets one byte be promised twice.
+ * The account of one device.
+ *
+ * **Details**
+ *
+ * A charge is *seen* if the model was resident before the last good reading began. Only then does the free memory of
+ * that reading already leave its bytes out. All other charges (loads under way, loads that ended since, memory that
+ * is being released) have to fit into the free memory of the reading. So no order of events, and no lost reading,
+ * lets a byte be promised twice.
  *
  * @category models
  * @since 0.1.0
  */
-export class DeviceBook {
+export class DeviceAccount {
   readonly uuid: string
   readonly charges = new Set<Charge>()
   declared: number | undefined = undefined
@@ -30,9 +36,9 @@ export class DeviceBook {
   foreign: number | undefined = undefined
   readAt: number | undefined = undefined
   failure = "not read yet"
-  /** It must get no new work. */
-  sick = false
-  /** The beginning of the last good reading. */
+  /** The probe reports that the device is unhealthy, so it gets no new model. */
+  unhealthy = false
+  /** The number of the last good reading, given when it began. */
   readSeq = -1
   private readonly reserveBytes: number
 
@@ -41,6 +47,7 @@ export class DeviceBook {
     this.reserveBytes = reserveBytes
   }
 
+  /** The sum of the charges. */
   get held(): number {
     let sum = 0
     for (const charge of this.charges) sum += charge.on(this.uuid)
@@ -53,9 +60,9 @@ export class DeviceBook {
     return sum
   }
 
-  /** Bytes of the empty device that models may take. */
+  /** Bytes that models may take on the empty device. */
   get limit(): number | undefined {
-    if (this.sick) return 0
+    if (this.unhealthy) return 0
     const most = this.declared === undefined
       ? this.free === undefined ? undefined : this.total
       : Math.min(this.declared, this.total ?? Infinity)
@@ -69,19 +76,19 @@ export class DeviceBook {
     return Math.min(limit, this.free + this.seen - this.reserveBytes)
   }
 
-  /** Bytes that may still be promised; below 0 when less is there than is held. */
+  /** Bytes that may still be promised. Below 0 if more is charged than the capacity. */
   get room(): number | undefined {
     const { capacity } = this
     return capacity === undefined ? undefined : capacity - this.held
   }
 
-  /** Whether nothing else may be promised here now. */
+  /** Whether no other load may be promised memory on this device now. */
   get unsettled(): boolean {
     for (const charge of this.charges) if (charge.unsettled) return true
     return false
   }
 
-  /** A good reading. It moves capacity either way. */
+  /** Takes in a good reading. It can raise or lower the capacity. */
   read(total: number | undefined, free: number, now: number, seq: number): void {
     this.total = total ?? this.total
     this.free = Math.min(free, this.total ?? Infinity)
@@ -90,14 +97,14 @@ export class DeviceBook {
     this.failure = ""
   }
 
-  /** After the charges were told of the reading: who else is there. */
-  account(): void {
+  /** Computes what other processes use. To be called when the charges know which of them the reading includes. */
+  updateForeign(): void {
     if (this.total === undefined || this.free === undefined) return
     this.foreign = Math.max(0, this.total - this.free - this.seen)
   }
 
-  /** Memory that the last good reading left out, and that was given back while nothing could be read since. */
-  assumeBack(bytes: number): void {
+  /** Counts memory as free that was given back while no reading was possible. */
+  assumeFree(bytes: number): void {
     if (this.free !== undefined) this.free = Math.min(this.free + bytes, this.total ?? Infinity)
   }
 }

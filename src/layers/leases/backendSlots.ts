@@ -10,16 +10,16 @@ import type { Backend, Member } from "../../services/Fleet.ts"
 import type { BackendView } from "../../services/FleetView.ts"
 import type { Model, ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Residency } from "../../services/Residency.ts"
-import { Concurrency } from "./concurrency.ts"
+import { ConcurrencyLimit } from "./concurrencyLimit.ts"
 
-/** Whom the view asks for what is not counted here. @category models @since 0.1.0 */
-export interface Sources {
+/** The services that the view reads, besides its own counters. @category models @since 0.1.0 */
+export interface ViewServices {
   readonly health: BackendHealth["Service"]
   readonly breaker: Breaker["Service"]
   readonly residency: Residency["Service"]
   readonly catalog: ModelCatalog["Service"]
   readonly clock: Clock.Clock
-  /** Whether concurrency adapts to what backends say. */
+  /** Whether the limits on streams adapt to what backends report. */
   readonly adapts: boolean
 }
 
@@ -28,41 +28,42 @@ export class DeviceStreams {
   streams = 0
 }
 
-/** One model on one backend. */
+/** The counters of one model on one backend. */
 class ModelSlots {
   streams = 0
-  /** Moving average of milliseconds from lease to release, of answers that came whole. */
+  /** Moving average of the milliseconds from lease to release, over complete answers. */
   serviceMillis: number | undefined = undefined
-  readonly concurrency = new Concurrency()
+  readonly concurrency = new ConcurrencyLimit()
 }
 
-/** How much the latest value counts in a moving average. */
-const smoothing = 0.2
-
-/** @category math @since 0.1.0 */
-export const averaged = (before: number | undefined, value: number): number =>
-  before === undefined ? value : before + smoothing * (value - before)
-
-/** One backend's counters; every other property asks the service that owns it, at the moment it is read. @category models @since 0.1.0 */
-export class Slots implements BackendView {
+/**
+ * The counters of one backend. Every other property is read from the service that owns it, at the moment of reading.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class BackendSlots implements BackendView {
   member: Member["state"]
   backend: Backend
   streams = 0
   lastLeaseAt = 0
   firstByteMillis: number | undefined = undefined
   devices: ReadonlyArray<DeviceStreams> = []
-  /** Counters stay when they fall to zero: a `Map` that gains and loses an entry for each request keeps V8 from freeing what came after (see `edge/bag.ts`). */
+  /**
+   * An entry stays when its counter falls to zero. A `Map` that gains and loses an entry for each request would keep V8
+   * from freeing finished requests: see `support/bag.ts`.
+   */
   private readonly perModel = new Map<string, ModelSlots>()
-  readonly sources: Sources
-  constructor(member: Member, sources: Sources) {
+  readonly services: ViewServices
+  constructor(member: Member, services: ViewServices) {
     this.member = member.state
     this.backend = member.backend
-    this.sources = sources
+    this.services = services
   }
   get health() {
-    return this.sources.health.status(this.backend.id).state
+    return this.services.health.status(this.backend.id).state
   }
-  of(model: Model): ModelSlots {
+  ofModel(model: Model): ModelSlots {
     let slots = this.perModel.get(model.key)
     if (slots === undefined) this.perModel.set(model.key, slots = new ModelSlots())
     return slots
@@ -79,23 +80,24 @@ export class Slots implements BackendView {
   }
   count(model: Model, change: 1 | -1): void {
     this.streams += change
-    this.of(model).streams += change
+    this.ofModel(model).streams += change
   }
   residency(model: Model) {
-    return this.sources.residency.state(this.backend.id, model)
+    return this.services.residency.state(this.backend.id, model)
   }
   breaker(model: Model) {
-    return this.sources.breaker.state(this.backend.id, model.key)
+    return this.services.breaker.state(this.backend.id, model.key)
   }
   owns(model: Model): boolean {
     return model.owners.has(this.backend.id)
   }
   memory(model: Model) {
-    return this.sources.residency.memory(this.backend.id, model)
+    return this.services.residency.memory(this.backend.id, model)
   }
   loadMillis(model: Model): number {
-    return this.sources.residency.loadMillis(this.backend.id, model)
+    return this.services.residency.loadMillis(this.backend.id, model)
   }
+  /** Whether the backend, one of its GPUs or the model there has as many streams as it may have. */
   full(model: Model): boolean {
     if (this.streams >= this.backend.streamsMax) return true
     for (const { streams } of this.devices) if (streams >= this.backend.streamsMax) return true
