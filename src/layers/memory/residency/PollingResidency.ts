@@ -13,10 +13,11 @@ import type { VramLedger } from "../../../services/VramLedger.ts"
 import { every, watch } from "../../../support/every.ts"
 import { perBackend } from "../../../support/perBackend.ts"
 import * as Holdings from "./holdings.ts"
-import { makePerformLoad, makeRequest } from "./loading.ts"
+import { makePerformLoad } from "./loading.ts"
 import { LoadLoop } from "./loadLoop.ts"
 import * as Membership from "./membership.ts"
 import { makeRead, type Read } from "./reading.ts"
+import { makeRequest } from "./requesting.ts"
 import { makePerformUnload } from "./unloading.ts"
 import * as Uses from "./uses.ts"
 import * as View from "./view.ts"
@@ -35,15 +36,15 @@ export interface Options {
   /** Longest time for one load, and longest time that a load waits for room. Defaults to 300 seconds. */
   readonly loadTimeout?: Duration.Input | undefined
   /**
-   * Sent with each load where memory is not managed: seconds, negative for "for ever". Absent: the backend's own default.
-   * Where memory is managed, models stay until the router unloads them.
+   * Sent with each load where memory is not managed: seconds, negative for "for ever". Absent: the backend's own
+   * default. Where memory is managed, models stay until the router unloads them.
    */
   readonly keepAlive?: number | undefined
   /** Picks the models that are unloaded to make room. Defaults to none: no model is unloaded to make room. */
   readonly victims?: VictimPicker | undefined
   /**
-   * A model that was used or waited for less long ago is not unloaded, unless a load has waited for `patience`. Defaults
-   * to 1 second.
+   * A model that was used or waited for less long ago is not unloaded, unless a load has waited for `patience`.
+   * Defaults to 1 second.
    */
   readonly idle?: Duration.Input | undefined
   /**
@@ -149,26 +150,27 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  *
  * **Details**
  *
- * - What the router has done itself (a load that ended, a request that used a model) counts until a reading that *began*
- *   after it shows otherwise.
- * - A model whose keep-alive has run out since the last reading is absent, unless it was used since. A model that Ollama
- *   lists although its keep-alive has run out is busy, so resident.
- * - Names are compared in canonical form, and by the digest of the manifest or of the weights where two names share them.
- * - Loads of one backend are serial, wait where `VramLedger` has no room, and belong to this layer's scope: a client that
- *   leaves does not end a load.
- * - Where memory is managed, a load keeps its model for ever, ends only when `/api/ps` shows the model, and may have idle
- *   models unloaded by the victim picker. A load that has waited for `patience` may have busy models drained: they get no
- *   new requests, and are unloaded when their last request has ended.
- * - Where memory is not managed, two models that do not fit together, as a load has shown, are in conflict. A model is not
- *   loaded while a model in conflict with it is in use, unless its load has waited for `patience`. Then the other model
- *   gets no new requests while the load runs.
- * - Models that others load are adopted, and models that others unload are noticed. A model whose layers spilled to the
- *   CPU is reported, and never counts as a success.
+ * - What the router has done itself (a load that ended, a request that used a model) counts until a reading that
+ *   *began* after it shows otherwise.
+ * - A model whose keep-alive has run out since the last reading is absent, unless it was used since. A model that
+ *   Ollama lists although its keep-alive has run out is busy, so resident.
+ * - Names are compared in canonical form, and by the digest of the manifest or of the weights where two names share
+ *   them.
+ * - Loads of one backend are serial, wait where `VramLedger` has no room, and belong to this layer's scope: a client
+ *   that leaves does not end a load.
+ * - Where memory is managed, a load keeps its model for ever, ends only when `/api/ps` shows the model, and may have
+ *   idle models unloaded by the victim picker. A load that has waited for `patience` may have busy models drained:
+ *   they get no new requests, and are unloaded when their last request has ended.
+ * - Where memory is not managed, two models that do not fit together, as a load has shown, are in conflict. A model
+ *   is not loaded while a model in conflict with it is in use, unless its load has waited for `patience`. Then the
+ *   other model gets no new requests while the load runs.
+ * - Models that others load are adopted, and models that others unload are noticed. A model whose layers spilled to
+ *   the CPU is reported, and never counts as a success.
  * - A failed load is not repeated for a cool-down of 1 second, doubling to 30 seconds.
- * - A load is expected to take as long as earlier loads of the model on this backend, else 1.5 seconds plus its size on
- *   disk at 2 GB/s.
- * - A throw of the victim picker is logged and counts as "no victims". A defect of another service during a load ends that
- *   load with a `LoadError`. Neither stops another load.
+ * - A load is expected to take as long as earlier loads of the model on this backend, else 1.5 seconds plus its size
+ *   on disk at 2 GB/s.
+ * - A throw of the victim picker is logged and counts as "no victims". A defect of another service during a load ends
+ *   that load with a `LoadError`. Neither stops another load.
  *
  * @category layers
  * @since 0.1.0

@@ -21,8 +21,8 @@ export class Conflicts {
   }
 
   /**
-   * Learns from a load that has ended. Of the models that were resident before, one that is gone was pushed out, so is a
-   * conflict. One that is still resident fits beside the loaded model, so is no conflict any more.
+   * Learns from a load that has ended. Of the models that were resident before, one that is gone was pushed out, so
+   * is a conflict. One that is still resident fits beside the loaded model, so is no conflict any more.
    */
   learn(loaded: string, before: ReadonlyArray<string>, isResident: (key: string) => boolean): void {
     for (const key of before) {

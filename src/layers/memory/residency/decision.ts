@@ -119,8 +119,8 @@ const waitsForConflict = ({ models, rules }: State, { conflicts, waitedMillis }:
 const mayDrain = ({ draining, idle, pinned }: ModelInMemory): boolean => !draining && idle && !pinned
 
 /**
- * Whether the load may start now as far as its own backend is concerned. Where memory is managed, the weights must first
- * leave if they are in memory with another context: `drain` says that they can.
+ * Whether the load may start now as far as its own backend is concerned. Where memory is managed, the weights must
+ * first leave if they are in memory with another context: `drain` says that they can.
  */
 const turnOf = (state: State, load: QueuedLoad): "start" | "drain" | "wait" => {
   if (load.tried || !load.ready) return "wait"
@@ -151,7 +151,9 @@ const next = (state: State): Actions => {
   return actions
 }
 
-/** A load found no room: it fails, is dropped, lets others pass, or holds them back while memory is made free for it. */
+/**
+ * A load found no room: it fails, is dropped, lets others pass, or holds them back while memory is made free for it.
+ */
 const refused = (state: State, event: Extract<Event, { readonly _tag: "Refused" }>): Actions => {
   const { allocations, candidates, model, why } = event
   const load = state.queue.find((each) => each.model === model)

@@ -54,8 +54,8 @@ export interface Holdings {
   /** Numbers touches, loads and readings in the order they happen, also within one millisecond. */
   readonly nextSeq: () => number
   /**
-   * Calls code of a plugin, a listener or another service. A throw is logged as a warning, and `otherwise` is returned:
-   * it must not stop the loads of other models.
+   * Calls code of a plugin, a listener or another service. A throw is logged as a warning, and `otherwise` is
+   * returned: it must not stop the loads of other models.
    */
   readonly contained: <A>(what: string, call: () => A, otherwise: A) => A
   /** Seconds that are sent with loads: for ever where memory is managed, so that Ollama never unloads by itself. */

@@ -28,10 +28,10 @@ export interface Ending {
 }
 
 /**
- * The loop over events. Everybody may report an event at any time, also a listener or a ledger that the loop itself has
- * called: the event waits until the current step is over. Within a step only the router's own state and the ledger
- * change; waiters and listeners are told after it. A throw of other code is contained and logged, so nothing stops the
- * loop.
+ * The loop over events. Everybody may report an event at any time, also a listener or a ledger that the loop itself
+ * has called: the event waits until the current step is over. Within a step only the router's own state and the
+ * ledger change; waiters and listeners are told after it. A throw of other code is contained and logged, so nothing
+ * stops the loop.
  *
  * @category models
  * @since 0.1.0

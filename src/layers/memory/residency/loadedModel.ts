@@ -11,8 +11,8 @@ export class LoadedModel {
   /** Canonical key of the name under which the model was loaded. */
   readonly key: string
   /**
-   * When the router last used or loaded the model. The same counter numbers the readings, so a reading that began before
-   * this number says nothing about the model.
+   * When the router last used or loaded the model. The same counter numbers the readings, so a reading that began
+   * before this number says nothing about the model.
    */
   seq: number
   /** The newest row of `/api/ps`; `undefined` until a reading has shown the model. */

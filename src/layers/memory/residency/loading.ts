@@ -1,51 +1,18 @@
 /**
- * Performs loads at a backend, and takes requests for them.
+ * Performs loads at a backend.
  *
  * @since 0.1.0
  */
 import { Duration, Effect, Result } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
-import { isEmbedder, type Model } from "../../../services/ModelCatalog.ts"
-import type { LoadRequest, ResidentModel } from "../../../services/Residency.ts"
+import { isEmbedder } from "../../../services/ModelCatalog.ts"
+import type { ResidentModel } from "../../../services/Residency.ts"
 import type { Allocation } from "../../../services/VramLedger.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { Ending, LoadLoop } from "./loadLoop.ts"
 import type { Load } from "./loads.ts"
 import type { Read } from "./reading.ts"
 import { isResident } from "./snapshot.ts"
-
-/**
- * Takes a request for a load: joins the load of the same weights, or queues a new one. `undefined` when the model is
- * resident already, or when its last load has failed and the cool-down is not over.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const makeRequest =
-  ({ contained, ledger, now, run }: Holdings, loop: LoadLoop) =>
-  (held: Held, model: Model, options: LoadRequest): Load | undefined => {
-    const { history, loads } = held
-    const joined = loads.find(model.key)
-    if (joined !== undefined) {
-      if (options.evicts ?? true) loads.promote(joined)
-      return joined
-    }
-    if (isResident(held, model, options, now()) || history.failure(model.key, now()) !== undefined) return undefined
-    const queued = loads.enqueue(model, options, now())
-    const prepare = contained("VramLedger.prepare", () => ledger.prepare(loads.backend, model), undefined)
-    if (prepare !== undefined) {
-      queued.ready = false
-      run(Effect.andThen(
-        Effect.exit(prepare),
-        Effect.sync(() => {
-          queued.ready = true
-          loop.look()
-        }),
-      ))
-    }
-    loop.requested()
-    return queued
-  }
 
 /** Keys of the models that would still be resident by their keep-alive. */
 const unexpired = (before: ReadonlyArray<ResidentModel>, now: number): ReadonlyArray<string> =>
@@ -74,14 +41,40 @@ interface Attempt extends Ending {
   readonly after: "nothing" | "read" | "learn"
 }
 
+const isMember = ({ backends }: Holdings, held: Held): boolean => backends.get(held.models.backend) === held
+
+/** A defect ends the load, too. Memory that no model in memory accounts for is given back. */
+const failed = (holdings: Holdings, held: Held, load: Load, allocation: Allocation, begun: number) => {
+  const { contained, now } = holdings
+  return (defect: unknown): Effect.Effect<Attempt> =>
+    Effect.sync(() => {
+      const accounted = Array.from(held.models.loaded.values()).some((each) => each.allocation === allocation)
+      if (!accounted) contained("Allocation.move", () => allocation.move("releasing"), undefined)
+      const error = held.history.error(load.model.key, String(defect), now())
+      return { millis: now() - begun, error, after: isMember(holdings, held) ? "read" : "nothing" }
+    })
+}
+
+/** The load is over, and the next one may run. Reads what the backend holds now, and learns conflicts from it. */
+const look = Effect.fnUntraced(function* (
+  { nextSeq, now }: Holdings,
+  read: Read,
+  held: Held,
+  key: string,
+  before: ReadonlyArray<ResidentModel> | undefined,
+) {
+  const seq = nextSeq()
+  yield* read(held)
+  if (before === undefined || held.models.readSeq <= seq) return
+  held.conflicts.learn(key, unexpired(before, now()), (each) => held.models.loaded.has(each))
+}, Effect.catchDefect((defect) => Effect.logWarning("reading a backend after a load failed", defect)))
+
 /** A load of a model with memory that is reserved for it. @category models @since 0.1.0 */
 export type PerformLoad = (held: Held, load: Load, allocation: Allocation) => Effect.Effect<void>
 
 /** @category constructors @since 0.1.0 */
 export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop): PerformLoad => {
-  const { backends, contained, ledger, nextSeq, now } = holdings
-
-  const isMember = (held: Held): boolean => backends.get(held.models.backend) === held
+  const { ledger, nextSeq, now } = holdings
 
   /** After a load that the backend calls a success: books it, and where it matters waits until `/api/ps` shows it. */
   const book = Effect.fnUntraced(
@@ -93,7 +86,7 @@ export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop):
     ): Effect.fn.Return<Attempt> {
       const { conflicts, history, loads, models } = held
       const managed = ledger.managed(loads.backend)
-      const present = isMember(held)
+      const present = isMember(holdings, held)
       allocation.move(present ? "resident" : "releasing")
       if (present) models.assume(model, nextSeq(), now(), { allocation, tier: numCtx })
       history.succeeded(model.key, millis)
@@ -102,7 +95,7 @@ export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop):
       if (present && (managed || conflicts.of(model.key).size > 0)) yield* read(held)
       if (present && managed) yield* ledger.refresh
       const loaded = models.find(model)
-      const vanished = managed && present && isMember(held) && loaded === undefined
+      const vanished = managed && present && isMember(holdings, held) && loaded === undefined
       const error = vanished ? history.error(model.key, "it was gone again after its load", now()) : undefined
       return { millis, error, spilled: loaded?.spilled, after: present && !managed ? "learn" : "nothing" }
     },
@@ -126,25 +119,8 @@ export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop):
     allocation.move("releasing")
     const { description, status } = result.failure
     const error = held.history.error(load.model.key, description, now(), status)
-    return { millis, error, after: isMember(held) ? "read" : "nothing" }
+    return { millis, error, after: isMember(holdings, held) ? "read" : "nothing" }
   })
-
-  /** A defect ends the load, too. Memory that no model in memory accounts for is given back. */
-  const failed = (held: Held, load: Load, allocation: Allocation, begun: number) => (defect: unknown) =>
-    Effect.sync((): Attempt => {
-      const accounted = Array.from(held.models.loaded.values()).some((each) => each.allocation === allocation)
-      if (!accounted) contained("Allocation.move", () => allocation.move("releasing"), undefined)
-      const error = held.history.error(load.model.key, String(defect), now())
-      return { millis: now() - begun, error, after: isMember(held) ? "read" : "nothing" }
-    })
-
-  /** The load is over, and the next one may run. What the backend holds now is read, and conflicts are learnt from it. */
-  const look = Effect.fnUntraced(function* (held: Held, key: string, before: ReadonlyArray<ResidentModel> | undefined) {
-    const seq = nextSeq()
-    yield* read(held)
-    if (before === undefined || held.models.readSeq <= seq) return
-    held.conflicts.learn(key, unexpired(before, now()), (each) => held.models.loaded.has(each))
-  }, Effect.catchDefect((defect) => Effect.logWarning("reading a backend after a load failed", defect)))
 
   return Effect.fnUntraced(function* (held, load, allocation) {
     // A fiber starts in the stack of the code that forks it. After this yield a load never begins inside a commit.
@@ -153,9 +129,9 @@ export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop):
     const before = held.models.list(begun).filter(({ state }) => state === "resident")
     const { after, ...ending } = yield* Effect.catchDefect(
       attempt(held, load, allocation),
-      failed(held, load, allocation, begun),
+      failed(holdings, held, load, allocation, begun),
     )
     loop.ended(held, load, ending)
-    if (after !== "nothing") yield* look(held, load.model.key, after === "learn" ? before : undefined)
+    if (after !== "nothing") yield* look(holdings, read, held, load.model.key, after === "learn" ? before : undefined)
   })
 }

@@ -26,8 +26,8 @@ export interface Load {
 export type SameWeights = (one: string, other: string) => boolean
 
 /**
- * The queue of one backend and its running load. There is at most one load for a set of weights, whatever name is asked
- * for. Holds data only: `decision.ts` decides what happens to it.
+ * The queue of one backend and its running load. There is at most one load for a set of weights, whatever name is
+ * asked for. Holds data only: `decision.ts` decides what happens to it.
  *
  * @category models
  * @since 0.1.0
@@ -96,7 +96,9 @@ export class Loads {
     this.idleSince = now
   }
 
-  /** Milliseconds for which a queued load could have started, but found no room. Behind a running load no time counts. */
+  /**
+   * Milliseconds for which a queued load could have started, but found no room. Behind a running load no time counts.
+   */
   millisWithoutRoom(load: Load, now: number): number {
     return now - Math.max(load.since, this.idleSince)
   }

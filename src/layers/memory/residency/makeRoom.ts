@@ -57,8 +57,8 @@ export interface Question {
 /** @category models @since 0.1.0 */
 export interface Room {
   /**
-   * The models to drain; `under way` when enough memory is on its way back already; `none` when no model may be unloaded
-   * now.
+   * The models to drain; `under way` when enough memory is on its way back already; `none` when no model may be
+   * unloaded now.
    */
   readonly leave: ReadonlyArray<ResidentCandidate> | "under way" | "none"
   /** What the victim picker has thrown. Each throw counts as "no victims". */
@@ -99,8 +99,8 @@ export const makeRoom = (question: Question): Room => {
   const thrown: Array<unknown> = []
   for (const { bytes, devices } of freeing) {
     const charged = (one: Charged): number => bytesOn(one.shares, devices)
-    // Memory that is being released is still charged and not yet free in a reading, so more bytes seem to be missing than
-    // really are. No model may be unloaded because of that.
+    // Memory that is being released is still charged and not yet free in a reading, so more bytes seem to be missing
+    // than really are. No model may be unloaded because of that.
     if (allocations.some((one) => one.state === "releasing" && charged(one) > 0)) return { leave: "under way", thrown }
     const wanted = bytes - allocations.reduce((sum, one) => sum + (isLeaving(one) ? charged(one) : 0), 0)
     if (wanted <= 0) return { leave: "under way", thrown }

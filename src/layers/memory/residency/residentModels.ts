@@ -1,6 +1,6 @@
 /**
- * The models in one backend's memory as far as the router knows: the newest reading of `/api/ps`, corrected by what the
- * router has done since.
+ * The models in one backend's memory as far as the router knows: the newest reading of `/api/ps`, corrected by what
+ * the router has done since.
  *
  * @since 0.1.0
  */
@@ -49,8 +49,8 @@ export class ResidentModels {
   }
 
   /**
-   * The model in memory, also when it was loaded under another name: two names of the same weights share a runner, which
-   * `/api/ps` lists under the name that loaded it.
+   * The model in memory, also when it was loaded under another name: two names of the same weights share a runner,
+   * which `/api/ps` lists under the name that loaded it.
    */
   find(model: Model): LoadedModel | undefined {
     const exact = this.loaded.get(model.key)
@@ -66,8 +66,8 @@ export class ResidentModels {
   }
 
   /**
-   * Whether two names are known to be names of the same weights on this backend. Such names share a runner, so also its
-   * loads, their failures and its pins.
+   * Whether two names are known to be names of the same weights on this backend. Such names share a runner, so also
+   * its loads, their failures and its pins.
    */
   same(one: string, other: string): boolean {
     if (one === other) return true
@@ -101,8 +101,8 @@ export class ResidentModels {
   }
 
   /**
-   * Milliseconds since a request last used the model or waited for it. A request that waits, because something else keeps
-   * it from the model, will use it at once.
+   * Milliseconds since a request last used the model or waited for it. A request that waits, because something else
+   * keeps it from the model, will use it at once.
    */
   restedMillis(loaded: LoadedModel, now: number): number {
     return now - Math.max(loaded.wantedAt, this.uses.get(loaded.key)?.lastAt ?? -Infinity)

@@ -84,7 +84,12 @@ const queued = (held: Held, load: Load, tried: ReadonlySet<string>, now: number)
     : { ...waiting, resident: false, copy: undefined, conflicts: [], defect: String(facts.failure) }
 }
 
-/** The state of one backend. `tried` names the loads that the ledger has refused already. @category constructors @since 0.1.0 */
+/**
+ * The state of one backend. `tried` names the loads that the ledger has refused already.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const stateOf = (sources: Sources, held: Held, tried: ReadonlySet<string>): State => {
   const { contained, ledger, limits, now } = sources
   const at = now()
@@ -126,7 +131,8 @@ const candidateOf = (sources: Sources, held: Held, loaded: LoadedModel): Residen
 }
 
 /**
- * The models in memory on all backends: a device may be shared. A model about which nothing can be found out is left out.
+ * The models in memory on all backends: a device may be shared. A model about which nothing can be found out is left
+ * out.
  *
  * @category constructors
  * @since 0.1.0

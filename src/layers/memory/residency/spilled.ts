@@ -9,8 +9,8 @@ import type { PsModel } from "../../../services/OllamaApi.ts"
 /**
  * Whether `size_vram` is below `size` although the model should be on a GPU.
  *
- * A model with no bytes on a GPU is a spill only where the backend is known to have a GPU: Ollama without a GPU reports
- * the same numbers.
+ * A model with no bytes on a GPU is a spill only where the backend is known to have a GPU: Ollama without a GPU
+ * reports the same numbers.
  *
  * @category predicates
  * @since 0.1.0

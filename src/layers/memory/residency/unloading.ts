@@ -17,7 +17,9 @@ const goneLooks = 40
 
 /** @category models @since 0.1.0 */
 export interface PerformUnload {
-  /** Reports `UnloadDue`, but not before the current synchronous step is over: it may still take a pin on the model. */
+  /**
+   * Reports `UnloadDue`, but not before the current synchronous step is over: it may still take a pin on the model.
+   */
   readonly drain: (held: Held, loaded: LoadedModel) => Effect.Effect<void>
   /** Asks the backend to unload a model and waits until it has gone. Reports `UnloadFailed` if it stays. */
   readonly unload: (held: Held, loaded: LoadedModel) => Effect.Effect<void>

@@ -6,8 +6,8 @@
 import { decay } from "../../../support/movingAverage.ts"
 
 /**
- * A use this long ago counts for 1/e of a use now. The short time shows which models are in use at the moment, the long
- * time shows which models are used regularly.
+ * A use this long ago counts for 1/e of a use now. The short time shows which models are in use at the moment, the
+ * long time shows which models are used regularly.
  */
 const shortMillis = 20_000
 const longMillis = 1_800_000

@@ -18,7 +18,12 @@ const loadBytesPerMilli = 2e6
 /** Bytes assumed for a model of unknown size. */
 const unknownBytes = 8e9
 
-/** Milliseconds that a load takes: as learnt from earlier loads, else by its size. @category conversions @since 0.1.0 */
+/**
+ * Milliseconds that a load takes: as learnt from earlier loads, else by its size.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const loadMillis = (history: LoadHistory | undefined, key: string, size: number | undefined): number =>
   history?.learntMillis(key) ?? loadBaseMillis + (size || unknownBytes) / loadBytesPerMilli
 
@@ -35,8 +40,8 @@ const loading = (loads: Loads): ReadonlyArray<ResidentModel> =>
   }))
 
 /**
- * Whether the running load will push the model out. A new request for it would keep that load waiting, or make the backend
- * load the model again at once.
+ * Whether the running load will push the model out. A new request for it would keep that load waiting, or make the
+ * backend load the model again at once.
  */
 const isPushedOut = ({ conflicts, loads }: Held, { key }: LoadedModel): boolean =>
   loads.running !== undefined && conflicts.of(loads.running.model.key).has(key)
@@ -96,8 +101,8 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
       const loaded = loadedOf(backend, model)
       const shown = loaded?.tier === undefined ? loaded?.row?.context_length : undefined
       const member = fleet.members().find((each) => each.backend.id === backend)
-      // A model that somebody else has loaded may have any context. The context that the backend chose before is a better
-      // guess of what it would choose now.
+      // A model that somebody else has loaded may have any context. The context that the backend chose before is a
+      // better guess of what it would choose now.
       return (loaded?.ours === true ? shown : undefined) ?? held?.models.contexts.get(loaded?.key ?? model.key) ??
         shown ??
         (member === undefined ? undefined : ledger.context(member.backend, model))
