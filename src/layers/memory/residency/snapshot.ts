@@ -93,9 +93,11 @@ const queued = (held: Held, load: Load, tried: ReadonlySet<string>, now: number)
 export const stateOf = (sources: Sources, held: Held, tried: ReadonlySet<string>): State => {
   const { contained, ledger, limits, now } = sources
   const at = now()
+  const managed = contained("VramLedger.managed", () => ledger.managed(held.loads.backend), undefined)
   return {
-    managed: contained("VramLedger.managed", () => ledger.managed(held.loads.backend), false),
-    read: held.read,
+    managed: managed ?? true,
+    // While it is not known whether memory is managed, no load starts.
+    read: held.read && managed !== undefined,
     running: held.loads.running !== undefined,
     queue: held.loads.queue.map((load) => queued(held, load, tried, at)),
     models: new Map(
