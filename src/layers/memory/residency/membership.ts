@@ -22,7 +22,7 @@ export interface Membership {
 
 /** @category constructors @since 0.1.0 */
 export const make = (holdings: Holdings, loop: LoadLoop): Membership => {
-  const { backends, catalog, contained, listeners, nextSeq } = holdings
+  const { backends, catalog, listeners, nextSeq } = holdings
 
   const add = (backend: Backend): Held => {
     const models = new ResidentModels(backend.id, catalog, memoryOf(holdings, backend))
@@ -44,7 +44,7 @@ export const make = (holdings: Holdings, loop: LoadLoop): Membership => {
       const held = backends.get(id)
       if (held === undefined) return
       backends.delete(id)
-      contained(`giving back the memory of ${id}`, () => held.models.forget(undefined, nextSeq()), false)
+      held.models.forget(undefined, nextSeq())
       loop.happened(held, { _tag: "LeftFleet" })
       listeners.notify(undefined)
     },

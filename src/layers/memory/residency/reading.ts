@@ -87,5 +87,6 @@ export const memoryOf = (
       if (spilled && !loaded.spilled) report(loaded.key, row)
       loaded.spilled = spilled
     },
+    move: (allocation, to) => contained("Allocation.move", () => allocation?.move(to), undefined),
   }
 }

@@ -9,7 +9,7 @@ import type { Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import * as ModelName from "../../../services/ModelName.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 import type { ResidentModel } from "../../../services/Residency.ts"
-import type { Allocation } from "../../../services/VramLedger.ts"
+import type { Allocation, AllocationState } from "../../../services/VramLedger.ts"
 import { expiry, LoadedModel } from "./loadedModel.ts"
 import { UseRate } from "./useRate.ts"
 
@@ -17,6 +17,8 @@ import { UseRate } from "./useRate.ts"
 export interface Memory {
   /** A reading showed the model: its memory is charged, also when the router has not loaded it. */
   readonly observe: (loaded: LoadedModel, row: PsModel) => void
+  /** Moves an allocation on. Never throws: a model that has gone must not stay because of a listener of the ledger. */
+  readonly move: (allocation: Allocation | undefined, to: AllocationState) => void
 }
 
 /**
@@ -120,7 +122,7 @@ export class ResidentModels {
     if (loaded === undefined) loaded = this.create(model.key, seq, now)
     loaded.seq = seq
     if (load !== undefined) {
-      if (loaded.allocation !== load.allocation) loaded.allocation?.move("gone")
+      if (loaded.allocation !== load.allocation) this.memory.move(loaded.allocation, "gone")
       loaded.allocation = load.allocation
       loaded.tier = load.tier
       loaded.ours = true
@@ -220,7 +222,7 @@ export class ResidentModels {
     this.loaded.delete(loaded.key)
     if (loaded.refs > 0) this.ghosts.set(loaded.key, loaded)
     // Last: the ledger may tell its listeners, which must not find a model that is half removed.
-    allocation?.move("releasing")
+    this.memory.move(allocation, "releasing")
   }
 
   list(now: number): ReadonlyArray<ResidentModel> {

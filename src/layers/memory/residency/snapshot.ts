@@ -49,10 +49,13 @@ const inMemory = ({ now, pins }: Sources, held: Held, loaded: LoadedModel): Mode
   restedMillis: held.models.restedMillis(loaded, now()),
 })
 
-/** Where nothing can be found out about a model, it counts as pinned: an unknown model is never unloaded. */
+/**
+ * Where nothing can be found out about a model, it counts as pinned: it is not unloaded, and if it is draining the drain
+ * ends.
+ */
 const unknown = (loaded: LoadedModel): ModelInMemory => ({
   draining: loaded.draining,
-  idle: false,
+  idle: true,
   pinned: true,
   load: "none",
   restedMillis: 0,
