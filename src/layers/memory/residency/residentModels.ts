@@ -122,12 +122,13 @@ export class ResidentModels {
     if (loaded === undefined) loaded = this.create(model.key, seq, now)
     loaded.seq = seq
     if (load !== undefined) {
-      if (loaded.allocation !== load.allocation) this.memory.move(loaded.allocation, "gone")
+      const { allocation: before } = loaded
       loaded.allocation = load.allocation
       loaded.tier = load.tier
       loaded.ours = true
       loaded.loadedAt = now
       loaded.draining = false
+      if (before !== load.allocation) this.memory.move(before, "gone")
     }
     return !wasAlive
   }
