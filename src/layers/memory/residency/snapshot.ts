@@ -50,8 +50,8 @@ const inMemory = ({ now, pins }: Sources, held: Held, loaded: LoadedModel): Mode
 })
 
 /**
- * Where nothing can be found out about a model, it counts as pinned: it is not unloaded, and if it is draining the drain
- * ends.
+ * Where nothing can be found out about a model, it counts as pinned: it is not unloaded, and if it is draining the
+ * drain ends.
  */
 const unknown = (loaded: LoadedModel): ModelInMemory => ({
   draining: loaded.draining,

@@ -49,8 +49,9 @@ const play = (world: LoadWorld): void => {
   else if (what === 22) {
     const model = world.oneOf(models)
     world.holdings.contained("", () => {
-      if (world.chance(0.5)) world.uses.touch(on.id, model)
-      else if (world.chance(0.5)) world.uses.want(on.id, model)
+      const which = world.random()
+      if (which < 0.5) world.uses.touch(on.id, model)
+      else if (which < 0.75) world.uses.want(on.id, model)
       else world.uses.forget(on.id, model)
     }, undefined)
   } else if (world.chance(0.2)) {
