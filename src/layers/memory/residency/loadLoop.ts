@@ -88,9 +88,11 @@ export class LoadLoop {
     return may
   }
 
-  /** A request that used the model has ended. */
-  rested(held: Held, loaded: LoadedModel): void {
-    if (loaded.draining) this.work({ _tag: "Drain", held, loaded })
+  /** A request that used the model has ended. The model may be in memory under another name by now. */
+  rested(held: Held, { key }: LoadedModel): void {
+    for (const loaded of held.models.loaded.values()) {
+      if (loaded.draining && held.models.same(loaded.key, key)) this.work({ _tag: "Drain", held, loaded })
+    }
   }
 
   private run(): void {

@@ -92,13 +92,12 @@ export class ResidentModels {
     return loaded.expiresAt === undefined || loaded.seq > this.readSeq || now < loaded.expiresAt
   }
 
-  /** Whether no request uses the model, nor its weights under a name that they had in memory before. */
+  /** Whether no request uses the model, nor its weights under another name that is in memory or was before. */
   idle(loaded: LoadedModel): boolean {
     if (loaded.refs > 0) return false
-    if (this.ghosts.size === 0) return true
-    const blob = this.blobOf(loaded.key)
-    if (blob === undefined) return true
-    for (const ghost of this.ghosts.values()) if (this.blobOf(ghost.key) === blob) return false
+    for (const others of [this.ghosts, this.loaded]) {
+      for (const other of others.values()) if (other.refs > 0 && this.same(other.key, loaded.key)) return false
+    }
     return true
   }
 

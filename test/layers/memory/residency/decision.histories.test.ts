@@ -32,7 +32,10 @@ const play = (world: LoadWorld): void => {
   else if (what < 13) world.now += world.oneOf([100, 500, 1000, 3000, 10_000, 60_000])
   else if (what < 17) {
     const [work] = world.works.splice(Math.floor(world.random() * world.works.length), 1)
-    if (work !== undefined) world.finish(work, world.chance(0.8))
+    if (work === undefined) return
+    // A report may come late, when the model no longer drains or drains again.
+    if (work._tag === "Drain" && world.chance(0.4)) world.works.push(work)
+    world.finish(work, world.chance(0.8))
   } else if (what < 19) {
     world.read(held)
     world.checkOverdue(held)

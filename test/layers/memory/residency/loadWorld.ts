@@ -105,6 +105,8 @@ export class LoadWorld {
   /** Whether anything has thrown since the step began. */
   threw = false
   step = 0
+  /** Whether the ledger promises nothing on a device while a load runs there, as `MemoryVramLedger` does. */
+  private readonly serial: boolean
   private calls = 0
   private seq = 0
   private asked: string | undefined
@@ -117,6 +119,7 @@ export class LoadWorld {
 
   constructor(seed: number) {
     this.random = randomOf(seed)
+    this.serial = this.chance(0.5)
     const changed = Listeners.make<LoadEnd | undefined>()
     this.holdings = {
       limits: {
@@ -143,10 +146,12 @@ export class LoadWorld {
       run: (effect) => void this.background.push(effect),
       now: () => this.now,
       nextSeq: () => ++this.seq,
-      contained: (_what, call, otherwise) => {
+      contained: (what, call, otherwise) => {
         try {
           return call()
-        } catch {
+        } catch (error) {
+          // All other code is contained more closely, so that no event is lost.
+          this.check(what !== "a decision on loads", `the loop itself throws: ${String(error)}`)
           return otherwise
         }
       },
@@ -364,7 +369,14 @@ export class LoadWorld {
       throw new Error("the loop does not end")
     }
     this.fault("VramLedger.reserve")
+    // A ledger may tell its listeners at any time.
+    if (this.wild && this.chance(0.1)) this.loop.look()
     return this.quiet(() => this.checkedReserve(on, key))
+  }
+
+  /** Whether the memory that was refused is on its way back. */
+  private isBeingFreed({ freeing }: NoRoom): boolean {
+    return this.charged(["releasing"]) > 0 || this.charged(["draining", "releasing"]) >= freeing[0]!.bytes
   }
 
   private checkedReserve(on: Backend, key: string): Allocation | NoRoom {
@@ -374,13 +386,9 @@ export class LoadWorld {
       const why = this.refusals.get(before)
       if (why === undefined || why.freeing.length === 0 || !this.eligible(held, before)) continue
       this.check(before.evicts, "a load that may not evict was not dropped")
-      const leaving = this.charged(["draining", "releasing"])
-      this.check(
-        this.charged(["releasing"]) === 0 && leaving < why.freeing[0]!.bytes,
-        `${key} passes ${before.model.key}, for which memory is being freed`,
-      )
+      this.check(!this.isBeingFreed(why), `${key} passes ${before.model.key}, for which memory is being freed`)
     }
-    const answer = this.room(on, key)
+    const answer = this.refusal(on, key) ?? new PlainAllocation(on.id, key, this)
     if ("_tag" in answer) {
       this.refusals.set(load, answer)
       this.lastRefused = { held, load }
@@ -388,20 +396,20 @@ export class LoadWorld {
     return answer
   }
 
-  private room(on: Backend, key: string): Allocation | NoRoom {
+  /** Why a model does not fit now; `undefined` when it does. */
+  private refusal(on: { readonly id: string }, key: string): NoRoom | undefined {
     const refuse = (freeing: NoRoom["freeing"], never = false): NoRoom => ({
       _tag: "NoRoom",
       reason: "it is full",
       freeing,
       never,
     })
-    if (!isManaged(on)) return new PlainAllocation(on.id, key, this)
+    if (!isManaged(on)) return undefined
     if (sizes[key]! > capacity) return refuse([], true)
-    if (Array.from(this.allocations).some((one) => one.current === "loading" && one.shares().length > 0)) {
-      return refuse([])
-    }
+    const loading = Array.from(this.allocations).some((one) => one.current === "loading" && one.shares().length > 0)
+    if (this.serial && loading) return refuse([])
     const missing = sizes[key]! - (capacity - this.charged(["loading", "resident", "draining", "releasing"]))
-    return missing <= 0 ? new PlainAllocation(on.id, key, this) : refuse([{ devices: [device], bytes: missing }])
+    return missing <= 0 ? undefined : refuse([{ devices: [device], bytes: missing }])
   }
 
   /** Checks what the loop offers, then picks well, or badly, or throws. */
@@ -540,16 +548,38 @@ export class LoadWorld {
     if (this.threw || this.wild) return
     for (const held of this.holdings.backends.values()) {
       if (held.loads.running !== undefined) continue
+      let heldBack = false
       for (const load of held.loads.queue) {
         const name = `${load.model.key} on ${held.models.backend}`
         this.check(!isResident(held, load.model, load, this.now), `${name} waits although it is resident`)
         if (!this.eligible(held, load)) continue
         this.check(isManaged({ id: held.models.backend }), `${name} waits although nothing keeps it`)
         this.check(this.refusals.get(load)?.never !== true, `${name} waits although it never fits`)
+        const fits = this.refusal({ id: held.models.backend }, load.model.key) === undefined
+        this.check(!fits || heldBack, `${name} waits although it fits and no load holds it back`)
+        const why = this.refusals.get(load)
+        const refused = !heldBack && why !== undefined && why.freeing.length > 0
+        if (refused && load.evicts) this.checkVictimless(load, why, name)
+        if (why !== undefined && why.freeing.length > 0 && this.isBeingFreed(why)) heldBack = true
         const droppable = !load.evicts && (this.refusals.get(load)?.freeing.length ?? 0) > 0
         this.check(!droppable, `${name} waits although it may not evict`)
       }
     }
+  }
+
+  /** A load that waits for memory which is not being freed: the models that may make room would not be enough. */
+  private checkVictimless(load: Load, why: NoRoom, name: string): void {
+    if (this.isBeingFreed(why)) return
+    const impatient = this.now - load.since >= patienceMillis
+    let sum = this.charged(["draining"])
+    for (const [id, held] of this.holdings.backends) {
+      for (const loaded of held.models.loaded.values()) {
+        if (loaded.draining || this.isPinned(id, loaded.key) || this.isLoading(held, loaded.key)) continue
+        const rested = !this.busy(held, loaded.key) && held.models.restedMillis(loaded, this.now) >= idleMillis
+        if (impatient || rested) { for (const { bytes } of loaded.allocation?.shares() ?? []) sum += bytes }
+      }
+    }
+    this.check(sum < why.freeing[0]!.bytes, `${name} waits although models may be unloaded for it`)
   }
 
   /** Whether nothing waits, runs or drains. */
