@@ -67,7 +67,7 @@ describe("imports", () => {
     ["layers/router/guards.ts", "layers/relay/outcomes.ts", "a helper of the room layers/relay"],
     ["layers/Standard.ts", "layers/relay/outcomes.ts", "a helper of the room layers/relay"],
     ["testing/requests.ts", "layers/relay/outcomes.ts", "a helper of the room layers/relay"],
-    ["layers/memory/ledger/fit.ts", "layers/memory/residency/entry.ts", "a helper of the room layers/memory/residency"],
+    ["layers/memory/ledger/fit.ts", "layers/memory/residency/pins.ts", "a helper of the room layers/memory/residency"],
     ["layers/router/guards.ts", "layers/relay/WatchedRelay.ts", "in another room"],
     ["layers/routes/bearer.ts", "layers/routes/AdminRoutes.ts", "a helper may not import the public file"],
   ])("a planted import is found: %s -> %s", (file, to, why) => {

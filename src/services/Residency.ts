@@ -1,5 +1,6 @@
 /**
- * What each backend holds in memory, and the loads that change it. Loads belong to the router: a client that leaves does not kill one.
+ * Which models are in each backend's memory, and the loads that change it. Loads belong to the router: a client that
+ * leaves does not stop a load.
  *
  * @since 0.1.0
  */
@@ -7,7 +8,7 @@ import { Context, type Effect, Schema } from "effect"
 import type { Backend } from "./Fleet.ts"
 import type { Model } from "./ModelCatalog.ts"
 
-/** Is a model in a backend's memory? @category models @since 0.1.0 */
+/** Whether a model is in a backend's memory. @category models @since 0.1.0 */
 export type ResidencyState = "absent" | "loading" | "resident" | "draining"
 
 /**
@@ -21,14 +22,15 @@ export interface ResidentModel {
   /** Canonical key. */
   readonly model: string
   readonly state: Exclude<ResidencyState, "absent">
-  /** Bytes, all buffers; `undefined` until `/api/ps` has shown it. */
+  /** Bytes of all buffers; `undefined` until `/api/ps` has shown the model. */
   readonly size: number | undefined
-  /** Bytes on GPUs; below `size` means that layers spilled to the CPU. */
+  /** Bytes on GPUs. Less than `size` means that layers spilled to the CPU. */
   readonly sizeVram: number | undefined
+  /** Tokens; `undefined` while not known. */
   readonly contextLength: number | undefined
-  /** Milliseconds by the router's clock; `Infinity` for "for ever"; `undefined` while unknown. */
+  /** Milliseconds by the router's clock; `Infinity` for "for ever"; `undefined` while not known. */
   readonly expiresAt: number | undefined
-  /** `observed` in `/api/ps`, or `assumed` from what the router itself did since. */
+  /** `observed` in `/api/ps`, or `assumed` from what the router itself has done since. */
   readonly source: "observed" | "assumed"
 }
 
@@ -41,9 +43,9 @@ export interface ResidentModel {
 export class LoadError extends Schema.TaggedError<LoadError>()("LoadError", {
   backend: Schema.String,
   model: Schema.String,
-  /** What Ollama said, or why it could not be asked. */
+  /** What Ollama answered, or why there is no answer. */
   description: Schema.String,
-  /** Ollama's status, where it answered. */
+  /** HTTP status of Ollama's answer; absent when there is none. */
   status: Schema.optional(Schema.Number),
   /** Milliseconds by the router's clock. */
   at: Schema.Number,
@@ -53,102 +55,135 @@ export class LoadError extends Schema.TaggedError<LoadError>()("LoadError", {
   }
 }
 
-/** A load ended, well or badly. @category models @since 0.1.0 */
+/** A load has ended, with success or with an error. @category models @since 0.1.0 */
 export interface LoadEnd {
   readonly backend: string
   readonly model: string
+  /** Milliseconds that the load took. */
   readonly millis: number
   readonly error: LoadError | undefined
-  /** It is loaded, but not all of it on GPUs: no success. Only where memory is managed is this known when the load ends. */
+  /**
+   * The model is loaded, but not all of it on GPUs, which is no success. When a load ends, this is known only where
+   * memory is managed.
+   */
   readonly spilled?: boolean | undefined
 }
 
-/** A model was found with layers in system memory that should be on a GPU. @category models @since 0.1.0 */
+/** A model has layers in system memory that should be on a GPU. @category models @since 0.1.0 */
 export interface Spill {
   readonly backend: string
   readonly model: string
+  /** Bytes of all buffers. */
   readonly size: number
+  /** Bytes on GPUs. */
   readonly sizeVram: number
 }
 
-/** Bytes; `undefined` is "not known". @category models @since 0.1.0 */
+/**
+ * The memory of a backend as a load of one model sees it. Bytes; `undefined` is "not known".
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface MemoryView {
-  /** What a load of the model would be charged. */
+  /** Bytes that a load of the model would be charged. */
   readonly needs: number | undefined
-  /** Free for new loads. */
+  /** Bytes free for new loads. */
   readonly room: number
-  /** What models may take with nothing else loaded. */
+  /** Bytes that one model may take with nothing else loaded. */
   readonly limit: number
 }
 
 /** How a model is to be loaded. @category models @since 0.1.0 */
 export interface LoadRequest {
-  /** An explicit context; Ollama's automatic one when absent. */
+  /** Explicit context in tokens; Ollama's automatic context when absent. */
   readonly numCtx?: number | undefined
-  /** What is there does not do when its context is shorter than this. */
+  /** Tokens. A resident model whose automatic context is shorter than this is loaded again. */
   readonly contextMin?: number | undefined
-  /** Whether others may be unloaded for it, and whether it goes before those for which none may. Defaults to `true`. */
+  /**
+   * Whether other models may be unloaded for this load. Such a load also stands in the queue before loads without
+   * this. Defaults to `true`.
+   */
   readonly evicts?: boolean | undefined
 }
 
 /** Keeps a model from being unloaded until it is released. @category models @since 0.1.0 */
 export interface Pin {
-  /** Once. */
+  /** Ends the pin. Later calls do nothing. */
   readonly release: () => void
 }
 
 /**
- * Residency of the fleet.
+ * Which models are in memory on each backend of the fleet. Starts and ends loads and unloads.
  *
  * @category services
  * @since 0.1.0
  */
 export class Residency extends Context.Service<Residency, {
-  /** Synchronous. What is observed, as changed by what the router did since. */
+  /** What `/api/ps` showed, as changed by what the router has done since. Synchronous. */
   readonly state: (backend: string, model: Model) => ResidencyState
-  /** Everything on one backend. */
+  /** All models in memory or being loaded on one backend. */
   readonly list: (backend: string) => ReadonlyArray<ResidentModel>
-  /** Starts a load, or joins the one under way; in the router's scope, so nobody need wait for it. At most one per backend and set of weights, whatever name is asked for. Synchronous. */
+  /**
+   * Starts a load, or joins the load of the same weights that is queued or running, whatever name is asked for. Does
+   * nothing when the model is resident, or when its last load failed a moment ago. The load runs in the router's
+   * scope, so no fiber has to wait for it. Synchronous.
+   */
   readonly request: (backend: Backend, model: Model, options?: LoadRequest) => void
-  /** As `request`, and waits for the end. Interrupting the wait does not stop the load. */
+  /** Like `request`, and waits for the end of the load. Interrupting the wait does not stop the load. */
   readonly load: (backend: Backend, model: Model, options?: LoadRequest) => Effect.Effect<void, LoadError>
-  /** Unloads a model that is idle and not pinned; whether it is one. Its memory comes back later. Synchronous. */
+  /**
+   * Unloads the model if it is idle and not pinned; returns whether it is. Its memory comes back later. Synchronous.
+   */
   readonly unload: (backend: Backend, model: Model) => boolean
-  /** A request uses the model from now on, until released: `touch`, and not unloaded meanwhile. Synchronous. */
+  /** A request uses the model until it releases this: the model is resident, and is not unloaded. Synchronous. */
   readonly hold: (backend: string, model: Model) => Pin
-  /** Never chosen to make room, whether it is in memory now or later, under any name of its weights. Synchronous. */
+  /**
+   * Keeps a model from being unloaded, whether it is in memory now or later, under any name of its weights.
+   * Synchronous.
+   */
   readonly pin: (backend: string, model: Model) => Pin
   /**
-   * Whether a resident model serves a request without being loaded again: one for `numCtx` tokens, or for the automatic context when `undefined`. `undefined`
-   * while its context is not known.
+   * Whether a resident model serves a request without being loaded again: a request for `numCtx` tokens, or for the
+   * automatic context when that is `undefined`. The answer is `undefined` while the context is not known.
    */
   readonly serves: (backend: string, model: Model, numCtx: number | undefined) => boolean | undefined
-  /** The explicit context that the model was loaded with; `undefined` for the automatic one, and for what is absent. */
+  /** The explicit context the model was loaded with; `undefined` for the automatic context and for an absent model. */
   readonly tier: (backend: string, model: Model) => number | undefined
-  /** The automatic context of the model there: what it has, or had when last seen, or would have; `undefined` when not known. */
+  /**
+   * The automatic context of the model on this backend: the context it has, or had when last seen, or would have.
+   * `undefined` when not known.
+   */
   readonly context: (backend: string, model: Model) => number | undefined
-  /** Seconds that are sent with loads there, negative for ever; `undefined` where it is left to the backend. */
+  /**
+   * Keep-alive that loads on this backend ask for: seconds, negative for ever; `undefined` for the backend's default.
+   */
   readonly keepAlive: (backend: string) => number | undefined
-  /** When a request that wants to keep the model last used it; `undefined` when none has. */
+  /** When a request last used the model, by `touch`; `undefined` when none has. Milliseconds by the router's clock. */
   readonly usedAt: (backend: string, model: Model) => number | undefined
-  /** The memory there, and what the model would take of it; `undefined` where it is not managed. */
+  /** The memory of the backend, and the bytes the model would take; `undefined` where memory is not managed. */
   readonly memory: (backend: string, model: Model) => MemoryView | undefined
-  /** Layers that spilled from a GPU, of what is in memory now. */
+  /** The models in memory now that have layers in system memory which should be on a GPU. */
   readonly spills: (backend: string) => ReadonlyArray<Spill>
-  /** The failure of the last load there, while it is recent enough that another is not tried at once. */
+  /** The error of the last load, while its cool-down lasts: until then the load is not tried again. */
   readonly failure: (backend: string, model: Model) => LoadError | undefined
-  /** Milliseconds a load of this model there is expected to take: measured where it has been loaded before, else an estimate. */
+  /** Milliseconds that a load of the model is expected to take: measured in earlier loads, else estimated. */
   readonly loadMillis: (backend: string, model: Model) => number
-  /** A request used the model: what keep-alive does in the backend is taken over here. Synchronous. */
+  /** A request has used the model: it is resident, and its keep-alive begins again. Synchronous. */
   readonly touch: (backend: string, model: Model) => void
-  /** A request waits for a model that is there: for making room that is as good as a use. Synchronous. */
+  /**
+   * A request waits for a model that is in memory. When models are chosen to make room, this counts like a use.
+   * Synchronous.
+   */
   readonly want: (backend: string, model: Model) => void
-  /** The backend says that the model is not there after all. Synchronous. */
+  /** The backend says that the model, or every model when absent, is not in memory. Synchronous. */
   readonly forget: (backend: string, model?: Model) => void
   /** Reads `/api/ps` of every backend now. */
   readonly refresh: Effect.Effect<void>
-  /** Called synchronously after each change. Returns the way to stop. */
+  /**
+   * Calls the listener synchronously after each change, with the load that ended if one did. Returns a stop function.
+   */
   readonly onChange: (listener: (end: LoadEnd | undefined) => void) => () => void
-  /** Called synchronously when a spill is first seen. Returns the way to stop. */
+  /** Calls the listener synchronously when a spill is first seen. Returns a stop function. */
   readonly onSpill: (listener: (spill: Spill) => void) => () => void
 }>()("llamero/services/Residency") {}

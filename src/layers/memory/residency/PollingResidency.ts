@@ -3,22 +3,23 @@
  *
  * @since 0.1.0
  */
-import { Deferred, Duration, Effect, Layer, Schedule } from "effect"
+import { Deferred, Duration, Effect, Layer, type Scope } from "effect"
 import { type Backend, Fleet } from "../../../services/Fleet.ts"
-import type { Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
+import type { ModelCatalog } from "../../../services/ModelCatalog.ts"
 import type { OllamaApi } from "../../../services/OllamaApi.ts"
 import type { VictimPicker } from "../../../services/Plugin.ts"
-import { type Pin, Residency } from "../../../services/Residency.ts"
+import { Residency } from "../../../services/Residency.ts"
 import type { VramLedger } from "../../../services/VramLedger.ts"
-import { watch } from "../../../support/every.ts"
+import { every, watch } from "../../../support/every.ts"
 import { perBackend } from "../../../support/perBackend.ts"
 import * as Holdings from "./holdings.ts"
-import * as Loading from "./loading.ts"
-import { Loads } from "./loads.ts"
-import { makeRead, memoryOf } from "./reading.ts"
-import { ResidentModels } from "./residentModels.ts"
-import { Rivals } from "./rivals.ts"
-import * as Unloading from "./unloading.ts"
+import { makePerformLoad } from "./loading.ts"
+import { LoadLoop } from "./loadLoop.ts"
+import * as Membership from "./membership.ts"
+import { makeRead, type Read } from "./reading.ts"
+import { makeRequest } from "./requesting.ts"
+import { makePerformUnload } from "./unloading.ts"
+import * as Uses from "./uses.ts"
 import * as View from "./view.ts"
 
 /**
@@ -28,149 +29,119 @@ import * as View from "./view.ts"
  * @since 0.1.0
  */
 export interface Options {
-  /** Between the starts of two readings of one backend. Defaults to 5 seconds. */
+  /** Time between the starts of two readings of one backend. Defaults to 5 seconds. */
   readonly interval?: Duration.Input | undefined
-  /** For one reading. Defaults to 5 seconds. */
+  /** Longest time for one reading. Defaults to 5 seconds. */
   readonly timeout?: Duration.Input | undefined
-  /** For one load; also the longest a load waits for room. Defaults to 300 seconds. */
+  /** Longest time for one load, and longest time that a load waits for room. Defaults to 300 seconds. */
   readonly loadTimeout?: Duration.Input | undefined
   /**
-   * Sent with each load where memory is not managed: seconds, negative for "for ever". The backend's own default when absent. Where memory is managed
-   * models stay until the router unloads them.
+   * Sent with each load where memory is not managed: seconds, negative for "for ever". Absent: the backend's own
+   * default. Where memory is managed, models stay until the router unloads them.
    */
   readonly keepAlive?: number | undefined
-  /** Who is unloaded to make room. Defaults to nobody. */
+  /** Picks the models that are unloaded to make room. Defaults to none: no model is unloaded to make room. */
   readonly victims?: VictimPicker | undefined
-  /** A model used or waited for less long ago is not unloaded, unless a load has waited for `patience`. Defaults to 1 second. */
+  /**
+   * A model that was used or waited for less long ago is not unloaded, unless a load has waited for `patience`.
+   * Defaults to 1 second.
+   */
   readonly idle?: Duration.Input | undefined
-  /** After so long a wait, what is busy is drained for a load, and no other load passes it while that goes. Defaults to 10 seconds. */
+  /**
+   * A load that has waited this long may have busy models drained. No other load passes it while their memory is made
+   * free. Defaults to 10 seconds.
+   */
   readonly patience?: Duration.Input | undefined
 }
 
-/** How often loads that wait for room are looked at, besides whenever something changes. */
+/** Milliseconds between two looks at the loads that wait for room. Every change makes the router look, too. */
 const lookMillis = 500
 
 const millisOf = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
-const nobody: VictimPicker = { kind: "victim-picker", name: "none", pick: () => [] }
-const nothing: Pin = { release: () => {} }
+const noVictims: VictimPicker = { kind: "victim-picker", name: "none", pick: () => [] }
+
+const limitsOf = (options: Options | undefined): Holdings.Limits => ({
+  timeout: Duration.fromInputUnsafe(options?.timeout ?? "5 seconds"),
+  loadTimeout: Duration.fromInputUnsafe(options?.loadTimeout ?? "300 seconds"),
+  keepAlive: options?.keepAlive,
+  picker: options?.victims ?? noVictims,
+  idleMillis: millisOf(options?.idle ?? "1 second"),
+  patienceMillis: millisOf(options?.patience ?? "10 seconds"),
+})
+
+/** The loop, and the work that it starts at backends. The work reports its end to the loop as an event. */
+const makeLoop = (holdings: Holdings.Holdings): { readonly loop: LoadLoop; readonly read: Read } => {
+  const loop = new LoadLoop(holdings, (work) => {
+    if (work._tag === "Load") holdings.run(load(work.held, work.load, work.allocation))
+    else if (work._tag === "Drain") holdings.run(unloads.drain(work.held, work.loaded))
+    else holdings.run(unloads.unload(work.held, work.loaded))
+  })
+  const read = makeRead(holdings, loop)
+  const load = makePerformLoad(holdings, read, loop)
+  const unloads = makePerformUnload(holdings, read, loop)
+  return { loop, read }
+}
+
+/** The background work: readings of every backend, and looks at the loads that wait. */
+const follow = Effect.fnUntraced(function* (
+  { ledger }: Holdings.Holdings,
+  fleet: Fleet["Service"],
+  loop: LoadLoop,
+  readBackend: (backend: Backend) => Effect.Effect<void>,
+  { remove }: Membership.Membership,
+  interval: Duration.Duration,
+): Effect.fn.Return<void, never, Scope.Scope> {
+  yield* Effect.acquireRelease(Effect.sync(() => ledger.onChange(() => loop.look())), (stop) => Effect.sync(stop))
+  yield* perBackend(fleet, (backend) => watch(interval, readBackend(backend)), remove)
+  yield* Effect.forkScoped(every(Duration.millis(lookMillis), Effect.sync(() => loop.look())))
+})
 
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
-  const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")
   const fleet = yield* Fleet
-  const holdings = yield* Holdings.make({
-    timeout: Duration.fromInputUnsafe(options?.timeout ?? "5 seconds"),
-    loadTimeout: Duration.fromInputUnsafe(options?.loadTimeout ?? "300 seconds"),
-    keepAlive: options?.keepAlive,
-    picker: options?.victims ?? nobody,
-    idleMillis: millisOf(options?.idle ?? "1 second"),
-    patienceMillis: millisOf(options?.patience ?? "10 seconds"),
-  })
-  const { backends, catalog, ended, ledger, limits, listeners, nextSeq, now, pins, pumpAll, run } = holdings
-  const read = makeRead(holdings)
-  const unloading = Unloading.make(holdings, read)
-  const loading = Loading.make(holdings, read)
-
-  const add = (backend: Backend): Holdings.Held => {
-    const models = new ResidentModels(backend.id, catalog, memoryOf(holdings, backend))
-    const loads = new Loads(backend, ledger, Duration.toMillis(limits.loadTimeout), {
-      start: (load, allocation) => run(loading.perform(held, load, allocation)),
-      blocked: (load) => unloading.blocked(held, load),
-      there: (load) => loading.resident(held, load.model, load),
-      over: (load) => ended(held, load, 0, undefined),
-      noRoom: unloading.noRoom,
-      same: (one, other) => models.same(one, other),
-      drop: (load) => {
-        loads.finish(load, loads.error(load.model.key, "no free memory", now()))
-        run(Effect.sync(() => listeners.notify(undefined)))
-      },
-      fail: (load, description) =>
-        ended(held, load, now() - load.since, loads.error(load.model.key, description, now(), 500)),
-    })
-    const held: Holdings.Held = { models, loads, rivals: new Rivals(), read: false }
-    backends.set(backend.id, held)
-    return held
-  }
-  const heldOf = (backend: Backend): Holdings.Held => backends.get(backend.id) ?? add(backend)
-
-  const remove = (id: string): void => {
-    const held = backends.get(id)
-    if (held === undefined) return
-    backends.delete(id)
-    held.models.forget(undefined, nextSeq())
-    for (const load of held.loads.queue.splice(0)) {
-      held.loads.finish(load, held.loads.error(load.model.key, "the backend left the fleet", now()))
-    }
-    listeners.notify(undefined)
-  }
-
-  yield* Effect.acquireRelease(Effect.sync(() => ledger.onChange(pumpAll)), (stop) => Effect.sync(stop))
-  const readBackend = (backend: Backend) => Effect.suspend(() => read(heldOf(backend)))
-  yield* perBackend(fleet, (backend) => watch(interval, readBackend(backend)), remove)
-  const look = Effect.sync(() => {
-    for (const { loads } of backends.values()) if (loads.queue.length > 0) return pumpAll()
-  })
-  yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(lookMillis)))
-
-  const touched = (held: Holdings.Held, model: Model): void => {
-    if (held.models.assume(model, nextSeq(), now())) listeners.notify(undefined)
-  }
+  const holdings = yield* Holdings.make(limitsOf(options))
+  const { backends, contained, listeners, now, pins, spillListeners } = holdings
+  const { loop, read } = makeLoop(holdings)
+  const membership = Membership.make(holdings, loop)
+  const request = makeRequest(holdings, loop)
+  const readBackend = (backend: Backend) => Effect.suspend(() => read(membership.heldOf(backend)))
+  const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")
+  yield* follow(holdings, fleet, loop, readBackend, membership, interval)
+  /** A listener that throws stops neither a load nor the other listeners. */
+  const safely = <A>(listener: (value: A) => void) => (value: A): void =>
+    contained("a listener of Residency", () => listener(value), undefined)
 
   return Residency.of({
     ...View.make(holdings, fleet),
+    ...Uses.make(holdings, loop),
     request: (backend, model, options) => {
-      if (!model.remote) loading.request(heldOf(backend), model, options ?? {})
+      if (!model.remote) request(membership.heldOf(backend), model, options ?? {})
     },
     load: Effect.fn("Residency.load")(function* (backend, model, options) {
       if (model.remote) return
-      const started = loading.request(heldOf(backend), model, options ?? {})
+      const started = request(membership.heldOf(backend), model, options ?? {})
       if (started !== undefined) return yield* Deferred.await(started.end)
-      const failure = backends.get(backend.id)?.loads.failure(model.key, now)
+      const failure = backends.get(backend.id)?.history.failure(model.key, now())
       if (failure !== undefined) return yield* failure
     }),
     unload: (backend, model) => {
       const held = backends.get(backend.id)
-      return held !== undefined && unloading.unload(held, model)
-    },
-    hold: (backend, model) => {
-      const held = backends.get(backend)
-      if (held === undefined) return nothing
-      touched(held, model)
-      const entry = held.models.find(model)
-      if (entry === undefined) return nothing
-      entry.refs++
-      return {
-        release: () => {
-          held.models.release(entry)
-          unloading.rested(held, entry)
-        },
-      }
+      return held !== undefined && loop.unload(held, model)
     },
     pin: (backend, model) => pins.add(backend, model.key),
-    touch: (backend, model) => {
-      const held = backends.get(backend)
-      if (held === undefined) return
-      held.models.used(held.models.find(model)?.key ?? model.key, now())
-      touched(held, model)
-    },
-    want: (backend, model) => {
-      const entry = backends.get(backend)?.models.find(model)
-      if (entry !== undefined) entry.wantedAt = now()
-    },
-    forget: (backend, model) => {
-      const held = backends.get(backend)
-      if (held === undefined) return
-      if (held.models.forget(model, nextSeq())) listeners.notify(undefined)
-      pumpAll()
-    },
     refresh: Effect.suspend(() =>
-      Effect.forEach(fleet.members(), ({ backend }) => readBackend(backend), {
-        concurrency: "unbounded",
-        discard: true,
-      })
+      Effect.forEach(
+        fleet.members(),
+        ({ backend }) =>
+          Effect.catchDefect(
+            readBackend(backend),
+            (defect) => Effect.logWarning(`reading ${backend.id} failed`, defect),
+          ),
+        { concurrency: "unbounded", discard: true },
+      )
     ),
-    onChange: listeners.add,
-    onSpill: holdings.spillListeners.add,
+    onChange: (listener) => listeners.add(safely(listener)),
+    onSpill: (listener) => spillListeners.add(safely(listener)),
   })
 })
 
@@ -179,18 +150,27 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  *
  * **Details**
  *
- * - What the router did itself (a load that ended, a request that used a model) is believed until a reading that *began* after it shows otherwise.
- * - A model whose keep-alive has run out since the last reading is absent, unless it was used since. One that Ollama lists although its keep-alive has
- *   run out is busy, so resident.
- * - Names are compared in canonical form, and by the digest of the manifest or of the weights where two names share them.
- * - Loads of one backend are serial, wait where `VramLedger` has no room, and belong to this layer's scope: a client that leaves does not end one.
- * - Where memory is managed, loads keep their model for ever, end only when `/api/ps` shows it, and may have idle models unloaded by the victim picker.
- *   One that has waited for `patience` has busy ones drained: they get no new requests, and are unloaded when their last one has ended.
- * - Where it is not, of two models that a load has shown not to fit together one is not loaded while the other is in use, unless its load has waited for
- *   `patience`; then the other gets no new requests while the load runs.
- * - What others load is adopted, what others unload is noticed. A model whose layers spilled to the CPU is reported, never taken for a success.
- * - A failed load is not repeated for a cool-down of 1 s, doubling to 30 s.
- * - A load is expected to take what loads of the model there took before, else 1.5 s and its size on disk at 2 GB/s.
+ * - What the router has done itself (a load that ended, a request that used a model) counts until a reading that
+ *   *began* after it shows otherwise.
+ * - A model whose keep-alive has run out since the last reading is absent, unless it was used since. A model that
+ *   Ollama lists although its keep-alive has run out is busy, so resident.
+ * - Names are compared in canonical form, and by the digest of the manifest or of the weights where two names share
+ *   them.
+ * - Loads of one backend are serial, wait where `VramLedger` has no room, and belong to this layer's scope: a client
+ *   that leaves does not end a load.
+ * - Where memory is managed, a load keeps its model for ever, ends only when `/api/ps` shows the model, and may have
+ *   idle models unloaded by the victim picker. A load that has waited for `patience` may have busy models drained:
+ *   they get no new requests, and are unloaded when their last request has ended.
+ * - Where memory is not managed, two models that do not fit together, as a load has shown, are in conflict. A model
+ *   is not loaded while a model in conflict with it is in use, unless its load has waited for `patience`. Then the
+ *   other model gets no new requests while the load runs.
+ * - Models that others load are adopted, and models that others unload are noticed. A model whose layers spilled to
+ *   the CPU is reported, and never counts as a success.
+ * - A failed load is not repeated for a cool-down of 1 second, doubling to 30 seconds.
+ * - A load is expected to take as long as earlier loads of the model on this backend, else 1.5 seconds plus its size
+ *   on disk at 2 GB/s.
+ * - A throw of the victim picker is logged and counts as "no victims". A defect of another service during a load ends
+ *   that load with a `LoadError`. Neither stops another load.
  *
  * @category layers
  * @since 0.1.0

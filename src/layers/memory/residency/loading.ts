@@ -1,135 +1,137 @@
 /**
- * Loads: asked for, performed, over.
+ * Performs loads at a backend.
  *
  * @since 0.1.0
  */
 import { Duration, Effect, Result } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
-import { isEmbedder, type Model } from "../../../services/ModelCatalog.ts"
-import type { LoadRequest, ResidentModel } from "../../../services/Residency.ts"
+import { isEmbedder } from "../../../services/ModelCatalog.ts"
+import type { ResidentModel } from "../../../services/Residency.ts"
 import type { Allocation } from "../../../services/VramLedger.ts"
 import type { Held, Holdings } from "./holdings.ts"
+import type { Ending, LoadLoop } from "./loadLoop.ts"
 import type { Load } from "./loads.ts"
 import type { Read } from "./reading.ts"
-import type { ResidentModels } from "./residentModels.ts"
+import { isResident } from "./snapshot.ts"
 
-/** @category models @since 0.1.0 */
-export interface Loading {
-  /** Starts a load or joins one; `undefined` when there is nothing to load, or it failed lately. */
-  readonly request: (held: Held, model: Model, options: LoadRequest) => Load | undefined
-  readonly perform: (held: Held, load: Load, allocation: Allocation) => Effect.Effect<void>
-  /** Whether it is there, in the way that is asked for: with this explicit context or a larger one, or with the automatic one. */
-  readonly resident: (held: Held, model: Model, asked: LoadRequest) => boolean
-}
-
-/** Those that did not go by themselves meanwhile. */
+/** Keys of the models that would still be resident by their keep-alive. */
 const unexpired = (before: ReadonlyArray<ResidentModel>, now: number): ReadonlyArray<string> =>
   before.filter(({ expiresAt }) => expiresAt === undefined || now < expiresAt).map(({ model }) => model)
 
-const there = (models: ResidentModels) => (key: string): boolean => models.entries.has(key)
+/** Calls the backend. Every way to end is a result: a load that never ended would block its backend for ever. */
+const call = ({ api, keepAlive, limits: { loadTimeout } }: Holdings, backend: Backend, { model, numCtx }: Load) =>
+  Effect.suspend(() =>
+    api.load(backend, model.key, { embedder: isEmbedder(model), keepAlive: keepAlive(backend), numCtx })
+  ).pipe(
+    Effect.mapError(({ reason }) => ({
+      description: reason.description,
+      status: reason._tag === "Rejected" ? reason.status : undefined,
+    })),
+    Effect.catchDefect((defect) => Effect.fail({ description: String(defect), status: undefined })),
+    Effect.timeoutOrElse({
+      duration: loadTimeout,
+      orElse: () =>
+        Effect.fail({ description: `not loaded within ${Duration.format(loadTimeout)}`, status: undefined }),
+    }),
+    Effect.result,
+  )
+
+/** How a load ended, and whether `/api/ps` is read after it: to see what is left, or also to learn conflicts. */
+interface Attempt extends Ending {
+  readonly after: "nothing" | "read" | "learn"
+}
+
+const isMember = ({ backends }: Holdings, held: Held): boolean => backends.get(held.models.backend) === held
+
+/** A defect ends the load, too. Memory that no model in memory accounts for is given back. */
+const failed = (holdings: Holdings, held: Held, load: Load, allocation: Allocation, begun: number) => {
+  const { contained, now } = holdings
+  return (defect: unknown): Effect.Effect<Attempt> =>
+    Effect.sync(() => {
+      const accounted = Array.from(held.models.loaded.values()).some((each) => each.allocation === allocation)
+      if (!accounted) contained("Allocation.move", () => allocation.move("releasing"), undefined)
+      const error = held.history.error(load.model.key, String(defect), now())
+      return { millis: now() - begun, error, after: isMember(holdings, held) ? "read" : "nothing" }
+    })
+}
+
+/** The load is over, and the next one may run. Reads what the backend holds now, and learns conflicts from it. */
+const look = Effect.fnUntraced(function* (
+  { nextSeq, now }: Holdings,
+  read: Read,
+  held: Held,
+  key: string,
+  before: ReadonlyArray<ResidentModel> | undefined,
+) {
+  const seq = nextSeq()
+  yield* read(held)
+  if (before === undefined || held.models.readSeq <= seq) return
+  held.conflicts.learn(key, unexpired(before, now()), (each) => held.models.loaded.has(each))
+}, Effect.catchDefect((defect) => Effect.logWarning("reading a backend after a load failed", defect)))
+
+/** A load of a model with memory that is reserved for it. @category models @since 0.1.0 */
+export type PerformLoad = (held: Held, load: Load, allocation: Allocation) => Effect.Effect<void>
 
 /** @category constructors @since 0.1.0 */
-export const make = (holdings: Holdings, read: Read): Loading => {
-  const { api, backends, ended, keepAlive, ledger, limits, listeners, nextSeq, now, pumpAll, run } = holdings
-  const { loadTimeout } = limits
+export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop): PerformLoad => {
+  const { ledger, nextSeq, now } = holdings
 
-  const resident: Loading["resident"] = (held, model, { contextMin, numCtx }) => {
-    const entry = held.models.find(model)
-    if (entry === undefined || entry.draining || !held.models.alive(entry, now())) return false
-    const context = entry.tier ?? entry.row?.context_length ?? Infinity
-    if (numCtx === undefined) return entry.tier === undefined && context >= (contextMin ?? 0)
-    return context >= numCtx
-  }
-
-  const describe = Effect.fnUntraced(function* (load: Load, prepare: Effect.Effect<void>) {
-    yield* Effect.exit(prepare)
-    load.ready = true
-    pumpAll()
-  })
-
-  const call = (backend: Backend, { model, numCtx }: Load) =>
-    api.load(backend, model.key, { embedder: isEmbedder(model), keepAlive: keepAlive(backend), numCtx }).pipe(
-      Effect.mapError(({ reason }) => ({
-        description: reason.description,
-        status: reason._tag === "Rejected" ? reason.status : undefined,
-      })),
-      // Whatever happens, the load ends: one that never did would block its backend for ever.
-      Effect.catchDefect((defect) => Effect.fail({ description: String(defect), status: undefined })),
-      Effect.timeoutOrElse({
-        duration: loadTimeout,
-        orElse: () => {
-          const description = `not loaded within ${Duration.format(loadTimeout)}`
-          return Effect.fail({ description, status: undefined })
-        },
-      }),
-      Effect.result,
-    )
-
-  const perform: Loading["perform"] = Effect.fnUntraced(function* (held, load, allocation) {
-    // A fiber starts in the stack of who forks it: yield, so that a load never begins inside a commit.
-    yield* Effect.yieldNow
-    const { loads, models } = held
-    const { backend } = loads
-    const { model, numCtx } = load
-    // An alias of it may have been loaded while this one was queued.
-    if (resident(held, model, load)) {
-      loads.ended(now())
-      allocation.move("gone")
-      return ended(held, load, 0, undefined)
-    }
-    const managed = ledger.managed(backend)
-    const begun = now()
-    const before = managed ? [] : models.list(begun).filter(({ state }) => state === "resident")
-    const result = yield* call(backend, load)
-    const millis = now() - begun
-    const present = backends.get(backend.id) === held
-    if (Result.isFailure(result)) {
-      loads.ended(now())
-      // The backend may still be giving back what the load had taken.
-      allocation.move("releasing")
-      const { description, status } = result.failure
-      ended(held, load, millis, loads.error(model.key, description, now(), status))
-    } else {
+  /** After a load that the backend calls a success: books it, and where it matters waits until `/api/ps` shows it. */
+  const book = Effect.fnUntraced(
+    function* (
+      held: Held,
+      { model, numCtx }: Load,
+      allocation: Allocation,
+      millis: number,
+    ): Effect.fn.Return<Attempt> {
+      const { conflicts, history, loads, models } = held
+      const managed = ledger.managed(loads.backend)
+      const present = isMember(holdings, held)
       allocation.move(present ? "resident" : "releasing")
       if (present) models.assume(model, nextSeq(), now(), { allocation, tier: numCtx })
-      loads.succeeded(model.key, millis)
-      // Where memory is managed a load is only over when `/api/ps` shows it, and where others were pushed out when it shows that.
-      if (present && (managed || held.rivals.of(model.key).size > 0)) yield* read(held)
+      history.succeeded(model.key, millis)
+      // Where memory is managed a load is over only when `/api/ps` shows the model. Where the load may have pushed out
+      // other models, it is over only when `/api/ps` shows that.
+      if (present && (managed || conflicts.of(model.key).size > 0)) yield* read(held)
       if (present && managed) yield* ledger.refresh
-      loads.ended(now())
-      const entry = models.find(model)
-      const vanished = managed && present && backends.get(backend.id) === held && entry === undefined
-      const error = vanished ? loads.error(model.key, "it was gone again after its load", now()) : undefined
-      ended(held, load, millis, error, entry?.spilled)
+      const loaded = models.find(model)
+      const vanished = managed && present && isMember(holdings, held) && loaded === undefined
+      const error = vanished ? history.error(model.key, "it was gone again after its load", now()) : undefined
+      return { millis, error, spilled: loaded?.spilled, after: present && !managed ? "learn" : "nothing" }
+    },
+  )
+
+  const attempt = Effect.fnUntraced(function* (
+    held: Held,
+    load: Load,
+    allocation: Allocation,
+  ): Effect.fn.Return<Attempt> {
+    // Another name of the weights may have been loaded while this load was queued.
+    if (isResident(held, load.model, load, now())) {
+      allocation.move("gone")
+      return { millis: 0, error: undefined, after: "nothing" }
     }
-    if (!present || (managed && Result.isSuccess(result))) return
-    const seq = nextSeq()
-    yield* read(held)
-    if (Result.isSuccess(result) && models.readSeq > seq) {
-      held.rivals.learn(model.key, unexpired(before, now()), there(models))
-    }
+    const begun = now()
+    const result = yield* call(holdings, held.loads.backend, load)
+    const millis = now() - begun
+    if (Result.isSuccess(result)) return yield* book(held, load, allocation, millis)
+    // The backend may not have given back yet what the load had taken.
+    allocation.move("releasing")
+    const { description, status } = result.failure
+    const error = held.history.error(load.model.key, description, now(), status)
+    return { millis, error, after: isMember(holdings, held) ? "read" : "nothing" }
   })
 
-  return {
-    resident,
-    perform,
-    request: (held, model, options) => {
-      const { loads } = held
-      const joined = loads.find(model.key)
-      if (joined !== undefined) {
-        if (options.evicts ?? true) loads.promote(joined)
-        return joined
-      }
-      if (resident(held, model, options) || loads.failure(model.key, now) !== undefined) return undefined
-      const queued = loads.enqueue(model, options, now())
-      const prepare = ledger.prepare(loads.backend, model)
-      if (prepare !== undefined) {
-        queued.ready = false
-        run(describe(queued, prepare))
-      }
-      pumpAll()
-      listeners.notify(undefined)
-      return queued
-    },
-  }
+  return Effect.fnUntraced(function* (held, load, allocation) {
+    // A fiber starts in the stack of the code that forks it. After this yield a load never begins inside a commit.
+    yield* Effect.yieldNow
+    const begun = now()
+    const before = held.models.list(begun).filter(({ state }) => state === "resident")
+    const { after, ...ending } = yield* Effect.catchDefect(
+      attempt(held, load, allocation),
+      failed(holdings, held, load, allocation, begun),
+    )
+    loop.ended(held, load, ending)
+    if (after !== "nothing") yield* look(holdings, read, held, load.model.key, after === "learn" ? before : undefined)
+  })
 }

@@ -1,98 +1,53 @@
 /**
- * The loads of one backend: one at a time, in the order they were asked for, at most one of a set of weights, whatever names it has.
+ * The loads of one backend that are queued or running.
  *
  * @since 0.1.0
  */
 import { Deferred, Effect } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
-import { LoadError, type LoadRequest } from "../../../services/Residency.ts"
-import type { Allocation, NoRoom, VramLedger } from "../../../services/VramLedger.ts"
+import type { LoadError, LoadRequest } from "../../../services/Residency.ts"
 
 /** A load that is queued or running. @category models @since 0.1.0 */
 export interface Load {
   readonly model: Model
   readonly numCtx: number | undefined
   readonly contextMin: number | undefined
+  /** When the load was asked for. */
   readonly since: number
   readonly end: Deferred.Deferred<void, LoadError>
-  /** Whether others may be unloaded for it. Those for which none may wait behind all for which some may. */
+  /** Whether other models may be unloaded for it. A load without this stands in the queue behind all loads with it. */
   evicts: boolean
-  /** Whether it is known what it needs. */
+  /** Whether the ledger has read what it has to know of the model. */
   ready: boolean
 }
 
-/**
- * What a load does that finds no room: it keeps its place and lets others pass, it keeps them back, it is dropped as if it had never been asked for, or it has failed.
- *
- * @category models
- * @since 0.1.0
- */
-export type Turn = "pass" | "hold" | "drop" | { readonly failed: string }
-
-interface Failure {
-  readonly error: LoadError
-  readonly count: number
-  readonly until: number
-}
-
-/** The first cool-down after a failed load; each further failure doubles it. */
-const coolDownMillis = 1000
-/** The longest cool-down. */
-const coolDownMillisMax = 30_000
-/** Weight of the newest load in the moving average. */
-const smoothing = 0.3
+/** A function that tells whether two names are names of the same weights. @category models @since 0.1.0 */
+export type SameWeights = (one: string, other: string) => boolean
 
 /**
- * Queue, failures and learnt durations of one backend. Synchronous; `start` forks the load.
+ * The queue of one backend and its running load. There is at most one load for a set of weights, whatever name is
+ * asked for. Holds data only: `decision.ts` decides what happens to it.
  *
  * @category models
  * @since 0.1.0
  */
 export class Loads {
   readonly backend: Backend
-  readonly ledger: VramLedger["Service"]
-  readonly limitMillis: number
-  readonly start: (load: Load, allocation: Allocation) => void
-  /** Asked first: something may have to leave before the load can even be weighed. */
-  readonly blocked: (load: Load) => boolean
-  /** Whether somebody else has loaded it meanwhile. */
-  readonly there: (load: Load) => boolean
-  readonly over: (load: Load) => void
-  readonly noRoom: (load: Load, why: NoRoom) => Turn
-  readonly fail: (load: Load, description: string) => void
-  readonly drop: (load: Load) => void
-  /** Whether two names are of the same weights. */
-  readonly same: (one: string, other: string) => boolean
   readonly queue: Array<Load> = []
   running: Load | undefined
+  private readonly same: SameWeights
   private idleSince = 0
-  private readonly failures = new Map<string, Failure>()
-  private readonly millis = new Map<string, number>()
 
-  constructor(
-    backend: Backend,
-    ledger: VramLedger["Service"],
-    limitMillis: number,
-    owner: Pick<Loads, "start" | "blocked" | "there" | "over" | "noRoom" | "fail" | "drop" | "same">,
-  ) {
+  constructor(backend: Backend, same: SameWeights) {
     this.backend = backend
-    this.ledger = ledger
-    this.limitMillis = limitMillis
-    this.start = owner.start
-    this.blocked = owner.blocked
-    this.there = owner.there
-    this.over = owner.over
-    this.noRoom = owner.noRoom
-    this.fail = owner.fail
-    this.drop = owner.drop
-    this.same = owner.same
+    this.same = same
   }
 
+  /** The load of a set of weights, under any of its names. */
   find(key: string): Load | undefined {
     if (this.running !== undefined && this.same(this.running.model.key, key)) return this.running
-    for (const load of this.queue) if (this.same(load.model.key, key)) return load
-    return undefined
+    return this.queue.find(({ model }) => this.same(model.key, key))
   }
 
   enqueue(model: Model, { contextMin, evicts, numCtx }: LoadRequest, now: number): Load {
@@ -109,11 +64,11 @@ export class Loads {
     return load
   }
 
-  /** Somebody real waits for it now. */
+  /** A request waits for the load now, so other models may be unloaded for it. */
   promote(load: Load): void {
     if (load.evicts || load === this.running) return
     load.evicts = true
-    this.queue.splice(this.queue.indexOf(load), 1)
+    this.remove(load)
     this.place(load)
   }
 
@@ -123,84 +78,33 @@ export class Loads {
     else this.queue.splice(behind, 0, load)
   }
 
-  /** Starts the first load that the ledger has room for, unless one is running. */
-  pump(): void {
-    if (this.running !== undefined) return
-    // Also those behind a load that keeps others back: who waits for what is there waits for nothing.
-    for (const load of this.queue.filter((each) => this.there(each))) {
-      this.queue.splice(this.queue.indexOf(load), 1)
-      this.over(load)
-    }
-    for (const load of this.queue.slice()) {
-      if (!load.ready || this.blocked(load)) continue
-      const reserved = this.ledger.reserve(this.backend, load.model, load.numCtx)
-      if (!("_tag" in reserved)) {
-        this.queue.splice(this.queue.indexOf(load), 1)
-        this.running = load
-        reserved.move("loading")
-        return this.start(load, reserved)
-      }
-      const turn = this.noRoom(load, reserved)
-      if (turn === "hold") return
-      if (turn === "pass") continue
-      this.queue.splice(this.queue.indexOf(load), 1)
-      if (turn === "drop") this.drop(load)
-      else this.fail(load, turn.failed)
-    }
+  /** Takes a load out of the queue. */
+  remove(load: Load): void {
+    const index = this.queue.indexOf(load)
+    if (index >= 0) this.queue.splice(index, 1)
   }
 
-  /** The running load is over. */
+  /** Moves a load from the queue to `running`. */
+  begin(load: Load): void {
+    this.remove(load)
+    this.running = load
+  }
+
+  /** The running load has ended. */
   ended(now: number): void {
     this.running = undefined
     this.idleSince = now
   }
 
-  /** Takes the loads out that have found no room for too long. Those behind a load that runs only wait for their turn. */
-  overdue(now: number): ReadonlyArray<Load> {
-    if (this.running !== undefined) return []
-    const late = this.queue.filter(({ since }) => now - Math.max(since, this.idleSince) >= this.limitMillis)
-    for (const load of late) this.queue.splice(this.queue.indexOf(load), 1)
-    return late
+  /**
+   * Milliseconds for which a queued load could have started, but found no room. Behind a running load no time counts.
+   */
+  millisWithoutRoom(load: Load, now: number): number {
+    return now - Math.max(load.since, this.idleSince)
   }
 
-  error(key: string, description: string, at: number, status?: number): LoadError {
-    return new LoadError({ backend: this.backend.id, model: key, description, status, at })
-  }
-
-  succeeded(key: string, millis: number): void {
-    for (const name of this.failures.keys()) if (this.same(name, key)) this.failures.delete(name)
-    const before = this.millis.get(key)
-    this.millis.set(key, before === undefined ? millis : before + smoothing * (millis - before))
-  }
-
-  /** Milliseconds until the model may be tried again here. */
-  failed(error: LoadError): number {
-    const count = (this.failureOf(error.model)?.count ?? 0) + 1
-    const coolDown = Math.min(coolDownMillis * 2 ** (count - 1), coolDownMillisMax)
-    this.failures.set(error.model, { error, count, until: error.at + coolDown })
-    return coolDown
-  }
-
-  failure(key: string, now: () => number): LoadError | undefined {
-    const failure = this.failureOf(key)
-    return failure === undefined || now() >= failure.until ? undefined : failure.error
-  }
-
-  /** The newest one of the weights: under another name they are not tried again any sooner. */
-  private failureOf(key: string): Failure | undefined {
-    let newest: Failure | undefined
-    for (const [name, failure] of this.failures) {
-      if ((newest === undefined || failure.until > newest.until) && this.same(name, key)) newest = failure
-    }
-    return newest
-  }
-
-  learntMillis(key: string): number | undefined {
-    return this.millis.get(key)
-  }
-
-  /** Ends a load for those who wait for it. */
-  finish(load: Load, error: LoadError | undefined): void {
+  /** Answers every fiber that waits for the load. Only the first answer counts. */
+  answer(load: Load, error: LoadError | undefined): void {
     Deferred.doneUnsafe(load.end, error === undefined ? Effect.void : Effect.fail(error))
   }
 }

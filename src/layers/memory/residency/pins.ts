@@ -1,16 +1,16 @@
 /**
- * Models that are not to be unloaded.
+ * Models that may not be unloaded.
  *
  * @since 0.1.0
  */
 import type { Pin } from "../../../services/Residency.ts"
 import type { ResidentModels } from "./residentModels.ts"
 
-/** By backend and model, whether it is in memory or not. @category models @since 0.1.0 */
+/** Counts pins by backend and model. The model need not be in memory. @category models @since 0.1.0 */
 export class Pins {
   private readonly backends = new Map<string, Map<string, number>>()
 
-  /** Whether the model is pinned there, under this name or another one of the same weights. */
+  /** Whether the model is pinned on this backend, under this name or under another name of the same weights. */
   has(models: ResidentModels, model: string): boolean {
     const counts = this.backends.get(models.backend)
     if (counts === undefined) return false

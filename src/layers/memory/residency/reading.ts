@@ -1,51 +1,66 @@
 /**
- * Readings of `/api/ps`, and what the ledger learns from them.
+ * Reads `/api/ps`, and tells the ledger what it shows.
  *
  * @since 0.1.0
  */
-import { Effect, Option } from "effect"
+import { Effect, Exit, Option } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 import type { Observed } from "../../../services/VramLedger.ts"
-import type { Entry } from "./entry.ts"
 import type { Held, Holdings } from "./holdings.ts"
+import type { LoadedModel } from "./loadedModel.ts"
+import type { LoadLoop } from "./loadLoop.ts"
 import type { Memory } from "./residentModels.ts"
 import { isSpilled } from "./spilled.ts"
 
-/** Reads one backend. A reading that fails or is too slow leaves the last one in place. @category models @since 0.1.0 */
+/**
+ * Reads one backend. A reading that fails or is too slow leaves the last one in place. A defect of the call is passed
+ * on, after the loads of the backend have been looked at as after every reading.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Read = (held: Held) => Effect.Effect<void>
 
 /** @category constructors @since 0.1.0 */
-export const makeRead = ({ api, backends, ended, limits, listeners, nextSeq, now, pumpAll }: Holdings): Read =>
-  Effect.fnUntraced(function* (held) {
-    const { loads, models } = held
+export const makeRead = (holdings: Holdings, loop: LoadLoop): Read => {
+  const { api, backends, limits, listeners, nextSeq, now } = holdings
+
+  const apply = Effect.fnUntraced(function* (held: Held) {
     const begun = nextSeq()
-    const rows = yield* api.ps(loads.backend).pipe(
+    const rows = yield* api.ps(held.loads.backend).pipe(
       Effect.timeoutOption(limits.timeout),
       Effect.option,
       Effect.map(Option.flatten),
     )
-    // The backend may have left the fleet, or have come back as another one, in the meantime.
-    if (backends.get(models.backend) !== held) return
-    if (Option.isSome(rows)) {
-      held.read = true
-      if (models.apply(rows.value, begun, now())) listeners.notify(undefined)
-    }
-    for (const load of loads.overdue(now())) {
-      ended(held, load, now() - load.since, loads.error(load.model.key, "no room in memory", now()))
-    }
-    pumpAll()
+    // In the meantime the backend may have left the fleet, or have come back as another one.
+    if (Option.isNone(rows) || backends.get(held.models.backend) !== held) return
+    held.read = true
+    if (held.models.apply(rows.value, begun, now())) listeners.notify(undefined)
   })
 
-const observedOf = (entry: Entry, row: PsModel): Observed => ({
+  return Effect.fnUntraced(function* (held) {
+    const exit = yield* Effect.exit(Effect.suspend(() => apply(held)))
+    if (backends.get(held.models.backend) === held) {
+      loop.happened(held, { _tag: "Read" })
+      loop.look()
+    }
+    if (Exit.isFailure(exit)) yield* exit
+  })
+}
+
+const observedOf = (loaded: LoadedModel, row: PsModel): Observed => ({
   size: row.size,
   sizeVram: row.size_vram,
   contextLength: row.context_length,
-  automatic: entry.ours && entry.tier === undefined,
+  automatic: loaded.ours && loaded.tier === undefined,
 })
 
-/** What a reading does to the charges of one backend. @category constructors @since 0.1.0 */
-export const memoryOf = ({ catalog, ledger, run, spillListeners }: Holdings, backend: Backend): Memory => {
+/** What a reading changes in the ledger's charges for one backend. @category constructors @since 0.1.0 */
+export const memoryOf = (
+  { catalog, contained, ledger, run, spillListeners }: Holdings,
+  backend: Backend,
+): Memory => {
   const report = (model: string, row: PsModel): void => {
     spillListeners.notify({ backend: backend.id, model, size: row.size, sizeVram: row.size_vram })
     run(Effect.annotateLogs(Effect.logWarning("model does not fit on the GPU: layers spilled to the CPU"), {
@@ -55,19 +70,23 @@ export const memoryOf = ({ catalog, ledger, run, spillListeners }: Holdings, bac
       sizeVram: row.size_vram,
     }))
   }
-  const adopt = (entry: Entry, row: PsModel) => ledger.adopt(backend, entry.key, observedOf(entry, row))
+  const adopt = (loaded: LoadedModel, row: PsModel) => ledger.adopt(backend, loaded.key, observedOf(loaded, row))
+  const charge = (loaded: LoadedModel, row: PsModel): void => {
+    loaded.allocation ??= adopt(loaded, row)
+    // Adopted before the memory of the backend could be read: from now on it is charged.
+    if (loaded.allocation.shares().length === 0 && ledger.managed(backend)) {
+      loaded.allocation.move("gone")
+      loaded.allocation = adopt(loaded, row)
+    }
+    ledger.observe(loaded.allocation, catalog.peek(loaded.key), observedOf(loaded, row))
+  }
   return {
-    observe: (entry, row) => {
-      entry.allocation ??= adopt(entry, row)
-      // From before its memory could be read: from now on it is charged.
-      if (entry.allocation.shares().length === 0 && ledger.managed(backend)) {
-        entry.allocation.move("gone")
-        entry.allocation = adopt(entry, row)
-      }
-      ledger.observe(entry.allocation, catalog.peek(entry.key), observedOf(entry, row))
+    observe: (loaded, row) => {
+      contained(`charging ${loaded.key}`, () => charge(loaded, row), undefined)
       const spilled = isSpilled(backend, row)
-      if (spilled && !entry.spilled) report(entry.key, row)
-      entry.spilled = spilled
+      if (spilled && !loaded.spilled) report(loaded.key, row)
+      loaded.spilled = spilled
     },
+    move: (allocation, to) => contained("Allocation.move", () => allocation?.move(to), undefined),
   }
 }

@@ -1,5 +1,6 @@
 /**
- * What one backend holds in memory, as far as the router knows: readings of `/api/ps`, corrected by what the router did since.
+ * The models in one backend's memory as far as the router knows: the newest reading of `/api/ps`, corrected by what
+ * the router has done since.
  *
  * @since 0.1.0
  */
@@ -8,60 +9,68 @@ import type { Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import * as ModelName from "../../../services/ModelName.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 import type { ResidentModel } from "../../../services/Residency.ts"
-import type { Allocation } from "../../../services/VramLedger.ts"
-import { Entry, expiry } from "./entry.ts"
-import { Usage } from "./usage.ts"
+import type { Allocation, AllocationState } from "../../../services/VramLedger.ts"
+import { expiry, LoadedModel } from "./loadedModel.ts"
+import { UseRate } from "./useRate.ts"
 
-/** What the owner of the entries does about memory. @category models @since 0.1.0 */
+/** Where readings are reported to. @category models @since 0.1.0 */
 export interface Memory {
-  /** A reading showed it: charges what is there without having been loaded by the router. */
-  readonly observe: (entry: Entry, row: PsModel) => void
+  /** A reading showed the model: its memory is charged, also when the router has not loaded it. */
+  readonly observe: (loaded: LoadedModel, row: PsModel) => void
+  /** Moves an allocation on. Never throws: a model that has gone must not stay because of a listener of the ledger. */
+  readonly move: (allocation: Allocation | undefined, to: AllocationState) => void
 }
 
 /**
- * The entries of one backend.
+ * The models in the memory of one backend.
  *
  * @category models
  * @since 0.1.0
  */
 export class ResidentModels {
   readonly backend: string
-  readonly catalog: ModelCatalog["Service"]
-  readonly entries = new Map<string, Entry>()
-  /** How models have been used, in memory or not. */
-  readonly usage = new Map<string, Usage>()
-  /** The context that models had which the backend chose itself. */
+  readonly catalog: Pick<ModelCatalog["Service"], "peek" | "blob">
+  readonly loaded = new Map<string, LoadedModel>()
+  /** How often models are used, by key, whether they are in memory or not. */
+  readonly uses = new Map<string, UseRate>()
+  /** The automatic context that models had when last seen. */
   readonly contexts = new Map<string, number>()
-  /** Beginning of the newest reading that was applied. */
+  /** Number of the newest reading that was applied. */
   readSeq = -1
-  /** Removed while requests used them: they are still used, should they come back. */
-  private readonly ghosts = new Map<string, Entry>()
-  /** When models were last said to be gone, each and all. */
+  /** Models that left memory while requests used them: they still count as used if they come back. */
+  private readonly ghosts = new Map<string, LoadedModel>()
+  /** When the backend last said that a model was not there, by key. */
   private readonly forgotten = new Map<string, number>()
   private allForgotten = -1
   private readonly memory: Memory
 
-  constructor(backend: string, catalog: ModelCatalog["Service"], memory: Memory) {
+  constructor(backend: string, catalog: Pick<ModelCatalog["Service"], "peek" | "blob">, memory: Memory) {
     this.backend = backend
     this.catalog = catalog
     this.memory = memory
   }
 
-  /** The entry of a model, or of an alias of it: two names of one set of weights share a runner, listed under the name that loaded it. */
-  find(model: Model): Entry | undefined {
-    const exact = this.entries.get(model.key)
-    if (exact !== undefined || this.entries.size === 0) return exact
+  /**
+   * The model in memory, also when it was loaded under another name: two names of the same weights share a runner,
+   * which `/api/ps` lists under the name that loaded it.
+   */
+  find(model: Model): LoadedModel | undefined {
+    const exact = this.loaded.get(model.key)
+    if (exact !== undefined || this.loaded.size === 0) return exact
     const digest = model.owners.get(this.backend)?.digest
     const blob = Option.getOrUndefined(this.catalog.blob(model, this.backend))
     if (!digest && blob === undefined) return undefined
-    for (const entry of this.entries.values()) {
-      if (digest && (entry.row?.digest === digest || this.digestOf(entry.key) === digest)) return entry
-      if (blob !== undefined && this.blobOf(entry.key) === blob) return entry
+    for (const loaded of this.loaded.values()) {
+      if (digest && (loaded.row?.digest === digest || this.digestOf(loaded.key) === digest)) return loaded
+      if (blob !== undefined && this.blobOf(loaded.key) === blob) return loaded
     }
     return undefined
   }
 
-  /** Whether two names are of one set of weights here, as far as is known: they share a runner, so also its loads, their failures and its pins. */
+  /**
+   * Whether two names are known to be names of the same weights on this backend. Such names share a runner, so also
+   * its loads, their failures and its pins.
+   */
   same(one: string, other: string): boolean {
     if (one === other) return true
     const digest = this.digestOf(one)
@@ -79,54 +88,57 @@ export class ResidentModels {
     return model === undefined ? undefined : Option.getOrUndefined(this.catalog.blob(model, this.backend))
   }
 
-  alive(entry: Entry, now: number): boolean {
-    return entry.expiresAt === undefined || entry.seq > this.readSeq || now < entry.expiresAt
+  alive(loaded: LoadedModel, now: number): boolean {
+    return loaded.expiresAt === undefined || loaded.seq > this.readSeq || now < loaded.expiresAt
   }
 
-  /** Whether no request uses it, nor its weights under a name it had before. */
-  idle(entry: Entry): boolean {
-    if (entry.refs > 0) return false
-    if (this.ghosts.size === 0) return true
-    const blob = this.blobOf(entry.key)
-    if (blob === undefined) return true
-    for (const ghost of this.ghosts.values()) if (this.blobOf(ghost.key) === blob) return false
+  /** Whether no request uses the model, nor its weights under another name that is in memory or was before. */
+  idle(loaded: LoadedModel): boolean {
+    if (loaded.refs > 0) return false
+    for (const others of [this.ghosts, this.loaded]) {
+      for (const other of others.values()) if (other.refs > 0 && this.same(other.key, loaded.key)) return false
+    }
     return true
   }
 
-  /** Since it was last used, or waited for: who is kept from it by something else will use it at once. */
-  restedMillis(entry: Entry, now: number): number {
-    return now - Math.max(entry.wantedAt, this.usage.get(entry.key)?.lastAt ?? -Infinity)
+  /**
+   * Milliseconds since a request last used the model or waited for it. A request that waits, because something else
+   * keeps it from the model, will use it at once.
+   */
+  restedMillis(loaded: LoadedModel, now: number): number {
+    return now - Math.max(loaded.wantedAt, this.uses.get(loaded.key)?.lastAt ?? -Infinity)
   }
 
-  /** The router used the model, or has loaded it. Whether it was not there before. */
+  /** The router has used or loaded the model, so it is in memory. Returns whether it was absent before. */
   assume(
     model: Model,
     seq: number,
     now: number,
-    loaded?: { allocation: Allocation; tier: number | undefined },
+    load?: { readonly allocation: Allocation; readonly tier: number | undefined },
   ): boolean {
-    let entry = this.find(model)
-    const wasAlive = entry !== undefined && this.alive(entry, now)
-    if (entry === undefined) entry = this.create(model.key, seq, now)
-    entry.seq = seq
-    if (loaded !== undefined) {
-      if (entry.allocation !== loaded.allocation) entry.allocation?.move("gone")
-      entry.allocation = loaded.allocation
-      entry.tier = loaded.tier
-      entry.ours = true
-      entry.loadedAt = now
-      entry.draining = false
+    let loaded = this.find(model)
+    const wasAlive = loaded !== undefined && this.alive(loaded, now)
+    if (loaded === undefined) loaded = this.create(model.key, seq, now)
+    loaded.seq = seq
+    if (load !== undefined) {
+      const { allocation: before } = loaded
+      loaded.allocation = load.allocation
+      loaded.tier = load.tier
+      loaded.ours = true
+      loaded.loadedAt = now
+      loaded.draining = false
+      if (before !== load.allocation) this.memory.move(before, "gone")
     }
     return !wasAlive
   }
 
   used(key: string, now: number): void {
-    const usage = this.usage.get(key)
-    if (usage === undefined) this.usage.set(key, new Usage(now))
-    else usage.add(now)
+    const uses = this.uses.get(key)
+    if (uses === undefined) this.uses.set(key, new UseRate(now))
+    else uses.add(now)
   }
 
-  /** Takes over a reading that began at `seq`. Whether anything visible changed. */
+  /** Applies a reading that began at `seq`. Returns whether anything changed that can be seen from outside. */
   apply(rows: ReadonlyArray<PsModel>, seq: number, now: number): boolean {
     if (seq < this.readSeq) return false
     this.readSeq = seq
@@ -138,9 +150,9 @@ export class ResidentModels {
       listed.add(key)
       if (this.show(key, row, seq, now)) changed = true
     }
-    for (const entry of this.entries.values()) {
-      if (listed.has(entry.key) || entry.seq > seq) continue
-      this.remove(entry)
+    for (const loaded of this.loaded.values()) {
+      if (listed.has(loaded.key) || loaded.seq > seq) continue
+      this.remove(loaded)
       changed = true
     }
     for (const [key, at] of this.forgotten) if (at < seq) this.forgotten.delete(key)
@@ -148,82 +160,84 @@ export class ResidentModels {
   }
 
   private show(key: string, row: PsModel, seq: number, now: number): boolean {
-    const entry = this.entries.get(key) ?? this.create(key, seq, now)
-    const before = entry.row
-    entry.row = row
-    entry.expiresAt = expiry(row, now)
-    // Loaded again behind our back with another context: then it is as much the backend's own choice as anybody knows.
-    if (entry.tier !== undefined && row.context_length !== undefined && row.context_length !== entry.tier) {
-      entry.tier = undefined
-      entry.ours = false
+    const loaded = this.loaded.get(key) ?? this.create(key, seq, now)
+    const before = loaded.row
+    loaded.row = row
+    loaded.expiresAt = expiry(row, now)
+    // Somebody else has loaded it again with another context. Whether that is the automatic one is not known.
+    if (loaded.tier !== undefined && row.context_length !== undefined && row.context_length !== loaded.tier) {
+      loaded.tier = undefined
+      loaded.ours = false
     }
-    if (entry.tier === undefined && entry.ours && row.context_length !== undefined) {
+    if (loaded.tier === undefined && loaded.ours && row.context_length !== undefined) {
       this.contexts.set(key, row.context_length)
     }
-    this.memory.observe(entry, row)
+    this.memory.observe(loaded, row)
     return before === undefined || before.size !== row.size || before.size_vram !== row.size_vram ||
       before.context_length !== row.context_length || before.digest !== row.digest
   }
 
-  /** The backend says that a model, or everything, is gone. Whether it was there. */
+  /** The backend says that a model, or every model, is not in memory. Returns whether it was there. */
   forget(model: Model | undefined, seq: number): boolean {
     if (model === undefined) {
       this.allForgotten = seq
-      const had = this.entries.size > 0
-      for (const entry of this.entries.values()) this.remove(entry)
+      const had = this.loaded.size > 0
+      for (const loaded of Array.from(this.loaded.values())) this.remove(loaded)
       return had
     }
-    const entry = this.find(model)
-    this.forgotten.set(entry?.key ?? model.key, seq)
-    if (entry === undefined) return false
-    this.remove(entry)
+    const loaded = this.find(model)
+    this.forgotten.set(loaded?.key ?? model.key, seq)
+    if (loaded === undefined) return false
+    this.remove(loaded)
     return true
   }
 
-  /** A request has ended that used the entry. */
-  release(entry: Entry): void {
-    entry.refs--
-    if (entry.refs <= 0 && this.ghosts.get(entry.key) === entry) this.ghosts.delete(entry.key)
+  /** A request that used the model has ended. */
+  release(loaded: LoadedModel): void {
+    loaded.refs--
+    if (loaded.refs <= 0 && this.ghosts.get(loaded.key) === loaded) this.ghosts.delete(loaded.key)
   }
 
-  private create(key: string, seq: number, now: number): Entry {
+  private create(key: string, seq: number, now: number): LoadedModel {
     const ghost = this.ghosts.get(key)
-    const entry = ghost ?? new Entry(key, seq, now)
+    const loaded = ghost ?? new LoadedModel(key, seq, now)
     if (ghost !== undefined) {
       this.ghosts.delete(key)
       ghost.seq = seq
       ghost.loadedAt = now
     }
-    this.entries.set(key, entry)
-    return entry
+    this.loaded.set(key, loaded)
+    return loaded
   }
 
-  private remove(entry: Entry): void {
-    entry.allocation?.move("releasing")
-    entry.allocation = undefined
-    entry.row = undefined
-    entry.expiresAt = undefined
-    entry.tier = undefined
-    entry.ours = false
-    entry.draining = false
-    entry.spilled = false
-    this.entries.delete(entry.key)
-    if (entry.refs > 0) this.ghosts.set(entry.key, entry)
+  private remove(loaded: LoadedModel): void {
+    const { allocation } = loaded
+    loaded.allocation = undefined
+    loaded.row = undefined
+    loaded.expiresAt = undefined
+    loaded.tier = undefined
+    loaded.ours = false
+    loaded.draining = false
+    loaded.spilled = false
+    this.loaded.delete(loaded.key)
+    if (loaded.refs > 0) this.ghosts.set(loaded.key, loaded)
+    // Last: the ledger may tell its listeners, which must not find a model that is half removed.
+    this.memory.move(allocation, "releasing")
   }
 
   list(now: number): ReadonlyArray<ResidentModel> {
     const all: Array<ResidentModel> = []
-    for (const entry of this.entries.values()) {
-      if (!this.alive(entry, now)) continue
+    for (const loaded of this.loaded.values()) {
+      if (!this.alive(loaded, now)) continue
       all.push({
         backend: this.backend,
-        model: entry.key,
-        state: entry.draining ? "draining" : "resident",
-        size: entry.row?.size,
-        sizeVram: entry.row?.size_vram,
-        contextLength: entry.row?.context_length,
-        expiresAt: entry.expiresAt,
-        source: entry.seq > this.readSeq || entry.row === undefined ? "assumed" : "observed",
+        model: loaded.key,
+        state: loaded.draining ? "draining" : "resident",
+        size: loaded.row?.size,
+        sizeVram: loaded.row?.size_vram,
+        contextLength: loaded.row?.context_length,
+        expiresAt: loaded.expiresAt,
+        source: loaded.seq > this.readSeq || loaded.row === undefined ? "assumed" : "observed",
       })
     }
     return all

@@ -1,5 +1,5 @@
 /**
- * Layers in system memory that should be on a GPU.
+ * Detects layers in system memory that should be on a GPU.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,10 @@ import { type Backend, onCpu } from "../../../services/Fleet.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 
 /**
- * `size_vram` below `size`. Nothing at all on a GPU is a spill only where the backend is known to have one: Ollama without a GPU says the same.
+ * Whether `size_vram` is below `size` although the model should be on a GPU.
+ *
+ * A model with no bytes on a GPU is a spill only where the backend is known to have a GPU: Ollama without a GPU
+ * reports the same numbers.
  *
  * @category predicates
  * @since 0.1.0

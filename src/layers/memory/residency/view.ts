@@ -1,25 +1,31 @@
 /**
- * What the others are told of what is in memory. Changes nothing.
+ * What `Residency` says about the models in memory. Changes nothing.
  *
  * @since 0.1.0
  */
 import type { Fleet } from "../../../services/Fleet.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Residency, ResidentModel } from "../../../services/Residency.ts"
-import type { Entry } from "./entry.ts"
 import type { Held, Holdings } from "./holdings.ts"
+import type { LoadedModel } from "./loadedModel.ts"
+import type { LoadHistory } from "./loadHistory.ts"
 import type { Loads } from "./loads.ts"
 
-/** What a load costs before a byte is read, in milliseconds: starting the runner. */
+/** Milliseconds that a load takes before a byte is read: the runner has to start. */
 const loadBaseMillis = 1500
-/** Bytes a millisecond, about an NVMe disk: 2 GB/s. */
+/** Bytes that a load reads in a millisecond: 2 GB/s, about what an NVMe disk gives. */
 const loadBytesPerMilli = 2e6
-/** Taken for a model whose size nobody has said. */
+/** Bytes assumed for a model of unknown size. */
 const unknownBytes = 8e9
 
-/** Milliseconds that a load there takes: as learnt, else by its size. @category conversions @since 0.1.0 */
-export const loadMillis = (loads: Loads | undefined, key: string, size: number | undefined): number =>
-  loads?.learntMillis(key) ?? loadBaseMillis + (size || unknownBytes) / loadBytesPerMilli
+/**
+ * Milliseconds that a load takes: as learnt from earlier loads, else by its size.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const loadMillis = (history: LoadHistory | undefined, key: string, size: number | undefined): number =>
+  history?.learntMillis(key) ?? loadBaseMillis + (size || unknownBytes) / loadBytesPerMilli
 
 const loading = (loads: Loads): ReadonlyArray<ResidentModel> =>
   (loads.running === undefined ? loads.queue : [loads.running, ...loads.queue]).map(({ model, numCtx }) => ({
@@ -33,9 +39,12 @@ const loading = (loads: Loads): ReadonlyArray<ResidentModel> =>
     source: "assumed",
   }))
 
-/** The load under way will push it out: a new request would keep the load waiting, or have the backend load the model again at once. */
-const yields = ({ loads, rivals }: Held, { key }: Entry): boolean =>
-  loads.running !== undefined && rivals.of(loads.running.model.key).has(key)
+/**
+ * Whether the running load will push the model out. A new request for it would keep that load waiting, or make the
+ * backend load the model again at once.
+ */
+const isPushedOut = ({ conflicts, loads }: Held, { key }: LoadedModel): boolean =>
+  loads.running !== undefined && conflicts.of(loads.running.model.key).has(key)
 
 /** @category models @since 0.1.0 */
 export type View = Pick<
@@ -55,10 +64,10 @@ export type View = Pick<
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fleet: Fleet["Service"]): View => {
-  const entryOf = (backend: string, model: Model): Entry | undefined => {
+  const loadedOf = (backend: string, model: Model): LoadedModel | undefined => {
     const models = backends.get(backend)?.models
-    const entry = models?.find(model)
-    return models !== undefined && entry !== undefined && models.alive(entry, now()) ? entry : undefined
+    const loaded = models?.find(model)
+    return models !== undefined && loaded !== undefined && models.alive(loaded, now()) ? loaded : undefined
   }
 
   return {
@@ -66,34 +75,35 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
       const held = backends.get(backend)
       if (held === undefined) return "absent"
       if (held.loads.find(model.key) !== undefined) return "loading"
-      const entry = entryOf(backend, model)
-      if (entry === undefined) return "absent"
-      return entry.draining || yields(held, entry) ? "draining" : "resident"
+      const loaded = loadedOf(backend, model)
+      if (loaded === undefined) return "absent"
+      return loaded.draining || isPushedOut(held, loaded) ? "draining" : "resident"
     },
     list: (backend) => {
       const held = backends.get(backend)
       if (held === undefined) return []
-      const started = loading(held.loads)
+      const loads = loading(held.loads)
       return [
-        ...started,
-        ...held.models.list(now()).filter(({ model }) => !started.some((load) => held.models.same(load.model, model))),
+        ...loads,
+        ...held.models.list(now()).filter(({ model }) => !loads.some((load) => held.models.same(load.model, model))),
       ]
     },
     serves: (backend, model, numCtx) => {
-      const entry = entryOf(backend, model)
-      if (entry === undefined) return undefined
-      if (entry.tier !== undefined) return numCtx !== undefined && entry.tier >= numCtx
+      const loaded = loadedOf(backend, model)
+      if (loaded === undefined) return undefined
+      if (loaded.tier !== undefined) return numCtx !== undefined && loaded.tier >= numCtx
       if (numCtx === undefined) return true
-      return entry.row?.context_length === undefined ? undefined : entry.row.context_length >= numCtx
+      return loaded.row?.context_length === undefined ? undefined : loaded.row.context_length >= numCtx
     },
-    tier: (backend, model) => entryOf(backend, model)?.tier,
+    tier: (backend, model) => loadedOf(backend, model)?.tier,
     context: (backend, model) => {
       const held = backends.get(backend)
-      const entry = entryOf(backend, model)
-      const shown = entry?.tier === undefined ? entry?.row?.context_length : undefined
+      const loaded = loadedOf(backend, model)
+      const shown = loaded?.tier === undefined ? loaded?.row?.context_length : undefined
       const member = fleet.members().find((each) => each.backend.id === backend)
-      // What others have loaded may have any context: what the backend chose before is a better guess of what it would choose.
-      return (entry?.ours === true ? shown : undefined) ?? held?.models.contexts.get(entry?.key ?? model.key) ??
+      // A model that somebody else has loaded may have any context. The context that the backend chose before is a
+      // better guess of what it would choose now.
+      return (loaded?.ours === true ? shown : undefined) ?? held?.models.contexts.get(loaded?.key ?? model.key) ??
         shown ??
         (member === undefined ? undefined : ledger.context(member.backend, model))
     },
@@ -103,7 +113,7 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
     },
     usedAt: (backend, model) => {
       const held = backends.get(backend)
-      return held?.models.usage.get(held.models.find(model)?.key ?? model.key)?.lastAt
+      return held?.models.uses.get(held.models.find(model)?.key ?? model.key)?.lastAt
     },
     memory: (id, model) => {
       const backend = backends.get(id)?.loads.backend
@@ -111,10 +121,10 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
       return { needs: ledger.needs(backend, model), room: ledger.room(backend) ?? 0, limit: ledger.limit(backend) ?? 0 }
     },
     spills: (backend) =>
-      Array.from(backends.get(backend)?.models.entries.values() ?? []).filter(({ spilled }) => spilled)
+      Array.from(backends.get(backend)?.models.loaded.values() ?? []).filter(({ spilled }) => spilled)
         .map(({ key, row }) => ({ backend, model: key, size: row?.size ?? 0, sizeVram: row?.size_vram ?? 0 })),
-    failure: (backend, model) => backends.get(backend)?.loads.failure(model.key, now),
+    failure: (backend, model) => backends.get(backend)?.history.failure(model.key, now()),
     loadMillis: (backend, model) =>
-      loadMillis(backends.get(backend)?.loads, model.key, model.owners.get(backend)?.size),
+      loadMillis(backends.get(backend)?.history, model.key, model.owners.get(backend)?.size),
   }
 }

@@ -35,7 +35,7 @@ const controlPlane = (prewarm: ReadonlyArray<string> = []) =>
   )
 
 describe("the control plane over simulated servers", () => {
-  it.effect("prewarms, knows what is where, and finds aliases by their weights", () =>
+  it.effect("prewarms, knows which models are on which backend, and finds aliases by their weights", () =>
     Effect.gen(function* () {
       yield* elapse("60 seconds", "1 second")
       const residency = yield* Residency

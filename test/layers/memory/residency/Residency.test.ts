@@ -59,7 +59,7 @@ const setup = Effect.gen(function* () {
 })
 
 describe("PollingResidency", () => {
-  it.effect("reads what is there, under every spelling and alias", () =>
+  it.effect("reads which models are in memory, under every spelling and alias", () =>
     Effect.gen(function* () {
       const { fake, m, model, n, residency } = yield* setup
       fake.resident = [
@@ -79,7 +79,7 @@ describe("PollingResidency", () => {
       assert.isFalse(fake.calls.some((call) => call.startsWith("load")))
     }).pipe(Effect.provide(polling)))
 
-  it.effect("keep-alive that has run out is absent, unless used since, or listed all the same because busy", () =>
+  it.effect("a model whose keep-alive has run out is absent, unless it was used since, or is still listed because it is busy", () =>
     Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
       fake.resident = [psRow("m:latest", 7000), psRow("n:latest", 7000)]
@@ -97,7 +97,7 @@ describe("PollingResidency", () => {
       assert.strictEqual(residency.state("a", n), "absent")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("believes its own doing until a reading that began after it", () =>
+  it.effect("what the router has done counts until a reading that began after it", () =>
     Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
       // Readings from 5 to 7 s, 10 to 12 s, and so on.
@@ -165,7 +165,7 @@ describe("PollingResidency", () => {
       assert.lengthOf((yield* VramLedger).allocations(), 1)
     }).pipe(Effect.provide(polling)))
 
-  it.effect("cools down after failures, 1 s doubling to 30 s, and says when that is over", () =>
+  it.effect("cools down after failures, for 1 second doubling to 30 seconds, and tells listeners when that is over", () =>
     Effect.gen(function* () {
       const { fake, m, residency } = yield* setup
       fake.loadFailure = { status: 500, description: "no" }
@@ -192,7 +192,7 @@ describe("PollingResidency", () => {
       assert.isUndefined(residency.failure("a", m))
     }).pipe(Effect.provide(polling)))
 
-  it.effect("gives up a load after 300 s, and one that finds no room too", () =>
+  it.effect("fails a load after 300 seconds, also one that finds no room", () =>
     Effect.gen(function* () {
       const { fake, m, n, residency } = yield* setup
       fake.loadMillis = 3_600_000
@@ -208,7 +208,7 @@ describe("PollingResidency", () => {
       assert.lengthOf(ledger.allocations(), 0)
     }).pipe(Effect.provide(polling)))
 
-  it.effect("waiting for one's turn is not waiting for room", () =>
+  it.effect("a load that waits for its turn does not wait for room", () =>
     Effect.gen(function* () {
       const { fake, m, model, n, residency } = yield* setup
       fake.loadMillis = 200_000
@@ -234,7 +234,7 @@ describe("PollingResidency", () => {
       assert.lengthOf((yield* VramLedger).allocations(), 1)
     }).pipe(Effect.provide(polling)))
 
-  it.effect("a smaller context than asked for is loaded again, a larger one is not", () =>
+  it.effect("a model with a smaller context than asked for is loaded again, one with a larger context is not", () =>
     Effect.gen(function* () {
       const { fake, m, residency } = yield* setup
       fake.resident = [psRow("m:latest", 600_000)]
@@ -245,7 +245,7 @@ describe("PollingResidency", () => {
       assert.strictEqual(residency.state("a", m), "loading")
     }).pipe(Effect.provide(polling)))
 
-  it.effect("a load of weights under a second name joins the one under way", () =>
+  it.effect("a load of the same weights under a second name joins the first load", () =>
     Effect.gen(function* () {
       for (const [first, second] of [["m-base", "m-tuned"], ["n", "copy-of-n"]] as const) {
         const { fake, model, n, residency } = yield* setup
@@ -265,7 +265,7 @@ describe("PollingResidency", () => {
       }
     }).pipe(Effect.provide(polling)))
 
-  it.effect("weights that failed to load are not tried sooner under another name", () =>
+  it.effect("weights that failed to load are not tried any sooner under another name", () =>
     Effect.gen(function* () {
       const { fake, model, residency } = yield* setup
       fake.loadFailure = { status: 500, description: "no" }
@@ -312,7 +312,7 @@ describe("PollingResidency", () => {
   const Step = Schema.Struct({ what: upTo(9), backend: upTo(1), model: upTo(4), millis: upTo(4000) })
 
   it.effect.prop(
-    "invariant 8, whatever the history: one load of a set of weights on a backend, one load on a backend, and nothing left over",
+    "invariant 8, whatever the history: one load of a set of weights on a backend, one load at a time on a backend, and nothing left over",
     { history: Schema.Array(Step).check(Schema.isMaxLength(30)) },
     ({ history }) =>
       Effect.gen(function* () {

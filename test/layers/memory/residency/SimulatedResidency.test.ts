@@ -15,7 +15,7 @@ describe("residency", () => {
     assert.deepStrictEqual(yield* names, ["tiny-eos:latest"])
   })
 
-  on("goes by blob, not by name: ps shows whoever loaded it", {
+  on("goes by blob, not by name: ps shows the name that loaded it", {
     models: [Model.tinyEos, Model.alias(Model.tinyEos, "copy")],
   }, function* () {
     yield* ask("tiny-eos")
@@ -89,7 +89,7 @@ describe("residency", () => {
     assert.deepStrictEqual(yield* names, [])
   })
 
-  on("answers an unload of what is not loaded, and of embedders", {}, function* () {
+  on("answers an unload of a model that is not loaded, and of embedders", {}, function* () {
     assert.strictEqual(lines(yield* load("tiny-b", { keep_alive: 0 }))[0]!["done_reason"], "unload")
     yield* send("/api/embed", { model: "tiny-embed" })
     assert.deepStrictEqual(yield* names, ["tiny-embed:latest"])
@@ -146,7 +146,7 @@ describe("reload", () => {
     ], 1)
   })
 
-  on("waits for the running request, admits compatible ones meanwhile, and blocks everyone behind", {
+  on("waits for the running request, admits compatible ones meanwhile, and blocks all requests behind the reload", {
     decodeRate: 1,
   }, function* () {
     const first = yield* ask("tiny-eos", 3)
@@ -189,7 +189,7 @@ describe("eviction", () => {
     assert.deepStrictEqual(yield* names, ["tiny-eos:latest", "tiny-loop:latest"])
   })
 
-  on("waits for the first when all are busy", { maxLoaded: 2, decodeRate: 1 }, function* () {
+  on("waits for the first model to be idle when all are busy", { maxLoaded: 2, decodeRate: 1 }, function* () {
     yield* ask("tiny-eos", 2, { keep_alive: "10m" })
     yield* ask("tiny-b", 5, { keep_alive: "1m" })
     const third = yield* load("tiny-loop")
@@ -200,7 +200,7 @@ describe("eviction", () => {
     assert.deepStrictEqual(yield* names, ["tiny-eos:latest", "tiny-loop:latest"])
   })
 
-  on("evicts even for ever, last of all", { maxLoaded: 1 }, function* () {
+  on("evicts a model with keep-alive for ever last of all", { maxLoaded: 1 }, function* () {
     yield* load("tiny-eos", { keep_alive: -1 })
     yield* load("tiny-b")
     assert.deepStrictEqual(yield* names, ["tiny-b:latest"])

@@ -1,4 +1,4 @@
-/** Residency where memory is managed: who may be unloaded, and who waits for whom. */
+/** Residency where memory is managed: which models may be unloaded, and which loads wait for others. */
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Fiber, Layer } from "effect"
 import * as StaticFleet from "../../../../src/layers/fleet/StaticFleet.ts"
@@ -19,7 +19,7 @@ const owners = ["a"]
 const input = { url: "http://a", id: "a", devices: ["g0"] }
 const a = backend(input)
 const sizes = { "small:latest": 5, "m-base:latest": 6, "m-tuned:latest": 6, "big:latest": 12 }
-/** 16 GiB less the reserve: 14. */
+/** 16 GiB less the reserve of 2 GiB: 14 GiB. */
 const card = MockGpuProbe.device("g0", ByteSize.gibibytes(16), { freeBytes: ByteSize.gibibytes(16) })
 const managed = PollingResidency.layer({ victims: CostAwareVictimPicker.make() }).pipe(
   Layer.provideMerge(MemoryVramLedger.layer()),
@@ -52,8 +52,8 @@ const setup = Effect.gen(function* () {
   return { residency, fake, calls, load, model: (name: string) => peek(name)! }
 })
 
-describe("a model that is to go", () => {
-  it.effect("stays while a request uses it that came at the last moment, and goes with its end", () =>
+describe("a draining model", () => {
+  it.effect("stays while a request uses it that came at the last moment, and is unloaded when that request ends", () =>
     Effect.gen(function* () {
       const { calls, load, model, residency } = yield* setup
       yield* load("small")
@@ -72,7 +72,7 @@ describe("a model that is to go", () => {
       assert.strictEqual(residency.state("a", model("small")), "absent")
     }).pipe(Effect.provide(managed)))
 
-  it.effect("stays if it was pinned at the last moment, and nobody is asked to unload what has gone by itself", () =>
+  it.effect("stays if it was pinned at the last moment, and is not unloaded again if it has gone by itself", () =>
     Effect.gen(function* () {
       const { calls, fake, load, model, residency } = yield* setup
       yield* load("small")
@@ -89,7 +89,7 @@ describe("a model that is to go", () => {
     }).pipe(Effect.provide(managed)))
 
   for (const [first, again] of [["small", "small"], ["m-base", "m-tuned"]] as const) {
-    it.effect(`and was gone meanwhile is still in use when it is back: ${first} as ${again}`, () =>
+    it.effect(`a model that was gone and is back is still in use: ${first} as ${again}`, () =>
       Effect.gen(function* () {
         const { calls, fake, load, model, residency } = yield* setup
         yield* load(first)
@@ -108,7 +108,7 @@ describe("a model that is to go", () => {
 })
 
 describe("a load", () => {
-  it.effect("is joined by all who ask for it, also while it waits for its turn, and fails for all of them at once", () =>
+  it.effect("is joined by all requests for it, also while it is queued, and fails for all of them at once", () =>
     Effect.gen(function* () {
       const { calls, fake, model, residency } = yield* setup
       fake.loadFailure = { status: 500, description: "no" }
@@ -123,19 +123,19 @@ describe("a load", () => {
       assert.deepStrictEqual(calls("load"), ["load small:latest", "load m-base:latest"])
     }).pipe(Effect.provide(managed)))
 
-  it.effect("that holds others back does not hold back who waits for what is there already", () =>
+  it.effect("that holds others back does not hold back a load whose model has become resident", () =>
     Effect.gen(function* () {
       const { calls, fake, load, model, residency } = yield* setup
       yield* load("m-base")
       const request = residency.hold("a", model("m-base"))
       residency.request(a, model("big"))
-      // Past the patience of the load: what is busy is told to go, and all others wait for that.
+      // The load is out of patience: the busy model is drained, and all other loads wait for that.
       yield* elapse("12 seconds")
       assert.strictEqual(residency.state("a", model("m-base")), "draining")
       const waiting = yield* Effect.forkChild(residency.load(a, model("small")), { startImmediately: true })
       yield* elapse("2 seconds")
       assert.strictEqual(residency.state("a", model("small")), "loading")
-      // Somebody loads it behind the router's back.
+      // Somebody loads the model past the router.
       fake.resident = [...fake.resident, FakeOllamaApi.psRow("small:latest", 10 ** 9)]
       yield* elapse("6 seconds")
       yield* Fiber.join(waiting)
@@ -144,7 +144,7 @@ describe("a load", () => {
       request.release()
     }).pipe(Effect.provide(managed)))
 
-  it.effect("that nobody may leave for lets others pass, however long it has waited, and has its turn when somebody may", () =>
+  it.effect("lets others pass while no model may be unloaded for it, however long it has waited, and starts when one may", () =>
     Effect.gen(function* () {
       const { calls, load, model, residency } = yield* setup
       yield* load("m-base")
