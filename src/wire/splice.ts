@@ -1,5 +1,7 @@
 /**
- * Rewrites of a body by splice: the bytes around a changed value stay as the client sent them.
+ * Rewrites values of a body in place. All bytes around a changed value stay as the client sent them.
+ *
+ * Parsing and writing the whole JSON again would lose number precision and key order, and cost time on every byte.
  *
  * @since 0.1.0
  */
@@ -8,7 +10,7 @@ import { optionsSpan } from "./envelope.ts"
 import { openBrace } from "./json.ts"
 
 /**
- * A body and the envelope that goes with it.
+ * A rewritten body, and its envelope with the new values and spans.
  *
  * @category models
  * @since 0.1.0
@@ -21,10 +23,11 @@ export interface Rewritten {
 type Field = "modelSpan" | "streamSpan" | "numCtxSpan" | "keepAliveSpan"
 
 interface Edit {
-  /** Absent where what is changed is gone. */
+  /** The span of the envelope that the new value gets; `undefined` when the value is taken away. */
   readonly field: Field | undefined
+  /** The bytes that are replaced; empty when a key is added. */
   readonly span: Span
-  /** Bytes before the value, where a key is added with it. */
+  /** Text around the value, when its key is added with it. */
   readonly before: string
   readonly value: string
   readonly after: string
@@ -66,7 +69,7 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
     else if (value !== null) edits.push(added(body, top, field, `"${key}":`, value))
   }
   if (changes.model !== undefined) {
-    // In a form the value stands bare.
+    // A form has no quotes around the value.
     const value = endpoint.kind === "transcribe" ? changes.model : JSON.stringify(changes.model)
     set("modelSpan", envelope.modelSpan, "model", value)
   }
@@ -90,7 +93,7 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
 }
 
 /**
- * Applies changes. The body is copied once; with nothing to change it is the same one.
+ * Applies changes. The body is copied once; when nothing changes the same body is returned.
  *
  * @category rewriting
  * @since 0.1.0

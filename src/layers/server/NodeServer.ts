@@ -12,7 +12,7 @@ import { Bag } from "../../support/bag.ts"
 import { every } from "../../support/every.ts"
 import { find } from "../../wire/endpoints.ts"
 import * as Hosts from "../../wire/hosts.ts"
-import { edgeHeaders } from "../../wire/request.ts"
+import { readHeaders } from "../../wire/request.ts"
 import * as Cors from "./cors.ts"
 import { NodeExchange, type Shared } from "./nodeExchange.ts"
 import * as RequestId from "./requestId.ts"
@@ -140,7 +140,7 @@ const make = Effect.fnUntraced(function* (other: Handle, otherScope: Scope.Close
 
   const handle: Handle = (request, response) => {
     if (draining) response.shouldKeepAlive = false
-    const headers = edgeHeaders(request.rawHeaders)
+    const headers = readHeaders(request.rawHeaders)
     const id = nextId(headers.requestId)
     if (!mayAsk(headers.host)) {
       response.writeHead(403, ["X-Request-Id", id, ...emptyBody(403)]).end()

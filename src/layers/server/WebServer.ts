@@ -14,7 +14,7 @@ import { find } from "../../wire/endpoints.ts"
 import * as Edge from "../../wire/request.ts"
 import * as Cors from "./cors.ts"
 import { decode, isPlain } from "./decode.ts"
-import { BriefReply } from "./generateV1.ts"
+import { GenerateV1Reply } from "./generateV1.ts"
 import * as RequestId from "./requestId.ts"
 import { readWebBody } from "./webBody.ts"
 import { WebReply } from "./WebReply.ts"
@@ -170,7 +170,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
       request: Request,
       endpoint: Endpoint,
       raw: ReadonlyArray<string>,
-      headers: Edge.EdgeHeaders,
+      headers: Edge.RequestHeaders,
       exchange: WebExchange,
     ): Promise<void> => {
       const { reply } = exchange
@@ -188,12 +188,14 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
       }
       const streams = Edge.streams(made)
       reply.describe(made.envelope.model, streams)
-      exchange.run(fork(router.route(made, endpoint.dialect === "brief" ? new BriefReply(reply, streams) : reply)))
+      exchange.run(
+        fork(router.route(made, endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, streams) : reply)),
+      )
     }
 
     const handle = async (request: Request): Promise<Response> => {
       const raw = rawOf(request.headers)
-      const headers = Edge.edgeHeaders(raw)
+      const headers = Edge.readHeaders(raw)
       const id = nextId(headers.requestId)
       const allowed = headers.origin === undefined
         ? undefined

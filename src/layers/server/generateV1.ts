@@ -67,7 +67,7 @@ const unfinished: Refusal = refuse("BackendFailed", "the backend stopped before 
  * @category constructors
  * @since 0.1.0
  */
-export class BriefReply implements ReplySink {
+export class GenerateV1Reply implements ReplySink {
   private readonly reply: ReplySink
   private readonly streams: boolean
   /** What came since the last line's end; a line may come in many pieces. */

@@ -13,7 +13,7 @@ import type { Bag, Slotted } from "../../support/bag.ts"
 import * as Request from "../../wire/request.ts"
 import { BodyReader, type Uploads } from "./body.ts"
 import { decode, isPlain } from "./decode.ts"
-import { BriefReply } from "./generateV1.ts"
+import { GenerateV1Reply } from "./generateV1.ts"
 import { NodeReply } from "./NodeReply.ts"
 
 /** What all exchanges of a server share. @internal */
@@ -38,7 +38,7 @@ export class NodeExchange implements Slotted {
   private readonly shared: Shared
   private readonly incoming: IncomingMessage
   private readonly endpoint: Endpoint
-  private readonly headers: Request.EdgeHeaders
+  private readonly headers: Request.RequestHeaders
   private readonly reply: NodeReply
   private readonly body: BodyReader
   /** The body is still being received. */
@@ -55,7 +55,7 @@ export class NodeExchange implements Slotted {
     incoming: IncomingMessage,
     response: ServerResponse,
     endpoint: Endpoint,
-    headers: Request.EdgeHeaders,
+    headers: Request.RequestHeaders,
     id: string,
     cors: ReadonlyArray<string>,
   ) {
@@ -123,7 +123,7 @@ export class NodeExchange implements Slotted {
     const { reply, shared } = this
     const streams = Request.streams(request)
     reply.describe(request.envelope.model, streams)
-    const sink = this.endpoint.dialect === "brief" ? new BriefReply(reply, streams) : reply
+    const sink = this.endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, streams) : reply
     const fiber = shared.fork(shared.router.route(request, sink))
     if (fiber.pollUnsafe() !== undefined) return this.settled()
     this.fiber = fiber

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { BriefReply } from "../../../src/layers/server/generateV1.ts"
+import { GenerateV1Reply } from "../../../src/layers/server/generateV1.ts"
 import { ReplyBase } from "../../../src/layers/server/ReplyBase.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import { header } from "../../../src/services/RoutedRequest.ts"
@@ -106,7 +106,7 @@ describe("reply", () => {
     const brief = (streams: boolean) => {
       const reply = new Memory("/api/v1/generate")
       const upstream = new Told()
-      const translated = new BriefReply(reply, streams)
+      const translated = new GenerateV1Reply(reply, streams)
       translated.open(upstream)
       translated.head(200, ndjson)
       return { reply, upstream, translated }
@@ -231,7 +231,7 @@ describe("brief", () => {
       Effect.sync(() => {
         const rng = random(seed)
         const memory = new Memory("/api/v1/generate")
-        const reply = new BriefReply(memory, true)
+        const reply = new GenerateV1Reply(memory, true)
         reply.open(new Told())
         reply.head(200, [...ndjson, "Content-Length", "9"])
         for (const chunk of cut(bytes(line("a") + line("é\n") + line("", last)), rng)) reply.data(chunk)
@@ -259,7 +259,7 @@ describe("brief", () => {
 
   it("answers whole", () => {
     const memory = new Memory("/api/v1/generate", false)
-    const reply = new BriefReply(memory, false)
+    const reply = new GenerateV1Reply(memory, false)
     reply.head(200, ["Content-Type", "application/json", "Content-Length", "9"])
     reply.data(bytes(line("hello", last)))
     reply.end()
@@ -274,14 +274,14 @@ describe("brief", () => {
 
   it("passes errors on, and refuses what it cannot read", () => {
     const memory = new Memory("/api/v1/generate", false)
-    const reply = new BriefReply(memory, false)
+    const reply = new GenerateV1Reply(memory, false)
     reply.head(404, ["Content-Type", "application/json"])
     reply.data(bytes(`{"error":"no"}`))
     reply.end()
     assert.strictEqual(memory.code, 404)
     assert.strictEqual(memory.body, `{"error":"no"}`)
     const other = new Memory("/api/v1/generate", false)
-    const garbled = new BriefReply(other, false)
+    const garbled = new GenerateV1Reply(other, false)
     garbled.head(200, [])
     garbled.data(bytes("<html>"))
     garbled.end()
@@ -290,7 +290,7 @@ describe("brief", () => {
 
   it("takes a line of eight megabytes", () => {
     const memory = new Memory("/api/v1/generate")
-    const reply = new BriefReply(memory, true)
+    const reply = new GenerateV1Reply(memory, true)
     reply.head(200, ndjson)
     const long = bytes(line("x".repeat(7 * 1024 * 1024), last))
     for (let at = 0; at < long.length; at += 65536) reply.data(long.subarray(at, at + 65536))

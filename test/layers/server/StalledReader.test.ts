@@ -14,7 +14,7 @@ import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import { until } from "../../../src/testing/heard.ts"
 import { demandFor, modelOn } from "../../support/demands.ts"
-import * as Raw from "../../wire/raw.ts"
+import * as Raw from "./raw.ts"
 import { answered, router } from "../../wire/support.ts"
 
 const line = `{"response":"${"x".repeat(65_000)}","done":false}\n`

@@ -1,14 +1,14 @@
-/** A client that writes what it likes on a socket and reads what comes. */
+/** A client that writes any bytes to a socket and records the bytes that come back. */
 import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
 
 export interface Raw {
   readonly socket: Socket
   readonly write: (data: string | Uint8Array) => void
-  /** Everything that came so far. */
+  /** All bytes that came so far, as latin1. */
   readonly received: () => string
-  /** What came since the last call. */
   readonly closed: () => boolean
+  /** The chunks in which the bytes came. */
   readonly packets: ReadonlyArray<string>
 }
 
