@@ -14,8 +14,8 @@ import type { Run } from "./run.ts"
 const looks = 10
 
 /**
- * Whether the client wants heartbeats in the queue, too: `X-Llamero-Heartbeat: queued`. Called only after an interval of
- * silence, since looking for a header costs time.
+ * Whether the client wants heartbeats in the queue, too: `X-Llamero-Heartbeat: queued`. Called only after an interval
+ * of silence, since looking for a header costs time.
  */
 const asksInQueue = ({ headers }: RoutedRequest): boolean => header(headers, "x-llamero-heartbeat") === "queued"
 
