@@ -6,6 +6,7 @@
 import { Option } from "effect"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import type { Endpoint, QueuePlace } from "../services/RoutedRequest.ts"
+import { parse } from "./json.ts"
 
 const encoder = new TextEncoder()
 const bytes = (text: string): Uint8Array => encoder.encode(text)
@@ -142,8 +143,6 @@ export const errorRecord = (endpoint: Endpoint, why: Refusal, id: string): Uint8
     : shape(endpoint, status, message, id)
   return framed(endpoint, JSON.stringify(record))
 }
-
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
 
 /**
  * A backend's error answer as the last record of a stream that has begun.

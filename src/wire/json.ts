@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { Option } from "effect"
+import { Bytes, Option } from "effect"
 
 /** @internal */
 export const quote = 0x22
@@ -174,22 +174,15 @@ const decoder = new TextDecoder()
 export const text = (bytes: Uint8Array, start: number, end: number): string =>
   decoder.decode(bytes.subarray(start, end))
 
-/** All parts in one array; the part itself when there is only one. @internal */
-export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  if (parts.length === 1) return parts[0]!
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
+/** All parts in one array, without a copy when there is only one. @internal */
+export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array =>
+  parts.length === 1 ? parts[0]! : Bytes.concat(parts)
 
 /** The text of all parts. @internal */
 export const textOf = (parts: ReadonlyArray<Uint8Array>): string => decoder.decode(concat(parts))
 
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
+/** The value of a JSON text; none when it is not JSON. Not for bodies of requests: those are scanned. @internal */
+export const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
 
 /**
  * Short strings that were read before. The few model names in use are then made once, and keep the hash that maps

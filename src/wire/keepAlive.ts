@@ -5,10 +5,9 @@
  */
 import { Option, Result } from "effect"
 import * as GoDuration from "./goDuration.ts"
+import { parse } from "./json.ts"
 
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
-
-/** Characters. Nobody writes a longer one, and a client must not keep the router busy with one of megabytes. */
+/** Characters. No real value is longer, and a client must not keep the router busy with one of megabytes. */
 const lengthMax = 256
 
 /** The value of a JSON string. Nearly all have no escapes. */

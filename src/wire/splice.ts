@@ -7,7 +7,7 @@
  */
 import type { Changes, Endpoint, Envelope, Span } from "../services/RoutedRequest.ts"
 import { optionsSpan } from "./envelope.ts"
-import { openBrace } from "./json.ts"
+import { concat, openBrace } from "./json.ts"
 
 /**
  * A rewritten body, and its envelope with the new values and spans.
@@ -103,6 +103,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
   if (edits.length === 0) return { body, envelope }
   const parts: Array<Uint8Array> = []
   const spans: Partial<Record<Field, Span | undefined>> = {}
+  /** Where an offset of the old body is in the new one. */
   const moved = (at: number) => {
     let by = 0
     for (const edit of edits) {
@@ -137,13 +138,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
     from = edit.span.end
   }
   push(body.subarray(from))
-  const made = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    made.set(part, at)
-    at += part.length
-  }
-  return { body: made, envelope: { ...changed(envelope, spans, changes), runnerOptions } }
+  return { body: concat(parts), envelope: { ...changed(envelope, spans, changes), runnerOptions } }
 }
 
 const changed = (

@@ -145,7 +145,7 @@ describe("envelope", () => {
   )
 
   it.effect.prop(
-    "rewrites by splice: what is changed is changed, the rest stays",
+    "rewrites the changed values only, and no other byte",
     { seed: Schema.Int },
     ({ seed }) =>
       Effect.sync(() => {

@@ -1,4 +1,4 @@
-/** Durations in the form of Go and of Effect. The values are those of Go's `time.ParseDuration` and of its own tests. */
+/** Durations in the form of Go and of Effect. The values are those of the tests of Go's `time.ParseDuration`. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { millis, millisOrSeconds, parse } from "../../src/wire/goDuration.ts"

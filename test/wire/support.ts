@@ -1,4 +1,4 @@
-/** What the tests of `wire` and `server` share: seeded randomness, a router of the test's own, an upstream that records. */
+/** Shared by the tests of `wire` and `server`: seeded randomness, a router of the test's own, a recording upstream. */
 import { Effect, Layer } from "effect"
 import type { ReplySink } from "../../src/services/Reply.ts"
 import type { Endpoint, RoutedRequest } from "../../src/services/RoutedRequest.ts"

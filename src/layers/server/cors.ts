@@ -124,14 +124,14 @@ const sameOrigin: Decision = { status: undefined, headers: [] }
  * @since 0.1.0
  */
 export const make = (origins: ReadonlyArray<string> = []): Cors => {
-  const everybody = origins.includes("*")
+  const anyOrigin = origins.includes("*")
   const patterns = [...builtIn, ...origins].map((origin) => origin.toLowerCase())
   return {
     decide: (origin, host, method) => {
       if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return sameOrigin
       const lower = origin.toLowerCase()
-      if (!everybody && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
-      const allowed = everybody ? "*" : origin
+      if (!anyOrigin && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
+      const allowed = anyOrigin ? "*" : origin
       return method === "OPTIONS"
         ? { status: 204, headers: preflight(allowed) }
         : { status: undefined, headers: normal(allowed) }

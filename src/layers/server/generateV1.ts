@@ -17,7 +17,7 @@ import { refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { QueuePlace } from "../../services/RoutedRequest.ts"
 import type { TransportError, Upstream } from "../../services/Transport.ts"
-import { textOf } from "../../wire/json.ts"
+import { parse, textOf } from "../../wire/json.ts"
 
 const newline = 0x0a
 const encoder = new TextEncoder()
@@ -34,8 +34,6 @@ interface Chunk {
   readonly load_duration?: unknown
   readonly eval_count?: unknown
 }
-
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
 
 const chunkOf = (json: string): Chunk | undefined => {
   const value = Option.getOrUndefined(parse(json))

@@ -21,7 +21,7 @@ const line = `{"response":"${"x".repeat(65_000)}","done":false}\n`
 const last = `{"response":"","done":true}\n`
 const lines = 320
 
-/** Writes 20 MB as fast as they are taken; or, asked for the model `endless`, one line and then nothing. */
+/** Writes 20 MB as fast as the client reads; for the model `endless`, one line and then nothing. */
 const flooding = Effect.gen(function* () {
   const seen = { aborted: 0, whole: 0 }
   const server = createServer((request, response) => {
@@ -83,7 +83,7 @@ const generate = (model: string) => Raw.post("/api/generate", `{"model":"${model
 
 describe("a client", () => {
   it.live(
-    "that does not read is cut; its backend is freed and not blamed; the others get every byte",
+    "that does not read is cut off; its backend is freed and not counted as failed; others get every byte",
     () =>
       Effect.gen(function* () {
         const { outcomes, relay, seen, server } = yield* serve
@@ -118,7 +118,7 @@ describe("a client", () => {
     30_000,
   )
 
-  it.live("that leaves stops its backend, and nobody else's", () =>
+  it.live("that leaves stops its own generation, and no other", () =>
     Effect.gen(function* () {
       const { outcomes, relay, seen, server } = yield* serve
       const [leaving, staying] = yield* Effect.forEach([1, 2], () => Raw.open(server.port))
