@@ -1,5 +1,5 @@
 /**
- * Rewrites values of a body in place. All bytes around a changed value stay as the client sent them.
+ * Rewrites values of a body by splicing: all bytes around a changed value stay as the client sent them.
  *
  * Parsing and writing the whole JSON again would lose number precision and key order, and cost time on every byte.
  *
@@ -35,6 +35,7 @@ interface Edit {
 
 const encoder = new TextEncoder()
 
+/** Adds a key and its value as the first member of the object whose brace is at `brace`. */
 const added = (
   body: Uint8Array,
   brace: number,
