@@ -15,7 +15,7 @@ import { type ByteSink, Transport, type Upstream } from "../../src/services/Tran
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
 import { find } from "../../src/wire/endpoints.ts"
-import { edgeHeaders, make, streams } from "../../src/wire/request.ts"
+import { make, readHeaders, streams } from "../../src/wire/request.ts"
 import { bodies, MODEL } from "../wire.ts"
 
 const url = "http://backend:11434"
@@ -135,7 +135,7 @@ export const open = async (
         left--
         const id = `b${++ids}`
         const reply = new Client(endpoint, id, [])
-        const made = make(id, endpoint, raw, edgeHeaders(raw), sent[left % sent.length]!, Date.now())
+        const made = make(id, endpoint, raw, readHeaders(raw), sent[left % sent.length]!, Date.now())
         if ("_tag" in made) return failed(new Error(made.message))
         reply.describe(made.envelope.model, streams(made))
         fork(router.route(made, reply)).addObserver(ended)

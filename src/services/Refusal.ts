@@ -1,27 +1,28 @@
 /**
- * Why a request gets no answer from a backend: a value, rendered at the edge in the client's dialect.
+ * Why a request gets no answer from a backend. The reply writes it in the client's dialect.
  *
  * @since 0.1.0
  */
 
 /**
- * What kind of refusal it is; it decides the status.
+ * The reason of a refusal. It decides the status.
  *
- * - `BadRequest`: the call cannot be read, or its prompt or context does not fit the model.
- * - `Unauthorized`: no API key, or one that is not valid.
- * - `Forbidden`: the API key is not for this model.
- * - `ModelNotFound`: no backend has the model.
- * - `MethodNotAllowed`: the path does not take this method. For guards and routes of your own; nothing that is shipped says it.
- * - `BodyTooLarge`: the body is above the limit.
- * - `UnsupportedEncoding`: the body is compressed in a way that the router cannot undo.
- * - `RateLimited`: the key or tenant has used up what it may in a minute, or at one time.
- * - `QueueFull`: as many wait as may, or the router holds as many bodies as it may. Nothing was sent to a backend.
- * - `NoBackend`: no backend can take it: none is healthy, or the router has no connections left.
- * - `Draining`: the router is shutting down.
- * - `DeadlineExceeded`: it waited too long in the queue, or its answer took too long as a whole.
- * - `LoadFailed`: the model could not be loaded; with the backend's own status where it gave one.
- * - `BackendFailed`: the backend failed before or in the middle of its answer; 504 where it stayed silent.
- * - `Internal`: a fault of the router or of a plugin; 503 where a guard did not answer in time.
+ * - `BadRequest` (400): the call cannot be read, or its prompt or context does not fit the model.
+ * - `Unauthorized` (401): there is no API key, or it is not valid.
+ * - `Forbidden` (403): the API key does not allow this model.
+ * - `ModelNotFound` (404): no backend has the model.
+ * - `MethodNotAllowed` (405): the path does not take this method. No shipped layer uses it; it is for your own guards
+ *   and routes.
+ * - `BodyTooLarge` (413): the body is above the limit.
+ * - `UnsupportedEncoding` (415): the router cannot decompress the body.
+ * - `RateLimited` (429): the key or tenant has reached its limit per minute, or its limit of requests at one time.
+ * - `QueueFull` (503): the queue is full, or the router holds its limit of body bytes. Nothing was sent to a backend.
+ * - `NoBackend` (503): no backend is healthy, or the router has no connections left.
+ * - `Draining` (503): the router is shutting down.
+ * - `DeadlineExceeded` (504): the request waited too long in the queue, or its whole answer took too long.
+ * - `LoadFailed` (500, or the backend's own status): the model could not be loaded.
+ * - `BackendFailed` (502, or 504 when it stayed silent): the backend failed before or during its answer.
+ * - `Internal` (500, or 503 when a guard did not answer in time): a fault of the router or of a plugin.
  *
  * @category models
  * @since 0.1.0
@@ -62,7 +63,7 @@ const statuses: Readonly<Record<RefusalReason, number>> = {
 }
 
 /**
- * A refused request. Not an `Error`: shedding thousands a second must not cost a stack trace each.
+ * A refusal. It is not an `Error`: the router can shed thousands of requests a second, and a stack trace costs time.
  *
  * @category models
  * @since 0.1.0
@@ -71,20 +72,23 @@ export interface Refusal {
   readonly _tag: "Refusal"
   readonly reason: RefusalReason
   readonly status: number
-  /** For the client: no stack, no address of a backend, no prompt. */
+  /** The client sees it: it must not contain a stack trace, the address of a backend or a prompt. */
   readonly message: string
-  /** Seconds until a retry may succeed; sent as `Retry-After`. */
+  /** Seconds until a retry may succeed. Sent as `Retry-After`. */
   readonly retryAfter?: number | undefined
-  /** The model as the client spelt it, where the dialect's text names it. */
+  /** The model's name as the client wrote it, for dialects whose text names the model. */
   readonly model?: string | undefined
-  /** More to send with it: alternating names and values. */
+  /** More headers to send: names and values in turn. */
   readonly headers?: ReadonlyArray<string> | undefined
-  /** The queue it did not get through: sent as `X-Llamero-Queue-Depth`, and `X-Llamero-Estimated-Wait` in seconds. */
+  /**
+   * The state of the queue that was full or too slow. Sent as `X-Llamero-Queue-Depth` (requests that wait) and
+   * `X-Llamero-Estimated-Wait` (in seconds).
+   */
   readonly queue?: { readonly depth: number; readonly waitMillis: number } | undefined
 }
 
 /**
- * Makes a refusal; the status follows from the reason unless given.
+ * Makes a refusal. The status follows from the reason unless it is given.
  *
  * @category constructors
  * @since 0.1.0
@@ -104,6 +108,6 @@ export const refuse = (
   headers: options?.headers,
 })
 
-/** Shed because of load: never reached a backend, so safe to retry. @category models @since 0.1.0 */
+/** Whether it was shed. Such a request never reached a backend, so a retry is safe. @category models @since 0.1.0 */
 export const isShed = (refusal: Refusal): boolean =>
   refusal.reason === "QueueFull" || refusal.reason === "NoBackend" || refusal.reason === "Draining"

@@ -1,5 +1,5 @@
 /**
- * One exchange with one backend: bytes through unchanged, watched for what is missing.
+ * Runs one attempt: sends the call to the backend and passes the answer on, unchanged, within time limits.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import type { StreamEnd } from "./RoutedRequest.ts"
 import type { Call, Upstream } from "./Transport.ts"
 
 /**
- * How an attempt ended. After `Retry` nothing of it has reached the reply.
+ * How an attempt ended. `Retry`: it failed, and the reply has got nothing of it, so another attempt may follow.
  *
  * @category models
  * @since 0.1.0
@@ -21,11 +21,11 @@ export type Attempt =
   | {
     readonly _tag: "Retry"
     readonly outcome: Outcome
-    /** The backend's own answer, where it gave one: passed on if no other attempt is made. */
+    /** The backend's own error answer, if it gave one. The client gets it when no other attempt follows. */
     readonly answer: BackendAnswer | undefined
   }
 
-/** A whole answer held back. @category models @since 0.1.0 */
+/** A whole error answer that was held back. @category models @since 0.1.0 */
 export interface BackendAnswer {
   readonly status: number
   readonly rawHeaders: ReadonlyArray<string>
@@ -39,14 +39,20 @@ export interface BackendAnswer {
  * @since 0.1.0
  */
 export class Relay extends Context.Service<Relay, {
-  /** Releases the lease when the upstream ends, with the outcome. Interruption aborts the upstream and releases the lease as `ignored`. */
+  /**
+   * Runs an attempt, and releases the lease with its outcome. Interruption aborts the call and releases the lease as
+   * `ignored`.
+   */
   readonly run: (
     lease: Lease,
     call: Call,
     expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
     reply: ReplySink,
   ) => Effect.Effect<Attempt>
-  /** `run` without a fiber: `done` hears how the attempt ended, once, perhaps before `start` returns. To abort it is to end it as `ignored`. */
+  /**
+   * As `run`, without a fiber. Calls `done` once, perhaps before `start` returns. `abort` on what it returns ends the
+   * attempt as `ignored`.
+   */
   readonly start: (
     lease: Lease,
     call: Call,
@@ -54,6 +60,6 @@ export class Relay extends Context.Service<Relay, {
     reply: ReplySink,
     done: (attempt: Attempt) => void,
   ) => Upstream
-  /** Exchanges under way. */
+  /** Number of attempts that are running. */
   readonly active: () => number
 }>()("llamero/services/Relay") {}

@@ -1,5 +1,5 @@
 /**
- * The client's side of one answer.
+ * The reply: where the router writes the answer for one client.
  *
  * @since 0.1.0
  */
@@ -8,20 +8,24 @@ import type { QueuePlace } from "./RoutedRequest.ts"
 import type { ByteSink } from "./Transport.ts"
 
 /**
- * Takes the answer for a client: alone knows the client's dialect, whether bytes are committed, and where records end.
+ * Takes the answer for one client. Only the reply knows the client's dialect, whether the head was sent, and where
+ * records end.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ReplySink extends ByteSink {
-  /** Whether a status line has gone out. */
+  /** Whether a status line was sent. */
   readonly committed: boolean
-  /** Bytes passed on to the client so far. */
+  /** Bytes of the answer that were passed on to the client so far. */
   readonly bytes: number
-  /** A sign of life at a record boundary; the first one commits status 200. Does nothing where the dialect has none (a reply that does not stream). The comments of server-sent events say `place`. */
+  /**
+   * Sends a heartbeat if the last record is complete. The first one commits status 200. Does nothing when the answer
+   * does not stream. In server-sent events the heartbeat tells the client its `place` in the queue.
+   */
   heartbeat(place?: QueuePlace): void
-  /** A status and body in the client's dialect, or an error record once committed. */
+  /** Sends a status and a body in the client's dialect; an error record when the head was sent already. */
   refuse(why: Refusal): void
-  /** Headers of llamero's own, sent with the head: alternating names and values. Must come before the head. */
+  /** Adds headers to the head: names and values in turn. Call it before the head is sent. */
   annotate(headers: ReadonlyArray<string>): void
 }

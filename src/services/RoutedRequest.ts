@@ -1,5 +1,5 @@
 /**
- * One inference call as the router sees it: the envelope, read from the body without parsing the rest of it.
+ * One inference call as the router sees it. Its envelope is read from the body, the rest of which is never parsed.
  *
  * @since 0.1.0
  */
@@ -11,15 +11,20 @@ import type { Priority } from "./Priority.ts"
 export type RequestKind = "generate" | "chat" | "embed" | "transcribe"
 
 /**
- * Whose shapes the client speaks: Ollama's own, OpenAI's (`/v1`), Anthropic's (`/v1/messages`), or the brief's `/api/v1/generate`.
+ * The format of requests, answers and errors that the client uses.
+ *
+ * - `native`: Ollama's own, under `/api`.
+ * - `openai`: OpenAI's, under `/v1`.
+ * - `anthropic`: Anthropic's, on `/v1/messages`.
+ * - `generate-v1`: llamero's own, on `POST /api/v1/generate`.
  *
  * @category models
  * @since 0.1.0
  */
-export type Dialect = "native" | "openai" | "anthropic" | "brief"
+export type Dialect = "native" | "openai" | "anthropic" | "generate-v1"
 
 /**
- * How a stream of this endpoint is cut into records, and how its last one is recognised.
+ * How the last record of a stream is recognised; `none` where the endpoint does not stream.
  *
  * @category models
  * @since 0.1.0
@@ -27,70 +32,76 @@ export type Dialect = "native" | "openai" | "anthropic" | "brief"
 export type StreamEnd = "done-true" | "done-marker" | "message-stop" | "response-completed" | "none"
 
 /**
- * One inference path, described once.
+ * The properties of one inference path.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Endpoint {
-  /** As the client calls it, and the `route` label of metrics. */
+  /** The path that clients call. It is also the `route` label of metrics. */
   readonly path: string
-  /** As the backend is called; differs from `path` only in the brief's own endpoint. */
+  /** The path that is called on the backend. It differs from `path` for `generate-v1` only. */
   readonly upstreamPath: string
   readonly kind: RequestKind
   readonly dialect: Dialect
-  /** What a body without `stream` means. */
+  /** Whether a body without `stream` asks for a stream. */
   readonly streamsByDefault: boolean
   readonly streamEnd: StreamEnd
 }
 
-/** Byte offsets into a body: from `start` up to, not including, `end`. @category models @since 0.1.0 */
+/** Byte offsets into a body: from `start` to `end`, which is excluded. @category models @since 0.1.0 */
 export interface Span {
   readonly start: number
   readonly end: number
 }
 
-/** A value that says how a runner is to be loaded, and where it stands. @category models @since 0.1.0 */
+/** The span of a value that changes how Ollama loads a model. @category models @since 0.1.0 */
 export interface RunnerOption extends Span {
-  /** `num_thread`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap`, `draft_num_predict`, or `shift` (at the top). */
+  /**
+   * `num_thread`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap` or `draft_num_predict`, which are under `options`; or
+   * `shift`, which is a top-level key.
+   */
   readonly name: string
 }
 
 /**
- * What the scanner took from a body. Spans let a rewrite be a splice.
+ * What the scanner read from a body. A rewrite uses the spans to replace values without parsing the body.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Envelope {
-  /** As the client spelt it; empty when absent. */
+  /** The model's name as the client wrote it; empty when absent. */
   readonly model: string
-  /** Of the JSON string, quotes included. */
+  /** The span of the JSON string, quotes included. */
   readonly modelSpan: Span | undefined
   readonly stream: boolean | undefined
   readonly streamSpan: Span | undefined
-  /** The raw JSON of `keep_alive`, where given. */
+  /** The raw JSON of `keep_alive`; `undefined` when absent or `null`. */
   readonly keepAlive: string | undefined
   readonly keepAliveSpan: Span | undefined
-  /** `options.num_ctx`, where it is a number. */
+  /** `options.num_ctx`, in tokens; `undefined` when absent or `null`. */
   readonly numCtx: number | undefined
   readonly numCtxSpan: Span | undefined
-  /** The other values that would make Ollama load a model again. */
+  /** The other values, besides `num_ctx`, that can make Ollama load a model again. */
   readonly runnerOptions: ReadonlyArray<RunnerOption>
-  /** Asks for the same answer every time: `temperature` is 0, or a `seed` is given. */
+  /** The request asks for the same answer every time: `temperature` is 0, or there is a `seed`. */
   readonly deterministic: boolean
-  /** Bytes of JSON text under the prompt-like keys (`prompt`, `messages`, `input`, `system`, `suffix`, `tools`, `instructions`), images apart. */
+  /**
+   * Bytes of JSON text, without images, under the keys that hold the prompt: `prompt`, `messages`, `input`, `system`,
+   * `suffix`, `tools` and `instructions`.
+   */
   readonly promptBytes: number
-  /** Images, in whatever way the dialect carries them: long base64 strings inside lists and objects. */
+  /** Number of images: long base64 strings inside lists and objects, which is how all dialects carry images. */
   readonly images: number
-  /** Bytes of the strings that hold them. */
+  /** Bytes of the strings that hold the images. */
   readonly imageBytes: number
-  /** Nothing to generate: an empty or absent prompt (a load or unload call in the native dialect). */
+  /** The prompt is empty or absent. In the native dialect such a call only loads or unloads the model. */
   readonly emptyPrompt: boolean
 }
 
 /**
- * What to change in a body; what is absent stays.
+ * What to change in a body. A field that is absent here stays as it is in the body.
  *
  * @category models
  * @since 0.1.0
@@ -98,58 +109,60 @@ export interface Envelope {
 export interface Changes {
   readonly model?: string | undefined
   readonly stream?: boolean | undefined
-  /** `null` takes it away (Ollama reads `null` as absent). */
+  /** `null` removes it: the body gets `null`, which Ollama reads as absent. */
   readonly numCtx?: number | null | undefined
-  /** `null` takes all of `Envelope.runnerOptions` away. */
+  /** `null` removes all of `Envelope.runnerOptions`. */
   readonly runnerOptions?: null | undefined
-  /** Raw JSON: `-1`, `"5m"`; `null` takes it away. */
+  /** Raw JSON, such as `-1` or `"5m"`; `null` removes it. */
   readonly keepAlive?: string | null | undefined
 }
 
 /**
- * A call on its way through the router.
+ * A call that the router takes.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RoutedRequest {
-  /** Taken from the client's `X-Request-Id` or made; returned, and passed on. */
+  /** The client's `X-Request-Id`, or an id that the server made. The client and the backend get it. */
   readonly id: string
   readonly endpoint: Endpoint
-  /** Alternating names and values, as the client sent them. */
+  /** Names and values in turn, as the client sent them. */
   readonly headers: ReadonlyArray<string>
   readonly body: Uint8Array
   readonly envelope: Envelope
   readonly tenant: string
   readonly priority: Priority
-  /** Of the client's API key, where a guard has asked for one. */
+  /** What the client's API key allows, when a guard has read one. */
   readonly grant?: Grant | undefined
   /** Milliseconds since the epoch, by the router's clock. */
   readonly receivedAt: number
-  /** Longest wait in a queue, in milliseconds; the layer's default when absent. */
+  /** Longest wait in a queue, in milliseconds; the default of the admission layer when absent. */
   readonly queueMillis?: number | undefined
-  /** Hash that names the session it belongs to, where a guard has found one. */
+  /** Hash of the session that the request belongs to, when a guard has found one. */
   readonly session?: number | undefined
 }
 
-/** Where a request stands in its queue. @category models @since 0.1.0 */
+/** The place of a request in its queue. @category models @since 0.1.0 */
 export interface QueuePlace {
-  /** From 1, as things are: who comes later with a better class, or from a tenant that has had less, may still go before. */
+  /**
+   * 1 for the next one. A later request of a better class, or of a tenant that has had fewer turns, can still overtake.
+   */
   readonly position: number
-  /** Milliseconds until its turn, by how fast the queue has been draining. */
+  /** Milliseconds until its turn, estimated from how fast the queue has moved. */
   readonly waitMillis: number
 }
 
-/** A request that waits. @category models @since 0.1.0 */
+/** A request that waits in a queue. @category models @since 0.1.0 */
 export interface QueueEntry {
-  /** Whether it waits for a load of its model that is under way. */
+  /** Whether it waits for a load of its model that has begun. */
   readonly loading: boolean
-  /** `now` by the router's clock, in milliseconds. */
+  /** Its place at `now`, in milliseconds by the router's clock. */
   place(now: number): QueuePlace
 }
 
 /**
- * What admission, placement and leases need to know of a request.
+ * A request as admission, placement and leases see it.
  *
  * @category models
  * @since 0.1.0
@@ -158,39 +171,47 @@ export interface Demand {
   readonly id: string
   readonly kind: RequestKind
   readonly model: Model
-  /** The context the client asked for, in tokens, and no more than the model was trained with. */
+  /** The context that the client asked for, in tokens, but no more than the model was trained with. */
   readonly numCtx: number | undefined
-  /** The explicit context that the model is to be loaded with for it; the automatic one when absent. */
+  /** The explicit context, in tokens, to load the model with; the automatic one when absent. */
   readonly tier?: number | undefined
-  /** It wants the model removed from memory afterwards, so it is no sign that anybody needs it there. */
+  /** The request has `keep_alive: 0`, so it is no sign that the model is still needed in memory. */
   readonly keepsNothing?: boolean | undefined
+  /** The estimated tokens of the prompt. */
   readonly promptTokens: number
-  /** Held in memory while it waits. */
+  /** Bytes of the body, which the router holds while the request waits. */
   readonly bytes: number
   readonly tenant: string
-  /** Read again while it waits: whoever shares this demand between several callers may raise it. */
+  /** Admission reads it again while the request waits: a demand that several callers share can get a better class. */
   priority: Priority
-  /** When it arrived, by the router's clock, in milliseconds. */
+  /** When the request arrived, by the router's clock, in milliseconds. */
   readonly since: number
+  /** Longest wait in a queue, in milliseconds; the default of the admission layer when absent. */
   readonly queueMillis: number | undefined
-  /** Of the request. */
+  /** See `RoutedRequest.session`. */
   readonly session?: number | undefined
   /**
-   * Until when it waits, by the router's clock, in milliseconds. Set by admission when the request first has to wait, moved on by what a load takes, and kept
-   * when it is tried again. Read again while it waits: whoever shares this demand between several callers may move it on.
+   * The end of its wait, by the router's clock, in milliseconds. Admission sets it when the request first has to wait,
+   * adds the time that a load takes, and keeps it for later attempts. It reads it again while the request waits: a
+   * demand that several callers share can get a later one.
    */
   deadline?: number | undefined
-  /** Set by admission for as long as it waits. */
+  /** Set by admission while the request waits. */
   waiting?: QueueEntry | undefined
-  /** Whether it has waited for a load of its model: set by admission. */
+  /** Whether the request has waited for a load of its model. Set by admission. */
   cold?: boolean | undefined
-  /** Backends that an earlier attempt of the same request failed on. */
+  /** Ids of the backends on which an attempt of this request has failed. */
   readonly excluded: ReadonlyArray<string>
-  /** Whether the model must be in memory first; not so for a call that unloads it. */
+  /** Whether the model must be in memory first. `false` for a call that only unloads it. */
   readonly loads: boolean
 }
 
-/** The value of a header in a raw list, whatever its case; the first one where there are several. @category accessors @since 0.1.0 */
+/**
+ * The value of a header in a list of names and values in turn, in any letter case. The first one counts.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const header = (raw: ReadonlyArray<string>, lowerCaseName: string): string | undefined => {
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!

@@ -1,5 +1,5 @@
 /**
- * The pipeline as one call: guards, coalescing, admission, attempts, settled.
+ * Routes requests: the whole pipeline (guards, coalescing, admission, attempts, settled) behind one function.
  *
  * @since 0.1.0
  */
@@ -10,25 +10,26 @@ import type { ReplySink } from "./Reply.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 
 /**
- * How a request ended: exactly one of these for each request.
+ * How a request ended. Each request has exactly one.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Settled {
   readonly result: "answered" | "refused" | "canceled"
-  /** Sent to the client; 499 when the client left before. */
+  /** The status that the client got; 499 when the client left before. */
   readonly status: number
   readonly refusal: Refusal | undefined
-  /** Of the last attempt, where there was one. */
+  /** Outcome of the last attempt, when there was one. */
   readonly outcome: Outcome | undefined
+  /** Id of the backend of the last attempt. */
   readonly backend: string | undefined
   readonly attempts: number
   /** Milliseconds from arrival to the last commit. */
   readonly queuedMillis: number
   /**
-   * Answered by an upstream call that stands in the record of another request: one for an identical request, or one for several embedding inputs. It has no
-   * attempts of its own.
+   * The answer came from the call of another request: of an identical one, or of a batch of embedding inputs. The
+   * attempts are in that request's record; this one has none.
    */
   readonly coalesced?: "identical" | "batch" | undefined
 }
@@ -40,12 +41,12 @@ export interface Settled {
  * @since 0.1.0
  */
 export class Router extends Context.Service<Router, {
-  /** Never fails. Interruption means that the client left. */
+  /** Answers a request. Never fails. Interrupt it when the client has left. */
   readonly route: (request: RoutedRequest, reply: ReplySink) => Effect.Effect<Settled>
-  /** Requests under way, queued ones included. */
+  /** Number of requests that have not ended, queued ones included. */
   readonly active: () => number
-  /** From now on every request is refused as `Draining`; the ones under way go on. */
+  /** Refuses every new request as `Draining` from then on. Requests that have begun go on. */
   readonly drain: Effect.Effect<void>
-  /** Whether `drain` has run: readiness says no from then on. */
+  /** Whether `drain` has run. From then on the readiness check fails. */
   readonly draining: () => boolean
 }>()("llamero/services/Router") {}

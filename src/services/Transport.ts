@@ -1,5 +1,5 @@
 /**
- * Sends one call to one backend and hands its bytes to a sink, without Effect `Stream`s in between: this is the hot path.
+ * Sends one call to one backend and passes the answer's bytes to a sink. No Effect `Stream` is in between, for speed.
  *
  * @since 0.1.0
  */
@@ -9,13 +9,13 @@ import type { Backend } from "./Fleet.ts"
 /**
  * What went wrong between llamero and a backend.
  *
- * - `Refused`: no connection was made; the backend saw nothing.
- * - `ConnectTimeout`: as `Refused`, after the connect limit.
- * - `Reset`: the connection broke after the request was sent.
- * - `Protocol`: the answer was not HTTP.
- * - `Exhausted`: llamero has no sockets or ports left; the backend saw nothing and is not to blame.
- * - `Invalid`: a call that cannot be sent to any backend, such as a header with forbidden characters.
- * - `Timeout`: a first byte, or the next one, did not come in time (said by the relay, never by a transport).
+ * - `Refused`: there was no connection; the backend got nothing.
+ * - `ConnectTimeout`: as `Refused`, after the limit for connecting.
+ * - `Reset`: the connection broke after the call was sent.
+ * - `Protocol`: the answer is not HTTP.
+ * - `Exhausted`: llamero has no sockets or ports left. The backend got nothing and is not the cause.
+ * - `Invalid`: the call cannot be sent to any backend, for example because a header has forbidden characters.
+ * - `Timeout`: the first byte or the next one did not come in time. Only the relay uses it, never a transport.
  *
  * @category models
  * @since 0.1.0
@@ -29,11 +29,11 @@ export const TransportReason = Schema.Literals([
   "Invalid",
   "Timeout",
 ])
-/** @category models @since 0.1.0 */
+/** See the constant of the same name. @category models @since 0.1.0 */
 export type TransportReason = typeof TransportReason.Type
 
 /**
- * The one error of a transport.
+ * The only error of a transport.
  *
  * @category errors
  * @since 0.1.0
@@ -49,7 +49,7 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
 }
 
 /**
- * The upstream's side of an exchange, as the sink sees it.
+ * How a sink controls the call whose answer it gets.
  *
  * @category models
  * @since 0.1.0
@@ -57,44 +57,47 @@ export class TransportError extends Schema.TaggedError<TransportError>()("Transp
 export interface Upstream {
   pause(): void
   resume(): void
-  /** Idempotent; the sink hears nothing after it. */
+  /** Ends the call. The sink gets nothing more. A second `abort` does nothing. */
   abort(): void
-  /** Bytes of the call's body that no connection has taken yet; absent where a transport cannot tell. Read by a sweeper, never for each chunk. */
+  /**
+   * Bytes of the call's body that no connection has taken yet. Absent when a transport cannot tell. The relay reads it
+   * a few times a second, not for every chunk.
+   */
   unsent?(): number
 }
 
 /**
- * Where the bytes of one answer go. Synchronous.
+ * Takes the bytes of one answer. All methods are synchronous.
  *
  * **Details**
  *
- * The order is `open`, `head` at most once, `data` any number of times, then exactly one of `end` or `fail`; `fail` may come without `open` or `head`.
- * A sink that is full calls `Upstream.pause`, and may still get the chunks already under way.
+ * The order is: `open`, `head` at most once, `data` any number of times, then `end` or `fail`, exactly once. `fail` can
+ * come without `open` or `head`. A sink that is full calls `Upstream.pause`; it can still get some chunks after that.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ByteSink {
   open(upstream: Upstream): void
-  /** `rawHeaders` alternates names and values, as they came. */
+  /** `rawHeaders` has names and values in turn, as the backend sent them. */
   head(status: number, rawHeaders: ReadonlyArray<string>): void
-  /** The sink owns the chunk now. */
+  /** The chunk belongs to the sink from then on. */
   data(chunk: Uint8Array): void
   end(): void
   fail(error: TransportError): void
 }
 
 /**
- * One HTTP call, ready to send: hop-by-hop headers, `Host`, `Content-Length` and `Origin` are not in it.
+ * One HTTP call. Its headers have no hop-by-hop headers, no `Host`, no `Content-Length` and no `Origin`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Call {
   readonly method: string
-  /** Path and query, to be put behind the backend's URL. */
+  /** Path and query, which follow the backend's URL. */
   readonly path: string
-  /** Alternating names and values. */
+  /** Names and values in turn. */
   readonly headers: ReadonlyArray<string>
   readonly body: Uint8Array | undefined
 }
@@ -106,6 +109,9 @@ export interface Call {
  * @since 0.1.0
  */
 export class Transport extends Context.Service<Transport, {
-  /** Never throws and sets no timers of its own but the connect limit. May call the sink before it returns. */
+  /**
+   * Sends a call. Never throws. Sets no timer but the one for connecting: the relay watches time. Can call the sink
+   * before it returns.
+   */
   readonly send: (backend: Backend, call: Call, to: ByteSink) => void
 }>()("llamero/services/Transport") {}

@@ -1,16 +1,17 @@
 /**
- * Refusals, error records and signs of life, each in the shape the client's dialect has for it.
+ * Writes refusals, error records and heartbeats in the client's dialect.
  *
  * @since 0.1.0
  */
 import { Option } from "effect"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import type { Endpoint, QueuePlace } from "../services/RoutedRequest.ts"
+import { parse } from "./json.ts"
 
 const encoder = new TextEncoder()
 const bytes = (text: string): Uint8Array => encoder.encode(text)
 
-/** Ollama words a missing model differently from endpoint to endpoint. */
+/** Ollama's own text and status for a missing model. They differ from endpoint to endpoint. */
 const notFound = (endpoint: Endpoint, model: string): { readonly status: number; readonly message: string } =>
   model === "" && (endpoint.kind === "chat" || endpoint.kind === "transcribe")
     ? { status: 400, message: "model is required" }
@@ -18,10 +19,13 @@ const notFound = (endpoint: Endpoint, model: string): { readonly status: number;
     ? { status: 404, message: `model "${model}" not found, try pulling it first` }
     : { status: 404, message: `model '${model}' not found` }
 
-const said = (endpoint: Endpoint, why: Refusal): { readonly status: number; readonly message: string } =>
+const worded = (endpoint: Endpoint, why: Refusal): { readonly status: number; readonly message: string } =>
   why.reason === "ModelNotFound" && why.model !== undefined ? notFound(endpoint, why.model) : why
 
-/** Type and code: Ollama's, and for what Ollama never says (keys and limits) OpenAI's own, by which its clients tell them apart. */
+/**
+ * OpenAI's `type` and `code` for each status. 400 and 404 are as Ollama sends them. Ollama never sends the other
+ * three, so those are as OpenAI sends them: its clients tell errors apart by them.
+ */
 const openaiTypes: Readonly<Record<number, readonly [type: string, code: string | null]>> = {
   400: ["invalid_request_error", null],
   401: ["invalid_request_error", "invalid_api_key"],
@@ -37,7 +41,7 @@ export const openaiError = (status: number, message: string) => {
   return { error: { message, type, param: null, code } }
 }
 
-/** What a 401 has to say by the rules of HTTP: how to prove who one is. @category constants @since 0.1.0 */
+/** `WWW-Authenticate` of a 401: HTTP requires the header (RFC 9110, 15.5.2). @category constants @since 0.1.0 */
 export const challenge = `Bearer realm="llamero"`
 
 const anthropicTypes: Readonly<Record<number, string>> = {
@@ -64,7 +68,7 @@ const shape = (endpoint: Endpoint, status: number, message: string, id: string):
 }
 
 /**
- * An answer that is wholly llamero's own.
+ * A whole answer that llamero itself writes.
  *
  * @category models
  * @since 0.1.0
@@ -76,8 +80,8 @@ export interface Rendered {
   readonly body: Uint8Array
 }
 
-/** The `openai` client tries 408, 409, 429 and every 5xx again by itself, unless told that it is pointless. */
-const isPointless = (endpoint: Endpoint, why: Refusal, status: number): boolean =>
+/** Whether to send `x-should-retry: false`. Without it the `openai` client retries 408, 409, 429 and every 5xx. */
+const forbidsRetry = (endpoint: Endpoint, why: Refusal, status: number): boolean =>
   endpoint.dialect === "openai" && why.retryAfter === undefined && why.reason !== "BackendFailed" &&
   (status >= 500 || status === 429)
 
@@ -88,9 +92,10 @@ const isPointless = (endpoint: Endpoint, why: Refusal, status: number): boolean 
  * @since 0.1.0
  */
 export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered => {
-  const { message, status } = said(endpoint, why)
-  // As Ollama: what its middlewares for `/v1` pass on ends in a newline and names no charset; what they refuse themselves is as the native answers are.
-  const plain = endpoint.dialect === "native" || endpoint.dialect === "brief" || status === 400
+  const { message, status } = worded(endpoint, why)
+  // As Ollama does it. Errors that its `/v1` middlewares pass on end in a newline and name no charset. Errors that
+  // the middlewares make themselves, all of them 400, look like the native ones.
+  const plain = endpoint.dialect === "native" || endpoint.dialect === "generate-v1" || status === 400
   const body = bytes(JSON.stringify(shape(endpoint, status, message, id)) + (plain ? "" : "\n"))
   const headers = [
     "Content-Type",
@@ -105,17 +110,17 @@ export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered 
   }
   if (status === 401) headers.push("WWW-Authenticate", challenge)
   if (why.headers !== undefined) headers.push(...why.headers)
-  if (isPointless(endpoint, why, status)) headers.push("x-should-retry", "false")
+  if (forbidsRetry(endpoint, why, status)) headers.push("x-should-retry", "false")
   return { status, headers, body }
 }
 
 /** How the records of a stream are framed. @category models @since 0.1.0 */
 export type Framing = "ndjson" | "sse"
 
-/** @category rendering @since 0.1.0 */
+/** The framing of an endpoint's streams. @category rendering @since 0.1.0 */
 export const framing = (endpoint: Endpoint): Framing => endpoint.dialect === "native" ? "ndjson" : "sse"
 
-/** @category rendering @since 0.1.0 */
+/** The `Content-Type` of an endpoint's streams. @category rendering @since 0.1.0 */
 export const streamType = (endpoint: Endpoint): string =>
   endpoint.dialect === "native" ? "application/x-ndjson" : "text/event-stream"
 
@@ -132,18 +137,18 @@ const framed = (endpoint: Endpoint, record: string): Uint8Array => {
  * @since 0.1.0
  */
 export const errorRecord = (endpoint: Endpoint, why: Refusal, id: string): Uint8Array => {
-  const { message, status } = said(endpoint, why)
+  const { message, status } = worded(endpoint, why)
   const record = endpoint.streamEnd === "response-completed"
     ? { type: "error", code: openaiError(status, message).error.type, message, param: null, sequence_number: 0 }
     : shape(endpoint, status, message, id)
   return framed(endpoint, JSON.stringify(record))
 }
 
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
-
 /**
- * A backend's own error answer, as the last record of a stream that has begun. What is no JSON (the page of a proxy in front of it, or too much of anything)
- * would be no record either, so it is said in llamero's words.
+ * A backend's error answer as the last record of a stream that has begun.
+ *
+ * A body that is not JSON (a proxy's error page, or a body that was cut off at a limit) cannot be a record. llamero's
+ * own words replace it then.
  *
  * @category rendering
  * @since 0.1.0
@@ -156,11 +161,16 @@ export const backendErrorRecord = (endpoint: Endpoint, status: number, body: str
 const comment = bytes(": keep-alive\n\n")
 
 /**
- * A sign of life between two records. `undefined` where the dialect has none.
+ * The bytes that show a waiting client, between two records, that its connection is alive. `undefined` where the
+ * endpoint does not stream.
  *
  * **Details**
  *
- * Server-sent events have comments, which say the place of a request that waits and has asked for it. In the native dialect blank lines break the Python and Go clients, so it is a chunk with empty content.
+ * In server-sent events a heartbeat is a comment. With a `place`, the comment says the position in the queue. The
+ * native dialect has no comments, and blank lines break the Python and Go clients of Ollama. There a heartbeat is a
+ * record with empty content.
+ *
+ * The encoder of `effect/encoding/Sse` is not used: it cannot write comments.
  *
  * @category rendering
  * @since 0.1.0

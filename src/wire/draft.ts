@@ -1,11 +1,11 @@
 /**
- * The envelope while it is read.
+ * The envelope while the scanner fills it.
  *
  * @since 0.1.0
  */
 import type { RunnerOption, Span } from "../services/RoutedRequest.ts"
 
-/** As `Envelope`, but every field may still change. @internal */
+/** An `Envelope` whose fields can still change. @internal */
 export interface Draft {
   model: string
   modelSpan: Span | undefined
@@ -23,10 +23,10 @@ export interface Draft {
   emptyPrompt: boolean
 }
 
-/** Of nearly every body, so that it is made once. */
+/** Shared by all bodies without runner options, which is nearly every body. */
 const noRunnerOptions: ReadonlyArray<RunnerOption> = []
 
-/** @internal */
+/** An empty draft. @internal */
 export const draft = (): Draft => ({
   model: "",
   modelSpan: undefined,

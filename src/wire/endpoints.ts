@@ -1,5 +1,5 @@
 /**
- * The inference paths: everything the router routes, described once.
+ * The table of inference paths. The router routes these and no others.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ const row = (
 ): Endpoint => ({ path, upstreamPath, kind, dialect, streamsByDefault, streamEnd })
 
 /**
- * Every inference path of Ollama, and the brief's own.
+ * Every inference path of Ollama, and llamero's own `POST /api/v1/generate`.
  *
  * @category endpoints
  * @since 0.1.0
@@ -31,14 +31,14 @@ export const endpoints: ReadonlyArray<Endpoint> = [
   row("/v1/responses", "chat", "openai", false, "response-completed"),
   row("/v1/messages", "chat", "anthropic", false, "message-stop"),
   row("/v1/audio/transcriptions", "transcribe", "openai", false, "none"),
-  // The upstream is Ollama's own generate, so what ends the stream is what ends it there.
-  row("/api/v1/generate", "generate", "brief", false, "done-true", "/api/generate"),
+  // The backend is called at `/api/generate`, so the stream ends as that one does.
+  row("/api/v1/generate", "generate", "generate-v1", false, "done-true", "/api/generate"),
 ]
 
 const byPath = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]))
 
 /**
- * The endpoint of a request target (a path, perhaps with a query), where it is an inference path.
+ * The endpoint of a request target (a path, perhaps with a query). `undefined` when it is not an inference path.
  *
  * @category endpoints
  * @since 0.1.0
@@ -46,14 +46,14 @@ const byPath = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]))
 export const find = (target: string): Endpoint | undefined => {
   const found = byPath.get(target)
   if (found !== undefined) return found
-  // A client that takes us for a forward proxy names the host as well.
+  // A client that uses llamero as a forward proxy sends an absolute URL.
   if (target.startsWith("http://")) return find(target.slice(Math.max(7, target.indexOf("/", 7))))
   const query = target.indexOf("?")
   return query < 0 ? undefined : byPath.get(target.slice(0, query))
 }
 
 /**
- * Whether an answer of this endpoint is cut into records: embeddings and transcriptions never are.
+ * Whether answers of this endpoint can be streamed in records. Embeddings and transcriptions cannot.
  *
  * @category endpoints
  * @since 0.1.0

@@ -1,5 +1,6 @@
 /**
- * Reads the envelope of a request from its bytes: top-level keys only, whatever their case, and a few of `options`. The rest is walked, never parsed.
+ * Reads the envelope of a request from its bytes: some top-level keys, in any letter case, and some keys of `options`.
+ * All other values are skipped over, never parsed.
  *
  * @since 0.1.0
  */
@@ -22,7 +23,7 @@ import {
 import { type Draft, draft } from "./draft.ts"
 import { scanMultipart } from "./multipart.ts"
 
-/** The key that holds what there is to generate from. */
+/** The key without which there is nothing to generate. */
 const mainKey = (endpoint: Endpoint): number =>
   endpoint.path === "/v1/responses" || (endpoint.kind === "embed" && endpoint.path !== "/api/embeddings")
     ? Keys.input
@@ -30,15 +31,19 @@ const mainKey = (endpoint: Endpoint): number =>
     ? Keys.messages
     : Keys.prompt
 
-/** Ollama's `/v1` knows neither `options` nor `keep_alive` nor `shift` and ignores them, so they are not read there; how to sample is said at the top instead. */
+/**
+ * The top-level keys that are read. Ollama's `/v1` ignores `options`, `keep_alive` and `shift`, so they are not read
+ * there. Instead `/v1` has `temperature` and `seed` at the top.
+ */
 const keysOf = (endpoint: Endpoint): number =>
-  endpoint.dialect === "native" || endpoint.dialect === "brief"
+  endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
     ? Keys.all
     : Keys.all & ~(Keys.options | Keys.keepAlive | Keys.shift) | Keys.sampling
 
+/** Reads one value into the draft. Returns what is wrong with it; the empty string when nothing is. */
 type Take = (into: Draft, bytes: Uint8Array, key: number, start: number, end: number, endpoint: Endpoint) => string
 
-/** Walks the members of the object whose brace is at `at`; says what is wrong, or nothing. */
+/** Gives each wanted member of the object whose brace is at `at` to `take`. Returns what is wrong, as `Take` does. */
 const walk = (
   into: Draft,
   bytes: Uint8Array,
@@ -63,7 +68,7 @@ const walk = (
     const imageBytes = into.imageBytes
     const end = valueEnd(bytes, start, into)
     if (end < 0) return invalidByte(bytes, end)
-    // What was counted as an image is no text of the prompt.
+    // Images inside the value have been counted already; they are not text of the prompt.
     if ((key & Keys.prompts) !== 0) into.promptBytes -= into.imageBytes - imageBytes
     if (key !== 0) {
       const wrong = take(into, bytes, key, start, end, endpoint)
@@ -76,12 +81,12 @@ const walk = (
   }
 }
 
-/** In Go `null` is absent. Its span is kept all the same: who sets the value has to replace it, not add a second one. */
+/** Go reads `null` as absent. Its span is kept nevertheless: a rewrite must replace it and not add the key again. */
 const isNull = (bytes: Uint8Array, start: number) => bytes[start] === 0x6e
 
 const takeSampling: Take = (into, bytes, key, start, end) => {
   if (isNull(bytes, start)) return ""
-  // What is no number is for Ollama to refuse.
+  // A value that is not a number is left for Ollama to refuse.
   if (key === Keys.seed || Number(shortText(bytes, start, end)) === 0) into.deterministic = true
   return ""
 }
@@ -97,7 +102,7 @@ const takeOption: Take = (into, bytes, key, start, end, endpoint) => {
   into.numCtxSpan = { start, end }
   if (isNull(bytes, start)) return ""
   const number = Number(shortText(bytes, start, end))
-  // Ollama says this with a 500, which would count against the backend.
+  // Refused here because Ollama answers it with a 500, which would count against the backend.
   if (kindAt(bytes, start) !== "number" || !Number.isFinite(number)) return `option "num_ctx" must be of type integer`
   into.numCtx = Math.trunc(number)
   return ""
@@ -151,12 +156,13 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
 }
 
 /**
- * Reads the envelope of a body, or says with a 400 what is wrong with it.
+ * Reads the envelope of a body. A body that cannot be read gives a refusal with status 400.
  *
  * **Details**
  *
- * Keys are found whatever their case, as Ollama does; one that is read here may come once only, or a client could pass an allow-list with one model and run another.
- * Only what is walked is validated; bytes after the first value are ignored. A form (`multipart/form-data`) gives its `model` field.
+ * Keys match in any letter case, as they do in Ollama. A key that is read here may come only once: otherwise a client
+ * could pass an allow-list with one model and run another. Bytes after the first JSON value are ignored, and only the
+ * structure of what comes before is checked. From a form (`multipart/form-data`) the field `model` is read.
  *
  * @category scanning
  * @since 0.1.0
@@ -181,7 +187,7 @@ const notAnObject = (body: Uint8Array, at: number, endpoint: Endpoint): string =
 }
 
 /**
- * Where the prompt-like values are, in the order of the body.
+ * The spans of the values that hold the prompt (`Envelope.promptBytes` lists the keys), in the order of the body.
  *
  * @category scanning
  * @since 0.1.0
@@ -198,7 +204,7 @@ export const promptSpans = (body: Uint8Array, endpoint: Endpoint): ReadonlyArray
 }
 
 /**
- * Where the value of `options` is, for whoever has to add one.
+ * The span of the value of `options`; `undefined` when the body has none. A rewrite needs it to add an option.
  *
  * @category scanning
  * @since 0.1.0

@@ -1,11 +1,11 @@
 /**
- * The keys of a body that are read, found in bytes whatever their case.
+ * The keys that are read from a body, and how they are recognised in bytes, in any letter case.
  *
  * @since 0.1.0
  */
 import { readString } from "./json.ts"
 
-/** One bit each, so that a set of them is a number. @internal */
+/** Each key is one bit, so a set of keys is a number. @internal */
 export const model = 1
 /** @internal */
 export const stream = 2
@@ -27,15 +27,15 @@ export const suffix = 256
 export const tools = 512
 /** @internal */
 export const instructions = 1024
-/** The ones that hold the prompt. @internal */
+/** The keys that hold the prompt. @internal */
 export const prompts = prompt | messages | input | system | suffix | tools | instructions
-/** Inside `options` only. @internal */
+/** In `options` only. @internal */
 export const numCtx = 2048
-/** Inside `options`, and on `/v1` at the top. @internal */
+/** In `options`, and at the top of `/v1`. @internal */
 export const temperature = 4096
-/** As `temperature`. @internal */
+/** In `options`, and at the top of `/v1`. @internal */
 export const seed = 8192
-/** Inside `options`: with another value of one of these Ollama loads a model again. @internal */
+/** In `options`. Ollama reloads a model when this key, or one of the next five, has another value. @internal */
 export const numThread = 16384
 /** @internal */
 export const numGpu = 32768
@@ -47,13 +47,13 @@ export const mainGpu = 131072
 export const useMmap = 262144
 /** @internal */
 export const draftNumPredict = 524288
-/** As those, but at the top of the native dialect. @internal */
+/** At the top of the native dialect. Another value makes Ollama reload a model, too. @internal */
 export const shift = 1048576
-/** How a model is loaded, but for its context. @internal */
+/** The keys that change how a model is loaded, except `num_ctx`. @internal */
 export const runner = numThread | numGpu | numBatch | mainGpu | useMmap | draftNumPredict | shift
-/** The top-level ones of the native dialect. @internal */
+/** The top-level keys of the native dialect. @internal */
 export const all = 2047 | shift
-/** What decides whether the same call gives the same answer again. @internal */
+/** The keys that decide whether the same call gives the same answer again. @internal */
 export const sampling = temperature | seed
 
 const names: ReadonlyArray<readonly [number, string]> = [
@@ -80,12 +80,12 @@ const names: ReadonlyArray<readonly [number, string]> = [
   [shift, "shift"],
 ]
 
-/** @internal */
+/** The name of one key. @internal */
 export const nameOf = (key: number): string => names.find(([bit]) => bit === key)?.[1] ?? ""
 
 const lengthMax = Math.max(...names.map(([, name]) => name.length))
 
-/** Candidates by length; there are at most four of one length. */
+/** Keys by the length of their name. At most four share a length. */
 const byLength: ReadonlyArray<ReadonlyArray<readonly [number, string]> | undefined> = Array.from(
   { length: lengthMax + 1 },
   (_, length) => {
@@ -94,7 +94,7 @@ const byLength: ReadonlyArray<ReadonlyArray<readonly [number, string]> | undefin
   },
 )
 
-/** The longest key when each of its characters is written as an escape, plus quotes. */
+/** The length of the longest name, quotes included, when each of its characters is written as an escape. */
 const spanMax = lengthMax * 6 + 2
 
 const same = (bytes: Uint8Array, start: number, name: string): boolean => {
@@ -105,13 +105,13 @@ const same = (bytes: Uint8Array, start: number, name: string): boolean => {
   return true
 }
 
-/** Go folds the long s and the Kelvin sign as well, so `optionſ` is `options` to Ollama. */
+/** Go's case folding includes the long s and the Kelvin sign: Ollama reads `optionſ` as `options`. */
 const folded = (bytes: Uint8Array, start: number, end: number): number => {
   const key = readString(bytes, start, end)?.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k")
   return names.find(([, name]) => name === key)?.[0] ?? 0
 }
 
-/** Which key the JSON string in the span is (quotes included); `0` for any other. @internal */
+/** The key that the JSON string in the span (quotes included) names; `0` when it is none of them. @internal */
 export const find = (bytes: Uint8Array, start: number, end: number): number => {
   const length = end - start - 2
   if (end - start > spanMax) return 0

@@ -1,5 +1,5 @@
 /**
- * Reads durations as Go writes them, and so Ollama: `500ms`, `30s`, `1m30s`.
+ * Reads durations in the form of Go, which Ollama uses: `500ms`, `30s`, `1m30s`. `Duration` of `effect` cannot read it.
  *
  * @since 0.1.0
  */
@@ -17,8 +17,11 @@ const units: Readonly<Record<string, number>> = {
   h: 3_600_000,
 }
 
+/** The longest duration of Go, in milliseconds: 2^63 - 1 ns, as exactly as a number can say it. */
+const longest = 2 ** 63 / 1e6
+
 /**
- * Go's `time.ParseDuration`, in milliseconds. The failure is Go's own text.
+ * Go's `time.ParseDuration` (https://pkg.go.dev/time#ParseDuration), in milliseconds. The failure is Go's own text.
  *
  * @category decoding
  * @since 0.1.0
@@ -41,18 +44,18 @@ export const parse = (text: string): Result.Result<number, string> => {
     total += Number(part[1]) * scale
     rest = rest.slice(part[0].length)
   }
-  return Result.succeed(sign * total)
+  return total <= longest ? Result.succeed(sign * total) : Result.fail(`time: invalid duration ${quoted}`)
 }
 
-/** Effect's words for units, as Go's. */
+/** The units of `effect`'s durations in Go's form. */
 const asGo = (text: string): string =>
   text.toLowerCase()
     .replace(/\s*(milliseconds?|millis?)\b/g, "ms").replace(/\s*seconds?\b/g, "s")
     .replace(/\s*minutes?\b/g, "m").replace(/\s*hours?\b/g, "h").replace(/\s+/g, "")
 
 /**
- * A duration that a person wrote, in whole milliseconds: Go's form (`1m30s`) or Effect's (`30 seconds`). `undefined` for what
- * cannot be read, and for what is not above zero.
+ * A duration that a person wrote, in whole milliseconds: in Go's form (`1m30s`) or in Effect's (`30 seconds`).
+ * `undefined` for a text that cannot be read and for a duration that is not above zero.
  *
  * @category decoding
  * @since 0.1.0
@@ -62,6 +65,6 @@ export const millis = (text: string): number | undefined => {
   return rounded > 0 ? rounded : undefined
 }
 
-/** As `millis`, and a number without a unit is seconds: `30`, `0.5`. @category decoding @since 0.1.0 */
+/** As `millis`, but a number without a unit is in seconds: `30`, `0.5`, `0`. @category decoding @since 0.1.0 */
 export const millisOrSeconds = (text: string): number | undefined =>
   /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : millis(text)

@@ -1,5 +1,5 @@
 /**
- * What Go's JSON decoder says of a bad body: clients see the words that Ollama itself would use.
+ * The texts of Go's JSON decoder for a bad body. Clients get the same words from llamero as from Ollama.
  *
  * @since 0.1.0
  */
@@ -17,10 +17,10 @@ const structs: Readonly<Record<string, string>> = {
   "/v1/messages": "anthropic.MessagesRequest",
 }
 
-/** @internal */
+/** The name of the Go type that Ollama decodes the body of an endpoint into. @internal */
 export const requestType = (endpoint: Endpoint): string => structs[endpoint.upstreamPath] ?? "map[string]interface {}"
 
-/** @internal */
+/** Go's text for a value of the wrong type. @internal */
 export const typeError = (endpoint: Endpoint, field: string, got: string, want: string): string => {
   const struct = requestType(endpoint)
   return `json: cannot unmarshal ${got} into Go struct field ${
@@ -36,7 +36,7 @@ const shown = (byte: number): string => {
   return `'${String.fromCharCode(byte)}'`
 }
 
-/** What is wrong at an offset; a negative one is what `valueEnd` returned. @internal */
+/** Go's text for the byte at an offset that may not be there. A negative `at` is what `valueEnd` returned. @internal */
 export const invalidByte = (bytes: Uint8Array, at: number, where = "looking for beginning of value"): string => {
   const index = at <= -2 ? -2 - at : at
   const byte = index < 0 ? undefined : bytes[index]

@@ -1,16 +1,18 @@
 /**
- * Which headers pass from one side to the other. Raw lists, alternating names and values: nothing is turned into objects on the way.
+ * Decides which headers are passed on, to backends and to clients. Lists alternate names and values, as Node gives
+ * them. No object of headers is made for a request (`effect/http` Headers would be one): that would cost more.
  *
  * @since 0.1.0
  */
 
-/** Names by length, so that most headers are passed after looking at a number. */
+/** Names by their length. Most headers are then decided by their length alone. */
 const table = (names: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string> | undefined> => {
   const rows: Array<Array<string> | undefined> = []
   for (const name of names) (rows[name.length] ??= []).push(name)
   return rows
 }
 
+/** RFC 9110, 7.6.1, and `Proxy-Connection`, which old clients send. */
 const hopByHop = [
   "connection",
   "keep-alive",
@@ -23,8 +25,11 @@ const hopByHop = [
   "upgrade",
 ]
 
-/** Bodies are passed on decoded and with a length of their own; the backend is named by the transport; CORS and compression end here. */
-const endHere = [
+/**
+ * Headers that are meant for the router. It decodes bodies and sends their new length, answers CORS, and asks for
+ * uncompressed answers; the transport writes `Host`.
+ */
+const forRouter = [
   ...hopByHop,
   "host",
   "expect",
@@ -38,9 +43,9 @@ const endHere = [
   "x-request-id",
 ]
 
-/** The last four prove to the router who the client is: no business of backends. */
-const notForwarded = table([...endHere, "authorization", "cookie", "x-api-key", "api-key"])
-const notForwardedTrusting = table(endHere)
+/** The last four are credentials for the router. Backends do not need them. */
+const notForwarded = table([...forRouter, "authorization", "cookie", "x-api-key", "api-key"])
+const notForwardedTrusting = table(forRouter)
 
 const notReturned = table([
   ...hopByHop,
@@ -59,7 +64,7 @@ const listed = (rows: ReadonlyArray<ReadonlyArray<string> | undefined>, name: st
   return candidates !== undefined && candidates.includes(name.toLowerCase())
 }
 
-/** The names that `Connection` lists: hop-by-hop for this one message. `keep-alive` and `close` name no header worth a list. */
+/** The header names that `Connection` lists. `keep-alive` and `close` are skipped: nearly every request has one. */
 const named = (raw: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
@@ -89,12 +94,14 @@ const kept = (
 }
 
 /**
- * What of a client's headers goes to a backend, with the request's id.
+ * The headers that a backend gets: those of the client that are passed on, and the request's id.
  *
  * **Details**
  *
- * Dropped: the client's credentials (`Authorization`, `Cookie`, `X-Api-Key`, `Api-Key`) unless they are `trusted` to backends, hop-by-hop headers with those that `Connection` names, `Host`, `Content-Length`, `Content-Encoding` (bodies are passed on decoded), `Origin` and the questions of a preflight.
- * `Accept-Encoding` becomes `identity`, so that records can be watched. `X-Forwarded-*` stay as they are.
+ * Not passed on: the client's credentials (`Authorization`, `Cookie`, `X-Api-Key`, `Api-Key`) unless backends are
+ * `trusted` with them, hop-by-hop headers and those that `Connection` names, `Host`, `Content-Length`,
+ * `Content-Encoding` (bodies are sent decoded), `Origin` and the headers of a preflight.
+ * `Accept-Encoding` becomes `identity`, so that the relay can read records. `X-Forwarded-*` are passed on.
  *
  * @category headers
  * @since 0.1.0
@@ -106,7 +113,8 @@ export const forwardHeaders = (raw: ReadonlyArray<string>, id: string, trusted =
 }
 
 /**
- * What of a backend's headers goes to a client. CORS is answered here, so what a backend says of it is dropped.
+ * The headers of a backend's answer that a client gets. The router answers CORS itself, so the backend's CORS headers
+ * are dropped.
  *
  * @category headers
  * @since 0.1.0

@@ -1,6 +1,7 @@
 /**
- * Which names a server that only this machine reaches may be called by. Without this, any web page could make its own name resolve to 127.0.0.1 and call
- * it as its own origin (DNS rebinding). Ollama has the same rule, and a router in front of it must not undo it.
+ * Which `Host` names a server on loopback accepts. Without this rule a web page could let its own name resolve to
+ * 127.0.0.1 and then call the server as its own origin (DNS rebinding). Ollama has the rule, so a router in front of it
+ * needs it too. No library has Ollama's list of names.
  *
  * @since 0.1.0
  */
@@ -9,7 +10,8 @@ const local =
   /^(localhost|.*\.(localhost|local|internal)|127\.[\d.]+|10\.[\d.]+|192\.168\.[\d.]+|172\.(1[6-9]|2\d|3[01])\.[\d.]+|169\.254\.[\d.]+|0\.0\.0\.0|\[[\da-f:.]*\]|)$/i
 
 /**
- * Whether a `Host` header names this machine or its network: Ollama's own list.
+ * Whether a `Host` header names this machine or its network, by Ollama's own list (`allowedHost` in its
+ * `server/routes.go`).
  *
  * @category predicates
  * @since 0.1.0
@@ -17,7 +19,7 @@ const local =
 export const isLocal = (host: string): boolean => local.test(host.replace(/:\d+$/, ""))
 
 /**
- * Whether a host name or address is on loopback: only there the rule applies.
+ * Whether a host name or address is on loopback. The rule applies only there.
  *
  * @category predicates
  * @since 0.1.0
@@ -26,7 +28,9 @@ export const isLoopback = (hostname: string): boolean =>
   hostname === "localhost" || hostname.startsWith("127.") || hostname === "::1" || hostname === "[::1]"
 
 /**
- * The rule for a server that listens on `listening`, with more names it may be called by. Remembers the last good one: clients do not change it.
+ * The rule for a server that listens on `listening` and also accepts `names`; `*` accepts all.
+ *
+ * The last accepted name is remembered, so that most requests cost one comparison.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,11 +1,13 @@
 /**
- * Walking JSON text in bytes without parsing it: where values end, what a short string says.
+ * Finds where JSON values end in bytes, without parsing them, and reads short strings.
  *
- * Nothing here recurses, so nesting cannot overflow the stack, and nothing is read twice, so time is linear.
+ * `JSON.parse` and streaming JSON parsers build values and do not tell where they stood; a rewrite needs the spans, and
+ * a prompt of megabytes must not be parsed for one key. Nothing here recurses, so nesting cannot overflow the stack.
+ * No byte is read twice, so time is linear.
  *
  * @since 0.1.0
  */
-import { Option } from "effect"
+import { Bytes, Option } from "effect"
 
 /** @internal */
 export const quote = 0x22
@@ -19,10 +21,10 @@ export const openBracket = 0x5b
 export const closeBracket = 0x5d
 const backslash = 0x5c
 
-/** Returned by `valueEnd` when the text ends too early; a byte that cannot be there is returned as `-2 - index`. @internal */
+/** What `valueEnd` returns when the text ends too early. For a wrong byte it returns `-2 - index`. @internal */
 export const truncated = -1
 
-/** The first byte at or after `at` that is no white space. @internal */
+/** The index of the first byte at or after `at` that is not white space. @internal */
 export const skipSpace = (bytes: Uint8Array, at: number): number => {
   for (; at < bytes.length; at++) {
     const byte = bytes[at]
@@ -31,10 +33,10 @@ export const skipSpace = (bytes: Uint8Array, at: number): number => {
   return at
 }
 
-/** How far a string is walked in JavaScript before the runtime's own search, faster on long ones, takes over. */
+/** Bytes of a string that are read one by one. Then the runtime's own search, faster on long strings, takes over. */
 const near = 128
 
-/** Just past the closing quote of the string whose first byte after the opening quote is `at`; `truncated` when there is none. @internal */
+/** The index after the closing quote of a string; `at` is the first byte after its opening quote. @internal */
 export const stringEnd = (bytes: Uint8Array, at: number): number => {
   for (;;) {
     const until = Math.min(at + near, bytes.length)
@@ -45,7 +47,7 @@ export const stringEnd = (bytes: Uint8Array, at: number): number => {
     }
     const found = bytes.indexOf(quote, at)
     if (found < 0) return truncated
-    // An odd number of backslashes escapes the quote. Runs before different quotes never overlap: still linear.
+    // An odd number of backslashes escapes the quote. Runs before different quotes never overlap, so time stays linear.
     let before = found - 1
     while (before >= at && bytes[before] === backslash) before--
     if (((found - before) & 1) === 1) return found + 1
@@ -53,21 +55,24 @@ export const stringEnd = (bytes: Uint8Array, at: number): number => {
   }
 }
 
-/** Images met on the way. @internal */
+/** A count of images. @internal */
 export interface Images {
   images: number
-  /** Of the strings that hold them, quotes included. */
+  /** Bytes of the strings that hold them, quotes included. */
   imageBytes: number
 }
 
-/** Text with no space for so long is not prose; a real image is never smaller. */
+/** Bytes. Prose has a space before that, and no real image is smaller. */
 const imageMin = 512
 
 const isBase64Byte = (byte: number): boolean =>
   (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x2f && byte <= 0x39) || byte === 0x2b ||
   byte === 0x3d
 
-/** Whether the string, quotes included, is base64 or a data URL of it: by how it begins, where prose has a space, and by samples from all over it. */
+/**
+ * Whether a string (the span includes its quotes) is base64, or a data URL with base64. Judged by its first 256 bytes,
+ * in which prose has a space, and by 256 samples from the rest.
+ */
 const isImage = (bytes: Uint8Array, start: number, end: number): boolean => {
   const isUrl = bytes[start + 1] === 0x64 && bytes[start + 5] === 0x3a // data:
   const from = isUrl ? bytes.indexOf(0x2c, start) + 1 : start + 1
@@ -78,7 +83,7 @@ const isImage = (bytes: Uint8Array, start: number, end: number): boolean => {
   return from > start
 }
 
-/** Brackets are counted, not matched: the backend rejects what does not match, and never acts on half of it. */
+/** Brackets are counted, not matched: the backend rejects a body in which they do not match, before it acts on it. */
 const containerEnd = (bytes: Uint8Array, at: number, images: Images | undefined): number => {
   for (let depth = 1; at < bytes.length; at++) {
     switch (bytes[at]) {
@@ -116,7 +121,12 @@ const literalEnd = (bytes: Uint8Array, at: number, literal: string): number => {
 const isNumberByte = (byte: number) =>
   (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x2b || byte === 0x65 || byte === 0x45
 
-/** Just past the value that starts at `at`, or a negative number: see `truncated`. Counts the images in a list or object into `images`. @internal */
+/**
+ * The index after the value that starts at `at`; a negative number when there is none (see `truncated`). Images in a
+ * list or an object are counted into `images`.
+ *
+ * @internal
+ */
 export const valueEnd = (bytes: Uint8Array, at: number, images?: Images): number => {
   const byte = bytes[at]
   switch (byte) {
@@ -139,7 +149,7 @@ export const valueEnd = (bytes: Uint8Array, at: number, images?: Images): number
   return at
 }
 
-/** Go's name of the kind of value that starts at `at`. @internal */
+/** Go's name for the kind of value that starts at `at`. @internal */
 export const kindAt = (bytes: Uint8Array, at: number): string => {
   switch (bytes[at]) {
     case quote:
@@ -164,24 +174,20 @@ const decoder = new TextDecoder()
 export const text = (bytes: Uint8Array, start: number, end: number): string =>
   decoder.decode(bytes.subarray(start, end))
 
-/** @internal */
-export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  if (parts.length === 1) return parts[0]!
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
+/** All parts in one array, without a copy when there is only one. @internal */
+export const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array =>
+  parts.length === 1 ? parts[0]! : Bytes.concat(parts)
 
-/** @internal */
+/** The text of all parts. @internal */
 export const textOf = (parts: ReadonlyArray<Uint8Array>): string => decoder.decode(concat(parts))
 
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
+/** The value of a JSON text; none when it is not JSON. Not for bodies of requests: those are scanned. @internal */
+export const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
 
-/** Strings seen before, so that the few model names in use are made once and keep their hash. Bounded, and worth nothing to fill. */
+/**
+ * Short strings that were read before. The few model names in use are then made once, and keep the hash that maps
+ * need. Its size is fixed, so clients cannot make it grow.
+ */
 const seen: Array<string> = new Array(256).fill("")
 const seenLengthMax = 128
 
@@ -191,7 +197,7 @@ const isSeen = (known: string, bytes: Uint8Array, start: number, end: number) =>
   return true
 }
 
-/** The text between two offsets; texts that come again and again are made once. @internal */
+/** The text between two offsets. A short text that was read before is returned without decoding it again. @internal */
 export const shortText = (bytes: Uint8Array, start: number, end: number): string => {
   if (end - start > seenLengthMax) return text(bytes, start, end)
   let hash = end - start
@@ -205,13 +211,13 @@ export const shortText = (bytes: Uint8Array, start: number, end: number): string
   return isSeen(known, bytes, start, end) ? known : (seen[slot] = text(bytes, start, end))
 }
 
-/** The JSON string in the span (quotes included), unescaped; `undefined` when it is not one. @internal */
+/** The value of the JSON string in the span (quotes included); `undefined` when it is not a valid one. @internal */
 export const readString = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   for (let i = start + 1; i < end - 1; i++) {
     const byte = bytes[i]!
     if (byte === backslash || byte >= 0x80 || byte < 0x20) {
       const value = Option.getOrUndefined(parse(text(bytes, start, end)))
-      // What Go does with half a surrogate pair.
+      // Go replaces half a surrogate pair in the same way.
       return typeof value === "string" ? value.toWellFormed() : undefined
     }
   }

@@ -1,5 +1,8 @@
 /**
- * The `model` field of a form: what a transcription call has instead of a JSON envelope.
+ * Reads the envelope of a form. Transcription calls send `multipart/form-data` instead of JSON.
+ *
+ * `effect/http` MultipartParser does not fit: it gives the value of a field but not its place in the body, which a
+ * rewrite of `model` needs, and it copies a body (an audio file of megabytes) before it reads it.
  *
  * @since 0.1.0
  */
@@ -11,7 +14,7 @@ import { text } from "./json.ts"
 const encoder = new TextEncoder()
 const dashes = [0x0d, 0x0a, 0x2d, 0x2d]
 
-/** Where `needle` is at or after `at`, or -1. What is looked for starts with a carriage return, which is rare in data, so few places are looked at twice. */
+/** The index of `needle` at or after `at`; -1 when it is not there. It starts with a carriage return, rare in data. */
 const indexOf = (bytes: Uint8Array, needle: Uint8Array, at: number): number => {
   for (;;) {
     const found = bytes.indexOf(needle[0]!, at)
@@ -41,18 +44,18 @@ const take = (into: Draft, body: Uint8Array, name: string, start: number, end: n
   return ""
 }
 
-/** @internal */
+/** Reads `model`, `stream` and `prompt` of a form. Refusals use the words of Go's `mime/multipart`. @internal */
 export const scanMultipart = (into: Draft, body: Uint8Array, contentType: string): Envelope | Refusal => {
   into.emptyPrompt = false
   const boundary = /^multipart\/form-data\b/i.test(contentType) ? boundaryOf(contentType) : null
   if (boundary === null) return refuse("BadRequest", "request Content-Type isn't multipart/form-data")
   if (body.length === 0) return refuse("BadRequest", "missing request body")
   const name = encoder.encode(boundary[1] ?? boundary[2]!)
-  // RFC 2046. A longer one would let a client make the search below as slow as it likes.
+  // The limit of RFC 2046, 5.1.1. A client could make the search below as slow as it likes with a longer one.
   if (name.length > 70) return refuse("BadRequest", "multipart: boundary too long")
   const delimiter = new Uint8Array([...dashes, ...name])
   const opening = delimiter.subarray(2)
-  // The first delimiter may lack the line break before it, which would then have been at -2.
+  // The first delimiter may lack the line break before it. That line break would have been at -2.
   let at = startsWith(body, opening) ? -2 : indexOf(body, delimiter, 0)
   if (at === -1) return refuse("BadRequest", "multipart: NextPart: EOF")
   at += delimiter.length

@@ -1,43 +1,43 @@
 /**
- * From headers and bytes to the request that the router takes.
+ * Makes the request that the router takes from headers and a body.
  *
  * @since 0.1.0
  */
 import { millisOrSeconds } from "./goDuration.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
-import type { Priority } from "../services/Priority.ts"
+import { all as priorities } from "../services/Priority.ts"
 import { type Endpoint, header, type RoutedRequest } from "../services/RoutedRequest.ts"
 import { canStream } from "./endpoints.ts"
 import { scan } from "./envelope.ts"
 import { rewrite } from "./splice.ts"
 
 /**
- * The few headers that the edge itself reads.
+ * The headers of a request that the servers themselves read. The first one counts where a header comes twice.
  *
  * @category models
  * @since 0.1.0
  */
-export interface EdgeHeaders {
+export interface RequestHeaders {
   contentLength: string | undefined
   contentEncoding: string | undefined
   contentType: string | undefined
   origin: string | undefined
   host: string | undefined
   requestId: string | undefined
-  /** `X-Request-Timeout`: longest wait in a queue. */
+  /** `X-Request-Timeout`: the longest wait in a queue, in seconds or with a unit (`500ms`). */
   timeout: string | undefined
-  /** `X-Request-Priority`. */
+  /** `X-Request-Priority`: the class of the request, see `Priority`. */
   priority: string | undefined
 }
 
 /**
- * Picks them out of a raw list in one pass.
+ * Reads `RequestHeaders` from a list of alternating names and values, in one pass.
  *
  * @category reading
  * @since 0.1.0
  */
-export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
-  const found: EdgeHeaders = {
+export const readHeaders = (raw: ReadonlyArray<string>): RequestHeaders => {
+  const found: RequestHeaders = {
     contentLength: undefined,
     contentEncoding: undefined,
     contentType: undefined,
@@ -49,7 +49,7 @@ export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
   }
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
-    // The length rules out most headers without touching their letters.
+    // The length alone rules out most headers.
     switch (name.length) {
       case 4:
         if (name.toLowerCase() === "host") found.host ??= raw[i + 1]
@@ -80,15 +80,14 @@ export const edgeHeaders = (raw: ReadonlyArray<string>): EdgeHeaders => {
   return found
 }
 
-/** Names are kept in events and looked up in maps: nobody gets to choose how much memory that takes. */
+/** Characters. Events keep the name and maps have it as a key, so a client must not choose how much memory it takes. */
 const modelLengthMax = 512
 
-/** Whose requests those are that no header and no guard has given to a tenant. */
-const nobody = "default"
-/** Longest name of a tenant: as for models. */
+/** The tenant of a request that no header and no guard gives to another. */
+const defaultTenant = "default"
+/** Characters. For the same reason as `modelLengthMax`. */
 const tenantLengthMax = 128
 
-const priorities: ReadonlyArray<Priority> = ["interactive", "default", "batch"]
 const unknownPriority = refuse("BadRequest", `X-Request-Priority must be one of ${priorities.join(", ")}`)
 const unknownTimeout = refuse(
   "BadRequest",
@@ -97,13 +96,15 @@ const unknownTimeout = refuse(
 const longTenant = refuse("BadRequest", "the tenant's name is too long")
 
 /**
- * A body scanned and made a request, or what is wrong with it.
+ * Scans a body and makes a request of it. Returns a refusal when the body or a header is wrong.
  *
  * **Details**
  *
- * The brief's endpoint does not stream by default and Ollama's generate does, so `stream` is put into the body where the client left it out.
+ * `/api/v1/generate` does not stream by default, but Ollama's generate, to which the body goes, does. So `stream` is
+ * added to a body that lacks it.
  *
- * `tenantHeader`, in lower case, names the header that says whose request it is.
+ * `now` is when the request arrived, in milliseconds by the router's clock. `tenantHeader`, in lower case, names the
+ * header that holds the tenant.
  *
  * @category constructors
  * @since 0.1.0
@@ -112,23 +113,23 @@ export const make = (
   id: string,
   endpoint: Endpoint,
   headers: ReadonlyArray<string>,
-  edge: EdgeHeaders,
+  read: RequestHeaders,
   body: Uint8Array,
   now: number,
   tenantHeader?: string,
 ): RoutedRequest | Refusal => {
-  const envelope = scan(body, endpoint, edge.contentType)
+  const envelope = scan(body, endpoint, read.contentType)
   if ("_tag" in envelope) return envelope
   if (envelope.model === "") return refuse("ModelNotFound", "model '' not found", { model: "" })
   if (envelope.model.length > modelLengthMax) return refuse("BadRequest", "the model's name is too long")
-  const sent = endpoint.dialect === "brief" && envelope.stream === undefined
+  const sent = endpoint.dialect === "generate-v1" && envelope.stream === undefined
     ? rewrite(body, envelope, endpoint, { stream: endpoint.streamsByDefault })
     : { body, envelope }
-  const priority = edge.priority === undefined ? "default" : priorities.find((one) => one === edge.priority)
+  const priority = read.priority === undefined ? "default" : priorities.find((one) => one === read.priority)
   if (priority === undefined) return unknownPriority
-  const queueMillis = edge.timeout === undefined ? undefined : millisOrSeconds(edge.timeout)
-  if (edge.timeout !== undefined && queueMillis === undefined) return unknownTimeout
-  const tenant = (tenantHeader === undefined ? undefined : header(headers, tenantHeader)) || nobody
+  const queueMillis = read.timeout === undefined ? undefined : millisOrSeconds(read.timeout)
+  if (read.timeout !== undefined && queueMillis === undefined) return unknownTimeout
+  const tenant = (tenantHeader === undefined ? undefined : header(headers, tenantHeader)) || defaultTenant
   if (tenant.length > tenantLengthMax) return longTenant
   return {
     id,
@@ -144,7 +145,8 @@ export const make = (
 }
 
 /**
- * Whether the answer will come in records. Ollama answers a load or unload call whole, even where it was asked to stream.
+ * Whether the answer will come in records. Ollama answers a call that only loads or unloads a model in one piece, even
+ * when the call asks for a stream.
  *
  * @category reading
  * @since 0.1.0

@@ -1,14 +1,16 @@
 /**
- * Rewrites of a body by splice: the bytes around a changed value stay as the client sent them.
+ * Rewrites values of a body by splicing: all bytes around a changed value stay as the client sent them.
+ *
+ * Parsing and writing the whole JSON again would lose number precision and key order, and cost time on every byte.
  *
  * @since 0.1.0
  */
 import type { Changes, Endpoint, Envelope, Span } from "../services/RoutedRequest.ts"
 import { optionsSpan } from "./envelope.ts"
-import { openBrace } from "./json.ts"
+import { concat, openBrace } from "./json.ts"
 
 /**
- * A body and the envelope that goes with it.
+ * A rewritten body, and its envelope with the new values and spans.
  *
  * @category models
  * @since 0.1.0
@@ -21,10 +23,11 @@ export interface Rewritten {
 type Field = "modelSpan" | "streamSpan" | "numCtxSpan" | "keepAliveSpan"
 
 interface Edit {
-  /** Absent where what is changed is gone. */
+  /** The span of the envelope that the new value gets; `undefined` when the value is taken away. */
   readonly field: Field | undefined
+  /** The bytes that are replaced; empty when a key is added. */
   readonly span: Span
-  /** Bytes before the value, where a key is added with it. */
+  /** Text around the value, when its key is added with it. */
   readonly before: string
   readonly value: string
   readonly after: string
@@ -32,6 +35,7 @@ interface Edit {
 
 const encoder = new TextEncoder()
 
+/** Adds a key and its value as the first member of the object whose brace is at `brace`. */
 const added = (
   body: Uint8Array,
   brace: number,
@@ -66,7 +70,7 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
     else if (value !== null) edits.push(added(body, top, field, `"${key}":`, value))
   }
   if (changes.model !== undefined) {
-    // In a form the value stands bare.
+    // A form has no quotes around the value.
     const value = endpoint.kind === "transcribe" ? changes.model : JSON.stringify(changes.model)
     set("modelSpan", envelope.modelSpan, "model", value)
   }
@@ -90,7 +94,7 @@ const editsOf = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint, chang
 }
 
 /**
- * Applies changes. The body is copied once; with nothing to change it is the same one.
+ * Applies changes. The body is copied once; when nothing changes the same body is returned.
  *
  * @category rewriting
  * @since 0.1.0
@@ -100,6 +104,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
   if (edits.length === 0) return { body, envelope }
   const parts: Array<Uint8Array> = []
   const spans: Partial<Record<Field, Span | undefined>> = {}
+  /** Where an offset of the old body is in the new one. */
   const moved = (at: number) => {
     let by = 0
     for (const edit of edits) {
@@ -134,13 +139,7 @@ export const rewrite = (body: Uint8Array, envelope: Envelope, endpoint: Endpoint
     from = edit.span.end
   }
   push(body.subarray(from))
-  const made = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    made.set(part, at)
-    at += part.length
-  }
-  return { body: made, envelope: { ...changed(envelope, spans, changes), runnerOptions } }
+  return { body: concat(parts), envelope: { ...changed(envelope, spans, changes), runnerOptions } }
 }
 
 const changed = (

@@ -1,4 +1,4 @@
-/** What the tests of the edge share: seeded randomness, a router made by hand, a sink that remembers. */
+/** Shared by the tests of `wire` and `server`: seeded randomness, a router of the test's own, a recording upstream. */
 import { Effect, Layer } from "effect"
 import type { ReplySink } from "../../src/services/Reply.ts"
 import type { Endpoint, RoutedRequest } from "../../src/services/RoutedRequest.ts"
@@ -33,7 +33,7 @@ export const random = (seed: number) => {
 }
 export type Random = ReturnType<typeof random>
 
-/** Cuts bytes anywhere. */
+/** Cuts bytes at random places. */
 export const cut = (whole: Uint8Array, rng: Random): Array<Uint8Array> => {
   const parts: Array<Uint8Array> = []
   for (let at = 0; at < whole.length;) {
@@ -54,7 +54,7 @@ export const answered: Settled = {
   queuedMillis: 0,
 }
 
-/** A router that does what the test says. */
+/** A router with the test's own `route`. */
 export const router = (route: (request: RoutedRequest, reply: ReplySink) => Effect.Effect<Settled>) => {
   const seen = { requests: [] as Array<RoutedRequest>, active: 0, interrupted: 0 }
   let draining = false
@@ -86,7 +86,7 @@ export const router = (route: (request: RoutedRequest, reply: ReplySink) => Effe
   return { layer, seen }
 }
 
-/** An upstream that writes down what it is told. */
+/** An upstream that records its calls. */
 export class Told implements Upstream {
   readonly calls: Array<"pause" | "resume" | "abort"> = []
   pause() {

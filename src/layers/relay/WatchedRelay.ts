@@ -1,5 +1,5 @@
 /**
- * Bytes from the backend to the reply, unchanged, with one sweeper watching all exchanges for what does not come.
+ * Passes answers from backends to replies, unchanged. One sweeper watches the time limits of all attempts.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { type Attempt, Relay } from "../../services/Relay.ts"
 import { Transport } from "../../services/Transport.ts"
 import { Bag } from "../../support/bag.ts"
 import { every } from "../../support/every.ts"
-import { Exchange, type Limits } from "./exchange.ts"
+import { type Limits, WatchedAttempt } from "./watchedAttempt.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -16,40 +16,46 @@ export interface Options {
   readonly firstByteMillis?: number | undefined
   /** Longest wait between two chunks, in milliseconds. Defaults to `120000`. */
   readonly gapMillis?: number | undefined
-  /** Longest wait for an answer that does not stream, whose first byte comes when all is generated. Defaults to `600000`, as long as the `openai` client waits. */
+  /**
+   * Longest wait for the first byte of an answer that does not stream, in milliseconds. It comes when all is generated.
+   * Defaults to `600000`, as long as the `openai` client waits.
+   */
   readonly answerMillis?: number | undefined
-  /** A client that does not read for so long is cut, in milliseconds: Ollama would hold its slot for ever. Defaults to `60000`. */
+  /**
+   * Longest time in which a client reads nothing, in milliseconds. Then it is cut off: Ollama would keep its slot for
+   * ever. Defaults to `60000`.
+   */
   readonly stallMillis?: number | undefined
-  /** Longest time in which a backend takes nothing more of a request's body, in milliseconds. Defaults to `10000`. */
+  /** Longest time in which a backend takes no more bytes of a call's body, in milliseconds. Defaults to `10000`. */
   readonly writeMillis?: number | undefined
-  /** Longest time for all of an exchange, in milliseconds. Defaults to no limit. */
+  /** Longest time of a whole attempt, in milliseconds. Defaults to no limit. */
   readonly totalMillis?: number | undefined
 }
 
-/** How often limits are looked at: a cut is late by at most this. */
+/** How often the sweeper looks at the limits. An attempt ends at most this much too late. */
 const sweepMillis = 250
 
 const make = Effect.fnUntraced(function* (limits: Limits) {
   const transport = yield* Transport
   const clock = yield* Clock.Clock
-  const active = new Bag<Exchange>()
+  const active = new Bag<WatchedAttempt>()
 
   const sweep = Effect.sync(() => {
     if (active.size === 0) return
     const now = clock.currentTimeMillisUnsafe()
-    for (const exchange of active.snapshot()) exchange.check(now, limits)
+    for (const attempt of active.snapshot()) attempt.check(now, limits)
   })
   yield* Effect.forkScoped(every(Duration.millis(sweepMillis), sweep))
 
   const start: Relay["Service"]["start"] = (lease, call, expect, reply, done) => {
-    const exchange = new Exchange(lease, reply, expect, clock, (self, attempt) => {
+    const attempt = new WatchedAttempt(lease, reply, expect, clock, (self, ended) => {
       active.remove(self)
-      lease.release(attempt.outcome)
-      done(attempt)
+      lease.release(ended.outcome)
+      done(ended)
     })
-    active.add(exchange)
-    transport.send(lease.backend, call, exchange)
-    return exchange
+    active.add(attempt)
+    transport.send(lease.backend, call, attempt)
+    return attempt
   }
 
   return Relay.of({
@@ -57,8 +63,8 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
     start,
     run: (lease, call, expect, reply) =>
       Effect.callback<Attempt>((resume) => {
-        const exchange = start(lease, call, expect, reply, (attempt) => resume(Effect.succeed(attempt)))
-        return Effect.sync(() => exchange.abort())
+        const attempt = start(lease, call, expect, reply, (ended) => resume(Effect.succeed(ended)))
+        return Effect.sync(() => attempt.abort())
       }),
   })
 })
@@ -68,8 +74,9 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
  *
  * **Details**
  *
- * The head is held back until the first byte of the body, so that a failure before it can still go elsewhere and head and first chunk leave together.
- * Error answers are held back whole (up to 64 KiB). A stream that ends without the last record of its dialect gets an error record.
+ * The head is held back until the first byte of the body comes. After a failure before that, another backend can be
+ * tried. Head and first chunk also leave in one packet. Error answers of up to 64 KiB are held back whole. A stream
+ * that ends without the last record of its dialect gets an error record.
  *
  * @category layers
  * @since 0.1.0

@@ -1,22 +1,23 @@
 /**
- * What a backend says at the end of an answer about the work it did: read from the last bytes, without parsing the rest.
+ * Reads the token counts and times at the end of an answer, from its last bytes. The answer is never parsed as JSON:
+ * that would cost time on every byte of it.
  *
  * @since 0.1.0
  */
 import type { AnswerUsage } from "../../services/Outcome.ts"
 
-/** Ollama writes its figures last, streamed or not; they are a few hundred bytes. */
+/** Bytes. Ollama writes the figures last, in a few hundred bytes, whether the answer streams or not. */
 const tailMax = 1024
 
 const decoder = new TextDecoder("latin1")
 
-/** The last chunks of an answer: as many as the figures can lie in, and at most three. @category models @since 0.1.0 */
+/** Keeps the last chunks of an answer, at most three, in which the figures are. @category models @since 0.1.0 */
 export class Tail {
   private last: Uint8Array | undefined = undefined
   private before: Uint8Array | undefined = undefined
   private first: Uint8Array | undefined = undefined
 
-  /** Keeps the chunk, and looks into none. */
+  /** Keeps a chunk without reading it. */
   push(chunk: Uint8Array): void {
     const enough = chunk.length >= tailMax
     this.first = enough ? undefined : this.before
@@ -34,7 +35,10 @@ export class Tail {
   }
 }
 
-/** A quote inside a JSON string is escaped, so a key with both of its quotes can only be a key; the last one counts, since figures follow what was generated. */
+/**
+ * The number after a key, which is given with its quotes and colon. Quotes inside a JSON string are escaped, so the
+ * bytes of such a key can only be a key. The last one counts: figures follow the generated text.
+ */
 const figure = (text: string, key: string): number | undefined => {
   const at = text.lastIndexOf(key)
   if (at < 0) return undefined
@@ -42,7 +46,7 @@ const figure = (text: string, key: string): number | undefined => {
   let digits = 0
   for (let i = at + key.length; i < text.length; i++, digits++) {
     const digit = text.charCodeAt(i) - 48
-    // One blank after the colon is as good.
+    // One space after the colon is allowed.
     if (digit === -16 && digits === 0 && i === at + key.length) digits--
     else if (digit < 0 || digit > 9) break
     else value = value * 10 + digit
@@ -51,8 +55,9 @@ const figure = (text: string, key: string): number | undefined => {
 }
 
 /**
- * Total time less what Ollama accounts for: the slot's queue is in the total alone, while the wait for a load counts as `load_duration`. Nanoseconds; Ollama
- * leaves out what is zero. Embeddings account for no time at all.
+ * Milliseconds in which the request waited for a slot on the backend: the total time without loading, reading and
+ * answering. Ollama counts the wait for a slot in the total only. Its times are in nanoseconds, and it leaves out those
+ * that are zero. Embeddings have no `eval_duration`, so nothing can be said of them.
  */
 const slotWait = (text: string, total: number): number | undefined => {
   const answering = figure(text, `"eval_duration":`)
@@ -63,7 +68,7 @@ const slotWait = (text: string, total: number): number | undefined => {
 }
 
 /**
- * The figures at the end of an answer, in whichever dialect; `undefined` where there are none.
+ * The figures at the end of an answer, in any dialect; `undefined` when there are none.
  *
  * @category decoding
  * @since 0.1.0

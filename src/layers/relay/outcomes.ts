@@ -1,5 +1,5 @@
 /**
- * What statuses and failures say about a backend.
+ * Decides the outcome of an attempt from its status or failure.
  *
  * @since 0.1.0
  */
@@ -7,18 +7,18 @@ import type { Outcome } from "../../services/Outcome.ts"
 import type { TransportError } from "../../services/Transport.ts"
 
 /**
- * Faults of the client that Ollama 0.33 reports with status 500: wrong option types and formats. Counting them would let one client's
- * mistake open the breaker for all.
+ * Texts of errors that the client caused but Ollama 0.33 answers with status 500: wrong option types and formats. If
+ * they counted as failures, one client's mistake could open the breaker for all.
  */
 const clientFaults = [`"error":"option `, `"error":"invalid format`, "does not support", "invalid options"]
 
-/** Whether a 500's body blames the request. @category predicates @since 0.1.0 */
+/** Whether the body of a 500 says that the client is the cause. @category predicates @since 0.1.0 */
 export const isClientFault = (body: Uint8Array): boolean => {
   const text = new TextDecoder().decode(body.subarray(0, 512))
   return clientFaults.some((fault) => text.includes(fault))
 }
 
-/** @category constructors @since 0.1.0 */
+/** The outcome of a complete answer; `body` when it is known. @category constructors @since 0.1.0 */
 export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): Outcome => {
   if (status === 429 || status === 503) return { kind: "saturated", cause: `http-${status}` }
   if (status === 501 || (status >= 400 && status < 500)) return { kind: "ignored", cause: `http-${status}` }
@@ -26,7 +26,13 @@ export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): O
   return status >= 500 ? { kind: "failure", cause: `http-${status}` } : { kind: "success", cause: "ok" }
 }
 
-/** Whether a 404 says that this backend does not have the model; one of a path it does not know says nothing of models. @category predicates @since 0.1.0 */
+/**
+ * Whether an answer says that the backend does not have the model. A 404 for a path that the backend does not know has
+ * another body.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
 export const isModelMissing = (status: number, body: Uint8Array): boolean => {
   if (status !== 404) return false
   const text = new TextDecoder().decode(body.subarray(0, 512))
@@ -43,9 +49,9 @@ const causes = {
   Timeout: "first-byte-timeout",
 } as const
 
-/** @category constructors @since 0.1.0 */
+/** The outcome of a call that broke, before or after bytes had come. @category constructors @since 0.1.0 */
 export const outcomeOfFailure = (error: TransportError, hadBytes: boolean): Outcome => ({
-  // What never left this machine says nothing about a backend.
+  // These never reached a backend, so they say nothing about it.
   kind: error.reason === "Exhausted" || error.reason === "Invalid" ? "ignored" : "failure",
   cause: error.reason === "Timeout" && hadBytes
     ? "gap-timeout"

@@ -6,11 +6,16 @@
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
 import { concat } from "../../wire/json.ts"
 
-/** `whole`: the last record came. `cut`: it did not. `error`: the backend ended with an error record of its own. @category models @since 0.1.0 */
+/**
+ * How a stream ended. `whole`: with its last record. `cut`: without it. `error`: with an error record of the backend.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Ending = "whole" | "cut" | "error"
 
 /**
- * Sees every chunk, and says at the end how the stream ended.
+ * Gets every chunk of a stream, and tells at the end how the stream ended.
  *
  * @category models
  * @since 0.1.0
@@ -20,10 +25,14 @@ export interface Terminator {
   readonly end: () => Ending
 }
 
+/** How the last line of a stream is recognised. */
 interface Marks {
-  /** The last line matches. A quote inside a JSON string is escaped, so the raw bytes of a key can only be a key; text without quotes can be content. */
+  /**
+   * Whether the line is the last record. Quotes inside a JSON string are escaped, so a match with quotes can only be a
+   * key and its value. A match without quotes could be generated text.
+   */
   readonly whole: (line: string) => boolean
-  /** The last line begins with one of these. */
+  /** An error record begins with one of these. */
   readonly error: ReadonlyArray<string>
 }
 
@@ -42,18 +51,18 @@ const marks: Readonly<Record<Exclude<StreamEnd, "none">, Marks>> = {
 
 const newline = 10
 
-/** What is kept of the last line's head and of its tail: Ollama puts what is looked for near one end, whatever the length between. */
+/** Bytes kept of the start and of the end of a long last line. The marks are near one of the two. */
 const keptMax = 64 * 1024
 
 /**
- * Holds on to the chunks that the last line so far lies in, and looks into them once, at the end. Backends send a line, or a record, in a chunk of its own:
- * then all there is to do for a chunk is to look at its last byte.
+ * Keeps the chunks of the last line, and reads them once, at the end. Backends mostly send each record in a chunk of
+ * its own, so reading the last byte of each chunk is enough to find where lines begin.
  */
 class LastLine implements Terminator {
   private readonly marks: Marks
   private chunks: Array<Uint8Array> = []
   private length = 0
-  /** Whether the next byte that is no newline begins another line. */
+  /** Whether the next byte that is not a newline begins another line. */
   private ended = true
   constructor(marks: Marks) {
     this.marks = marks
@@ -78,7 +87,7 @@ class LastLine implements Terminator {
     return this.marks.error.some((mark) => line.startsWith(mark)) ? "error" : "cut"
   }
 
-  /** Copies, so that a long line's chunks can go. */
+  /** Copies the start and the end of a long line, so that its chunks can be freed. */
   private compact(): void {
     const line = lastLine(concat(this.chunks))
     this.chunks = line.length > 2 * keptMax
@@ -90,7 +99,7 @@ class LastLine implements Terminator {
 
 const blank = (chunk: Uint8Array): boolean => chunk.every((byte) => byte === newline)
 
-/** Without the newlines that end it. */
+/** The last line, without the newlines at its end. */
 const lastLine = (bytes: Uint8Array): Uint8Array => {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === newline) end--

@@ -1,5 +1,6 @@
 /**
- * What becomes of the options of a client that would change what is in memory: `num_ctx`, `keep_alive`, and those that say how a runner is loaded.
+ * Decides about the options of clients that change what is in memory: `num_ctx`, `keep_alive`, and the options with
+ * which a runner is loaded.
  *
  * @since 0.1.0
  */
@@ -8,43 +9,48 @@ import type { Model } from "../../services/ModelCatalog.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Residency } from "../../services/Residency.ts"
 import type { Changes, Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
+import * as KeepAlive from "../../wire/keepAlive.ts"
 import { rewrite } from "../../wire/splice.ts"
 import { keepsNothing } from "./run.ts"
 
 /**
- * How the options of clients are treated.
+ * How the router treats clients' options that change what is in memory.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ClientOptions {
   /**
-   * Context lengths that models may be loaded with besides the automatic one, on a backend that does not hold them with the automatic one. A request for more
-   * than the automatic context is rounded up to one of them. Defaults to none: such a request is refused.
+   * Context lengths, in tokens, that models may be loaded with besides the automatic one. A request for more than the
+   * automatic context gets the smallest tier that is large enough, on a backend that does not hold the model with its
+   * automatic context. Defaults to none: such a request is refused.
    */
   readonly contextTiers?: ReadonlyArray<number> | undefined
-  /** `keep_alive: 0` does nothing while others have used the model for less long ago. Defaults to `300000`, Ollama's own default keep-alive. */
+  /**
+   * `keep_alive: 0` is removed when another request used the model within this time, in milliseconds. Defaults to
+   * `300000`, Ollama's own default keep-alive.
+   */
   readonly sharedMillis?: number | undefined
   /**
-   * Whether `num_thread`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap`, `draft_num_predict` and `shift` go to the backend: it loads the model again, for
-   * everybody, whenever one differs from what it was loaded with. Defaults to `false`: they are for the model file. A `shift: false` that is left out no longer
-   * stops an answer at the end of the context.
+   * Whether backends get `num_thread`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap`, `draft_num_predict` and `shift`
+   * from clients. Ollama reloads the model, for all clients, whenever one of them changes. Defaults to `false`: set
+   * them in the model file instead. A removed `shift: false` no longer stops an answer at the end of the context.
    */
   readonly passRunnerOptions?: boolean | undefined
-  /** Whether clients' options go to the backend as they are. Defaults to `false`. */
+  /** Whether backends get all options of clients unchanged. Defaults to `false`. */
   readonly passThrough?: boolean | undefined
 }
 
 /** `ClientOptions` with the defaults applied. @internal */
 export interface Policy {
-  /** Rising. */
+  /** The smallest first. */
   readonly contextTiers: ReadonlyArray<number>
   readonly sharedMillis: number
   readonly passRunnerOptions: boolean
   readonly passThrough: boolean
 }
 
-/** @internal */
+/** Applies the defaults. Throws a `RangeError` on a bad tier. @internal */
 export const policy = (options: ClientOptions | undefined): Policy => {
   const tiers = options?.contextTiers ?? []
   for (const tier of tiers) {
@@ -60,11 +66,9 @@ export const policy = (options: ClientOptions | undefined): Policy => {
   }
 }
 
-const number = (tokens: number): string => String(tokens)
-
 /**
- * The demand with the context tier that serves it; a refusal where none does. Asked again whenever a request is about to be placed, since the automatic context
- * of a model that was never loaded may not be known before.
+ * The demand with the context tier that it needs; a refusal when no context is large enough. Called each time before
+ * the request is placed: the automatic context of a model is not known before its first load.
  *
  * @internal
  */
@@ -93,16 +97,15 @@ export const tiered = (
   return tooLong(model, tokens, largest === undefined ? most : Math.max(largest, most ?? 0))
 }
 
-/** @internal */
-export const tooLong = (model: Model, tokens: number, most: number | undefined): Refusal =>
+const tooLong = (model: Model, tokens: number, most: number | undefined): Refusal =>
   refuse(
     "BadRequest",
-    `num_ctx ${number(tokens)} is not available for ${model.key} here` +
-      (most === undefined ? "" : `: the largest context is ${number(most)} tokens`) +
+    `num_ctx ${tokens} is not available for ${model.key} here` +
+      (most === undefined ? "" : `: the largest context is ${most} tokens`) +
       "; leave num_ctx out or ask for less",
   )
 
-/** Whether somebody who wants to keep the model uses it, or has lately. */
+/** Whether another request uses the model, or has used it within `sharedMillis` and did not unload it. */
 const shared = (
   view: BackendView,
   model: Model,
@@ -115,22 +118,7 @@ const shared = (
   return usedAt !== undefined && now - usedAt < policy.sharedMillis
 }
 
-const secondsOf: Readonly<Record<string, number>> = { ns: 1e-9, us: 1e-6, "µs": 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 }
-
-/** Seconds of a `keep_alive` as it stands in the body, `Infinity` for ever; `undefined` for what Ollama will not understand. */
-const seconds = (raw: string): number | undefined => {
-  const text = raw.replace(/^"|"$/g, "").trim()
-  if (text.startsWith("-")) return Infinity
-  if (raw[0] !== `"`) return Number.isFinite(Number(text)) ? Number(text) : undefined
-  let total = 0
-  let read = 0
-  for (const [part, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)) {
-    total += Number(amount) * secondsOf[unit!]!
-    read += part.length
-  }
-  return text === "0" ? 0 : read > 0 && read === text.length ? total : undefined
-}
-
+/** Whether to remove the client's `keep_alive`. */
 const dropsKeepAlive = (
   request: RoutedRequest,
   view: BackendView,
@@ -142,22 +130,28 @@ const dropsKeepAlive = (
   const raw = request.envelope.keepAlive
   if (raw === undefined) return false
   if (keepsNothing(request)) return shared(view, model, residency, policy, now)
-  const wanted = seconds(raw)
-  // Nonsense is for Ollama to refuse.
+  const wanted = KeepAlive.seconds(raw)
+  // A value that cannot be read is left for Ollama to refuse.
   if (wanted === undefined) return false
   const ours = residency.keepAlive(view.backend.id)
   if (ours === undefined) return false
-  // Shorter than for ever would make Ollama evict by itself; longer than the router's own is not for a client to say.
+  // Where the router keeps models for ever, Ollama must not unload one by itself. A client may not ask for a longer
+  // time than the router's own.
   return ours < 0 || wanted > ours
 }
 
-/** What is changed, and what that is called in the response header. @internal */
+/** A changed body. @internal */
 export interface Rewrite {
   readonly body: Uint8Array
+  /** Names of the changed fields, for the header `X-Llamero-Rewrote`. */
   readonly names: ReadonlyArray<string>
 }
 
-/** The body that goes to a backend, where it is not the client's own. Nothing is allocated when nothing is rewritten. @internal */
+/**
+ * The body for a backend; `undefined` when it is the client's own. Allocates nothing when nothing changes.
+ *
+ * @internal
+ */
 export const rewritten = (
   request: RoutedRequest,
   model: Model,
@@ -167,7 +161,7 @@ export const rewritten = (
   now: number,
 ): Rewrite | undefined => {
   const { body, endpoint, envelope } = request
-  const native = endpoint.dialect === "native" || endpoint.dialect === "brief"
+  const native = endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
   if (policy.passThrough || model.remote || !native) return undefined
   const tier = residency.tier(view.backend.id, model)
   const context = envelope.numCtx !== tier

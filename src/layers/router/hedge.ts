@@ -1,5 +1,5 @@
 /**
- * Two attempts at one request, of which one is relayed. One sweeper for all: no timer and no fiber for any.
+ * Starts a second attempt beside a slow one. One sweeper watches all attempts, so none needs a timer or a fiber.
  *
  * @since 0.1.0
  */
@@ -12,15 +12,15 @@ import { every } from "../../support/every.ts"
 import { type Job, Race, type Tools } from "./race.ts"
 import { keepsNothing, type Run } from "./run.ts"
 
-/** How often slow attempts are looked for: a hedge is late by at most this. */
+/** How often the sweeper looks for slow attempts. A second attempt starts at most this much too late. */
 const sweepMillis = 25
 
-/** Generates something, on our own hardware, from a model that stays in memory. @internal */
+/** Whether a request may be hedged: it generates something, on the fleet's devices, and keeps its model. @internal */
 export const hedges = ({ request }: Run, { loads, model }: Demand): boolean =>
   loads && !model.remote && !request.envelope.emptyPrompt && !keepsNothing(request)
 
 /**
- * Runs attempts as `Relay.run` does, with a second one beside a first one that is slow.
+ * As `Relay.run`, with a second attempt beside a first one that is slow.
  *
  * @internal
  */

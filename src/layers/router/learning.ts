@@ -1,5 +1,5 @@
 /**
- * What the tokens of an answer teach the estimator.
+ * Teaches the token estimator from the prompt tokens that backends counted.
  *
  * @since 0.1.0
  */
@@ -9,12 +9,12 @@ import type { Residency } from "../../services/Residency.ts"
 import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import type { Run } from "./run.ts"
 
-/** Far below the estimate a count is only believed where the prompt cannot have been cut. */
+/** Below this part of the estimate, a count is used only when Ollama cannot have cut the prompt. */
 const suspicious = 0.75
 
 /**
- * Teaches from whole answers to prompts without images. Ollama cuts a prompt that is longer than the context and counts what is left: such a count says
- * nothing of the prompt.
+ * Learns from complete answers to prompts without images. Ollama cuts a prompt that is longer than the context, and
+ * counts only the rest of it: the estimator must not learn from such a count.
  *
  * @internal
  */

@@ -1,5 +1,5 @@
 /**
- * One request's two attempts: the first to have something for the client gets the client.
+ * Two attempts at one request. The first that has something for the client gets the reply; the other is aborted.
  *
  * @since 0.1.0
  */
@@ -8,20 +8,20 @@ import { isLease, type Lease, type Leases } from "../../services/Leases.ts"
 import { hedged, unused } from "../../services/Outcome.ts"
 import type { Placement } from "../../services/Placement.ts"
 import type { Candidate, Hedging, RetryPolicy } from "../../services/Plugin.ts"
-import type { Refusal } from "../../services/Refusal.ts"
 import type { Attempt, Relay } from "../../services/Relay.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { Residency } from "../../services/Residency.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import type { Hedged, RouterEvents } from "../../services/RouterEvents.ts"
-import type { Call, TransportError, Upstream } from "../../services/Transport.ts"
+import type { Call } from "../../services/Transport.ts"
 import type { Bag } from "../../support/bag.ts"
+import { Contender, type Contest } from "./contender.ts"
 import type { Run } from "./run.ts"
 
-/** What decides, where no attempt has failed but one is slow. */
+/** The outcome that the retry policy is asked about: the first attempt has not failed, it is slow. */
 const slow = { kind: "ignored", cause: "slow" } as const
 
-/** @internal */
+/** What all races share. @internal */
 export interface Tools {
   readonly events: RouterEvents["Service"]
   readonly leases: Leases["Service"]
@@ -30,11 +30,11 @@ export interface Tools {
   readonly residency: Residency["Service"]
   readonly retry: RetryPolicy
   readonly hedging: Hedging
-  /** An attempt has failed, and another one goes on. */
+  /** Called when one attempt has failed while the other goes on. */
   readonly failed: (demand: Demand, backend: string, attempt: Attempt) => void
 }
 
-/** One request's attempts. @internal */
+/** What both attempts of a race share. @internal */
 export interface Job {
   readonly run: Run
   readonly expect: Parameters<Relay["Service"]["run"]>[2]
@@ -42,56 +42,8 @@ export interface Job {
   readonly call: (lease: Lease, reply: ReplySink) => Call
 }
 
-/** The reply, for one attempt: silent once the other one has it. */
-class Lane implements ReplySink {
-  readonly race: Race
-  readonly lease: Lease
-  exchange: Upstream | undefined = undefined
-  over = false
-  constructor(race: Race, lease: Lease) {
-    this.race = race
-    this.lease = lease
-  }
-  private get mine(): boolean {
-    return this.race.winner === this
-  }
-  get committed(): boolean {
-    return this.race.job.reply.committed
-  }
-  get bytes(): number {
-    return this.race.job.reply.bytes
-  }
-  /** The first to have something for the client gets the client. */
-  open(upstream: Upstream): void {
-    if (this.race.take(this)) this.race.job.reply.open(upstream)
-  }
-  head(status: number, rawHeaders: ReadonlyArray<string>): void {
-    if (!this.mine) return
-    this.race.answers(status)
-    this.race.job.reply.head(status, rawHeaders)
-  }
-  data(chunk: Uint8Array): void {
-    if (this.mine) this.race.job.reply.data(chunk)
-  }
-  end(): void {
-    if (this.mine) this.race.job.reply.end()
-  }
-  fail(error: TransportError): void {
-    if (this.mine) this.race.job.reply.fail(error)
-  }
-  refuse(why: Refusal): void {
-    if (this.mine) this.race.job.reply.refuse(why)
-  }
-  heartbeat(): void {
-    this.race.job.reply.heartbeat()
-  }
-  annotate(headers: ReadonlyArray<string>): void {
-    this.race.job.reply.annotate(headers)
-  }
-}
-
 /** @internal */
-export class Race {
+export class Race implements Contest {
   slot = -1
   readonly job: Job
   readonly tools: Tools
@@ -99,9 +51,9 @@ export class Race {
   readonly waiting: Bag<Race>
   readonly ended: (attempt: Attempt) => void
   readonly sentAt: number
-  readonly first: Lane
-  second: Lane | undefined = undefined
-  winner: Lane | undefined = undefined
+  readonly first: Contender
+  second: Contender | undefined = undefined
+  winner: Contender | undefined = undefined
   hedgeAt = Infinity
   private reported = false
 
@@ -119,7 +71,7 @@ export class Race {
     this.waiting = waiting
     this.ended = ended
     this.sentAt = clock.currentTimeMillisUnsafe()
-    this.first = new Lane(this, lease)
+    this.first = new Contender(this, lease)
   }
 
   start(): void {
@@ -131,18 +83,18 @@ export class Race {
     this.waiting.add(this)
   }
 
-  private send(lane: Lane): void {
+  private send(contender: Contender): void {
     const { call, expect } = this.job
-    lane.exchange = this.tools.relay.start(
-      lane.lease,
-      call(lane.lease, lane),
+    contender.running = this.tools.relay.start(
+      contender.lease,
+      call(contender.lease, contender),
       expect,
-      lane,
-      (attempt) => this.done(lane, attempt),
+      contender,
+      (attempt) => this.done(contender, attempt),
     )
   }
 
-  /** The sweeper found it slow. At most once for a race. */
+  /** Starts the second attempt, at most once. The sweeper calls it when the first is slow. */
   hedge(now: number): void {
     this.waiting.remove(this)
     const { leases, placement, retry } = this.tools
@@ -150,20 +102,20 @@ export class Race {
     const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, backend.id] }
     const lease = leases.commit(this.warm(placement.rank(elsewhere, leases.view), elsewhere), elsewhere)
     if (!isLease(lease)) return this.report("nowhere")
-    // The budget is asked last, so that none of it is spent in vain.
+    // Asked last: the policy counts a yes against its retry budget.
     const { run } = this.job
     if (retry.decide({ demand, backend: backend.id, outcome: slow, attempts: run.attempts }, now) !== "elsewhere") {
       lease.release(unused)
       return this.report("over-budget")
     }
     run.attempts++
-    const lane = new Lane(this, lease)
-    this.second = lane
-    const sent = Result.try(() => this.send(lane))
-    if (Result.isFailure(sent)) this.drop(lane)
+    const contender = new Contender(this, lease)
+    this.second = contender
+    const sent = Result.try(() => this.send(contender))
+    if (Result.isFailure(sent)) this.drop(contender)
   }
 
-  /** Those that would answer without any load, and whose breaker has nothing to try out. */
+  /** The candidates that hold the model with the right context, and whose breaker is closed. */
   private *warm(ranked: Iterable<Candidate>, { model, numCtx }: Demand): Generator<Candidate> {
     for (const candidate of ranked) {
       const { view } = candidate
@@ -172,22 +124,25 @@ export class Race {
     }
   }
 
-  /** Whether the reply is this lane's, from now on alone. */
-  take(lane: Lane): boolean {
-    if (this.winner === undefined && !lane.over) {
-      this.winner = lane
-      this.waiting.remove(this)
-      if (lane !== this.first) this.observe()
-      const loser = lane === this.first ? this.second : this.first
-      const aborted = loser === undefined || loser.over ? undefined : loser
-      this.drop(loser)
-      if (this.second !== undefined) this.report(lane === this.second ? "won" : "lost", aborted)
-    }
-    return this.winner === lane
+  get reply(): ReplySink {
+    return this.job.reply
   }
 
-  /** The first attempt answers: how soon is worth remembering, unless it is an error. */
-  answers(status: number): void {
+  take(contender: Contender): boolean {
+    if (this.winner === undefined && !contender.over) {
+      this.winner = contender
+      this.waiting.remove(this)
+      if (contender !== this.first) this.observe()
+      const loser = contender === this.first ? this.second : this.first
+      const aborted = loser === undefined || loser.over ? undefined : loser
+      this.drop(loser)
+      if (this.second !== undefined) this.report(contender === this.second ? "won" : "lost", aborted)
+    }
+    return this.winner === contender
+  }
+
+  /** Remembers how soon the first attempt answered, unless with an error. */
+  answered(status: number): void {
     if (this.winner === this.first && status < 400) this.observe()
   }
 
@@ -196,24 +151,24 @@ export class Race {
     this.tools.hedging.observed(this.first.lease.demand, this.job.expect.streams, millis)
   }
 
-  /** Its lease first: what is aborted says nothing about its backend. */
-  private drop(lane: Lane | undefined): void {
-    if (lane === undefined || lane.over) return
-    lane.over = true
-    lane.lease.release(hedged)
-    lane.exchange?.abort()
+  /** Aborts an attempt. The lease is released first: an abort must not count against the backend. */
+  private drop(contender: Contender | undefined): void {
+    if (contender === undefined || contender.over) return
+    contender.over = true
+    contender.lease.release(hedged)
+    contender.running?.abort()
   }
 
-  private done(lane: Lane, attempt: Attempt): void {
-    if (lane.over) return
-    lane.over = true
-    const other = lane === this.first ? this.second : this.first
-    const { id } = lane.lease.backend
+  private done(contender: Contender, attempt: Attempt): void {
+    if (contender.over) return
+    contender.over = true
+    const other = contender === this.first ? this.second : this.first
+    const { id } = contender.lease.backend
     if (attempt._tag === "Retry" && other !== undefined && !other.over) {
       this.job.run.alsoFailed = [...this.job.run.alsoFailed, id]
       this.job.run.backend = other.lease.backend.id
-      this.tools.failed(lane.lease.demand, id, attempt)
-      if (lane === this.second) this.report("failed")
+      this.tools.failed(contender.lease.demand, id, attempt)
+      if (contender === this.second) this.report("failed")
       return
     }
     this.waiting.remove(this)
@@ -222,20 +177,23 @@ export class Race {
     this.ended(attempt)
   }
 
-  /** The client has left. */
+  /** Aborts all attempts, when the client has left. */
   leave(): void {
     this.waiting.remove(this)
-    const lanes = this.second === undefined ? [this.first] : [this.first, this.second]
-    const left = lanes.filter(({ over }) => !over)
-    for (const lane of left) {
-      lane.over = true
-      lane.exchange?.abort()
+    const contenders = this.second === undefined ? [this.first] : [this.first, this.second]
+    const left = contenders.filter(({ over }) => !over)
+    for (const contender of left) {
+      contender.over = true
+      contender.running?.abort()
     }
     if (this.second !== undefined) this.report("canceled", left[1])
   }
 
-  /** The first of its ends is the one that counts. `aborted` went on beside the attempt that the request's own record tells of. */
-  private report(result: Hedged["result"], aborted?: Lane): void {
+  /**
+   * Publishes how the race ended, once. `aborted` is the attempt that was aborted; the request's own event tells of the
+   * other one.
+   */
+  private report(result: Hedged["result"], aborted?: Contender): void {
     if (this.reported) return
     this.reported = true
     const { backend, demand } = this.first.lease

@@ -1,5 +1,5 @@
 /**
- * What a request ends with that fails: its refusal, what follows a guard that broke, or our own fault.
+ * Handles failures of the pipeline: a refusal, a guard that broke, or a defect of the router.
  *
  * @since 0.1.0
  */
@@ -9,19 +9,19 @@ import type { Settled } from "../../services/Router.ts"
 import type { Guards } from "./guards.ts"
 import type { Run } from "./run.ts"
 
-const refusing = (run: Run, why: Refusal): Settled => {
+const refused = (run: Run, why: Refusal): Settled => {
   run.reply.refuse(why)
   return run.end("refused", why.status, why)
 }
 
-/** `routed` goes on from a guard's number. @internal */
+/** Gives every failure of a routing an end. After a guard that fails open, `routed` goes on with the next. @internal */
 export const make = (guards: Guards, routed: (run: Run, from: number) => Effect.Effect<Settled, Refusal>) => {
   const rescued = (run: Run, routing: Effect.Effect<Settled, Refusal>): Effect.Effect<Settled> =>
     Effect.catchCause(routing, (cause) => recovered(run, cause))
 
   const recovered = (run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> => {
     const why = Cause.findErrorOption(cause)
-    if (why._tag === "Some") return Effect.sync(() => refusing(run, why.value))
+    if (why._tag === "Some") return Effect.sync(() => refused(run, why.value))
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
     const next = guards.passOver(run)
     if (next !== undefined) {
@@ -33,10 +33,10 @@ export const make = (guards: Guards, routed: (run: Run, from: number) => Effect.
         ),
       )
     }
-    // Our own fault: the operator gets the cause, the client gets none of it.
+    // A defect of the router. The cause goes to the log; the client must not see it.
     return Effect.andThen(
       Effect.logError(`request ${run.request.id} failed`, cause),
-      Effect.sync(() => refusing(run, refuse("Internal", "internal error in the router"))),
+      Effect.sync(() => refused(run, refuse("Internal", "internal error in the router"))),
     )
   }
 

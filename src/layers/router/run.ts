@@ -1,5 +1,5 @@
 /**
- * One request on its way through the pipeline.
+ * The state of one request in the pipeline.
  *
  * @since 0.1.0
  */
@@ -8,38 +8,42 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
+import * as KeepAlive from "../../wire/keepAlive.ts"
 
 const none: ReadonlyArray<string> = []
 
-/** One request under way: what its heartbeats and its event need to know. @internal */
+/** The state of one request: its attempts write it, its heartbeats and its event read it. @internal */
 export class Run {
   slot = -1
   request: RoutedRequest
   readonly reply: ReplySink
+  /** Whether the catalog has the model. */
   known = false
   model: string
   attempts = 0
   backend: string | undefined = undefined
-  /** Backends that failed beside `backend`, where attempts were hedged. */
+  /** The backends besides `backend` on which a hedged attempt failed. */
   alsoFailed: ReadonlyArray<string> = none
   outcome: Outcome | undefined = undefined
   queuedMillis = 0
-  /** What it asks for now, once its model is known. */
+  /** The current demand, once the model is known. */
   demand: Demand | undefined = undefined
-  /** Whether a load is under way for it, or a backend at work: then silence is answered with heartbeats. */
+  /** Whether its model is loading for it, or a backend is answering it. Then it gets heartbeats. */
   working = false
   /** Whether it waited for a load of its model. */
   cold = false
-  /** Fields of the body that were not passed on as they were. */
+  /** Names of the fields of the body that were changed before it was sent. */
   rewrote: ReadonlyArray<string> | undefined = undefined
-  /** Bytes of the answer when it was last looked at, and since when there have been no more. */
+  /** Bytes of the answer when the sweeper last looked. */
   seenBytes = 0
+  /** Since when the answer has had no more bytes, by the router's clock, in milliseconds. */
   quietSince: number
-  /** The guard that is being asked; -1 when none is. */
+  /** Index of the guard that is checking the request; -1 when none is. */
   guard = -1
-  /** A guard has put another model in the place of the client's. */
+  /** Whether a guard has replaced the client's model. */
   renamed = false
   settled = false
+  /** What guards want to call with the outcome. */
   readonly settledGuards: Array<(outcome: Outcome) => void> = []
   constructor(request: RoutedRequest, reply: ReplySink) {
     this.request = request
@@ -47,7 +51,7 @@ export class Run {
     this.model = request.envelope.model
     this.quietSince = request.receivedAt
   }
-  /** What happened to an answer that this one shares. */
+  /** Copies what happened to the run whose answer this one shares. */
   take({ attempts, backend, cold, outcome, queuedMillis, rewrote }: Run): void {
     this.attempts = attempts
     this.backend = backend
@@ -56,6 +60,7 @@ export class Run {
     this.queuedMillis = queuedMillis
     this.rewrote = rewrote
   }
+  /** The record of how it ended. */
   end(result: Settled["result"], status: number, refusal: Refusal | undefined): Settled {
     return {
       result,
@@ -69,11 +74,9 @@ export class Run {
   }
 }
 
-const zero = /^"?-?0+(?:\.0*)?(?:ns|us|µs|ms|s|m|h)?"?$/
-
-/** `keep_alive: 0`, in any spelling: the backend drops the model after this call. @internal */
+/** Whether the request has `keep_alive: 0`, in any spelling: the backend unloads the model after it. @internal */
 export const keepsNothing = ({ envelope }: RoutedRequest): boolean =>
-  envelope.keepAlive !== undefined && zero.test(envelope.keepAlive)
+  envelope.keepAlive !== undefined && KeepAlive.seconds(envelope.keepAlive) === 0
 
-/** Asks for nothing but the model's removal from memory. @internal */
+/** Whether the request only unloads the model. @internal */
 export const unloads = (request: RoutedRequest): boolean => request.envelope.emptyPrompt && keepsNothing(request)

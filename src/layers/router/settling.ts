@@ -1,5 +1,5 @@
 /**
- * The end of a request: what it teaches, its event, and the guards that want to hear of it.
+ * Ends a request: teaches the token estimator, publishes the event, and calls the guards that wait for the outcome.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import { streams } from "../../wire/request.ts"
 import { learnFrom } from "./learning.ts"
 import type { Run } from "./run.ts"
 
-/** @internal */
+/** Called once for each request, with how its routing ended. @internal */
 export const make = Effect.gen(function* () {
   const catalog = yield* ModelCatalog
   const clock = yield* Clock.Clock
@@ -44,18 +44,21 @@ export const make = Effect.gen(function* () {
       rewrote: run.rewrote,
       cold: run.cold,
     })
-    // Last, so that a guard that throws takes nothing else with it.
+    // Last: a guard that throws must not keep the rest from happening.
     if (run.settledGuards.length === 0) return
-    const told = charged(run, outcome)
-    for (const hear of run.settledGuards.splice(0)) hear(told)
+    const charged = withTokens(run, outcome)
+    for (const settledGuard of run.settledGuards.splice(0)) settledGuard(charged)
   }
 })
 
-/** A record of a stream is a token and about so many bytes, in any dialect. */
+/** Bytes of a record of a stream, roughly, in any dialect. A record holds one token. */
 const recordBytes = 200
 
-/** For guards that charge for tokens: where nobody counted those of a stream, be it that its client left or that it did not ask, its length tells. */
-const charged = (run: Run, outcome: Outcome): Outcome => {
+/**
+ * The outcome with the tokens of the answer, for guards that charge for tokens. The backend does not count the tokens
+ * of a stream that the client left, or whose client did not ask for usage. They are estimated from its length then.
+ */
+const withTokens = (run: Run, outcome: Outcome): Outcome => {
   const served = run.attempts > 0 || run.reply.bytes > 0
   const uncounted = served && outcome.usage?.answerTokens === undefined &&
     (outcome.cause === "client-gone" || (outcome.kind === "success" && streams(run.request)))

@@ -1,5 +1,6 @@
 /**
- * Cross-origin rules for routes that are not served by `NodeServer` or `WebServer`, which apply the same ones themselves.
+ * Applies the cross-origin rules to an `HttpRouter` that another server serves. `NodeServer` and `WebServer` apply them
+ * by themselves.
  *
  * @since 0.1.0
  */
@@ -14,13 +15,13 @@ const toRecord = (raw: ReadonlyArray<string>): Readonly<Record<string, string>> 
 }
 
 /**
- * Answers preflights, turns away pages from other origins with 403, and adds the headers that let the allowed ones read the answer.
+ * Answers preflights, refuses requests from other origins with 403, and adds the CORS headers to all other answers.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: {
-  /** Beyond Ollama's built-in ones; `*` stands for anything. Defaults to none. */
+  /** Origins allowed besides Ollama's built-in ones; `*` in one stands for any text. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter> => {
   const cors = Cors.make(options?.origins)
@@ -32,7 +33,7 @@ export const layer = (options?: {
         const { headers, status } = cors.decide(origin, request.headers["host"], request.method)
         const added = toRecord(headers)
         if (status !== undefined) return Effect.succeed(HttpServerResponse.empty({ status, headers: added }))
-        // As the last step, so that it reaches answers made from errors too.
+        // Before the response is sent, so that answers made from errors get the headers, too.
         return HttpEffect.withPreResponseHandler(handler, (_, response) =>
           Effect.succeed(HttpServerResponse.setHeaders(response, added)))
       }),

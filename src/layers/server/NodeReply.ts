@@ -1,5 +1,5 @@
 /**
- * Answers through a `node:http` response.
+ * Writes answers to a `node:http` response.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,8 @@ import type { Endpoint } from "../../services/RoutedRequest.ts"
 import { ReplyBase } from "./ReplyBase.ts"
 
 /**
- * A reply over a `ServerResponse`. Node corks the socket for the rest of the tick with the first write, so head and first chunk leave together.
+ * A reply to a `ServerResponse`. Node corks the socket from the first write to the end of the tick, so the head and the
+ * first chunk leave in one packet.
  *
  * @category models
  * @since 0.1.0

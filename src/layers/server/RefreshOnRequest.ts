@@ -1,5 +1,5 @@
 /**
- * Reads the fleet when requests come, for hosts on which nothing runs between them.
+ * Refreshes the view of the fleet when requests come, for hosts on which nothing runs between requests.
  *
  * @since 0.1.0
  */
@@ -12,11 +12,14 @@ import { ViewRefresh } from "../../services/ViewRefresh.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** A view that is younger is used as it is. Defaults to 5 seconds. */
+  /** Age up to which a view is used without a refresh. Defaults to 5 seconds. */
   readonly timeToLive?: Duration.Input | undefined
-  /** A view that is older is waited for; between the two it is used once more and read again beside the request. Defaults to 1 minute. */
+  /**
+   * Age beyond which a request waits for the refresh. Between `timeToLive` and this, the request uses the old view
+   * while the refresh runs. Defaults to 1 minute.
+   */
   readonly staleMax?: Duration.Input | undefined
-  /** Longest time that a request waits. Defaults to 5 seconds. */
+  /** Longest time of a refresh, and so of a request's wait for it. Defaults to 5 seconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -32,13 +35,13 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const residency = yield* Residency
   const clock = yield* Clock.Clock
   const run = yield* FiberSet.makeRuntime()
-  /** When the last reading began that is over, well or not: each part keeps what it knew where a backend does not answer. */
+  /** When the last refresh that has ended began, even if it failed: each service keeps its old view then. */
   let readAt = -Infinity
-  let flight: Deferred.Deferred<void> | undefined
+  let running: Deferred.Deferred<void> | undefined
   let failing = false
 
-  /** A reading that found nobody keeps what is known; that is said when it begins and when it is over, not for every request. */
-  const told = Effect.suspend(() => {
+  /** Logs when no backend answers, and when one answers again; not for every refresh. */
+  const logged = Effect.suspend(() => {
     const members = fleet.members()
     const fails = members.length > 0 && members.every(({ backend }) => health.status(backend.id).state !== "healthy")
     if (fails === failing) return Effect.void
@@ -48,23 +51,23 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       : Effect.logInfo("backends answer again")
   })
 
-  // Health first: the others leave out who is known to be dead.
-  const read = Effect.andThen(
+  // Health comes first: the other two skip backends that are down.
+  const refresh = Effect.andThen(
     health.check,
     Effect.all([catalog.refresh, residency.refresh], { concurrency: "unbounded", discard: true }),
   ).pipe(
     Effect.timeoutOption(timeout),
-    Effect.andThen(told),
+    Effect.andThen(logged),
     Effect.catchDefect((defect) => Effect.logError("the fleet could not be read", defect)),
   )
 
-  /** One reading for all requests that come meanwhile, in this layer's scope: a client that leaves does not end it for the others. */
+  /** Starts a refresh, in this layer's scope: a client that leaves must not end it for the other requests. */
   const start = (now: number): Deferred.Deferred<void> => {
     const end = Deferred.makeUnsafe<void>()
-    flight = end
-    run(Effect.onExit(read, () =>
+    running = end
+    run(Effect.onExit(refresh, () =>
       Effect.sync(() => {
-        flight = undefined
+        running = undefined
         readAt = now
         Deferred.doneUnsafe(end, Effect.void)
       })))
@@ -76,15 +79,16 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       const now = clock.currentTimeMillisUnsafe()
       const age = now - readAt
       if (age < freshMillis) return undefined
-      const reading = flight ?? start(now)
-      return age < staleMillis ? undefined : Deferred.await(reading)
+      const end = running ?? start(now)
+      return age < staleMillis ? undefined : Deferred.await(end)
     },
   }
 })
 
 /**
- * Provides `ViewRefresh`: the first request reads health, models and what is in memory of all backends and waits for it, later ones when what is known is too old.
- * Where no backend answers, what was known stays, and the log says so.
+ * Provides `ViewRefresh`. The first request waits until the health, the models and the residency of all backends were
+ * read. Later requests start a refresh when the view is too old. When no backend answers, the old view stays, and a
+ * warning is logged.
  *
  * @category layers
  * @since 0.1.0

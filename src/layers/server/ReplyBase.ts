@@ -1,5 +1,5 @@
 /**
- * What the replies of all servers share: when the head goes out, where records end, what an error looks like by then.
+ * The common part of the servers' replies: when the head is sent, where records end, and how an error is written.
  *
  * @since 0.1.0
  */
@@ -15,14 +15,15 @@ import { textOf } from "../../wire/json.ts"
 const newline = 0x0a
 const endOfRecord = { ndjson: new Uint8Array([newline]), sse: new Uint8Array([newline, newline]) }
 
-/** An error answer that comes after heartbeats becomes a record; it is collected up to this size. */
+/** Bytes kept of an error answer that comes after heartbeats. It becomes an error record. */
 const errorBytesMax = 64 * 1024
 
 const none: ReadonlyArray<string> = []
 const brokenOff: Refusal = refuse("BackendFailed", "the backend broke off the answer")
 
 /**
- * A reply without its socket. The head is held until there is something to send with it, so that both leave in one packet.
+ * A reply without the part that writes to the client. The head is held back until the first bytes of the body come, so
+ * that both leave in one packet.
  *
  * @category models
  * @since 0.1.0
@@ -32,22 +33,25 @@ export abstract class ReplyBase implements ReplySink {
   readonly endpoint: Endpoint
   committed = false
   bytes = 0
-  /** Nothing more will be sent, or nobody is there to take it. */
+  /** Whether the answer has ended or the client has left. */
   closed = false
-  /** The client does not take bytes as fast as they come. */
+  /** Whether the client reads more slowly than bytes come. */
   blocked = false
   private upstream: Upstream | undefined = undefined
   private status = 0
   private raw: ReadonlyArray<string> = none
+  /** llamero's own headers. */
   private extra: ReadonlyArray<string>
-  /** Whether the answer comes in records, and what a heartbeat has to say. */
+  /** Whether the answer comes in records. */
   private streams = false
+  /** The model's name, for heartbeats. */
   private model = ""
-  /** Committed by a heartbeat, before any backend answered. */
+  /** Whether a heartbeat has committed the head before any backend answered. */
   private early = false
+  /** The chunks of an error answer that comes after heartbeats. */
   private errors: Array<Uint8Array> | undefined = undefined
   private errorBytes = 0
-  /** Whether the answer, though it streams, has a declared length. */
+  /** Whether the answer streams but has a `Content-Length`. */
   private measured = false
   /** The last two bytes sent. */
   private last = newline
@@ -59,17 +63,17 @@ export abstract class ReplyBase implements ReplySink {
     this.extra = headers.length === 0 ? ["X-Request-Id", id] : ["X-Request-Id", id, ...headers]
   }
 
-  /** Sends the status line and headers, or gets them ready to leave with the first bytes. */
+  /** Sends the status line and headers, or prepares them to leave with the first bytes. */
   protected abstract start(status: number, headers: Array<string>): void
-  /** Whether the client takes more. When not, `unblock` has to follow. */
+  /** Writes a chunk. Returns whether the client takes more; if not, `unblock` must be called later. */
   protected abstract write(chunk: Uint8Array): boolean
   protected abstract finish(): void
-  /** Breaks the connection: the only way to say that a body of declared length, or without records, is not whole. */
+  /** Breaks the connection: only that tells that a body with a declared length, or without records, is cut. */
   protected abstract destroy(): void
-  /** Milliseconds since the epoch. */
+  /** The time by the router's clock, in milliseconds. */
   protected abstract now(): number
 
-  /** What only the body told. Without it, nothing streams. */
+  /** Tells the reply what is known once the body was read. Before that, the reply does not stream. */
   describe(model: string, streams: boolean): void {
     this.model = model
     this.streams = streams
@@ -109,7 +113,7 @@ export abstract class ReplyBase implements ReplySink {
   }
 
   fail(_error: TransportError): void {
-    // A record cannot reach a client that does not read; its socket must not be held either.
+    // An error record cannot reach a client that does not read, and its socket must be freed.
     if (this.blocked) return this.cut()
     this.refuse(brokenOff)
   }
@@ -122,7 +126,7 @@ export abstract class ReplyBase implements ReplySink {
       this.send(answer.body)
       return this.close()
     }
-    // A length was declared, or there are no records: only a broken connection says that this is not all.
+    // With a declared length, or without records, only a broken connection tells the client that the answer is cut.
     if (!this.streams || this.measured) return this.cut()
     if (this.bytes > 0 && !this.atBoundary()) this.write(endOfRecord[Dialects.framing(this.endpoint)])
     this.send(Dialects.errorRecord(this.endpoint, why, this.id))
@@ -144,13 +148,13 @@ export abstract class ReplyBase implements ReplySink {
     if (sign !== undefined) this.push(sign)
   }
 
-  /** The client has left: whatever still comes goes nowhere. */
+  /** Drops everything that still comes. Called when the client has left. */
   leave(): void {
     this.closed = true
     this.forget()
   }
 
-  /** The client takes bytes again. */
+  /** Lets the backend go on. Called when the client takes bytes again. */
   unblock(): void {
     if (!this.blocked) return
     this.blocked = false
@@ -202,7 +206,7 @@ export abstract class ReplyBase implements ReplySink {
     this.forget()
   }
 
-  /** A finished request must leave nothing referenced: its socket lives on. */
+  /** Drops references: the socket, which lives longer than the request, would keep the objects alive. */
   private forget(): void {
     this.upstream = undefined
     this.raw = none

@@ -1,5 +1,5 @@
 /**
- * Answers as a web `Response`, for `deno serve` and serverless hosts.
+ * Writes answers to a web `Response`, for `deno serve` and serverless hosts.
  *
  * @since 0.1.0
  */
@@ -7,19 +7,20 @@ import type { Clock } from "effect"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
 import { ReplyBase } from "./ReplyBase.ts"
 
-/** Bytes kept for a client that is slower than the backend before the backend is paused. */
+/** Bytes buffered for a slow client before the backend is paused. */
 const bufferBytes = 64 * 1024
 
+/** A `Response` with one of these statuses throws if it has a body. */
 const emptyStatuses = new Set([101, 204, 205, 304])
 
 /**
- * A reply that becomes a `Response` with its first bytes. A client that cancels the body has left.
+ * A reply that becomes a `Response` when its first bytes come. A client that cancels the body counts as gone.
  *
  * @category models
  * @since 0.1.0
  */
 export class WebReply extends ReplyBase {
-  /** Resolves at commitment. */
+  /** Resolves when the head is sent. */
   readonly response: Promise<Response>
   private readonly resolve: (response: Response) => void
   private readonly clock: Clock.Clock
@@ -44,7 +45,7 @@ export class WebReply extends ReplyBase {
 
   override leave(): void {
     super.leave()
-    // Whoever waits for an answer that nobody wants any more.
+    // The host still waits for a `Response`, even though the client has left.
     if (!this.committed) this.resolve(new Response(null, { status: 499 }))
     this.controller = undefined
   }
@@ -63,7 +64,7 @@ export class WebReply extends ReplyBase {
         this.onLeave()
       },
     }, { highWaterMark: bufferBytes, size: (chunk) => chunk?.byteLength ?? 0 })
-    // The first bytes are put in before the response is handed over, in the same step.
+    // The host gets the response after the first bytes were put into it, in the same step.
     this.settle = () => this.resolve(new Response(body, { status, headers }))
   }
 

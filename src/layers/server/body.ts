@@ -1,5 +1,8 @@
 /**
- * Reads the body of a `node:http` request, once and within a limit.
+ * Reads the body of a `node:http` request within its limits.
+ *
+ * The body readers of `effect/http` are Effects: they take a fiber and a stream for each request, and cannot count the
+ * bytes of all bodies together.
  *
  * @since 0.1.0
  */
@@ -8,15 +11,23 @@ import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { concat } from "../../wire/json.ts"
 import { tooLarge } from "./decode.ts"
 
-/** A body that is refused is still taken in up to this size, or its sender would never read the answer. Then the connection is cut. */
+/**
+ * Bytes of a refused body that are still read. A client that is sending does not read its answer before it has sent the
+ * whole body. Beyond this, the connection is cut.
+ */
 const discardedMax = 256 * 1024 * 1024
 
 const nothing = new Uint8Array(0)
 
-/** What became of a body. It is never called when the client leaves half way: the server hears that from the response. @internal */
+/**
+ * Gets the body, or why it is refused. Never called when the client leaves before the end: the response tells the
+ * server of that.
+ *
+ * @internal
+ */
 export type Done = (result: Uint8Array | Refusal) => void
 
-/** The bytes of all bodies, from their first byte to the end of their requests. @internal */
+/** The bytes of all bodies that a server holds, each until its request ends. @internal */
 export interface Uploads {
   bytes: number
   readonly max: number
@@ -26,13 +37,13 @@ const tooMany = refuse("QueueFull", "too many bodies are being held", { retryAft
 
 /** @internal */
 export class BodyReader {
-  /** Bytes that came, the discarded ones included: what shows that an upload goes on. */
+  /** Bytes that came, the discarded ones included. They show whether an upload still moves. */
   received = 0
   private readonly parts: Array<Uint8Array> = []
   private readonly incoming: IncomingMessage
   private readonly limit: number
   private readonly uploads: Uploads
-  /** What of `uploads` is this body's. */
+  /** This body's part of `uploads`. */
   private held = 0
   private done: Done | undefined
 
@@ -45,7 +56,7 @@ export class BodyReader {
     incoming.on("end", () => this.finish(this.parts.length === 0 ? nothing : concat(this.parts)))
   }
 
-  /** What the client says is coming; too much is refused before any of it has come. */
+  /** Takes the declared length. A body that is too long is refused before it comes. */
   expect(length: string | undefined): void {
     if (length !== undefined && Number(length) > this.limit) this.finish(tooLarge)
   }
@@ -63,13 +74,13 @@ export class BodyReader {
     else if (this.uploads.bytes > this.uploads.max) this.finish(tooMany)
   }
 
-  /** It was compressed, and is so long in truth. */
+  /** Takes the length of a body that was compressed, once it is known. */
   decoded(length: number): void {
     this.uploads.bytes += length - this.held
     this.held = length
   }
 
-  /** The client has left, or has its answer: nobody needs the body any more. */
+  /** Stops counting the body. Called when the request has ended. */
   release(): void {
     this.uploads.bytes -= this.held
     this.held = 0

@@ -1,9 +1,13 @@
 /**
- * Cross-origin requests, decided as Ollama decides them: its built-in origins, and those a deployer adds.
+ * Decides about cross-origin requests as Ollama does: with its built-in origins, and those that the deployer adds.
+ *
+ * `HttpMiddleware.cors` of `effect/http` does not fit: it runs as an Effect for each request and does not refuse other
+ * origins.
  *
  * @since 0.1.0
  */
 
+/** The origins that Ollama allows by itself (`AllowedOrigins` in its `envconfig/config.go`). */
 const builtIn = [
   ...["localhost", "127.0.0.1", "0.0.0.0"].flatMap((host) => [
     `http://${host}`,
@@ -86,7 +90,8 @@ const preflight = (origin: string): ReadonlyArray<string> => [
 ]
 
 /**
- * What is answered to an `Origin`: `headers` go with the answer; `status`, where there is one, is the whole answer (204 to a preflight, 403 to an origin that is not allowed).
+ * What follows from an `Origin`. `headers` go with the answer. A `status` is the whole answer: 204 for a preflight, 403
+ * for an origin that is not allowed.
  *
  * @category models
  * @since 0.1.0
@@ -98,7 +103,7 @@ export interface Decision {
 
 /** @category models @since 0.1.0 */
 export interface Cors {
-  /** Call it only for requests that have an `Origin`. */
+  /** Decides about a request with an `Origin`. Do not call it for requests without one. */
   readonly decide: (origin: string, host: string | undefined, method: string) => Decision
 }
 
@@ -113,20 +118,20 @@ const disallowed: Decision = { status: 403, headers: [] }
 const sameOrigin: Decision = { status: undefined, headers: [] }
 
 /**
- * The rules for a set of origins. One `*` in an origin stands for anything; `*` alone allows everybody.
+ * Makes the rules for a list of origins. One `*` in an origin stands for any text; `*` alone allows every origin.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (origins: ReadonlyArray<string> = []): Cors => {
-  const everybody = origins.includes("*")
+  const anyOrigin = origins.includes("*")
   const patterns = [...builtIn, ...origins].map((origin) => origin.toLowerCase())
   return {
     decide: (origin, host, method) => {
       if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return sameOrigin
       const lower = origin.toLowerCase()
-      if (!everybody && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
-      const allowed = everybody ? "*" : origin
+      if (!anyOrigin && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
+      const allowed = anyOrigin ? "*" : origin
       return method === "OPTIONS"
         ? { status: 204, headers: preflight(allowed) }
         : { status: undefined, headers: normal(allowed) }

@@ -1,5 +1,5 @@
 /**
- * Compressed request bodies, decoded within the limit.
+ * Decodes compressed request bodies within a size limit.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { type Refusal, refuse } from "../../services/Refusal.ts"
 type Callback = (error: (Error & { readonly code?: string }) | null, decoded: Uint8Array) => void
 type Decompress = (body: Uint8Array, options: { readonly maxOutputLength: number }, done: Callback) => void
 
-/** What each encoding is called in `node:zlib`; a runtime may lack some (zstd came with Node 22.15), or the module. */
+/** The function of `node:zlib` for each encoding. A runtime may lack one (zstd came with Node 22.15) or the module. */
 const functions: Readonly<Record<string, string>> = {
   "gzip": "gunzip",
   "x-gzip": "gunzip",
@@ -17,19 +17,20 @@ const functions: Readonly<Record<string, string>> = {
   "zstd": "zstdDecompress",
 }
 
-/** Asked for when the first compressed body comes: serverless hosts may not have it. */
+/** Imported when the first compressed body comes, since serverless hosts may not have the module. */
 const zlib = (): Promise<Readonly<Record<string, unknown>>> =>
   import("node:zlib").then((module) => ({ ...module }), () => ({}))
 
-/** @category refusals @since 0.1.0 */
+/** The refusal of a body above the limit, in the words of Go. @category refusals @since 0.1.0 */
 export const tooLarge: Refusal = refuse("BodyTooLarge", "http: request body too large")
 
-/** @category decoding @since 0.1.0 */
+/** Whether a `Content-Encoding` means that the body is not compressed. @category decoding @since 0.1.0 */
 export const isPlain = (encoding: string | undefined): encoding is undefined =>
   encoding === undefined || encoding === "" || encoding.toLowerCase() === "identity"
 
 /**
- * A body decoded, or why not: 415 for an encoding that is unknown here, 413 past the limit, 400 for a broken one.
+ * Decodes a body. Refuses with 415 an encoding that this runtime cannot decode, with 413 a decoded body of more than
+ * `limit` bytes, and with 400 a body that is broken.
  *
  * @category decoding
  * @since 0.1.0

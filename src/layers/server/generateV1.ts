@@ -1,13 +1,13 @@
 /**
- * The brief's own endpoint, `POST /api/v1/generate`, over Ollama's generate.
+ * llamero's own endpoint, `POST /api/v1/generate`: translates the answers of Ollama's `/api/generate`.
  *
  * **Details**
  *
- * Whole: `{"response":"…","total_duration_ms":7.3,"eval_count":3,"load_duration_ms":1.1}`.
+ * In one piece: `{"response":"…","total_duration_ms":7.3,"eval_count":3,"load_duration_ms":1.1}`.
  *
- * Streamed: server-sent events. Each piece of text is `data: {"response":"…","done":false}`; the last event is
- * `data: {"response":"","done":true,"done_reason":"stop","total_duration_ms":7.3,"eval_count":3,"load_duration_ms":1.1}`.
- * Heartbeats are comments. A failure is `data: {"error":"…"}` and ends the stream.
+ * As a stream of server-sent events: each piece of text is `data: {"response":"…","done":false}`. The last event is
+ * `data: {"response":"","done":true,"done_reason":"stop",…}` with the same three figures. Heartbeats are comments. A
+ * failure is `data: {"error":"…"}`, which ends the stream.
  *
  * @since 0.1.0
  */
@@ -17,12 +17,12 @@ import { refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { QueuePlace } from "../../services/RoutedRequest.ts"
 import type { TransportError, Upstream } from "../../services/Transport.ts"
-import { textOf } from "../../wire/json.ts"
+import { parse, textOf } from "../../wire/json.ts"
 
 const newline = 0x0a
 const encoder = new TextEncoder()
 
-/** Ollama's own limit for a line. Past it the backend is not speaking its dialect. */
+/** Bytes. Ollama's own limit for a line; a longer one cannot be an answer of Ollama. */
 const lineMax = 8 * 1024 * 1024
 
 interface Chunk {
@@ -35,8 +35,6 @@ interface Chunk {
   readonly eval_count?: unknown
 }
 
-const parse = Option.liftThrowable((json: string): unknown => JSON.parse(json))
-
 const chunkOf = (json: string): Chunk | undefined => {
   const value = Option.getOrUndefined(parse(json))
   return typeof value === "object" && value !== null ? value : undefined
@@ -45,7 +43,7 @@ const chunkOf = (json: string): Chunk | undefined => {
 const number = (value: unknown): number => typeof value === "number" ? value : 0
 const textIn = (chunk: Chunk): string => typeof chunk.response === "string" ? chunk.response : ""
 
-/** Ollama counts nanoseconds and leaves zeros out. */
+/** Ollama gives times in nanoseconds and leaves zeros out. */
 const figures = (chunk: Chunk) => ({
   total_duration_ms: number(chunk.total_duration) / 1e6,
   eval_count: number(chunk.eval_count),
@@ -62,15 +60,15 @@ const unreadable: Refusal = refuse("BackendFailed", "the backend's answer could 
 const unfinished: Refusal = refuse("BackendFailed", "the backend stopped before the end of its answer")
 
 /**
- * Translates what a backend's generate says; everything else it leaves to the reply it wraps.
+ * Translates the answer of a backend's `/api/generate` and writes it to the reply that it wraps.
  *
  * @category constructors
  * @since 0.1.0
  */
-export class BriefReply implements ReplySink {
+export class GenerateV1Reply implements ReplySink {
   private readonly reply: ReplySink
   private readonly streams: boolean
-  /** What came since the last line's end; a line may come in many pieces. */
+  /** The pieces of the line that has not ended yet. */
   private pieces: Array<Uint8Array> = []
   private pending = 0
   private status = 0
@@ -104,7 +102,7 @@ export class BriefReply implements ReplySink {
   head(status: number, rawHeaders: ReadonlyArray<string>): void {
     this.status = status
     this.headers = rawHeaders
-    // Ollama's error bodies are the brief's as well.
+    // Error bodies are the same in both dialects.
     if (status !== 200) return this.reply.head(status, rawHeaders)
     if (this.streams) this.reply.head(status, this.withType("text/event-stream"))
   }
@@ -129,7 +127,7 @@ export class BriefReply implements ReplySink {
     }
     const chunk = chunkOf(textOf(this.pieces))
     if (chunk === undefined) return this.reply.refuse(unreadable)
-    // This dialect has no field to say it in.
+    // The translated answer has no field that would say that it is not complete.
     if (chunk.done !== true) return this.reply.refuse(unfinished)
     const body = encoder.encode(JSON.stringify({ response: textIn(chunk), ...figures(chunk) }))
     this.reply.head(200, [...this.withType("application/json; charset=utf-8"), "Content-Length", String(body.length)])
@@ -156,7 +154,7 @@ export class BriefReply implements ReplySink {
     if (this.pending > lineMax) {
       this.pieces = []
       this.reply.refuse(unreadable)
-      // Nobody is there to take the rest, and the backend must not go on making it.
+      // The rest would be dropped, so the backend must stop generating it.
       this.upstream?.abort()
     }
   }

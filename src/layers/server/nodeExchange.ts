@@ -1,5 +1,5 @@
 /**
- * One inference request on a `node:http` server, from its head to the last byte of its answer.
+ * One inference request of a `node:http` server, from its head to the last byte of its answer.
  *
  * @since 0.1.0
  */
@@ -13,10 +13,10 @@ import type { Bag, Slotted } from "../../support/bag.ts"
 import * as Request from "../../wire/request.ts"
 import { BodyReader, type Uploads } from "./body.ts"
 import { decode, isPlain } from "./decode.ts"
-import { BriefReply } from "./generateV1.ts"
+import { GenerateV1Reply } from "./generateV1.ts"
 import { NodeReply } from "./NodeReply.ts"
 
-/** What all exchanges of a server share. @internal */
+/** What all exchanges of one server share. @internal */
 export interface Shared {
   readonly clock: Clock.Clock
   readonly router: Router["Service"]
@@ -25,11 +25,11 @@ export interface Shared {
   readonly tenantHeader: string | undefined
   readonly uploads: Uploads
   readonly active: Bag<NodeExchange>
-  /** Called when the last one is gone. */
+  /** Called when the last exchange has ended. */
   readonly onIdle: () => void
 }
 
-const forgotten: Refusal = refuse("Internal", "internal error in the router")
+const unanswered: Refusal = refuse("Internal", "internal error in the router")
 
 /** @internal */
 export class NodeExchange implements Slotted {
@@ -38,16 +38,17 @@ export class NodeExchange implements Slotted {
   private readonly shared: Shared
   private readonly incoming: IncomingMessage
   private readonly endpoint: Endpoint
-  private readonly headers: Request.EdgeHeaders
+  private readonly headers: Request.RequestHeaders
   private readonly reply: NodeReply
   private readonly body: BodyReader
-  /** The body is still being received. */
+  /** Whether the body is still being received. */
   private receiving = true
   private fiber: Fiber.Fiber<Settled> | undefined = undefined
-  /** The client has its answer, or has left. */
+  /** Whether the response is closed: the client has its answer, or has left. */
   private over = false
-  /** What the sweeper saw the last time, and how often in a row nothing had moved. */
+  /** Bytes that the sweeper saw when it last looked. */
   private seen = -1
+  /** How often in a row the sweeper saw the same bytes. */
   private still = 0
 
   constructor(
@@ -55,7 +56,7 @@ export class NodeExchange implements Slotted {
     incoming: IncomingMessage,
     response: ServerResponse,
     endpoint: Endpoint,
-    headers: Request.EdgeHeaders,
+    headers: Request.RequestHeaders,
     id: string,
     cors: ReadonlyArray<string>,
   ) {
@@ -68,7 +69,7 @@ export class NodeExchange implements Slotted {
     shared.active.add(this)
     response.on("close", () => this.closed())
     const { contentEncoding, contentLength } = headers
-    // Listening comes first: even a body that is refused by its length is taken in, or its sender would not read the answer.
+    // The reader listens before the length is checked: a refused body must be read, too (see `discardedMax`).
     this.body = new BodyReader(
       incoming,
       shared.bodyBytesMax,
@@ -78,7 +79,7 @@ export class NodeExchange implements Slotted {
     this.body.expect(contentLength)
   }
 
-  /** Called by the sweeper: `true` when nothing has moved for `limit` calls, be it an upload or a client that does not read. */
+  /** Whether an upload, or a client that has to read, has not moved for `limit` calls. The sweeper calls it. */
   isStuck(limit: number): boolean {
     const waitsForClient = this.receiving || this.reply.blocked || this.reply.closed
     const moved = this.receiving ? this.body.received : this.response.writableLength
@@ -87,7 +88,7 @@ export class NodeExchange implements Slotted {
     return this.still >= limit
   }
 
-  /** Ends it now, whatever it is doing. */
+  /** Ends it at once. */
   cut(): void {
     this.response.destroy()
     this.closed()
@@ -123,7 +124,7 @@ export class NodeExchange implements Slotted {
     const { reply, shared } = this
     const streams = Request.streams(request)
     reply.describe(request.envelope.model, streams)
-    const sink = this.endpoint.dialect === "brief" ? new BriefReply(reply, streams) : reply
+    const sink = this.endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, streams) : reply
     const fiber = shared.fork(shared.router.route(request, sink))
     if (fiber.pollUnsafe() !== undefined) return this.settled()
     this.fiber = fiber
@@ -132,8 +133,8 @@ export class NodeExchange implements Slotted {
 
   private settled(): void {
     this.fiber = undefined
-    // A router that ends without an answer has a fault; its client must not wait for ever.
-    if (!this.over && !this.reply.closed) this.reply.refuse(forgotten)
+    // A router that ends without an answer has a fault. Its client must not wait for ever.
+    if (!this.over && !this.reply.closed) this.reply.refuse(unanswered)
     this.leave()
   }
 
@@ -146,6 +147,7 @@ export class NodeExchange implements Slotted {
     this.leave()
   }
 
+  /** Frees what the exchange holds, once the response is closed and the router has ended. */
   private leave(): void {
     if (!this.over || this.fiber !== undefined) return
     this.body.release()

@@ -1,13 +1,13 @@
 /**
- * Names of requests: the client's own where it is sane, else made here.
+ * Ids of requests: the one that the client offers when it is safe to use, or else a new one.
  *
  * @since 0.1.0
  */
 
 const lengthMax = 128
 
-/** Visible ASCII only: an id goes into headers and logs. */
-const isSane = (id: string): boolean => {
+/** Whether an id is short and visible ASCII only. It is written to headers and logs. */
+const isSafe = (id: string): boolean => {
   if (id.length === 0 || id.length > lengthMax) return false
   for (let i = 0; i < id.length; i++) {
     const code = id.charCodeAt(i)
@@ -17,13 +17,13 @@ const isSane = (id: string): boolean => {
 }
 
 /**
- * Takes what a client offers, or makes an id: a prefix that differs between processes and a counter, since nothing random is needed to tell requests of one
- * process apart.
+ * Makes a function from the id that a client offers to the id of the request. A new id is `prefix` and a counter. The
+ * prefix must differ between processes. A random id for each request (a UUID) would cost more.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (prefix: string): (offered: string | undefined) => string => {
   let count = 0
-  return (offered) => offered !== undefined && isSane(offered) ? offered : `${prefix}-${(++count).toString(36)}`
+  return (offered) => offered !== undefined && isSafe(offered) ? offered : `${prefix}-${(++count).toString(36)}`
 }

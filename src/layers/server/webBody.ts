@@ -1,5 +1,5 @@
 /**
- * Reads the body of a web `Request`, once and within a limit.
+ * Reads the body of a web `Request` within a limit. `Request.bytes()` has no limit.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import { tooLarge } from "./decode.ts"
 const cutOff: Refusal = refuse("BadRequest", "unexpected EOF")
 const nothing = new Uint8Array(0)
 
-/** @internal */
+/** The whole body, or a refusal. `declared` is its `Content-Length`. @internal */
 export const readWebBody = async (
   request: Request,
   limit: number,

@@ -1,5 +1,6 @@
 /**
- * A transport over the web standard `fetch`, for hosts that have nothing else. Where undici or sockets can be had, `NodeTransport` is several times faster.
+ * A transport over the web standard `fetch`, for hosts that have nothing else. `NodeTransport` is several times faster;
+ * use it on Node and on Deno.
  *
  * @since 0.1.0
  */
@@ -10,11 +11,11 @@ import { reasonOf } from "./failures.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Defaults to the global one. */
+  /** Defaults to the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
-/** `fetch` has decoded what says so, and then neither the encoding nor the length is true any more. */
+/** Names and values in turn. `fetch` has decoded a compressed body, so its encoding and length are no longer true. */
 const rawHeaders = (headers: Headers): Array<string> => {
   const raw: Array<string> = []
   const decoded = headers.has("content-encoding")
@@ -31,14 +32,15 @@ const headersOf = (call: Call): Array<[string, string]> => {
   return pairs
 }
 
-class Exchange implements Upstream {
+/** One call through `fetch`. */
+class FetchCall implements Upstream {
   private readonly backend: Backend
   private readonly aborter = new AbortController()
   private sink: ByteSink | undefined
   private reader: ReadableStreamDefaultReader<Uint8Array> | undefined = undefined
   private paused = false
   private reading = false
-  /** Whether an answer has begun: a failure from then on is the connection's. */
+  /** Whether the answer has begun. A failure after that means that the connection broke. */
   private answered = false
 
   constructor(backend: Backend, sink: ByteSink) {
@@ -83,7 +85,7 @@ class Exchange implements Upstream {
     else this.read()
   }
 
-  /** One chunk at a time, and none while the sink is full. */
+  /** Reads one chunk at a time, and none while the sink is full. */
   private read(): void {
     if (this.reading || this.paused || this.reader === undefined) return
     this.reading = true
@@ -101,6 +103,7 @@ class Exchange implements Upstream {
     this.take()?.fail(new TransportError({ reason, backend: this.backend.id, description }))
   }
 
+  /** The sink, for its last event. */
   private take(): ByteSink | undefined {
     const sink = this.sink
     this.sink = undefined
@@ -110,12 +113,13 @@ class Exchange implements Upstream {
 }
 
 /**
- * One `fetch` for each call; the host keeps the connections.
+ * Makes one `fetch` for each call. The host manages the connections.
  *
  * **Gotchas**
  *
- * The host's own limits apply: Node's `fetch` gives up after 10 seconds without a connection and 300 seconds without headers. `fetch` does not tell when it
- * has connected or sent a body, so there are no such limits here: a backend that does not let itself be connected to meets the relay's first-byte limit.
+ * The host's own limits apply: Node's `fetch` fails after 10 seconds without a connection and after 300 seconds without
+ * headers. `fetch` does not tell when it has connected or has sent a body, so this layer cannot limit those times. A
+ * backend that cannot be connected to fails by the relay's first-byte limit instead.
  *
  * @category layers
  * @since 0.1.0
@@ -125,6 +129,6 @@ export const layer = (options?: Options): Layer.Layer<Transport> =>
     Transport,
     Effect.sync(() => {
       const fetch = options?.fetch ?? globalThis.fetch
-      return Transport.of({ send: (backend, call, to) => new Exchange(backend, to).send(fetch, call) })
+      return Transport.of({ send: (backend, call, to) => new FetchCall(backend, to).send(fetch, call) })
     }),
   )

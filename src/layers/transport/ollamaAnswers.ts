@@ -1,12 +1,15 @@
 /**
- * Answers of Ollama servers of any age, read tolerantly.
+ * Decodes the answers of Ollama servers of any version.
  *
  * @since 0.1.0
  */
 import { Option, Predicate, Result, Schema } from "effect"
 import { PsModel, ShowModel, TagsModel } from "../../services/OllamaApi.ts"
 
-/** What is optional in `TagsModel` and `PsModel`: dropped when it is not what is expected, so that a strange detail never hides a model. */
+/**
+ * The optional fields of `TagsModel` and `PsModel`. They are dropped when one has an unexpected type: a bad detail must
+ * not hide a model.
+ */
 const optional = {
   tags: ["details", "capabilities", "modified_at", "remote_model", "remote_host"],
   ps: ["details", "context_length"],
@@ -26,7 +29,7 @@ const rows = <A>(
   drop: ReadonlyArray<string>,
 ): Result.Result<ReadonlyArray<A>, string> => {
   if (!Predicate.isObject(body)) return Result.fail("the answer is not a JSON object")
-  // Go writes an empty slice that was never made as null.
+  // Go writes a nil slice as `null`.
   const list = Predicate.hasProperty(body, "models") ? body.models ?? [] : []
   if (!Array.isArray(list)) return Result.fail("`models` is not a list")
   const read: Array<A> = []
@@ -39,18 +42,24 @@ const rows = <A>(
   return Result.succeed(read)
 }
 
-/** Old servers send one of the two names. */
+/** Old servers send only one of the two fields. */
 const named = (row: Readonly<Record<string, unknown>>) => ({
   name: row["name"] ?? row["model"],
   model: row["model"] ?? row["name"],
 })
 
-/** The rows of `/api/tags`. A row without a name is left out; a missing digest is the empty string. @category decoding @since 0.1.0 */
+/**
+ * The rows of `/api/tags`. A row without a name is left out. A missing digest becomes the empty string.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const tags = (body: unknown): Result.Result<ReadonlyArray<TagsModel>, string> =>
   rows(body, (row) => ({ size: 0, digest: "", ...row, ...named(row) }), decodeTags, optional.tags)
 
 /**
- * The rows of `/api/ps`. Where `size_vram` is missing the model counts as fully on the GPU: a spill is only reported when Ollama says so.
+ * The rows of `/api/ps`. A model without `size_vram` counts as fully on the GPU: a spill is reported only when Ollama
+ * says so.
  *
  * @category decoding
  * @since 0.1.0
@@ -63,7 +72,7 @@ export const ps = (body: unknown): Result.Result<ReadonlyArray<PsModel>, string>
     optional.ps,
   )
 
-/** `/api/show`. @category decoding @since 0.1.0 */
+/** The answer of `/api/show`. @category decoding @since 0.1.0 */
 export const show = (body: unknown): Result.Result<ShowModel, string> => {
   if (!Predicate.isObject(body)) return Result.fail("the answer is not a JSON object")
   const filled = without(body as Record<string, unknown>, [])
@@ -79,13 +88,18 @@ export const show = (body: unknown): Result.Result<ShowModel, string> => {
   )
 }
 
-/** `/api/version`. @category decoding @since 0.1.0 */
+/** The version in the answer of `/api/version`. @category decoding @since 0.1.0 */
 export const version = (body: unknown): Result.Result<string, string> =>
   Predicate.hasProperty(body, "version") && typeof body.version === "string"
     ? Result.succeed(body.version)
     : Result.fail("the answer has no version")
 
-/** The text of an error answer: Ollama's `error` field, else the beginning of the body, else the status. @category decoding @since 0.1.0 */
+/**
+ * The text of an error answer: its field `error`, or else the first 200 characters of the body, or else the status.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const errorText = (status: number, text: string): string => {
   const body = Option.getOrUndefined(Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))(text))
   if (Predicate.hasProperty(body, "error") && typeof body.error === "string") return body.error

@@ -76,7 +76,7 @@ export const make = (
       tokens.estimate(model.key, envelope.promptBytes, envelope.images)
 
     const tierFor = (request: RoutedRequest, model: Model, estimate: number): number | undefined =>
-      request.endpoint.dialect === "native" || request.endpoint.dialect === "brief"
+      request.endpoint.dialect === "native" || request.endpoint.dialect === "generate-v1"
         ? tiers.find((tier) => forPrompt(tier) >= estimate && tier <= (model.contextTrained ?? Infinity))
         : undefined
 

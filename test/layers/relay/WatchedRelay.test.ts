@@ -13,7 +13,7 @@ import { bytes, type PlayedCall, playedTransport, RecordingReply } from "../../s
 const a = backend({ url: "http://a:11434", id: "a" })
 const call = { method: "POST", path: "/api/chat", headers: [], body: bytes("{}") }
 
-/** Starts one exchange and hands out its ends. */
+/** Starts one attempt, and returns its reply and its upstream. */
 const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: WatchedRelay.Options) =>
   Effect.gen(function* () {
     const calls: Array<PlayedCall> = []
@@ -62,7 +62,7 @@ describe("WatchedRelay", () => {
     }))
 
   for (const status of [429, 502, 503]) {
-    it.effect(`holds a ${status} back whole, for another attempt or to be passed on`, () =>
+    it.effect(`holds a whole ${status} back, so that another attempt can follow`, () =>
       Effect.gen(function* () {
         const { fiber, released, reply, upstream } = yield* start()
         upstream.answer(status, `{"error":`, `"busy"}`).end()
@@ -74,7 +74,7 @@ describe("WatchedRelay", () => {
       }))
   }
 
-  it.effect("passes other error answers on, and counts a 500 that blames the request for nothing", () =>
+  it.effect("passes other error answers on, and ignores a 500 that the client caused", () =>
     Effect.gen(function* () {
       for (
         const [status, body, kind] of [
@@ -94,7 +94,7 @@ describe("WatchedRelay", () => {
       }
     }))
 
-  it.effect("holds a missing model back, for another owner of it", () =>
+  it.effect("holds a 404 for a missing model back, so that another owner can be tried", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(404, `{"error":"model 'x' `, `not found"}`).end()
@@ -103,14 +103,14 @@ describe("WatchedRelay", () => {
       assert.isFalse(reply.committed)
     }))
 
-  it.effect("an answer that comes whole and says it is not done counts as failure, and passes as it is", () =>
+  it.effect("an answer in one piece with `done: false` counts as failure, and is passed on unchanged", () =>
     Effect.gen(function* () {
       for (
         const [body, kind] of [
           [`{"response":"x","done":false}`, "failure"],
           [`{"response":"say \\"done\\":false","done":true,"eval_count":2}`, "success"],
           [`{"response":"x","done":true}`, "success"],
-          // Long text before, a long context after.
+          // Long text before the field, and a long context after it.
           [`{"response":"${"x".repeat(200_000)}","done":true,"context":[${"1,".repeat(100_000)}1]}`, "success"],
           [`{"response":"${"x".repeat(200_000)}","done":false}`, "failure"],
         ] as const
@@ -127,7 +127,7 @@ describe("WatchedRelay", () => {
     }))
 
   for (const reason of ["Exhausted", "Invalid"] as const) {
-    it.effect(`${reason} is the router's own, and blames no backend`, () =>
+    it.effect(`${reason} is a fault of the router and does not count against the backend`, () =>
       Effect.gen(function* () {
         const { fiber, released, upstream } = yield* start()
         upstream.fail(reason)
@@ -136,7 +136,7 @@ describe("WatchedRelay", () => {
       }))
   }
 
-  it.effect("a backend that takes nothing of the request for 10 seconds is given up; one that takes some has longer", () =>
+  it.effect("a backend that takes no bytes of the body for 10 seconds fails; one that takes some gets more time", () =>
     Effect.gen(function* () {
       const { fiber, released, upstream } = yield* start()
       upstream.left = 1000
@@ -150,7 +150,7 @@ describe("WatchedRelay", () => {
       assert.deepStrictEqual(released, [{ kind: "failure", cause: "write-timeout" }])
     }))
 
-  it.effect("once the request is taken, the first byte has its own limit from then on", () =>
+  it.effect("the limit for the first byte begins when the backend has taken the whole body", () =>
     Effect.gen(function* () {
       const { fiber, released, upstream } = yield* start()
       upstream.left = 1000
@@ -163,7 +163,7 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.cause, "first-byte-timeout")
     }))
 
-  it.effect("there is no limit on the whole, unless the deployer sets one; then it blames nobody and is not tried again", () =>
+  it.effect("a limit for the whole attempt, if one is set, does not count against the backend, and nothing is retried", () =>
     Effect.gen(function* () {
       for (const answered of [true, false]) {
         const { fiber, released, reply, upstream } = yield* start("done-true", true, { totalMillis: 30_000 })
@@ -180,7 +180,7 @@ describe("WatchedRelay", () => {
       }
     }))
 
-  it.effect("a reply that wants no more ends the exchange", () =>
+  it.effect("a reply that aborts ends the attempt", () =>
     Effect.gen(function* () {
       const { fiber, relay, released, reply, upstream } = yield* start()
       upstream.answer(200, line)
@@ -191,7 +191,7 @@ describe("WatchedRelay", () => {
       assert.strictEqual(relay.active(), 0)
     }))
 
-  it.effect("a line of 8 MiB passes, and the stream's end is still seen", () =>
+  it.effect("a line of 8 MiB is passed on, and the end of the stream is still recognised", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       const piece = bytes("x".repeat(65_536))
@@ -214,7 +214,7 @@ describe("WatchedRelay", () => {
       assert.deepStrictEqual(released, [{ kind: "failure", cause: "truncated" }])
     }))
 
-  it.effect("the backend's own error record passes unchanged, and counts as failure", () =>
+  it.effect("the backend's own error record is passed on unchanged, and counts as failure", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line, `{"error":"an error was encountered while running the model"}\n`).end()
@@ -232,7 +232,7 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.cause, "reset-midway")
     }))
 
-  it.effect("a reset after the last record is no failure: the client has its answer", () =>
+  it.effect("a reset after the last record is no failure, since the client has its answer", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line, last).fail("Reset")
@@ -242,7 +242,7 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.kind, "success")
     }))
 
-  it.effect("no first byte in time: aborted, and may go elsewhere", () =>
+  it.effect("without a first byte in time the call is aborted, and another attempt may follow", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       yield* TestClock.adjust("121 seconds")
@@ -253,7 +253,7 @@ describe("WatchedRelay", () => {
       assert.strictEqual(reply.endings, 0)
     }))
 
-  it.effect("an answer that does not stream may take longer", () =>
+  it.effect("an answer that does not stream has a longer limit", () =>
     Effect.gen(function* () {
       const { fiber, upstream } = yield* start("done-true", false)
       yield* TestClock.adjust("599 seconds")
@@ -275,7 +275,7 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.cause, "gap-timeout")
     }))
 
-  it.effect("a client that does not read is cut, and the backend is not blamed", () =>
+  it.effect("a client that does not read is cut off, and the backend does not count as failed", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line)
@@ -303,7 +303,7 @@ describe("WatchedRelay", () => {
       yield* Fiber.join(fiber)
     }))
 
-  it.effect("interruption aborts the upstream and blames nobody", () =>
+  it.effect("interruption aborts the call, and the outcome is ignored", () =>
     Effect.gen(function* () {
       const { fiber, relay, released, upstream } = yield* start()
       upstream.answer(200, line)
@@ -332,7 +332,7 @@ describe("WatchedRelay", () => {
     ],
   ]
   for (const [streamEnd, record, terminator] of terminated) {
-    // Invariant 7: bytes through unchanged however they are cut, and no whole answer without a terminator.
+    // Invariant 7: bytes are passed on unchanged however they are cut, and an answer without a terminator is not whole.
     it.effect.prop(
       `bytes pass unchanged and the end of ${streamEnd} is recognised, however the stream is cut`,
       {

@@ -14,13 +14,13 @@ const read = (...chunks: ReadonlyArray<string>) => {
 }
 
 describe("final line", () => {
-  it("reads Ollama's own figures, streamed or whole, and from before a trailing chunk", () => {
+  it("reads Ollama's figures, in a stream or in one piece, also before a trailing chunk", () => {
     assert.deepStrictEqual(read(`{"response":"x","done":false}\n`, `{"response":"",${figures}`), native)
     assert.deepStrictEqual(read(`{"response":"${"x".repeat(9000)}",${figures}`), native)
     assert.deepStrictEqual(read(`{"response":"",${figures.slice(0, 60)}`, figures.slice(60, -1), "\n"), native)
   })
 
-  it("takes what is left out for zero, and a total alone for nothing", () => {
+  it("takes figures that are left out as zero, and says nothing from a total alone", () => {
     assert.deepStrictEqual(read(`{"done":true,"total_duration":5000000,"eval_count":1,"eval_duration":4000000}`), {
       promptTokens: undefined,
       answerTokens: 1,
@@ -32,11 +32,11 @@ describe("final line", () => {
     assert.isUndefined(read())
   })
 
-  it("never waits less than nothing", () => {
+  it("never gives a negative wait", () => {
     assert.strictEqual(read(`{"total_duration":5,"eval_duration":9}`)?.slotWaitMillis, 0)
   })
 
-  it("reads what the other dialects say of tokens", () => {
+  it("reads the token counts of the other dialects", () => {
     const openai = { promptTokens: 25, answerTokens: 2, slotWaitMillis: undefined }
     const counted = `"usage":{"prompt_tokens":25,"completion_tokens":2,"total_tokens":27}}`
     assert.deepStrictEqual(read(`{"choices":[],${counted}`), openai)
@@ -50,7 +50,7 @@ describe("final line", () => {
     )
   })
 
-  it("is not misled by what was generated", () => {
+  it("does not take generated text for figures", () => {
     const said = JSON.stringify({ response: `"total_duration":1,"eval_duration":1,"prompt_eval_count":99999` })
     assert.isUndefined(read(said))
     assert.deepStrictEqual(read(`${said.slice(0, -1)},${figures}`), native)
@@ -59,7 +59,7 @@ describe("final line", () => {
   })
 
   it.prop(
-    "does not depend on where chunks end, while the figures lie in the last three",
+    "does not depend on where chunks end, if the figures are in the last three",
     { cuts: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 300 }))) },
     ({ cuts }) => {
       const text = `{"response":"${"é".repeat(50)}",${figures}`

@@ -1,4 +1,4 @@
-/** What the router makes of `num_ctx`, `keep_alive` and the options of runners. */
+/** How the router treats `num_ctx`, `keep_alive` and the options of runners. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as PipelineRouter from "../../../src/layers/router/PipelineRouter.ts"
@@ -34,7 +34,7 @@ const swaps = (clientOptions: PipelineRouter.Options["clientOptions"]) => ({
 })
 
 describe("num_ctx", () => {
-  it.effect("clients that alternate cost one reload each directly", () =>
+  it.effect("clients that alternate cause a reload for each request without the router", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 20; i++) {
         yield* direct(name, 2, {}, { num_ctx: contexts[i % 4]! })
@@ -45,7 +45,7 @@ describe("num_ctx", () => {
     }).pipe(Effect.provide(one(a100))))
 
   for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
-    it.effect(`and none through llamero, memory ${kind}`, () =>
+    it.effect(`clients that alternate cause no reload through the router, memory ${kind}`, () =>
       Effect.gen(function* () {
         yield* elapse("2 seconds")
         for (let i = 0; i < 20; i++) {
@@ -62,7 +62,7 @@ describe("num_ctx", () => {
       }).pipe(Effect.provide(stack)))
   }
 
-  it.effect("more than the automatic context is refused where there is no tier for it", () =>
+  it.effect("above the automatic context is refused when there is no tier for it", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { settled } = yield* finish(generate({}, { num_ctx: 16_384 }))
@@ -71,7 +71,7 @@ describe("num_ctx", () => {
       assert.deepInclude((yield* server("a")).counts, { loads: 0 })
     }).pipe(Effect.provide(overManaged({ a: a100 }))))
 
-  it.effect("where the automatic context is not known before the load, the load tells", () =>
+  it.effect("is checked after the load when the automatic context is not known before", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { settled } = yield* finish(generate({}, { num_ctx: 16_384 }))
@@ -79,7 +79,7 @@ describe("num_ctx", () => {
       assert.deepInclude((yield* server("a")).counts, { loads: 1, reloads: 0 })
     }).pipe(Effect.provide(over({ a: a100 }))))
 
-  it.effect("or goes to a tier on another backend, where /v1 does not follow", () =>
+  it.effect("above the automatic context goes to a tier on another backend, to which /v1 does not go", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       yield* finish(generate({}))
@@ -107,8 +107,8 @@ describe("num_ctx", () => {
     }).pipe(Effect.provide(over({ a: a100 }, swaps({ passThrough: true })))))
 })
 
-describe("what else loads a model again", () => {
-  it.effect("clients that alternate num_thread cost one reload each directly", () =>
+describe("other options that load a model again", () => {
+  it.effect("clients that alternate num_thread cause a reload for each request without the router", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 20; i++) {
         yield* direct(name, 2, {}, { num_thread: 1 + i % 2 })
@@ -118,7 +118,7 @@ describe("what else loads a model again", () => {
     }).pipe(Effect.provide(one(a100))))
 
   for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
-    it.effect(`and none through llamero, memory ${kind}`, () =>
+    it.effect(`clients that alternate cause no reload through the router, memory ${kind}`, () =>
       Effect.gen(function* () {
         yield* elapse("2 seconds")
         for (let i = 0; i < 20; i++) {
@@ -135,7 +135,7 @@ describe("what else loads a model again", () => {
 
   const others = { num_gpu: 3, num_batch: 64, main_gpu: 1, use_mmap: false, num_ctx: 1000, draft_num_predict: 4 }
 
-  it.effect("goes for each of them, alone and together, and nothing else does", () =>
+  it.effect("are each removed, alone and together, and no other option is", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       for (const [key, value] of Object.entries(others)) {
@@ -162,17 +162,19 @@ describe("what else loads a model again", () => {
 })
 
 describe("keep_alive", () => {
-  it.effect("0 cannot evict what others use, in a request or alone", () =>
+  it.effect("0 cannot unload a model that others use, with a prompt or without", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       yield* finish(generate({}))
       const { reply } = yield* finish(generate({ keep_alive: 0 }))
       assert.include(reply.annotations.join(), "x-llamero-rewrote,keep_alive")
-      yield* finish(ask("/api/generate", { model: name, keep_alive: "0s" }))
-      assert.lengthOf((yield* server("a")).resident, 1)
+      for (const zero of ["0s", "-0s", "+0", "0h0m", "0.1ns"]) {
+        yield* finish(ask("/api/generate", { model: name, keep_alive: zero }))
+        assert.lengthOf((yield* server("a")).resident, 1, zero)
+      }
     }).pipe(Effect.provide(over({ a: a100 }))))
 
-  it.effect("0 evicts what nobody else uses", () =>
+  it.effect("0 unloads a model that no other request uses", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
       const { reply } = yield* finish(generate({ keep_alive: 0 }))

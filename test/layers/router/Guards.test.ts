@@ -1,4 +1,4 @@
-/** How the pipeline asks its guards, whatever they are. */
+/** How the pipeline asks its guards. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
@@ -27,13 +27,13 @@ const guard = (check: Guard["check"], options?: Partial<Guard>): Guard => ({
 const dies = (): never => {
   throw new Error("a guard's own fault")
 }
-/** Passes, and writes down how what it let pass has ended. */
+/** Passes, and records the outcomes of the requests that it let pass. */
 const hears = (ends: Array<Outcome>): Guard =>
   guard((request) => ({ _tag: "Pass", request, settled: (outcome) => ends.push(outcome) }), { name: "hears" })
 
 describe("guards", () => {
   for (const [how, check] of [["throws", dies], ["dies in an Effect", () => Effect.sync(dies)]] as const) {
-    it.effect(`one that ${how} refuses with 500, and with nothing of why`, () => {
+    it.effect(`one that ${how} refuses with 500, and the client is not told why`, () => {
       const ends: Array<Outcome> = []
       return Effect.gen(function* () {
         const { reply, settled } = yield* finish(ask("/api/chat", chat))
@@ -44,7 +44,7 @@ describe("guards", () => {
       }).pipe(Effect.provide(router(hears(ends), guard(check))))
     })
 
-    it.effect(`one that ${how} and fails open lets the request pass, and the next ones are asked`, () => {
+    it.effect(`one that ${how} and fails open lets the request pass, and the next guards are asked`, () => {
       const ends: Array<Outcome> = []
       return Effect.gen(function* () {
         const { settled } = yield* finish(ask("/api/chat", chat))
@@ -54,7 +54,7 @@ describe("guards", () => {
     })
   }
 
-  it.effect("one that fails open does not forgive what goes wrong behind it", () =>
+  it.effect("one that fails open does not hide a defect that comes after it", () =>
     Effect.gen(function* () {
       const { settled } = yield* finish(ask("/api/chat", chat))
       assert.strictEqual(settled.status, 500)
@@ -63,7 +63,7 @@ describe("guards", () => {
     )))
 
   for (const [fails, status] of [["closed", 503], ["open", 200]] as const) {
-    it.effect(`one that is late and fails ${fails}: ${status}; what it says afterwards is given back`, () => {
+    it.effect(`one that is late and fails ${fails}: ${status}; what it reserves afterwards is given back`, () => {
       const ends: Array<Outcome> = []
       const late = Deferred.makeUnsafe<void>()
       const slow = guard(
@@ -88,7 +88,7 @@ describe("guards", () => {
     })
   }
 
-  it.effect("a client that leaves while one is asked: what was reserved is given back, once", () => {
+  it.effect("when a client leaves while one is asked, what it reserved is given back once", () => {
     const ends: Array<Outcome> = []
     const gate = Deferred.makeUnsafe<void>()
     const slow = guard((request) =>
@@ -105,7 +105,7 @@ describe("guards", () => {
     }).pipe(Effect.provide(router(slow)))
   })
 
-  it.effect("rewrites are spliced into the body, and seen by the next guard", () => {
+  it.effect("rewrites change the body in place, and the next guard sees them", () => {
     let seen = ""
     const renames = guard((request) => ({
       _tag: "Pass",
@@ -126,14 +126,14 @@ describe("guards", () => {
     }).pipe(Effect.provide(router(renames, looks)))
   })
 
-  it.effect("what a guard needs is part of the router's type, and given when it is built", () => {
+  it.effect("what a guard needs is in the router's type, and is given when the router is built", () => {
     class Secret extends Context.Service<Secret, { readonly word: string }>()("test/Secret") {}
     const needs: GuardInput<Secret> = Effect.map(
       Secret,
       ({ word }) => guard((request) => ({ _tag: "Pass", request, headers: ["X-Word", word] })),
     )
     const layer = PipelineRouter.layer({ guards: [needs] })
-    // @ts-expect-error without a Secret there is no such router
+    // @ts-expect-error the router needs a Secret
     const _lacks: Layer.Layer<unknown, never, PipelineRouter.Needs> = layer
     return Effect.gen(function* () {
       const { reply } = yield* finish(ask("/api/chat", chat))
@@ -143,7 +143,7 @@ describe("guards", () => {
     )
   })
 
-  it.effect("what goes wrong behind the last of them is not counted as its failure", () =>
+  it.effect("a defect after the last guard does not count as the guard's failure", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* finish(ask("/api/chat", chat))).settled.status, 500)
       const counted = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>

@@ -26,9 +26,9 @@ type AnyFault = typeof Fault.hang
 const model = "tiny-eos"
 const body = { model, prompt: "hello", options: { num_predict: 5 } }
 
-/** A reply that looks, when its answer begins, whether any other attempt goes on. */
+/** A reply that records, when its answer begins, whether another attempt is still running. */
 class WatchfulReply extends RecordingReply {
-  /** Attempts under way besides the one whose answer this is. */
+  /** Number of running attempts besides the one that answers. */
   others = 0
   private readonly underWay: () => number
   constructor(underWay: () => number) {
@@ -41,16 +41,16 @@ class WatchfulReply extends RecordingReply {
   }
 }
 
-/** What a backend was sent, and what it sent back. */
+/** The calls of one backend, and its answers. */
 interface Sent {
   readonly id: string
   readonly backend: string
   readonly chunks: Array<Uint8Array>
-  /** It may still send, and nobody has said that it need not. */
+  /** Whether the call is still running: it has neither ended nor been aborted. */
   open: boolean
 }
 
-/** The answers of all backends are the same but for this: each says its own name for every word, so that no answer can be put together from two. */
+/** Makes each backend write its own name for every word, so that a test sees when an answer is mixed from two. */
 const named = (chunk: Uint8Array, backend: string): Uint8Array =>
   bytes(text([chunk]).replaceAll("word", backend.repeat(4)))
 
@@ -99,7 +99,7 @@ const server = {
   parallelism: 2,
 } satisfies SimulatedFleet.ServerOptions
 
-/** Waits are short, since each 25 ms of the clock are a round of the router's sweepers. */
+/** Short times keep the test fast: the router's sweepers run for each 25 ms of the clock. */
 const world = (sent: Array<Sent>, budget: Parameters<typeof FailoverRetry.make>[0] = {}) =>
   Standard.layer({
     events: SynchronousRouterEvents.layer,
@@ -112,7 +112,7 @@ const world = (sent: Array<Sent>, budget: Parameters<typeof FailoverRetry.make>[
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), server])))),
   )
 
-/** Has the model in memory on these backends, and has seen enough of it. */
+/** Loads the model on these backends, and runs requests until hedging knows enough. */
 const warm = Effect.fnUntraced(function* (backends: ReadonlyArray<string>) {
   const catalog = yield* ModelCatalog
   const residency = yield* Residency
@@ -134,7 +134,7 @@ const warm = Effect.fnUntraced(function* (backends: ReadonlyArray<string>) {
   }
 })
 
-/** Time passes until all of them have ended: no more of it than that takes, for the router's sweepers are what a history costs. */
+/** Moves the clock until all have ended, and no further: the sweepers are what makes a history slow. */
 const ended = Effect.fnUntraced(function* (fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>) {
   for (let i = 0; i < 400 && fibers.some((fiber) => fiber.pollUnsafe() === undefined); i++) {
     yield* TestClock.adjust("50 millis")
@@ -179,7 +179,7 @@ const Play = Schema.Struct({
   pause: Schema.Literals([0, 20, 60, 90, 130, 200, 400]),
 })
 
-/** What a backend does with the next call. */
+/** How a backend behaves on its next call. */
 const kinds: ReadonlyArray<AnyFault> = [
   Fault.slow("0 millis"),
   Fault.slow("50 millis"),
@@ -194,7 +194,7 @@ const kinds: ReadonlyArray<AnyFault> = [
 ]
 
 describe("hedging", () => {
-  it.effect("a slow attempt gets a second one beside it; the first to answer is relayed, the other one aborted", () => {
+  it.effect("starts a second attempt beside a slow one, relays the first that answers, and aborts the other", () => {
     const sent: Array<Sent> = []
     return Effect.gen(function* () {
       yield* warm(["a", "b"])
@@ -202,7 +202,7 @@ describe("hedging", () => {
       yield* everywhere(Fault.slow("60 seconds"), ["a", "b"])
       const { fiber, id, reply } = yield* start()
       const [first] = sent.filter((one) => one.id === id)
-      // Only the first one's backend is slow.
+      // Only the backend of the first attempt is slow.
       const other = first!.backend === "a" ? "b" : "a"
       ;(yield* SimulatedFleet.SimulatedFleet).get(url(other)).faults.clear()
       yield* TestClock.adjust("3 seconds")
@@ -218,7 +218,7 @@ describe("hedging", () => {
     }).pipe(Effect.provide(world(sent)), Random.withSeed("hedge"))
   })
 
-  it.effect("nothing is hedged before enough was seen, nor into a backend without the model in memory", () => {
+  it.effect("hedges nothing before it knows enough, and never on a backend without the model in memory", () => {
     const sent: Array<Sent> = []
     return Effect.gen(function* () {
       yield* warm(["a"])
@@ -233,13 +233,13 @@ describe("hedging", () => {
     }).pipe(Effect.provide(world(sent)), Random.withSeed("hedge"))
   })
 
-  it.effect("hedges spend the budget of retries, and nothing beyond it", () => {
+  it.effect("spends the retry budget, and no more than it", () => {
     const sent: Array<Sent> = []
     return Effect.gen(function* () {
       yield* warm(["a", "b"])
       yield* TestClock.adjust("11 seconds")
       yield* Effect.forEach(["a", "b"], (backend) => fault(backend, Fault.slow("5 seconds"), 99), { discard: true })
-      // A tenth of a retry each, kept for ten seconds.
+      // Each request adds a tenth of a retry, for ten seconds.
       for (let i = 0; i < 12; i++) {
         const { fiber } = yield* start()
         yield* TestClock.adjust("400 millis")
@@ -256,7 +256,7 @@ describe("hedging", () => {
   const seen = { won: 0, lost: 0, failed: 0, canceled: 0, nowhere: 0, "over-budget": 0 }
 
   it.effect.prop(
-    "invariant 5: exactly one attempt is relayed, whatever each of them does and whenever the client leaves",
+    "invariant 5: relays exactly one attempt, whatever each does and whenever the client leaves",
     { plays: Schema.Array(Play).check(Schema.isMinLength(1), Schema.isMaxLength(3)) },
     ({ plays }) => {
       const sent: Array<Sent> = []
@@ -294,7 +294,7 @@ describe("hedging", () => {
     { arbitrary: { runs: 1000, size: 30, seed: "hedges" }, timeout: 120_000 },
   )
 
-  it("the histories got somewhere", () => {
+  it("the histories reached every kind of end", () => {
     for (const result of ["won", "lost", "failed", "canceled"] as const) {
       assert.isAbove(seen[result], 20, JSON.stringify(seen))
     }

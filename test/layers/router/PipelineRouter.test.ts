@@ -18,9 +18,9 @@ import { RecordingReply } from "../../support/sinks.ts"
 const { Fault } = SimulatedFleet
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
 const server = (id: string) => Effect.map(SimulatedFleet.SimulatedFleet, (fleet) => fleet.get(url(id)))
-/** Lets first probes and readings come in. */
+/** Lets the first probes and readings run. */
 const ready = TestClock.adjust("1 second")
-/** Runs a call to its end, with time passing. */
+/** Runs a call to its end while the clock moves. */
 const finish = <A, E, R>(effect: Effect.Effect<A, E, R>, time: Parameters<typeof TestClock.adjust>[0] = "10 seconds") =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
@@ -45,7 +45,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: {} }))))
 
-  it.effect("spreads over three backends, once they are warm", () =>
+  it.effect("spreads requests over three backends once all hold the model", () =>
     Effect.gen(function* () {
       yield* ready
       const residency = yield* Residency
@@ -62,7 +62,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       for (const id of ["a", "b", "c"]) assert.isAbove(yield* inference(id), 0, id)
     }).pipe(Effect.provide(over({ a: { decodeRate: 10 }, b: { decodeRate: 10 }, c: { decodeRate: 10 } }))))
 
-  it.effect("a model nobody has is 404, and no backend is asked", () =>
+  it.effect("answers 404 for a model that no backend has, without asking a backend", () =>
     Effect.gen(function* () {
       yield* ready
       const { reply, settled } = yield* finish(ask("/api/chat", { ...chat, model: "nope" }))
@@ -71,7 +71,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(yield* inference("a"), 0)
     }).pipe(Effect.provide(over({ a: {} }))))
 
-  it.effect("a chat without a model is 400, as Ollama says it", () =>
+  it.effect("answers a chat without a model with 400, in Ollama's words", () =>
     Effect.gen(function* () {
       yield* ready
       const { reply } = yield* ask("/api/chat", {})
@@ -102,7 +102,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       }).pipe(Effect.provide(over({ a: {}, b: {} }))))
   }
 
-  it.effect("a backend that has lost the model: the other owner answers, and the first is not asked again", () =>
+  it.effect("a backend that has lost the model: another owner answers, and the first is not asked again", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -117,7 +117,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual((yield* Breaker).state(lost), "closed")
     }).pipe(Effect.provide(over({ a: {}, b: {} }))))
 
-  it.effect("a model that the only owner has lost is 404 in the backend's words", () =>
+  it.effect("answers 404 in the backend's words when the only owner has lost the model", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -127,7 +127,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(reply.text, `{"error":"model 'tiny-eos' not found"}`)
     }).pipe(Effect.provide(over({ a: {} }))))
 
-  it.effect("an idle backend with the model in memory that says nothing: the other one answers", () =>
+  it.effect("an idle backend with the model in memory that stays silent: the other one answers", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -139,7 +139,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.notStrictEqual(settled.backend, warm)
     }).pipe(Effect.provide(over({ a: {}, b: {} }))))
 
-  it.effect("a busy backend that says nothing may only be slow: nobody else is asked", () =>
+  it.effect("a busy backend that stays silent may only be slow: no other is asked", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -148,7 +148,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         ["a", "a"],
         () => Effect.forkChild(ask("/api/chat", chat), { startImmediately: true }),
       )
-      // The later one is still waiting when the first is given up.
+      // The later request still waits when the first one fails.
       yield* TestClock.adjust("1 minute")
       const later = yield* Effect.forEach(
         ["a", "a"],
@@ -174,7 +174,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(settled.attempts, 1)
     }).pipe(Effect.provide(over({ a: {}, b: {} }))))
 
-  it.effect("with nowhere else to go, Ollama's own busy answer is passed on with a Retry-After", () =>
+  it.effect("without another backend, Ollama's own busy answer is passed on with a Retry-After", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -185,7 +185,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.deepStrictEqual(reply.annotations, ["Retry-After", "1"])
     }).pipe(Effect.provide(over({ a: {} }))))
 
-  it.effect("with nowhere else to go, a refused connection is 502", () =>
+  it.effect("without another backend, a refused connection is 502", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -195,7 +195,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(settled.result, "refused")
     }).pipe(Effect.provide(over({ a: {} }))))
 
-  it.effect("a client that leaves in the middle stops the generation, and leaves nothing behind", () =>
+  it.effect("a client that leaves in the middle stops the generation, and nothing stays held", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -212,7 +212,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(last.settled.status, 499)
     }).pipe(Effect.provide(over({ a: { decodeRate: 50 } }))))
 
-  it.effect("a client that leaves during a load does not kill it: the next one gets the model at once", () =>
+  it.effect("a client that leaves during a load does not end it: the next one gets the model at once", () =>
     Effect.gen(function* () {
       yield* ready
       const fiber = yield* Effect.forkChild(ask("/api/chat", chat), { startImmediately: true })
@@ -225,7 +225,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.lengthOf(loads, 1)
     }).pipe(Effect.provide(over({ a: { loadTime: "4 seconds" } }))))
 
-  it.effect("a load that fails is told in Ollama's words", () =>
+  it.effect("a load that fails is reported in Ollama's words", () =>
     Effect.gen(function* () {
       yield* ready
       ;(yield* server("a")).faults.set(Fault.failure(500, "cudaMalloc failed: out of memory"), {
@@ -236,7 +236,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.include(reply.refusals[0]!.message, "out of memory")
     }).pipe(Effect.provide(over({ a: {} }))))
 
-  it.effect("an unload is passed on, loads nothing, and is known at once", () =>
+  it.effect("an unload is passed on, loads nothing, and residency knows of it at once", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat))
@@ -247,7 +247,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.lengthOf(residency.list("a"), 0)
     }).pipe(Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ clientOptions: { sharedMillis: 0 } }) }))))
 
-  it.effect("a stream that waits for a load gets signs of life, one that only queues gets none", () =>
+  it.effect("a stream that waits for a load gets heartbeats, one that only waits in a queue gets none", () =>
     Effect.gen(function* () {
       yield* ready
       const loading = new RecordingReply()
@@ -274,7 +274,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       ),
     ))
 
-  it.effect("one that only queues gets signs of life where it asks for them", () =>
+  it.effect("a stream that waits in a queue gets heartbeats if its client asks for them", () =>
     Effect.gen(function* () {
       yield* ready
       yield* finish(ask("/api/chat", chat), "1 minute")
@@ -302,7 +302,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       ),
     ))
 
-  it.effect("all who wait for a load get its answer, however long it takes, and signs of life meanwhile", () =>
+  it.effect("all requests that wait for a load are answered after it, however long it takes, with heartbeats until then", () =>
     Effect.gen(function* () {
       yield* ready
       const replies = [new RecordingReply(), new RecordingReply(), new RecordingReply()]
@@ -318,7 +318,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       }
     }).pipe(Effect.provide(over({ a: { loadTime: "60 seconds" } }))))
 
-  it.effect("a scorer that throws while others wait ends one request, not the queue", () => {
+  it.effect("a scorer that throws while others wait ends one request and not the queue", () => {
     let calls = 0
     const moody: Scorer = {
       kind: "scorer",
@@ -392,7 +392,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       return request.envelope.model === "tiny-b" ? refuse("Forbidden", "not this one") : { _tag: "Pass", request }
     })
 
-    it.effect("run in their order, sync or not; one that refuses ends it; all that passed hear the outcome", () =>
+    it.effect("run in their order, synchronous or not; a refusal ends the request; all that passed get the outcome", () =>
       Effect.gen(function* () {
         yield* ready
         const refused = yield* ask("/api/chat", { ...chat, model: "tiny-b" })
@@ -404,7 +404,7 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
         Effect.provide(over({ a: {} }, { router: PipelineRouter.layer({ guards: [passing, later, refusing] }) })),
       ))
 
-    it.effect("one that dies is our fault: 500 without a word of it, and nothing leaks", () =>
+    it.effect("one with a defect gives 500 without the cause, and nothing stays held", () =>
       Effect.gen(function* () {
         yield* ready
         const { reply } = yield* ask("/api/chat", chat)

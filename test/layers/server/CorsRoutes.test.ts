@@ -13,7 +13,7 @@ const app = Layer.mergeAll(
 const from = (origin: string) => ({ headers: { origin } })
 
 describe("CorsRoutes", () => {
-  it.live("answers preflights for every path, inference too", () =>
+  it.live("answers preflights for every path, also for inference", () =>
     Effect.gen(function* () {
       const ask = yield* serve(app)
       const got = yield* ask("OPTIONS /api/chat", from("http://localhost:3000"))
@@ -21,7 +21,7 @@ describe("CorsRoutes", () => {
       assert.strictEqual(got.headers.get("access-control-allow-origin"), "http://localhost:3000")
     }))
 
-  it.live("lets allowed pages read answers, and turns others away", () =>
+  it.live("lets pages of allowed origins read answers, and refuses all others", () =>
     Effect.gen(function* () {
       const ask = yield* serve(app)
       const allowed = yield* ask("POST /api/pull", from("https://chat.example"))

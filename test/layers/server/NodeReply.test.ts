@@ -6,7 +6,7 @@ import { NodeReply } from "../../../src/layers/server/NodeReply.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import { bytes, cut, endpoint, random, text, Told } from "../../wire/support.ts"
 
-/** A server that answers each request by a script over a `NodeReply`, and a client that collects what comes. */
+/** A server that answers each request by running a script on a `NodeReply`, and a client that collects the answer. */
 const exchange = (path: string, script: (reply: NodeReply) => Promise<void> | void) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
@@ -50,7 +50,7 @@ const exchange = (path: string, script: (reply: NodeReply) => Promise<void> | vo
 const tick = () => new Promise((resolve) => setImmediate(resolve))
 
 describe("NodeReply", () => {
-  it.live("gives the client the bytes it was given, whatever the chunks", () =>
+  it.live("gives the client the backend's bytes, however they are cut into chunks", () =>
     Effect.gen(function* () {
       for (let seed = 0; seed < 30; seed++) {
         const rng = random(seed)
@@ -73,7 +73,7 @@ describe("NodeReply", () => {
       }
     }))
 
-  it.live("keeps the length that the backend gave", () =>
+  it.live("keeps the length that the backend declared", () =>
     Effect.gen(function* () {
       const got = yield* exchange("/api/chat", (reply) => {
         reply.head(200, ["Content-Type", "application/json", "Content-Length", "4", "Transfer-Encoding", "chunked"])
@@ -96,7 +96,7 @@ describe("NodeReply", () => {
       assert.strictEqual(got.body, "")
     }))
 
-  it.live("refuses with a status before the head, with a record after it", () =>
+  it.live("refuses with a status before the head, and with an error record after it", () =>
     Effect.gen(function* () {
       const why = refuse("QueueFull", "busy", { retryAfter: 3 })
       const before = yield* exchange("/api/chat", (reply) => reply.refuse(why))

@@ -8,7 +8,7 @@ import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
 import { until } from "../../../src/testing/heard.ts"
-import * as Raw from "../../wire/raw.ts"
+import * as Raw from "./raw.ts"
 import { answered, bytes, router, Told } from "../../wire/support.ts"
 
 const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
@@ -36,7 +36,7 @@ const serve = (route = ok, options: NodeServer.Options = {}) =>
 
 const chat = `{"model":"x","messages":[{"role":"user","content":"hi"}]}`
 
-/** Sends bytes, waits for an answer, and checks that nothing is left of the request. */
+/** Sends bytes, waits for an answer, and checks that the server keeps nothing of the request. */
 const answer = (sent: string | Uint8Array, options?: NodeServer.Options) =>
   Effect.gen(function* () {
     const { seen, server } = yield* serve(ok, options)
@@ -79,7 +79,7 @@ describe("NodeServer", () => {
       assert.strictEqual(server.active(), 1)
     }))
 
-  it.live("a body counts until its request is over, whoever waits for what", () =>
+  it.live("counts the bytes of a body until its request has ended", () =>
     Effect.gen(function* () {
       const { server } = yield* serve(streaming, { bodyBytesMax: 100, heldBytesMax: 100 })
       const sent = Raw.post("/api/chat", chat)
@@ -97,7 +97,7 @@ describe("NodeServer", () => {
       yield* until(() => third.received().includes("first"), "another stream")
     }))
 
-  it.live("gives the app everything else, with an id", () =>
+  it.live("gives all other requests to the app, with an id", () =>
     Effect.gen(function* () {
       const { server } = yield* serve()
       const response = yield* Effect.promise(() => fetch(`${server.url}/hello`))
@@ -153,7 +153,7 @@ describe("NodeServer", () => {
         }))
     }
 
-    it.live("a body of 65 MiB, declared: refused at once", () =>
+    it.live("a declared body of 65 MiB is refused at once", () =>
       Effect.gen(function* () {
         const got = yield* answer(
           `POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${65 * 1024 * 1024}\r\n\r\n{"model":`,
@@ -162,7 +162,7 @@ describe("NodeServer", () => {
         assert.include(got.body, `{"error":"http: request body too large"}`)
       }))
 
-    it.live("a body of 65 MiB, declared and waiting for a nod: told not to send it", () =>
+    it.live("a client that asks before it sends 65 MiB is told not to send them", () =>
       Effect.gen(function* () {
         const got = yield* answer(
           `POST /api/chat HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ${
@@ -172,7 +172,7 @@ describe("NodeServer", () => {
         assert.match(got.head, /^HTTP\/1\.1 413 /)
       }))
 
-    it.live("a body of 65 MiB, in chunks: refused when it has grown too large, and the client can read that", () =>
+    it.live("a body of 65 MiB in chunks is refused at the limit, and the client can read the refusal", () =>
       Effect.gen(function* () {
         const { server } = yield* serve()
         const raw = yield* Raw.open(server.port)
@@ -192,7 +192,7 @@ describe("NodeServer", () => {
         yield* until(() => raw.received().includes("HTTP/1.1 200 OK"), "the next answer")
       }))
 
-    it.live("a small body that is huge when decoded", () =>
+    it.live("a small body that is too large once decoded", () =>
       Effect.gen(function* () {
         const bomb = gzipSync(Buffer.alloc(10_000_000, "x"))
         const head =
@@ -201,7 +201,7 @@ describe("NodeServer", () => {
         assert.match(got.head, /^HTTP\/1\.1 413 /)
       }))
 
-    it.live("a body cut half way", () =>
+    it.live("a body that ends too early", () =>
       Effect.gen(function* () {
         const { seen, server } = yield* serve()
         const raw = yield* Raw.open(server.port)
@@ -212,7 +212,7 @@ describe("NodeServer", () => {
         assert.strictEqual(seen.requests.length, 0)
       }))
 
-    it.live("an upload that stalls is cut", () =>
+    it.live("an upload that stalls is cut off", () =>
       Effect.gen(function* () {
         const { server } = yield* serve(ok, { stallTimeout: "100 millis" })
         const raw = yield* Raw.open(server.port)
@@ -267,7 +267,7 @@ describe("NodeServer", () => {
       }))
   })
 
-  it.live("pauses the backend of a client that does not read, and cuts it in the end", () =>
+  it.live("pauses the backend of a client that does not read, and cuts the client off in the end", () =>
     Effect.gen(function* () {
       const chunk = new Uint8Array(256 * 1024)
       let paused = true
@@ -299,13 +299,13 @@ describe("NodeServer", () => {
       assert.isTrue(paused)
     }))
 
-  it.live("cuts those who hold most when all together hold too much, and leaves the others alone", () =>
+  it.live("cuts the largest answers off when all together are too large, and no others", () =>
     Effect.gen(function* () {
       const { server } = yield* serve((request, reply) =>
         Effect.suspend(() => {
           reply.open(new Told())
           reply.head(200, ["Content-Type", "application/x-ndjson"])
-          // More than the socket buffers of any system take, from a backend that does not heed a pause.
+          // More than any system's socket buffers hold, from a backend that ignores `pause`.
           reply.data(request.envelope.model === "much" ? new Uint8Array(32 * 1024 * 1024) : bytes("{}\n"))
           return Effect.never
         }), { bufferBytesMax: 1024 * 1024 })
@@ -320,7 +320,7 @@ describe("NodeServer", () => {
       assert.isAtMost(server.buffered(), 1024 * 1024)
     }))
 
-  it.live("speaks HTTP/1.0: signs of life, then the answer, ended by the end of the connection", () =>
+  it.live("speaks HTTP/1.0: heartbeats, then the answer, which ends with the connection", () =>
     Effect.gen(function* () {
       const { server } = yield* serve((_request, reply) =>
         Effect.sync(() => {
@@ -345,7 +345,7 @@ describe("NodeServer", () => {
       assert.strictEqual(server.active(), 0)
     }))
 
-  it.live("answers for a router that dies, or forgets to", () =>
+  it.live("answers when the router fails with a defect or ends without an answer", () =>
     Effect.gen(function* () {
       const { server } = yield* serve((request) =>
         request.envelope.model === "die" ? Effect.die("boom") : Effect.succeed(answered)
@@ -379,7 +379,7 @@ describe("NodeServer", () => {
       assert.strictEqual(other.headers.get("access-control-allow-origin"), "https://ui.example")
     }))
 
-  it.live("drains: no new connections, new requests refused, streams finished within the limit", () =>
+  it.live("drains: takes no new connections, refuses new requests, and lets streams finish within the limit", () =>
     Effect.gen(function* () {
       let finish: () => void = () => {}
       const { scope, seen, server } = yield* serve((request, reply) => {
@@ -418,7 +418,7 @@ describe("NodeServer", () => {
       yield* until(() => closing.pollUnsafe() !== undefined, "the close")
     }))
 
-  it.live("cuts what has not ended by the drain's limit", () =>
+  it.live("cuts off what has not ended within the limit of the drain", () =>
     Effect.gen(function* () {
       const { scope, seen, server } = yield* serve(streaming, { drainTimeout: "100 millis" })
       const raw = yield* Raw.open(server.port)
@@ -430,7 +430,7 @@ describe("NodeServer", () => {
       assert.strictEqual(server.active(), 0)
     }))
 
-  it.live("says so when the port is taken", () =>
+  it.live("fails with an error when the port is taken", () =>
     Effect.gen(function* () {
       const { server } = yield* serve()
       const error = yield* Effect.flip(serve(ok, { port: server.port }))

@@ -37,14 +37,14 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("a router on a host that is frozen between requests", () => {
-  it.effect("asks no backend anything while nobody comes", () =>
+  it.effect("asks no backend while no requests come", () =>
     Effect.gen(function* () {
       const { calls } = yield* setUp
       yield* elapse("1 hour", "30 seconds")
       assert.strictEqual(calls(), 0)
     }).pipe(Effect.provide(over(Standard.serverless()))))
 
-  it.effect("reads once for all who come first, and they wait for it", () =>
+  it.effect("refreshes once for all first requests, which wait for it", () =>
     Effect.gen(function* () {
       const { calls, server, stale } = yield* setUp
       for (const id of ids) server(id).delay = 100
@@ -65,7 +65,7 @@ describe("a router on a host that is frozen between requests", () => {
       assert.strictEqual(calls(), before)
     }).pipe(Effect.provide(over(Standard.serverless()))))
 
-  it.effect("uses what is a little too old once more, and reads beside it; what is much too old it waits for", () =>
+  it.effect("uses a slightly old view while it refreshes, and waits for the refresh of a very old one", () =>
     Effect.gen(function* () {
       const { calls, server, stale } = yield* setUp
       const first = yield* Effect.forkChild(stale()!)
@@ -84,11 +84,11 @@ describe("a router on a host that is frozen between requests", () => {
       const fiber = yield* Effect.forkChild(wait!)
       yield* elapse("2 seconds")
       yield* Fiber.join(fiber)
-      // Nobody answers: what is known stays.
+      // No backend answers: the old view stays.
       assert.strictEqual((yield* ModelCatalog).peek("m:1b")?.owners.size, 2)
     }).pipe(Effect.provide(over(Standard.serverless({}, { timeToLive: "5 seconds", staleMax: "1 minute" })))))
 
-  it.effect("says once that nobody answers, and once that somebody does again", () => {
+  it.effect("logs once that no backend answers, and once that one answers again", () => {
     const said: Array<string> = []
     const logger = Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])
     const about = () => said.splice(0).filter((message) => message.includes("answer"))
@@ -108,7 +108,7 @@ describe("a router on a host that is frozen between requests", () => {
     }).pipe(Effect.provide(over(Standard.serverless()).pipe(Layer.provideMerge(logger))))
   })
 
-  it.effect("holds nobody for longer than its time, when backends hang", () =>
+  it.effect("makes no request wait longer than the timeout when backends hang", () =>
     Effect.gen(function* () {
       const { server, stale } = yield* setUp
       for (const id of ids) server(id).delay = 3_600_000
@@ -141,7 +141,7 @@ describe("a router on a host that is frozen between requests", () => {
     })))
 })
 
-describe("a layer whose truth is in memory", () => {
+describe("a layer that keeps its state in memory", () => {
   const probe = Layer.mergeAll(MockGpuProbe.layer([]), MockModelFootprints.layer({}))
   const ledger = MemoryVramLedger.layer().pipe(Layer.provide(probe))
   const refused: ReadonlyArray<readonly [string, ReturnType<typeof Standard.serverless>]> = [
@@ -150,7 +150,7 @@ describe("a layer whose truth is in memory", () => {
     ["PlannedPrewarmer", Standard.serverless({ plans: [AtStartPlan.make(["m:1b"])] })],
   ]
   for (const [name, stack] of refused) {
-    it.effect(`${name} refuses to be built there, and says what to use`, () =>
+    it.effect(`${name} refuses to be built there, and names what to use instead`, () =>
       Effect.scoped(Effect.gen(function* () {
         const exit = yield* Effect.exit(Layer.build(over(stack)))
         assert.isTrue(Exit.isFailure(exit))
@@ -160,7 +160,7 @@ describe("a layer whose truth is in memory", () => {
       })))
   }
 
-  it.effect("is built where a process lives on", () =>
+  it.effect("is built where the process lives on between requests", () =>
     Effect.scoped(Effect.gen(function* () {
       const built = yield* Layer.build(
         Standard.layer({ ledger, admission: BoundedAdmission.layer() }).pipe(

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { BriefReply } from "../../../src/layers/server/generateV1.ts"
+import { GenerateV1Reply } from "../../../src/layers/server/generateV1.ts"
 import { ReplyBase } from "../../../src/layers/server/ReplyBase.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import { header } from "../../../src/services/RoutedRequest.ts"
 import { TransportError } from "../../../src/services/Transport.ts"
 import { bytes, cut, endpoint, random, text, Told } from "../../wire/support.ts"
 
-/** A reply into memory, whose client can be slow. */
+/** A reply that writes to memory, for a client that can be slow. */
 class Memory extends ReplyBase {
   code = 0
   headers: ReadonlyArray<string> = []
@@ -48,7 +48,7 @@ const ndjson = ["Content-Type", "application/x-ndjson"]
 
 describe("reply", () => {
   it.effect.prop(
-    "gives the client the bytes the backend sent, whatever the chunks, heartbeats apart and between records",
+    "gives the client the backend's bytes unchanged, with heartbeats between records only",
     { seed: Schema.Int },
     ({ seed }) =>
       Effect.sync(() => {
@@ -88,7 +88,7 @@ describe("reply", () => {
     { arbitrary: { runs: 1000, size: 30, seed: "reply" } },
   )
 
-  it("holds the head until there is something to send with it", () => {
+  it("holds the head back until there are bytes to send with it", () => {
     const reply = new Memory("/api/chat")
     reply.annotate(["X-Backend", "a"])
     reply.open(new Told())
@@ -102,25 +102,25 @@ describe("reply", () => {
     ])
   })
 
-  describe("the brief's dialect", () => {
-    const brief = (streams: boolean) => {
+  describe("the dialect generate-v1", () => {
+    const generateV1 = (streams: boolean) => {
       const reply = new Memory("/api/v1/generate")
       const upstream = new Told()
-      const translated = new BriefReply(reply, streams)
+      const translated = new GenerateV1Reply(reply, streams)
       translated.open(upstream)
       translated.head(200, ndjson)
       return { reply, upstream, translated }
     }
 
-    it("a line of more than 8 MiB ends the answer, and the backend's work on it", () => {
-      const { reply, translated, upstream } = brief(true)
+    it("a line of more than 8 MiB ends the answer and aborts the backend's call", () => {
+      const { reply, translated, upstream } = generateV1(true)
       for (let i = 0; i < 129; i++) translated.data(new Uint8Array(65_536).fill(0x78))
       assert.deepStrictEqual(upstream.calls, ["abort"])
       assert.strictEqual(reply.code, 502)
     })
 
-    it("an answer that came whole but is not done is no answer", () => {
-      const { reply, translated } = brief(false)
+    it("an answer in one piece that says `done: false` is refused", () => {
+      const { reply, translated } = generateV1(false)
       translated.data(bytes(`{"response":"half","done":false}`))
       translated.end()
       assert.strictEqual(reply.code, 502)
@@ -128,7 +128,7 @@ describe("reply", () => {
     })
   })
 
-  it("pauses the backend for a slow client, and cuts one that has stalled", () => {
+  it("pauses the backend for a slow client, and cuts a stalled client off", () => {
     const reply = new Memory("/api/chat")
     const upstream = new Told()
     reply.open(upstream)
@@ -145,7 +145,7 @@ describe("reply", () => {
     assert.isTrue(reply.destroyed)
   })
 
-  it("ends a stream that fails with an error record, at a boundary", () => {
+  it("ends a stream that fails with an error record, after the last whole record", () => {
     const reply = new Memory("/api/chat")
     reply.head(200, ndjson)
     reply.data(bytes(`{"a":1}\n{"half`))
@@ -154,7 +154,7 @@ describe("reply", () => {
     assert.isTrue(reply.finished)
   })
 
-  it("breaks the connection where a whole answer is cut", () => {
+  it("breaks the connection when an answer in one piece is cut", () => {
     const reply = new Memory("/api/embed", false)
     reply.head(200, ["Content-Length", "100"])
     reply.data(bytes(`{"half`))
@@ -163,7 +163,7 @@ describe("reply", () => {
     assert.isFalse(reply.finished)
   })
 
-  it("answers a failure before the head with a status", () => {
+  it("answers a failure that comes before the head with a status", () => {
     const reply = new Memory("/v1/chat/completions")
     reply.fail(broken)
     assert.strictEqual(reply.code, 502)
@@ -171,7 +171,7 @@ describe("reply", () => {
     assert.strictEqual(header(reply.headers, "content-length"), String(reply.body.length))
   })
 
-  it("does nothing after the end, nor once the client has left", () => {
+  it("does nothing after the end, and nothing after the client has left", () => {
     const reply = new Memory("/api/chat")
     reply.leave()
     const upstream = new Told()
@@ -185,7 +185,7 @@ describe("reply", () => {
     assert.deepStrictEqual(upstream.calls, ["abort"])
   })
 
-  it("heartbeats only where the client asked for a stream", () => {
+  it("sends heartbeats only to clients that asked for a stream", () => {
     const whole = new Memory("/api/chat", false)
     whole.heartbeat()
     assert.isFalse(whole.committed)
@@ -206,7 +206,7 @@ describe("reply", () => {
     assert.strictEqual(reply.body, `: keep-alive\n\ndata: {"error":{"message":"boom"}}\n\n`)
   })
 
-  it("makes a record of an error page as well", () => {
+  it("turns an error page into a record, too", () => {
     for (const page of ["<html>\nBad Gateway\n</html>", `{"error":"${"x".repeat(100_000)}"}`]) {
       const reply = new Memory("/api/generate")
       reply.heartbeat()
@@ -219,19 +219,19 @@ describe("reply", () => {
   })
 })
 
-describe("brief", () => {
+describe("GenerateV1Reply", () => {
   const line = (response: string, rest = `"done":false`) =>
     `{"model":"m","response":${JSON.stringify(response)},${rest}}\n`
   const last = `"done":true,"done_reason":"stop","context":[1,2],"total_duration":7500000,"eval_count":3`
 
   it.effect.prop(
-    "turns lines into events, however they are cut",
+    "turns lines into events, however the lines are cut into chunks",
     { seed: Schema.Int },
     ({ seed }) =>
       Effect.sync(() => {
         const rng = random(seed)
         const memory = new Memory("/api/v1/generate")
-        const reply = new BriefReply(memory, true)
+        const reply = new GenerateV1Reply(memory, true)
         reply.open(new Told())
         reply.head(200, [...ndjson, "Content-Length", "9"])
         for (const chunk of cut(bytes(line("a") + line("é\n") + line("", last)), rng)) reply.data(chunk)
@@ -254,12 +254,12 @@ describe("brief", () => {
         assert.strictEqual(header(memory.headers, "content-type"), "text/event-stream")
         assert.isUndefined(header(memory.headers, "content-length"))
       }),
-    { arbitrary: { runs: 200, seed: "brief" } },
+    { arbitrary: { runs: 200, seed: "generate-v1" } },
   )
 
-  it("answers whole", () => {
+  it("answers in one piece", () => {
     const memory = new Memory("/api/v1/generate", false)
-    const reply = new BriefReply(memory, false)
+    const reply = new GenerateV1Reply(memory, false)
     reply.head(200, ["Content-Type", "application/json", "Content-Length", "9"])
     reply.data(bytes(line("hello", last)))
     reply.end()
@@ -272,16 +272,16 @@ describe("brief", () => {
     assert.strictEqual(header(memory.headers, "content-length"), String(memory.body.length))
   })
 
-  it("passes errors on, and refuses what it cannot read", () => {
+  it("passes errors on, and refuses an answer that it cannot read", () => {
     const memory = new Memory("/api/v1/generate", false)
-    const reply = new BriefReply(memory, false)
+    const reply = new GenerateV1Reply(memory, false)
     reply.head(404, ["Content-Type", "application/json"])
     reply.data(bytes(`{"error":"no"}`))
     reply.end()
     assert.strictEqual(memory.code, 404)
     assert.strictEqual(memory.body, `{"error":"no"}`)
     const other = new Memory("/api/v1/generate", false)
-    const garbled = new BriefReply(other, false)
+    const garbled = new GenerateV1Reply(other, false)
     garbled.head(200, [])
     garbled.data(bytes("<html>"))
     garbled.end()
@@ -290,7 +290,7 @@ describe("brief", () => {
 
   it("takes a line of eight megabytes", () => {
     const memory = new Memory("/api/v1/generate")
-    const reply = new BriefReply(memory, true)
+    const reply = new GenerateV1Reply(memory, true)
     reply.head(200, ndjson)
     const long = bytes(line("x".repeat(7 * 1024 * 1024), last))
     for (let at = 0; at < long.length; at += 65536) reply.data(long.subarray(at, at + 65536))

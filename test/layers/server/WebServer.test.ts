@@ -45,7 +45,7 @@ const post = (
 })
 
 describe("WebServer", () => {
-  it.live("answers inference and everything else", () =>
+  it.live("answers inference requests and all others", () =>
     Effect.gen(function* () {
       const { ask, seen, web } = yield* serve()
       const response = yield* ask("/api/chat", post(chat, { "X-Request-Id": "abc" }))
@@ -79,7 +79,7 @@ describe("WebServer", () => {
       assert.strictEqual((yield* ask("/api/chat", post(gzipSync(chat), { "Content-Encoding": "gzip" }))).status, 200)
     }))
 
-  it.live("knows its own origin by the URL, where the host keeps the header to itself", () =>
+  it.live("takes its own origin from the URL when the host gives it no Host header", () =>
     Effect.gen(function* () {
       const { ask } = yield* serve()
       assert.strictEqual((yield* ask("/api/chat", post(chat, { Origin: "http://llamero.local" }))).status, 200)
@@ -94,7 +94,7 @@ describe("WebServer", () => {
       return Effect.never
     })
 
-  it.live("hears that the client has left, by the body or by the signal", () =>
+  it.live("notices that the client has left, by the body or by the signal", () =>
     Effect.gen(function* () {
       const { ask, seen, web } = yield* serve(streaming(new Told()))
       const response = yield* ask("/api/chat", post(chat))
@@ -118,7 +118,7 @@ describe("WebServer", () => {
       yield* until(() => web.active() === 0)
     }))
 
-  it.live("pauses the backend while nobody reads", () =>
+  it.live("pauses the backend while the client does not read", () =>
     Effect.gen(function* () {
       const upstream = new Told()
       const { ask } = yield* serve((_request, reply) =>
@@ -139,7 +139,7 @@ describe("WebServer", () => {
       yield* Effect.promise(() => reader.cancel())
     }))
 
-  it.live("answers for a router that dies", () =>
+  it.live("answers when the router fails with a defect", () =>
     Effect.gen(function* () {
       const { ask, web } = yield* serve(() => Effect.die("boom"))
       assert.strictEqual((yield* ask("/api/chat", post(chat))).status, 500)

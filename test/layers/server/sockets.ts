@@ -1,4 +1,4 @@
-/** Backends on real sockets, each behaving as it is told. */
+/** Backends on real sockets, with the behaviour that a test chooses. */
 import { Effect } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"

@@ -14,7 +14,7 @@ const fleet = SimulatedFleet.layer({
   "http://sim:11434": { models: [SimulatedFleet.Model.tinyEos, SimulatedFleet.Model.tinyEmbed] },
 })
 
-/** Ordinary HTTP requests, answered by the simulated servers without sockets. */
+/** An `HttpClient` whose requests the simulated servers answer, without sockets. */
 const bridge = Layer.effect(
   HttpClient.HttpClient,
   Effect.map(
@@ -119,7 +119,7 @@ describe("HttpOllamaApi", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("finds out that a model is an embedder", () => {
+  it.effect("retries as an embedding model when generate is not supported", () => {
     const { layer, sent } = scripted(({ url }) =>
       url.endsWith("/api/generate") ? [400, { error: '"e" does not support generate' }] : [200, { embeddings: [] }]
     )
@@ -147,7 +147,7 @@ describe("HttpOllamaApi", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("reads old and odd answers", () => {
+  it.effect("reads answers of old servers, and unusual ones", () => {
     const { layer } = scripted(({ url }) => [
       200,
       url.endsWith("/api/tags")
@@ -178,7 +178,7 @@ describe("HttpOllamaApi", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("an empty list may be null; what is not Ollama is malformed", () => {
+  it.effect("takes null for an empty list, and fails as malformed on an answer that is not Ollama's", () => {
     const answers: Array<unknown> = [{ models: null }, "<html>", [], { models: 1 }]
     const { layer } = scripted(() => [200, answers.shift()])
     return Effect.gen(function* () {
@@ -190,7 +190,7 @@ describe("HttpOllamaApi", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("takes the text of an error from wherever it is", () => {
+  it.effect("takes the text of an error from `error`, from the body or from the status", () => {
     const answers: Array<readonly [number, unknown]> = [
       [500, { error: "out of memory" }],
       [502, "Bad Gateway from a proxy"],

@@ -1,5 +1,5 @@
 /**
- * One exchange with one backend, watched: what came, what is missing, and what is said of it in the end.
+ * One attempt: passes the answer on, watches its time limits, and decides its outcome.
  *
  * @since 0.1.0
  */
@@ -16,7 +16,7 @@ import * as FinalLine from "./finalLine.ts"
 import { isModelMissing, outcomeOfFailure, outcomeOfStatus } from "./outcomes.ts"
 import * as Terminator from "./terminator.ts"
 
-/** Milliseconds; the relay's options say what each is for. @category models @since 0.1.0 */
+/** Time limits in milliseconds; see `Options` of the relay. @category models @since 0.1.0 */
 export interface Limits {
   readonly firstByteMillis: number
   readonly gapMillis: number
@@ -26,35 +26,43 @@ export interface Limits {
   readonly totalMillis: number
 }
 
-/** An error answer is held back whole up to this size, since it decides whether another backend is tried. */
+/** Bytes. A smaller error answer is held back whole: its body decides whether another backend is tried. */
 const heldMax = 64 * 1024
 
-/** One exchange, between the transport and the reply. @category models @since 0.1.0 */
-export class Exchange implements ByteSink, Upstream {
+/**
+ * Stands between the transport and the reply. It takes chunks by callbacks: a proxy over `Stream` and `HttpClient` of
+ * `effect` reached a quarter of the requests a second.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class WatchedAttempt implements ByteSink, Upstream {
   slot = -1
   readonly lease: Lease
   readonly reply: ReplySink
   readonly streams: boolean
   readonly watch: Terminator.Terminator
   readonly tail = new FinalLine.Tail()
-  /** Whether the answer comes whole and says whether it is. */
+  /** Whether the answer does not stream, and has a field `done`. */
   readonly saysDone: boolean
   readonly clock: Clock.Clock
-  readonly done: (exchange: Exchange, attempt: Attempt) => void
+  readonly done: (self: WatchedAttempt, attempt: Attempt) => void
   readonly sentAt: number
   upstream: Upstream | undefined = undefined
   status = 0
   rawHeaders: ReadonlyArray<string> = []
+  /** The chunks of an error answer that is held back. */
   held: Array<Uint8Array> | undefined = undefined
   heldBytes = 0
-  /** Whether a byte of this backend was passed on: from then on there is no other attempt. */
+  /** Whether the reply got something of this backend's answer. No other attempt may follow then. */
   passed = false
   settled = false
   firstByteAt: number | undefined = undefined
-  /** Of either direction: while the request is sent, when the backend last took something of it. */
+  /** When bytes last moved, in either direction. */
   lastByteAt: number
+  /** Bytes of the call's body that the backend had not taken when the sweeper last looked. */
   private leftToSend = 0
-  /** Since when the client has not been reading; the backend is not to blame for the silence that follows. */
+  /** Since when the client has not been reading. The backend is not the cause of the silence that follows. */
   pausedAt: number | undefined = undefined
 
   constructor(
@@ -62,7 +70,7 @@ export class Exchange implements ByteSink, Upstream {
     reply: ReplySink,
     expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
     clock: Clock.Clock,
-    done: (exchange: Exchange, attempt: Attempt) => void,
+    done: (self: WatchedAttempt, attempt: Attempt) => void,
   ) {
     this.lease = lease
     this.reply = reply
@@ -133,15 +141,16 @@ export class Exchange implements ByteSink, Upstream {
     if (!this.settled) this.broken(outcomeOfFailure(error, this.firstByteAt !== undefined))
   }
 
+  /** The connection broke, or a time limit passed. */
   private broken(outcome: Outcome): void {
     if (!this.passed) return this.finish({ _tag: "Retry", outcome, answer: undefined })
-    // Everything had come but the end of the body: the client has its answer, and needs no error after it.
+    // The last record has come, so the client has its whole answer.
     if (this.streams && this.watch.end() === "whole") return this.end()
     this.reply.refuse(refuse("BackendFailed", "the backend broke off in the middle of the answer"))
     this.finish({ _tag: "Answered", status: this.status, outcome })
   }
 
-  /** From here on the client sees this backend's answer, and no other. */
+  /** Gives the reply what was held back. From then on it gets this backend's answer and no other. */
   private pass(): void {
     this.passed = true
     this.reply.open(this)
@@ -152,11 +161,12 @@ export class Exchange implements ByteSink, Upstream {
     }
   }
 
+  /** The outcome of an answer that came to its end. */
   private ended(whole: "whole" | "error"): Outcome {
     if (whole === "error") return { kind: "failure", cause: "error-record" }
     if (this.status >= 400) return outcomeOfStatus(this.status, undefined)
     const tail = this.tail.text()
-    // The client has it as it is: it says so itself.
+    // The client got the answer as it is, and can see in it that it is not complete.
     if (this.saysDone && tail.includes(`"done":false`)) return { kind: "failure", cause: "truncated" }
     return {
       kind: "success",
@@ -184,27 +194,19 @@ export class Exchange implements ByteSink, Upstream {
     this.upstream?.resume()
   }
 
-  /** The reply, or the fiber, wants no more. */
+  /** Called when the client or the router needs no more of the answer. */
   abort(): void {
     if (this.settled) return
     this.upstream?.abort()
     this.finish({ _tag: "Answered", status: this.status, outcome: clientGone })
   }
 
-  /** Called by the sweeper. */
+  /** Ends the attempt if a time limit has passed. The sweeper calls it. */
   check(now: number, limits: Limits): void {
     if (this.settled) return
     if (now - this.sentAt >= limits.totalMillis) return this.overdue(limits.totalMillis)
     if (this.pausedAt !== undefined) {
-      if (now - this.pausedAt < limits.stallMillis) return
-      this.upstream?.abort()
-      const description = "the client stopped reading"
-      this.reply.fail(new TransportError({ reason: "Timeout", backend: this.lease.backend.id, description }))
-      return this.finish({
-        _tag: "Answered",
-        status: this.status,
-        outcome: { kind: "ignored", cause: "client-stalled" },
-      })
+      return now - this.pausedAt < limits.stallMillis ? undefined : this.stalled()
     }
     const unsent = this.firstByteAt === undefined ? this.upstream?.unsent?.() ?? 0 : 0
     if (unsent !== this.leftToSend) {
@@ -217,14 +219,22 @@ export class Exchange implements ByteSink, Upstream {
     this.broken({ kind: "failure", cause })
   }
 
-  /** What is waited for now. */
+  /** The limit that applies now, and the cause of a failure by it. */
   private limit(limits: Limits): readonly [millis: number, cause: string] {
     if (this.leftToSend > 0) return [limits.writeMillis, "write-timeout"]
     if (this.firstByteAt !== undefined) return [limits.gapMillis, "gap-timeout"]
     return [this.streams ? limits.firstByteMillis : limits.answerMillis, "first-byte-timeout"]
   }
 
-  /** The deployer's limit, not the backend's fault; and nobody else would have the time either. */
+  /** The client has not read for too long: Ollama would keep the slot for as long as it takes. */
+  private stalled(): void {
+    this.upstream?.abort()
+    const description = "the client stopped reading"
+    this.reply.fail(new TransportError({ reason: "Timeout", backend: this.lease.backend.id, description }))
+    this.finish({ _tag: "Answered", status: this.status, outcome: { kind: "ignored", cause: "client-stalled" } })
+  }
+
+  /** The deployer's limit has passed. It is no fault of the backend, and another attempt would have no time left. */
   private overdue(limit: number): void {
     this.upstream?.abort()
     this.reply.refuse(refuse("DeadlineExceeded", `the answer was not complete after ${limit} ms`))
@@ -236,5 +246,5 @@ export class Exchange implements ByteSink, Upstream {
   }
 }
 
-/** Said before any work was done, or by something in front of the backend: safe to send elsewhere. */
+/** Statuses that come before any work was done, or from a proxy in front of the backend. A retry is safe. */
 const isRetryable = (status: number): boolean => status === 429 || status === 502 || status === 503

@@ -1,0 +1,123 @@
+/**
+ * Decides what follows a failed attempt: another attempt, the backend's own error answer, or a refusal.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect } from "effect"
+import type { BackendView } from "../../services/FleetView.ts"
+import { Leases } from "../../services/Leases.ts"
+import { ModelCatalog } from "../../services/ModelCatalog.ts"
+import type { Outcome } from "../../services/Outcome.ts"
+import { Placement } from "../../services/Placement.ts"
+import type { RetryPolicy } from "../../services/Plugin.ts"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Attempt, BackendAnswer } from "../../services/Relay.ts"
+import type { ReplySink } from "../../services/Reply.ts"
+import { Residency } from "../../services/Residency.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
+import type { Settled } from "../../services/Router.ts"
+import { RouterEvents } from "../../services/RouterEvents.ts"
+import type { Upstream } from "../../services/Transport.ts"
+import type { Run } from "./run.ts"
+
+/** An attempt that failed before the client got anything of it. @internal */
+export type Failed = Attempt & { readonly _tag: "Retry" }
+
+/** @internal */
+export interface AfterFailure {
+  /** Records that an attempt on a backend failed. */
+  readonly record: (demand: Demand, backend: string, attempt: Attempt) => void
+  /** Ends the request, or makes another attempt with `again`, which gets a demand without the failed backends. */
+  readonly next: (
+    run: Run,
+    demand: Demand,
+    reply: ReplySink,
+    failed: Failed,
+    again: (elsewhere: Demand) => Effect.Effect<Settled, Refusal>,
+  ) => Effect.Effect<Settled, Refusal>
+}
+
+/** @internal */
+export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
+  const catalog = yield* ModelCatalog
+  const clock = yield* Clock.Clock
+  const events = yield* RouterEvents
+  const leases = yield* Leases
+  const placement = yield* Placement
+  const residency = yield* Residency
+
+  /** A backend that answers 404 no longer has the model. */
+  const forgetMissing = (demand: Demand, backend: string, cause: string): void => {
+    if (cause !== "http-404") return
+    residency.forget(backend, demand.model)
+    catalog.forget(backend, demand.model)
+  }
+
+  const publish = (demand: Demand, backend: string, cause: string): void =>
+    events.publish({ _tag: "AttemptFailed", at: clock.currentTimeMillisUnsafe(), id: demand.id, backend, cause })
+
+  const next: AfterFailure["next"] = (run, demand, reply, { answer, outcome }, again) => {
+    const backend = run.backend!
+    const { cause } = outcome
+    const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, backend] }
+    const now = clock.currentTimeMillisUnsafe()
+    forgetMissing(demand, backend, cause)
+    const retries = placement.rank(elsewhere, leases.view).size > 0 &&
+      anotherMaySucceed(cause, demand, leases.view.find(backend)) &&
+      retry.decide({ demand, backend, outcome, attempts: run.attempts }, now) === "elsewhere"
+    // The event of the request itself tells of an attempt whose answer the client gets.
+    if (!retries && answer !== undefined) return Effect.sync(() => passOn(run, reply, answer))
+    publish(demand, backend, cause)
+    return retries ? again(elsewhere) : Effect.fail(finalRefusal(demand, outcome))
+  }
+
+  const afterFailure: AfterFailure = {
+    record: (demand, backend, { outcome: { cause } }) => {
+      forgetMissing(demand, backend, cause)
+      publish(demand, backend, cause)
+    },
+    next,
+  }
+  return afterFailure
+})
+
+/**
+ * Whether an attempt on another backend can end better. A backend that is silent while it is busy, or before it has
+ * loaded the model, may only be slow: a second one would then do the same work. A call that cannot be sent to one
+ * backend cannot be sent to any.
+ */
+const anotherMaySucceed = (cause: string, { model }: Demand, view: BackendView | undefined): boolean =>
+  cause === "first-byte-timeout"
+    ? view !== undefined && view.streams === 0 && (model.remote || view.residency(model) === "resident")
+    : cause !== "invalid-call"
+
+/** The refusal after the last attempt, when no backend gave an answer. */
+const finalRefusal = ({ model }: Demand, { cause }: Outcome): Refusal => {
+  switch (cause) {
+    case "first-byte-timeout":
+      return refuse("BackendFailed", `the backend of ${model.key} did not answer in time`, { status: 504 })
+    case "exhausted":
+      return refuse("NoBackend", "the router cannot open more connections", { retryAfter: 1 })
+    case "invalid-call":
+      return refuse("Internal", "the request cannot be passed on")
+    default:
+      return refuse("BackendFailed", `the backend of ${model.key} failed before it answered`, { retryAfter: 1 })
+  }
+}
+
+/** Ollama's own 503 ("server busy") has no `Retry-After`. */
+const lacksRetryAfter = ({ rawHeaders, status }: BackendAnswer): boolean =>
+  status === 503 && !rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === "retry-after")
+
+/** Gives the backend's error answer to the client. */
+const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
+  if (lacksRetryAfter(answer)) reply.annotate(["Retry-After", "1"])
+  reply.open(ended)
+  reply.head(answer.status, answer.rawHeaders)
+  reply.data(answer.body)
+  reply.end()
+  return run.end("answered", answer.status, undefined)
+}
+
+/** The upstream of an answer that has come as a whole. */
+const ended: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }

@@ -1,0 +1,38 @@
+/**
+ * Makes the call that a backend gets from the client's request.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect } from "effect"
+import { type Lease, Leases } from "../../services/Leases.ts"
+import type { ReplySink } from "../../services/Reply.ts"
+import { Residency } from "../../services/Residency.ts"
+import type { Call } from "../../services/Transport.ts"
+import { forwardHeaders } from "../../wire/headers.ts"
+import { type Policy, rewritten } from "./clientOptions.ts"
+import type { Run } from "./run.ts"
+
+/** The headers that are passed on, and the body with the client's options as the policy allows them. @internal */
+export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredentials: boolean) {
+  const clock = yield* Clock.Clock
+  const leases = yield* Leases
+  const residency = yield* Residency
+
+  return (run: Run, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
+    const { body, endpoint, headers, id } = run.request
+    const call: Call = {
+      method: "POST",
+      path: endpoint.upstreamPath,
+      headers: forwardHeaders(headers, id, forwardCredentials),
+      body,
+    }
+    const view = leases.view.find(backend.id)
+    if (view === undefined) return call
+    const changed = rewritten(run.request, model, view, residency, clients, clock.currentTimeMillisUnsafe())
+    if (changed === undefined) return call
+    // Only once: another attempt may rewrite the same fields again.
+    if (run.rewrote === undefined) reply.annotate(["x-llamero-rewrote", changed.names.join()])
+    run.rewrote ??= changed.names
+    return { ...call, body: changed.body }
+  }
+})

@@ -1,0 +1,81 @@
+/**
+ * The stages of a request, one after the other: guards, the model's look-up, coalescing, attempts.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect } from "effect"
+import { Coalescer } from "../../services/Coalescer.ts"
+import { type Model, ModelCatalog, type ModelCatalogError } from "../../services/ModelCatalog.ts"
+import type { RetryPolicy } from "../../services/Plugin.ts"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Settled } from "../../services/Router.ts"
+import { TokenEstimator } from "../../services/TokenEstimator.ts"
+import type { Bag } from "../../support/bag.ts"
+import * as Attempts from "./attempts.ts"
+import { demandOf } from "./demand.ts"
+import * as Flights from "./flights.ts"
+import type { Guards } from "./guards.ts"
+import type { Run } from "./run.ts"
+
+/** @internal */
+export interface Options extends Attempts.Options {
+  readonly guards: Guards
+  readonly retry: RetryPolicy
+  /** Where the runs of shared answers are kept while they go on. */
+  readonly shared: Bag<Run>
+}
+
+/** Routes a request from the guard at an index on; from 0 when absent. @internal */
+export type Routing = (run: Run, from?: number) => Effect.Effect<Settled, Refusal>
+
+/** @internal */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const { clients, guards, retry, shared } = options
+  const catalog = yield* ModelCatalog
+  const clock = yield* Clock.Clock
+  const coalescer = yield* Coalescer
+  const tokens = yield* TokenEstimator
+  const attempt = yield* Attempts.make(options)
+  const flight = yield* Flights.make(attempt, shared)
+
+  const guarded: Routing = (run, from = 0) => {
+    const refused = guards.ask(run, from)
+    return refused === undefined ? found(run) : Effect.flatMap(refused, () => found(run))
+  }
+
+  /** Without a step of the fiber when the catalog knows the model already. */
+  const found = (run: Run): Effect.Effect<Settled, Refusal> => {
+    const name = run.request.envelope.model
+    if (name === "" && run.request.endpoint.kind === "chat") {
+      return Effect.fail(refuse("BadRequest", "model is required"))
+    }
+    const model = catalog.peek(name)
+    if (model !== undefined) return coalesced(run, model)
+    return Effect.flatMap(
+      Effect.mapError(catalog.find(name), (error) => notFound(error, name)),
+      (model) => coalesced(run, model),
+    )
+  }
+
+  const coalesced = (run: Run, model: Model): Effect.Effect<Settled, Refusal> => {
+    run.known = true
+    run.model = model.key
+    retry.seen(clock.currentTimeMillisUnsafe())
+    return coalescer.join(
+      run.request,
+      demandOf(run.request, model, tokens, clients.passThrough),
+      run.reply,
+      (demand, reply, request) =>
+        // The coalescer hands on the run's own reply when no other client shares the answer.
+        reply === run.reply ? attempt(run, demand, reply) : flight(run, demand, reply, request),
+    )
+  }
+
+  return guarded
+})
+
+/** The refusal of a request for a model that the catalog cannot find. */
+const notFound = (error: ModelCatalogError, name: string): Refusal =>
+  error.reason._tag === "ModelMissing"
+    ? refuse("ModelNotFound", `model '${name}' not found`, { model: name })
+    : refuse("NoBackend", "no backend can be reached", { retryAfter: 5 })

@@ -1,0 +1,68 @@
+/**
+ * Decides what happens to each request of a `node:http` server.
+ *
+ * @since 0.1.0
+ */
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { find } from "../../wire/endpoints.ts"
+import { readHeaders } from "../../wire/request.ts"
+import type { Cors } from "./cors.ts"
+import { NodeExchange, type Shared } from "./nodeExchange.ts"
+import type { NodeTraffic } from "./nodeTraffic.ts"
+
+/** @internal */
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** @internal */
+export interface Rules {
+  readonly cors: Cors
+  /** Whether the server accepts a `Host`. */
+  readonly acceptsHost: (host: string | undefined) => boolean
+  /** The id of a request, from the one that the client offers. */
+  readonly nextId: (offered: string | undefined) => string
+}
+
+const notAllowedText = "405 method not allowed"
+const notAllowed = ["Allow", "POST", "Content-Type", "text/plain", "Content-Length", String(notAllowedText.length)]
+
+/** A 204 never has a body, and must not have a `Content-Length` (RFC 9110, 8.6). */
+const emptyBody = (status: number): ReadonlyArray<string> => status === 204 ? [] : ["Content-Length", "0"]
+
+/** Inference requests go to the router, all others to `app`. @internal */
+export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Handler): Handler => {
+  const { acceptsHost, cors, nextId } = rules
+
+  const toApp = (request: IncomingMessage, response: ServerResponse, headers: ReadonlyArray<string>) => {
+    traffic.others++
+    response.once("close", () => {
+      traffic.others--
+      traffic.ended()
+    })
+    for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i]!, headers[i + 1]!)
+    app(request, response)
+  }
+
+  return (request, response) => {
+    if (traffic.draining) response.shouldKeepAlive = false
+    const headers = readHeaders(request.rawHeaders)
+    const id = nextId(headers.requestId)
+    if (!acceptsHost(headers.host)) {
+      response.writeHead(403, ["X-Request-Id", id, ...emptyBody(403)]).end()
+      return
+    }
+    const { origin } = headers
+    const allowed = origin === undefined ? undefined : cors.decide(origin, headers.host, request.method ?? "")
+    if (allowed?.status !== undefined) {
+      response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id, ...emptyBody(allowed.status)]).end()
+      return
+    }
+    const endpoint = find(request.url ?? "")
+    const extra = allowed?.headers ?? []
+    if (endpoint === undefined) return toApp(request, response, ["X-Request-Id", id, ...extra])
+    if (request.method === "POST") {
+      new NodeExchange(shared, request, response, endpoint, headers, id, extra)
+      return
+    }
+    response.writeHead(405, [...notAllowed, "X-Request-Id", id, ...extra]).end(notAllowedText)
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * One inference request of a web `fetch` handler, from its head to the end of its answer.
+ *
+ * @since 0.1.0
+ */
+import type { Clock, Effect, Fiber } from "effect"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Endpoint } from "../../services/RoutedRequest.ts"
+import type { Router, Settled } from "../../services/Router.ts"
+import type { Bag, Slotted } from "../../support/bag.ts"
+import * as Requests from "../../wire/request.ts"
+import { decode, isPlain } from "./decode.ts"
+import { GenerateV1Reply } from "./generateV1.ts"
+import { readWebBody } from "./webBody.ts"
+import { WebReply } from "./WebReply.ts"
+
+/** What all exchanges of a handler share. @internal */
+export interface Shared {
+  readonly clock: Clock.Clock
+  readonly router: Router["Service"]
+  readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
+  readonly bodyBytesMax: number
+  readonly tenantHeader: string | undefined
+  readonly active: Bag<WebExchange>
+}
+
+const unanswered: Refusal = refuse("Internal", "internal error in the router")
+
+/** @internal */
+export class WebExchange implements Slotted {
+  slot = -1
+  private readonly shared: Shared
+  private readonly request: Request
+  private readonly endpoint: Endpoint
+  private readonly reply: WebReply
+  private readonly onAbort = () => this.leave()
+  private fiber: Fiber.Fiber<Settled> | undefined = undefined
+  private over = false
+
+  constructor(shared: Shared, request: Request, endpoint: Endpoint, id: string, cors: ReadonlyArray<string>) {
+    this.shared = shared
+    this.request = request
+    this.endpoint = endpoint
+    this.reply = new WebReply(endpoint, id, cors, shared.clock, this.onAbort)
+  }
+
+  /** Answers the request. `raw` has its headers, and `headers` those that were read from it. */
+  start(raw: ReadonlyArray<string>, headers: Requests.RequestHeaders): Promise<Response> {
+    const { signal } = this.request
+    this.shared.active.add(this)
+    signal.addEventListener("abort", this.onAbort)
+    if (signal.aborted) this.leave()
+    else this.answer(raw, headers).catch(() => this.fail())
+    return this.reply.response
+  }
+
+  /** Ends it because the client has left. */
+  leave(): void {
+    if (this.over) return
+    this.reply.leave()
+    const fiber = this.fiber
+    if (fiber === undefined) this.end()
+    else fiber.interruptUnsafe()
+  }
+
+  private async answer(raw: ReadonlyArray<string>, headers: Requests.RequestHeaders): Promise<void> {
+    const { reply, endpoint } = this
+    const { bodyBytesMax, clock, fork, router, tenantHeader } = this.shared
+    const read = await readWebBody(this.request, bodyBytesMax, headers.contentLength)
+    const body = "_tag" in read || isPlain(headers.contentEncoding)
+      ? read
+      : await decode(headers.contentEncoding, read, bodyBytesMax)
+    if (reply.closed) return
+    const made = "_tag" in body
+      ? body
+      : Requests.make(reply.id, endpoint, raw, headers, body, clock.currentTimeMillisUnsafe(), tenantHeader)
+    if ("_tag" in made) {
+      reply.refuse(made)
+      return this.end()
+    }
+    const streams = Requests.streams(made)
+    reply.describe(made.envelope.model, streams)
+    const sink = endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, streams) : reply
+    this.run(fork(router.route(made, sink)))
+  }
+
+  private run(fiber: Fiber.Fiber<Settled>): void {
+    this.fiber = fiber
+    if (this.over) fiber.interruptUnsafe()
+    fiber.addObserver(() => {
+      // A router that ends without an answer has a fault. Its client must not wait for ever.
+      if (!this.reply.closed) this.reply.refuse(unanswered)
+      this.end()
+    })
+  }
+
+  private fail(): void {
+    this.reply.refuse(unanswered)
+    this.end()
+  }
+
+  private end(): void {
+    if (this.over) return
+    this.over = true
+    this.fiber = undefined
+    this.request.signal.removeEventListener("abort", this.onAbort)
+    this.shared.active.remove(this)
+  }
+}

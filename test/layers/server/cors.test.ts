@@ -1,0 +1,39 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cors from "../../../src/layers/server/cors.ts"
+import { header } from "../../../src/services/RoutedRequest.ts"
+
+describe("cors", () => {
+  const decide = (origin: string, method = "POST", origins: ReadonlyArray<string> = []) =>
+    Cors.make(origins).decide(origin, "127.0.0.1:11435", method)
+
+  it("allows the origins of Ollama, and the configured ones", () => {
+    for (const origin of ["http://localhost:3000", "https://127.0.0.1", "app://obsidian", "chrome-extension://abc"]) {
+      assert.isUndefined(decide(origin).status, origin)
+      assert.strictEqual(header(decide(origin).headers, "access-control-allow-origin"), origin)
+      assert.strictEqual(header(decide(origin).headers, "vary"), "Origin")
+    }
+    for (const origin of ["http://evil.example", "http://localhost.evil.example", "null"]) {
+      assert.deepStrictEqual(decide(origin), { status: 403, headers: [] })
+    }
+    assert.isUndefined(decide("https://ui.example.com", "POST", ["https://*.example.com"]).status)
+    assert.strictEqual(header(decide("http://evil.example", "POST", ["*"]).headers, "access-control-allow-origin"), "*")
+    assert.deepStrictEqual(decide("http://127.0.0.1:11435"), { status: undefined, headers: [] })
+  })
+
+  it("matches both ends of a pattern, and all of the server's own origin", () => {
+    const pattern = ["https://ui.*.example.com"]
+    assert.isUndefined(decide("https://ui.a.example.com", "POST", pattern).status)
+    // The two ends must not overlap, and nothing may follow the pattern.
+    for (const origin of ["https://ui.example.com", "https://ui.a.example.com.evil.example", "https://ui.a"]) {
+      assert.strictEqual(decide(origin, "POST", pattern).status, 403, origin)
+    }
+    assert.strictEqual(decide("http://evil.example/127.0.0.1:11435").status, 403)
+    assert.strictEqual(decide("http://1127.0.0.1:11435").status, 403)
+  })
+
+  it("answers a preflight", () => {
+    const answer = decide("http://localhost:3000", "OPTIONS")
+    assert.strictEqual(answer.status, 204)
+    assert.include(header(answer.headers, "access-control-allow-headers"), "Authorization")
+  })
+})
