@@ -40,7 +40,7 @@ import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import { Router, type Settled } from "../../services/Router.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
-import { notFound } from "./givingUp.ts"
+import { notFound } from "./notFound.ts"
 import { keepsNothing, unloads } from "./run.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */

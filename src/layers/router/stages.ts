@@ -5,7 +5,7 @@
  */
 import { Clock, Effect } from "effect"
 import { Coalescer } from "../../services/Coalescer.ts"
-import { type Model, ModelCatalog, type ModelCatalogError } from "../../services/ModelCatalog.ts"
+import { type Model, ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Settled } from "../../services/Router.ts"
@@ -13,6 +13,7 @@ import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import type { Bag } from "../../support/bag.ts"
 import * as Attempts from "./attempts.ts"
 import { demandOf } from "./demand.ts"
+import { notFound } from "./notFound.ts"
 import * as Flights from "./flights.ts"
 import type { Guards } from "./guards.ts"
 import type { Run } from "./run.ts"
@@ -73,9 +74,3 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   return guarded
 })
-
-/** The refusal of a request for a model that the catalog cannot find. */
-const notFound = (error: ModelCatalogError, name: string): Refusal =>
-  error.reason._tag === "ModelMissing"
-    ? refuse("ModelNotFound", `model '${name}' not found`, { model: name })
-    : refuse("NoBackend", "no backend can be reached", { retryAfter: 5 })
