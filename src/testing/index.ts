@@ -54,7 +54,7 @@ export * as Invariants from "./invariants/index.ts"
 
 export { demandFor, modelOn } from "./demands.ts"
 export { elapse } from "./elapse.ts"
-export { Heard, until } from "./heard.ts"
+export { RecordingSink, until } from "./sinks.ts"
 export { RecordingReply } from "./replies.ts"
 export { request } from "./requests.ts"
 export { ask, held, holdsNothing, nothing, place } from "./routers.ts"

@@ -7,7 +7,7 @@ import { refuse } from "../../../src/services/Refusal.ts"
 import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
-import { until } from "../../../src/testing/heard.ts"
+import { until } from "../../../src/testing/sinks.ts"
 import * as Raw from "../../wire/raw.ts"
 import { answered, bytes, router, Told } from "../../wire/support.ts"
 
