@@ -34,8 +34,8 @@ const realTime = Clock.Clock.defaultValue()
  *
  * **Details**
  *
- * It builds its layer anew and brings its own test clock, so it needs nothing and can run beside others. It ends within
- * its deadline: see `within`.
+ * It builds its layer anew and brings its own test clock, so it needs nothing and can run beside others. It ends by its
+ * deadline: see `within`.
  *
  * @category models
  * @since 0.1.0
@@ -180,7 +180,8 @@ export const forAll = <const I extends Inputs>(
       options,
     )
     const failure = Arbitrary.formatCheckFailure(result)
-    if (failure !== undefined) yield* Effect.die(new Error(failure))
+    // The cause is quoted in it, with its lines escaped.
+    if (failure !== undefined) yield* Effect.die(new Error(failure.replaceAll("\\n", "\n")))
   })
 
 /** A check that is one property. @category constructors @since 0.1.0 */

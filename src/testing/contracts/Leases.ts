@@ -1,5 +1,5 @@
 /**
- * What every `Leases` must do: one release each, counts that add up, and news when something is free.
+ * What every `Leases` must do: leases that are released once, counts that add up, and listeners that hear of free slots.
  *
  * @since 0.1.0
  */
