@@ -58,8 +58,8 @@ export type Contract<I> = (layer: Layer.Layer<I, unknown>) => ReadonlyArray<Chec
  *
  * **Gotchas**
  *
- * An implementation that never gives the thread back, such as an endless loop, cannot be stopped by any deadline. A test
- * runner whose own limit is shorter ends the check first, without a word about what it waits for.
+ * An implementation that never gives the thread back, such as an endless loop, cannot be stopped by any deadline. A
+ * test runner whose own limit is shorter ends the check first, without a word about what it waits for.
  *
  * @category running
  * @since 0.1.0
@@ -145,7 +145,8 @@ const compiled = <I extends Inputs>(inputs: I) =>
  *
  * **Details**
  *
- * Inside a check each input has the whole deadline of the check. An input for which `body` never ends is not made smaller.
+ * Inside a check each input has the whole deadline of the check. An input for which `body` never ends is not made
+ * smaller.
  *
  * **Gotchas**
  *

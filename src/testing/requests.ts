@@ -11,8 +11,8 @@ import { bytes } from "./replies.ts"
 let requests = 0
 
 /**
- * A request to one of Ollama's inference paths, such as `/api/chat`, that arrived at `now` (milliseconds). Each has a new
- * id. Throws a `RangeError` for another path, or for a body that is no request.
+ * A request to one of Ollama's inference paths, such as `/api/chat`, that arrived at `now` (milliseconds). Each has a
+ * new id. Throws a `RangeError` for another path, or for a body that is no request.
  *
  * @category constructors
  * @since 0.1.0

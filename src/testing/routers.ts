@@ -18,8 +18,8 @@ import { RecordingReply } from "./replies.ts"
 import { request } from "./requests.ts"
 
 /**
- * What `Standard.layer` needs: a fleet of simulated servers, by URL, and a transport and an API to reach them. Fails with
- * `InvalidFleet` for a bad URL.
+ * What `Standard.layer` needs: a fleet of simulated servers, by URL, and a transport and an API to reach them. Fails
+ * with `InvalidFleet` for a bad URL.
  *
  * @category layers
  * @since 0.1.0

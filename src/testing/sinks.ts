@@ -62,8 +62,8 @@ export class RecordingSink implements ByteSink {
 }
 
 /**
- * Waits until a condition holds, at most 20 seconds of real time. Then it dies, and says `what` it waited for. It is for
- * sockets only: with a test clock let time pass instead.
+ * Waits until a condition holds, at most 20 seconds of real time. Then it dies, and says `what` it waited for. It is
+ * for sockets only: with a test clock let time pass instead.
  *
  * @category running
  * @since 0.1.0

@@ -1,4 +1,7 @@
-/** A wrong layer in a whole stack is caught by the exported fault contract, by the check of the invariant that it breaks. */
+/**
+ * A wrong layer in a whole stack is caught by the exported fault contract, by the check of the invariant that it
+ * breaks.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Layer, Option } from "effect"
 import { CircuitBreaker } from "effect/persistence"

@@ -1,4 +1,7 @@
-/** Implementations that never answer are caught in time by the exported contracts, which name what never got an answer. */
+/**
+ * Implementations that never answer are caught in time by the exported contracts, which name what never got an
+ * answer.
+ */
 import { describe } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import * as BoundedAdmission from "../../src/layers/admission/BoundedAdmission.ts"

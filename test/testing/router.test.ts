@@ -23,7 +23,7 @@ describe("a wrong router", () => {
     "that answers nobody",
     wrong(() => ({ route: () => Effect.never })),
     by,
-    /never got an answer:\n  route of h\d+ \(.*, model tiny-\w+, tenant default\)/,
+    /never got an answer:\n {2}route of h\d+ \(.*, model tiny-\w+, tenant default\)/,
   )
   caught(
     "that dies where it should refuse",

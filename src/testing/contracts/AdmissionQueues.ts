@@ -1,6 +1,6 @@
 /**
- * What an `Admission` with a queue must do: turns between tenants, classes that age, deadlines and bounds. Over generated
- * histories.
+ * What an `Admission` with a queue must do: turns between tenants, classes that age, deadlines and bounds. Over
+ * generated histories.
  *
  * @since 0.1.0
  */

@@ -38,9 +38,9 @@ export interface Options {
   /** For each seed. Defaults to 1,000. */
   readonly requests?: number | undefined
   /**
-   * What layers of yours are bounded by, where it differs from the defaults of the shipped layers: `queueCapacity` 128
-   * requests for a model, `queueBytes` 256 MiB, `ageMillis` 10,000, `attempts` 3, `reserve` 2 GiB of each device. Without
-   * an admission of yours the queues are small, so that their bounds are reached: 40 requests and 16 KiB.
+   * What layers of yours are bounded by, where it differs from the defaults of the shipped layers: `queueCapacity`
+   * 128 requests for a model, `queueBytes` 256 MiB, `ageMillis` 10,000, `attempts` 3, `reserve` 2 GiB of each device.
+   * Without an admission of yours the queues are small, so that their bounds are reached: 40 requests and 16 KiB.
    */
   readonly bounds?: Partial<Bounds> | undefined
   /**
@@ -80,13 +80,14 @@ const failure = (one: InvariantReport, { bounds, requests = 1000 }: Options): st
 }
 
 /**
- * One check for each invariant, and one for errors in the log. All seeds are played once, by the first check that runs,
- * in one synchronous run in virtual time.
+ * One check for each invariant, and one for errors in the log. All seeds are played once, by the first check that
+ * runs, in one synchronous run in virtual time.
  *
  * **Details**
  *
- * A check fails where its invariant was violated: its message has each kind of violation once, with a count, and how to
- * play a seed again. A check also fails where its invariant was never exercised, since the run then says nothing about it.
+ * A check fails where its invariant was violated: its message has each kind of violation once, with a count, and how
+ * to play a seed again. A check also fails where its invariant was never exercised, since the run then says nothing
+ * about it.
  *
  * @category contracts
  * @since 0.1.0

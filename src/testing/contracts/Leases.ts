@@ -1,5 +1,6 @@
 /**
- * What every `Leases` must do: leases that are released once, counts that add up, and listeners that hear of free slots.
+ * What every `Leases` must do: leases that are released once, counts that add up, and listeners that hear of free
+ * slots.
  *
  * @since 0.1.0
  */

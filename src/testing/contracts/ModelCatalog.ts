@@ -11,7 +11,10 @@ import { tracked } from "../outstanding.ts"
 
 /** How a test makes the catalog know its models, and forget one. @category models @since 0.1.0 */
 export interface Driver<R> {
-  /** After it both backends own `llama3.1:8b`, only `a` owns the embedder `embed:latest`, and `b` has the stub `big:cloud`. */
+  /**
+   * After it both backends own `llama3.1:8b`, only `a` owns the embedder `embed:latest`, and `b` has the stub
+   * `big:cloud`.
+   */
   readonly ready: Effect.Effect<void, never, ModelCatalog | R>
   /** Takes `embed:latest` away. */
   readonly drop: Effect.Effect<void, never, ModelCatalog | R>

@@ -23,8 +23,8 @@ const wait = <A, E>(name: string, effect: Effect.Effect<A, E>) =>
   })
 
 /**
- * `layer` has a server at `http://sim:11434` with the models `tiny-eos` (completion) and `tiny-embed` (embedding), and no
- * other server.
+ * `layer` has a server at `http://sim:11434` with the models `tiny-eos` (completion) and `tiny-embed` (embedding),
+ * and no other server.
  *
  * @category contracts
  * @since 0.1.0

@@ -126,8 +126,8 @@ const loadsNoRemote = Effect.gen(function* () {
 })
 
 /**
- * `layer` has the backends `a` and `b`. Both have `m:latest` and `n:latest`, and the remote model `r:cloud`. Nothing is in
- * memory.
+ * `layer` has the backends `a` and `b`. Both have `m:latest` and `n:latest`, and the remote model `r:cloud`. Nothing
+ * is in memory.
  *
  * @category contracts
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * What every `Router` must do: never fail, answer once, and say what it did. And what a whole stack must do, whatever its
- * clients and backends do.
+ * What every `Router` must do: never fail, answer once, and say what it did. And what a whole stack must do, whatever
+ * its clients and backends do.
  *
  * @since 0.1.0
  */
@@ -148,8 +148,8 @@ const play = (steps: ReadonlyArray<Step>) =>
   })
 
 /**
- * `stack` is a whole router without its fleet, as `Standard.layer` makes one. It gets generated histories of requests, of
- * clients that leave and of backends that fail.
+ * `stack` is a whole router without its fleet, as `Standard.layer` makes one. It gets generated histories of
+ * requests, of clients that leave and of backends that fail.
  *
  * @category contracts
  * @since 0.1.0

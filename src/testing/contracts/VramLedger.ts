@@ -167,8 +167,8 @@ class History {
 }
 
 /**
- * `layer` has the backends `a` and `b`, with the devices `ga` and `gb` where memory is managed. Each device has room for
- * two of the models `m:latest` and `n:latest`, and not for many more.
+ * `layer` has the backends `a` and `b`, with the devices `ga` and `gb` where memory is managed. Each device has room
+ * for two of the models `m:latest` and `n:latest`, and not for many more.
  *
  * @category contracts
  * @since 0.1.0

@@ -44,7 +44,9 @@ export const byFailures: Drive<never> = {
 export interface Options<R> {
   /** Generated histories. Defaults to `300`. */
   readonly runs?: number | undefined
-  /** Whether these outcomes since it closed (`true` is a failure) open a breaker. Defaults to five failures in a row. */
+  /**
+   * Whether these outcomes since it closed (`true` is a failure) open a breaker. Defaults to five failures in a row.
+   */
   readonly trips?: ((failures: ReadonlyArray<boolean>) => boolean) | undefined
   /**
    * How to open it and let time pass. By default five failures open it, for at most 30 seconds, doubling to 5 minutes.

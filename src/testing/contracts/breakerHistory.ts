@@ -28,8 +28,8 @@ export interface Seen {
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
 /**
- * One step: `what` says which. 0 to 2 acquire, 3 to 5 record an outcome of an open permit, 6 opens the breaker of a backend
- * and 7 that of a model there, 8 and 9 let time pass, 10 isolates or restores, and 11 acquires and records.
+ * One step: `what` says which. 0 to 2 acquire, 3 to 5 record an outcome of an open permit, 6 opens the breaker of a
+ * backend and 7 that of a model there, 8 and 9 let time pass, 10 isolates or restores, and 11 acquires and records.
  */
 export const Step = Schema.Struct({
   what: upTo(11),

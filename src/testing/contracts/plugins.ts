@@ -1,6 +1,6 @@
 /**
- * What filters, scorers, pickers and victim pickers must do: give answers of the right shape, answer the same when they are
- * asked the same, and change nothing.
+ * What filters, scorers, pickers and victim pickers must do: give answers of the right shape, answer the same when
+ * they are asked the same, and change nothing.
  *
  * @since 0.1.0
  */

@@ -1,4 +1,6 @@
-/** Plays a generated history of arrivals and finished uses against an `Admission`, and keeps an account of what waits. */
+/**
+ * Plays a generated history of arrivals and finished uses against an `Admission`, and keeps an account of what waits.
+ */
 import { Cause, Deferred, Effect, Exit, type Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Admission } from "../../services/Admission.ts"

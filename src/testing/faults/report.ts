@@ -38,7 +38,12 @@ const grouped = (found: ReadonlyArray<Violation & { readonly seed: number }>): R
   return Array.from(groups.values(), (group) => ({ ...group, seeds: [...group.seeds] }))
 }
 
-/** A report for each invariant, and for errors in the log, over all seeds that were played. @category accessors @since 0.1.0 */
+/**
+ * A report for each invariant, and for errors in the log, over all seeds that were played.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const report = (
   plays: ReadonlyArray<Pick<Played, "exercised" | "seed" | "violations">>,
 ): ReadonlyArray<InvariantReport> =>
@@ -60,7 +65,12 @@ export const unexercised = ({ exercised }: InvariantReport): ReadonlyArray<strin
 
 const shownMax = 20
 
-/** A report in words, several lines: its violations, each kind once, and how often it was exercised. @category accessors @since 0.1.0 */
+/**
+ * A report in words, several lines: its violations, each kind once, and how often it was exercised.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
 export const explain = (one: InvariantReport): string => {
   const { exercised, invariant, name, rule, violations } = one
   const shown = violations.slice(0, shownMax).map(({ count, seeds, what }) =>

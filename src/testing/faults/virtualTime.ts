@@ -1,6 +1,6 @@
 /**
- * A clock and a scheduler that run a program in one synchronous loop, from one timer to the next, without the real event
- * loop.
+ * A clock and a scheduler that run a program in one synchronous loop, from one timer to the next, without the real
+ * event loop.
  */
 import { Clock, Context, Duration, Effect, Scheduler } from "effect"
 
@@ -47,9 +47,9 @@ class Sleepers {
 const tasksMax = 1_000_000
 
 /**
- * Means the same as `TestClock` and costs less: `TestClock` waits for the real event loop after each sleeper, which takes
- * 10 microseconds and more. Fibers that run under `context` share one queue, so they run in the order in which they were
- * scheduled.
+ * Means the same as `TestClock` and costs less: `TestClock` waits for the real event loop after each sleeper, which
+ * takes 10 microseconds and more. Fibers that run under `context` share one queue, so they run in the order in which
+ * they were scheduled.
  */
 export class VirtualTime implements Clock.Clock {
   /** Milliseconds since the program began. Never goes back. */

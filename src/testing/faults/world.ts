@@ -124,7 +124,7 @@ export interface Conditions {
 /** The conditions of a seed. `given` are bounds of layers that the caller puts in. */
 export const conditionsOf = (seed: number, subjects: Subjects, given: Partial<Bounds> = {}): Conditions => {
   const own = subjects.admission === undefined
-  // Waiting moves requests to a better class in every third seed only, so that most seeds have long queues of one class.
+  // Waiting moves requests to a better class in every third seed only. The other seeds have long queues of one class.
   const ageMillis = own && seed % 3 !== 0 ? Infinity : shippedBounds.ageMillis
   return {
     managed: seed % 2 === 0,

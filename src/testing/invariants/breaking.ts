@@ -81,8 +81,8 @@ class Circuits {
 }
 
 /**
- * Invariant 6: an open breaker gives no permit, a half-open one gives one at a time. Only failures open a breaker, and a
- * trial that is never recorded does not block it.
+ * Invariant 6: an open breaker gives no permit, a half-open one gives one at a time. Only failures open a breaker,
+ * and a trial that is never recorded does not block it.
  *
  * **Details**
  *

@@ -6,8 +6,8 @@ import type { Checker } from "./watch.ts"
 const decoder = new TextDecoder()
 
 /**
- * The JSON of the last record, in either framing. It is read in another way than the relay reads it, so that each checks
- * the other.
+ * The JSON of the last record, in either framing. It is read in another way than the relay reads it, so that each
+ * checks the other.
  */
 const lastRecord = (text: string): unknown => {
   const line = text.trimEnd().split("\n").at(-1) ?? ""
@@ -55,8 +55,8 @@ const compare = (answer: ClientAnswer, attempt: Attempt, got: string): string | 
 }
 
 /**
- * Invariant 7: a client gets the bytes that its backend sent, heartbeats come between records, and every stream says how
- * it ended.
+ * Invariant 7: a client gets the bytes that its backend sent, heartbeats come between records, and every stream says
+ * how it ended.
  *
  * **Details**
  *

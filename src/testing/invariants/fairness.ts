@@ -10,23 +10,23 @@ interface Waiting {
 }
 
 /**
- * Invariant 9: among requests of one model and class, while a request of a tenant waits and could be admitted, no other
- * tenant has more than one turn more than its tenant has.
+ * Invariant 9: among requests of one model and class, while a request of a tenant waits and could be admitted, no
+ * other tenant has more than one turn more than its tenant has.
  *
  * **Details**
  *
  * The bound comes from start-time fair queueing. The next start times of all tenants that wait are within one turn of
- * each other. The tenant with the earliest start time is served, and its next start moves back by one turn. So a tenant
- * that begins to wait just after it was served lets each other tenant go twice before its own next turn, and once for
- * each turn from then on. The known bound of two turns, for any stretch of time, does not apply here: the stretch that is
- * checked ends with a turn of the tenant's own.
+ * each other. The tenant with the earliest start time is served, and its next start moves back by one turn. So a
+ * tenant that begins to wait just after it was served lets each other tenant go twice before its own next turn, and
+ * once for each turn from then on. The known bound of two turns, for any stretch of time, does not apply here: the
+ * stretch that is checked ends with a turn of the tenant's own.
  *
- * A request that waits for a load could not be admitted, so requests that pass it take no turn from it. A request counts
- * as waiting for a load when a commit for its tenant, with the same wants, was told so at that very time. A request that
- * is never asked for again does therefore not count as waiting for a load.
+ * A request that waits for a load could not be admitted, so requests that pass it take no turn from it. A request
+ * counts as waiting for a load when a commit for its tenant, with the same wants, was told so at that very time. A
+ * request that is never asked for again does therefore not count as waiting for a load.
  *
- * A request that has waited for `ageMillis` has left its class. It is not checked any more, and its admission takes no
- * turn from the class that it left; for the requests of its own tenant it counts as a turn.
+ * A request that has waited for `ageMillis` has left its class. It is not checked any more, and its admission takes
+ * no turn from the class that it left; for the requests of its own tenant it counts as a turn.
  *
  * Exercised by requests that were admitted while another tenant waited in the same queue and class.
  */

@@ -62,7 +62,12 @@ export interface QueuePlace {
   readonly wants: string
 }
 
-/** Each observation by its name. The layers of `Watched`, and callers of `Watch.tell`, make them. @category models @since 0.1.0 */
+/**
+ * Each observation by its name. The layers of `Watched`, and callers of `Watch.tell`, make them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Observations {
   /** A client asked. */
   readonly asked: ClientAnswer
@@ -80,8 +85,8 @@ export interface Observations {
   /** The number of leases that `Leases` says are held. */
   readonly counted: number
   /**
-   * A breaker was asked for a permit. `whole` is the state of the backend's breaker just before; `worse` is the worse of
-   * it and the breaker of the model there.
+   * A breaker was asked for a permit. `whole` is the state of the backend's breaker just before; `worse` is the worse
+   * of it and the breaker of the model there.
    */
   readonly permit: ModelOnBackend & {
     readonly permit: Permit | undefined

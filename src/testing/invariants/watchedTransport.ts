@@ -6,8 +6,8 @@ import type { Attempt } from "./observations.ts"
 import type { Watch } from "./watch.ts"
 
 /**
- * Delivers each chunk in two parts, the second one together with the next chunk, as a network may. So every pause of the
- * backend falls into the middle of a record.
+ * Delivers each chunk in two parts, the second one together with the next chunk, as a network may. So every pause of
+ * the backend falls into the middle of a record.
  */
 const split = (sink: ByteSink): ByteSink => {
   let rest = new Uint8Array(0)

@@ -97,8 +97,8 @@ const make = Effect.gen(function* () {
 })
 
 /**
- * Breakers that are closed until the handle moves them: failures do not open them, and time does not make them half-open.
- * The outcome of a trial closes or opens a half-open one, as in every breaker.
+ * Breakers that are closed until the handle moves them: failures do not open them, and time does not make them
+ * half-open. The outcome of a trial closes or opens a half-open one, as in every breaker.
  *
  * @category layers
  * @since 0.1.0

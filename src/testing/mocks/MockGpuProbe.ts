@@ -14,7 +14,12 @@ import {
   unknown,
 } from "../../services/GpuProbe.ts"
 
-/** What one read does: the devices that it finds, the reason of its failure, or `hangs`. @category models @since 0.1.0 */
+/**
+ * What one read does: the devices that it finds, the reason of its failure, or `hangs`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Step = ReadonlyArray<GpuReading> | GpuProbeReason | "hangs"
 
 /**

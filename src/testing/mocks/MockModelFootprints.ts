@@ -87,8 +87,8 @@ const make = (initial: Readonly<Record<string, number>>) =>
   })
 
 /**
- * Has the bytes of `initial`, by canonical key, for every shape. An observation replaces them for its backend and shape,
- * without margins.
+ * Has the bytes of `initial`, by canonical key, for every shape. An observation replaces them for its backend and
+ * shape, without margins.
  *
  * @category layers
  * @since 0.1.0

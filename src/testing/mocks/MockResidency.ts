@@ -207,8 +207,8 @@ const make = (options: Made) =>
   })
 
 /**
- * Residency that only the handle, `request`, `touch` and `forget` change. A load ends when the handle ends it. A failure
- * is remembered until `set`.
+ * Residency that only the handle, `request`, `touch` and `forget` change. A load ends when the handle ends it. A
+ * failure is remembered until `set`.
  *
  * @category layers
  * @since 0.1.0
