@@ -59,7 +59,7 @@ const bounded = BoundedAdmission.layer({ queueCapacity: 4, queueMillis: 5000 })
 
 describe("an admission that never answers", () => {
   unanswered(
-    "anybody",
+    "any request",
     AdmissionContract.contract(losing(/./, bounded)),
     "lets through at once what has a lease, and gives it back once",
     /admit of a \(model m:latest, tenant default\)/,

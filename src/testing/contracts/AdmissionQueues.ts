@@ -150,6 +150,6 @@ export const contract = (
       { queueMillis: 4000, ageMillis: 2000 },
       deadlines,
     ),
-    histories("bounds hold, and whoever is shed had no claim to a place", bounds, () => bounded(bounds)),
+    histories("bounds hold, and a request that is shed had no claim to a place", bounds, () => bounded(bounds)),
   ]
 }

@@ -147,8 +147,8 @@ export const contract = (layer: Layer.Layer<Coalescer, unknown>): ReadonlyArray<
     ),
     ...([["sampled", sampled], ["deterministic", same]] as const).flatMap(([what, of]) => [
       holds(`${what}: gives the answer, byte for byte, and settles once`, givesAnswer(of)),
-      holds(`${what}: a refusal is the failure of the one who asked`, givesRefusal(of)),
-      holds(`${what}: a defect is one of the one who asked`, givesDefect(of)),
+      holds(`${what}: a refusal is a failure for the client that asked`, givesRefusal(of)),
+      holds(`${what}: a defect is a defect for the client that asked`, givesDefect(of)),
       holds(`${what}: the only client leaves, and the work is interrupted`, onlyClientLeaves(of)),
       holds(`${what}: clients that ask at once each get the whole answer, and settle`, clients(of, [])),
       holds(`${what}: a client that leaves takes nothing from the others`, clients(of, [0])),

@@ -119,7 +119,7 @@ class History {
       const was = one.state()
       one.move(to)
       if (was !== "gone" && one.state() === "gone") {
-        assert.isAbove(this.told, before, "nobody was told that memory came back")
+        assert.isAbove(this.told, before, "no listener was told that memory came back")
       }
       if (was === "gone") assert.strictEqual(one.state(), "gone")
     }
