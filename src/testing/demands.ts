@@ -1,5 +1,5 @@
 /**
- * Models and demands, with everything that does not matter filled in.
+ * Models and demands, with defaults for what a test does not care about.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ export const modelOn = (key: string, ...backends: ReadonlyArray<string>): Model 
   remote: false,
 })
 
-/** A chat of 10 tokens that arrived at 0, by the tenant `default`. @category constructors @since 0.1.0 */
+/** A chat of 10 tokens and 100 bytes that arrived at 0, of the tenant `default`. @category constructors @since 0.1.0 */
 export const demandFor = (model: Model, options?: Partial<Demand>): Demand => ({
   id: "r1",
   kind: "chat",

@@ -7,8 +7,12 @@ import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 
 /**
- * Lets time pass in steps. `TestClock.adjust` wakes each sleeper once and gives it a few turns, which is too few for chains of fibers that go to sleep
- * again on the way; in steps everyone gets there. Steps are of 500 ms by default.
+ * Lets test time pass in steps of 500 ms, or of `step`.
+ *
+ * **Details**
+ *
+ * `TestClock.adjust` wakes each sleeper once and lets it run for a few turns only. That is too few for chains of fibers
+ * that sleep again on their way. In small steps all of them come to their end.
  *
  * @category running
  * @since 0.1.0
@@ -20,7 +24,7 @@ export const elapse = (duration: Duration.Input, step: Duration.Input = "500 mil
   return Effect.gen(function* () {
     for (let i = 0; i < whole; i++) yield* TestClock.adjust(each)
     if (total > whole * each) yield* TestClock.adjust(total - whole * each)
-    // A last chance for what the last step set off.
+    // Lets fibers run that the last step woke.
     yield* TestClock.adjust(0)
   })
 }

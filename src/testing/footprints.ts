@@ -14,7 +14,12 @@ const known = (total: number): Footprint => ({
   source: "estimated",
 })
 
-/** So many bytes for each model, by canonical key. @category layers @since 0.1.0 */
+/**
+ * The bytes of each model, by canonical key. A model that is not in the table is not known.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export const table = (bytes: Readonly<Record<string, number>>): Layer.Layer<ModelFootprints> =>
   Layer.succeed(ModelFootprints, {
     of: ({ key }) => bytes[key] === undefined ? undefined : known(bytes[key]),

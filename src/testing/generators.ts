@@ -1,6 +1,6 @@
 /**
- * Generated fleets, demands, requests and fault scripts, for properties of plugins, layers and whole routers. Each is an `Arbitrary`: the same seed gives the
- * same values, and a failure is made smaller.
+ * Generated fleets, demands, requests and faults, for properties of plugins, layers and whole routers. Each is an
+ * `Arbitrary`: the same seed gives the same values, and an input that fails is made smaller.
  *
  * @since 0.1.0
  */
@@ -32,11 +32,11 @@ const View = Schema.Struct({
   firstByteMillis: Schema.Union([upTo(5000), Schema.Undefined]),
   lastLeaseAt: upTo(1000),
   owns: Schema.Boolean,
-  /** GiB that a load needs, that are free, and that there are. */
+  /** GiB that a load needs, that are free, and that the device has. */
   memory: Schema.Union([Schema.Tuple([upTo(40), upTo(24), Schema.Literals([24, 80])]), Schema.Undefined]),
 })
 
-/** A fleet of one to four backends, `a` to `d`, in every state there is, and a model that some of them own. */
+/** A fleet of one to four backends, `a` to `d`, in any state, and a model that some of them own. */
 export interface Scene {
   readonly fleet: FleetView
   readonly model: Model
@@ -65,7 +65,7 @@ export const scenes: Arbitrary.Arbitrary<Scene> = Arbitrary.map(
   }),
 )
 
-/** What tenants ask of `model`. Arrived at 0. @category generators @since 0.1.0 */
+/** Demands of three tenants for `model`, arrived at 0. @category generators @since 0.1.0 */
 export const demands = (model: Model): Arbitrary.Arbitrary<Demand> =>
   Arbitrary.map(
     from(Schema.Struct({
@@ -87,7 +87,7 @@ export const situations: Arbitrary.Arbitrary<Scene & { readonly demand: Demand }
   (scene) => Arbitrary.map(demands(scene.model), (demand) => ({ ...scene, demand })),
 )
 
-/** One or more candidates with scores, many of them equal, for pickers. @category generators @since 0.1.0 */
+/** One or more candidates for pickers. Many of their scores are equal. @category generators @since 0.1.0 */
 export const candidates: Arbitrary.Arbitrary<ReadonlyArray<Candidate>> = Arbitrary.map(
   Arbitrary.array(from(Schema.Struct({ score: Schema.Literals([0, 0.5, 1, 3]), lastLeaseAt: upTo(5) })), {
     minLength: 1,
@@ -96,7 +96,12 @@ export const candidates: Arbitrary.Arbitrary<ReadonlyArray<Candidate>> = Arbitra
   (states) => states.map(({ lastLeaseAt, score }, i) => ({ score, view: viewOf(`b${i}`, { lastLeaseAt }) })),
 )
 
-/** What may be unloaded, for victim pickers. Times in milliseconds, up to a minute. @category generators @since 0.1.0 */
+/**
+ * Up to twelve models that may be unloaded, for victim pickers. Times are in milliseconds, up to a minute.
+ *
+ * @category generators
+ * @since 0.1.0
+ */
 export const victims: Arbitrary.Arbitrary<ReadonlyArray<Victim>> = Arbitrary.map(
   Arbitrary.array(
     from(Schema.Struct({
@@ -119,7 +124,12 @@ export const victims: Arbitrary.Arbitrary<ReadonlyArray<Victim>> = Arbitrary.map
     })),
 )
 
-/** Requests of every dialect, to `models` (names), streamed and in one piece. @category generators @since 0.1.0 */
+/**
+ * Requests of every dialect to models of these names, streamed and in one piece.
+ *
+ * @category generators
+ * @since 0.1.0
+ */
 export const requests = (models: ReadonlyArray<string>): Arbitrary.Arbitrary<RoutedRequest> =>
   Arbitrary.map(
     Arbitrary.all({
@@ -144,7 +154,12 @@ export const requests = (models: ReadonlyArray<string>): Arbitrary.Arbitrary<Rou
     },
   )
 
-/** One to four simulated servers by URL, `http://a:11434` to `http://d:11434`: with and without GPUs, fast and slow. @category generators @since 0.1.0 */
+/**
+ * One to four simulated servers by URL, `http://a:11434` to `http://d:11434`, with and without GPUs, fast and slow.
+ *
+ * @category generators
+ * @since 0.1.0
+ */
 export const fleets: Arbitrary.Arbitrary<Readonly<Record<string, SimulatedFleet.ServerOptions>>> = Arbitrary.map(
   Arbitrary.array(
     Arbitrary.all({
@@ -159,8 +174,13 @@ export const fleets: Arbitrary.Arbitrary<Readonly<Record<string, SimulatedFleet.
   (servers) => Object.fromEntries(servers.map((server, i) => [`http://${ids[i]}:11434`, server])),
 )
 
-/** One thing that goes wrong, or right again, on the server at `server` (an index into the fleet). @category models @since 0.1.0 */
-export type Misfortune =
+/**
+ * A fault of one backend, or its end. `server` is an index into the fleet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RandomFault =
   | {
     readonly do: "fault"
     readonly server: number
@@ -172,10 +192,15 @@ export type Misfortune =
 
 const { Fault } = SimulatedFleet
 
-/** Every way a backend can go wrong, for the next one or few calls of some path. @category generators @since 0.1.0 */
-export const misfortunes: Arbitrary.Arbitrary<Misfortune> = Arbitrary.map(
+/**
+ * Faults of each kind that a simulated backend has, for the next calls of a path.
+ *
+ * @category generators
+ * @since 0.1.0
+ */
+export const randomFaults: Arbitrary.Arbitrary<RandomFault> = Arbitrary.map(
   Arbitrary.all({
-    // Faults come more often than servers that come and go.
+    // Faults of calls are more frequent than servers that stop and start.
     what: one("fault", "fault", "fault", "down", "up", "up", "clear"),
     server: from(upTo(ids.length - 1)),
     path: one("*", "/api/*", "/api/chat", "/v1/*", "/api/ps"),
@@ -196,12 +221,17 @@ export const misfortunes: Arbitrary.Arbitrary<Misfortune> = Arbitrary.map(
       Fault.slow("2 seconds"),
     ),
   }),
-  ({ fault, path, server, times, what }): Misfortune =>
+  ({ fault, path, server, times, what }): RandomFault =>
     what === "fault" ? { do: what, server, fault, path, times } : { do: what, server },
 )
 
-/** Lets it happen to a simulated fleet; an index beyond the fleet is counted round. @category running @since 0.1.0 */
-export const inflict = (fleet: SimulatedFleet.SimulatedFleet["Service"], what: Misfortune): void => {
+/**
+ * Applies a fault to a simulated fleet. An index beyond the fleet is taken modulo its size.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const applyFault = (fleet: SimulatedFleet.SimulatedFleet["Service"], what: RandomFault): void => {
   const servers = Array.from(fleet.servers.values())
   const server = servers[what.server % servers.length]
   if (server === undefined) return

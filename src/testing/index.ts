@@ -1,6 +1,11 @@
 /**
- * The test kit, `llamero/testing`: contracts to hold an implementation to, generators, and what stands in for backends, devices and clients. For any test
- * runner: a contract is a list of checks, each a name and an Effect that fails with a `ContractViolation`. Needs Node or Deno, for `node:assert`.
+ * The test kit, `llamero/testing`: contracts that an implementation must keep, generators, and mocks.
+ *
+ * **Details**
+ *
+ * A contract is a list of checks for any test runner. A check is a name and an Effect that fails with a
+ * `ContractViolation`. Simulated backends and devices are in `llamero/simulated`. The kit needs Node or Deno, for
+ * `node:assert`.
  *
  * **Example** (your own breaker, with `node:test`)
  *
@@ -26,6 +31,7 @@ export {
   forAll,
   property,
   violations,
+  within,
 } from "./checks.ts"
 
 export * as AdmissionContract from "./contracts/Admission.ts"
@@ -54,7 +60,8 @@ export * as Invariants from "./invariants/index.ts"
 
 export { demandFor, modelOn } from "./demands.ts"
 export { elapse } from "./elapse.ts"
-export { Heard, until } from "./heard.ts"
+export { RecordingSink, until } from "./sinks.ts"
+export { tracked } from "./outstanding.ts"
 export { RecordingReply } from "./replies.ts"
 export { request } from "./requests.ts"
 export { ask, held, holdsNothing, nothing, place } from "./routers.ts"
@@ -68,7 +75,3 @@ export * as MockModelCatalog from "./mocks/MockModelCatalog.ts"
 export * as MockModelFootprints from "./mocks/MockModelFootprints.ts"
 export * as MockResidency from "./mocks/MockResidency.ts"
 export * as MockRouter from "./mocks/MockRouter.ts"
-export * as SimulatedFleet from "../simulated/SimulatedFleet.ts"
-export * as SimulatedGpuProbe from "../simulated/SimulatedGpuProbe.ts"
-export * as SimulatedOllamaApi from "../simulated/SimulatedOllamaApi.ts"
-export * as SimulatedTransport from "../simulated/SimulatedTransport.ts"

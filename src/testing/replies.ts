@@ -1,5 +1,5 @@
 /**
- * A reply that remembers.
+ * A reply that records.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,12 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (chunks: ReadonlyArray<Uint8Array>): string =>
   chunks.map((chunk) => new TextDecoder().decode(chunk)).join("")
 
-/** A reply that keeps everything, and throws when the order of calls is not the contract's. @category models @since 0.1.0 */
+/**
+ * Records what a client would get. Throws where the order of the calls is not that of the contract.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class RecordingReply implements ReplySink {
   committed = false
   upstream: Upstream | undefined = undefined
@@ -31,7 +36,7 @@ export class RecordingReply implements ReplySink {
   get text(): string {
     return text(this.chunks)
   }
-  /** Every way an answer can end; exactly one of them is right. */
+  /** How often the answer has ended, in any way. Exactly one is right. */
   get endings(): number {
     return this.ended + this.failed.length + this.refusals.length
   }

@@ -1,5 +1,5 @@
 /**
- * Requests as the edge would make them.
+ * Requests, as a server makes them from HTTP calls.
  *
  * @since 0.1.0
  */
@@ -11,8 +11,8 @@ import { bytes } from "./replies.ts"
 let requests = 0
 
 /**
- * A request to one of Ollama's inference paths, such as `/api/chat`, at `now` in milliseconds; its id is new. A `RangeError` for another path or a body that
- * is not a request.
+ * A request to one of Ollama's inference paths, such as `/api/chat`, that arrived at `now` (milliseconds). Each has a
+ * new id. Throws a `RangeError` for another path, or for a body that is no request.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * A whole router in a test: simulated backends in place of real ones, `TestClock` time, and no sockets.
+ * A whole router in a test: simulated backends instead of real ones, test time, and no sockets.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,8 @@ import { RecordingReply } from "./replies.ts"
 import { request } from "./requests.ts"
 
 /**
- * What `Standard.layer` still needs: a fleet of simulated servers, by URL, and how to reach them. An `InvalidFleet` for a bad URL.
+ * What `Standard.layer` needs: a fleet of simulated servers, by URL, and a transport and an API to reach them. Fails
+ * with `InvalidFleet` for a bad URL.
  *
  * @category layers
  * @since 0.1.0
@@ -28,7 +29,12 @@ export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOpti
     Layer.provideMerge(Layer.merge(StaticFleet.layer(Object.keys(servers)), SimulatedFleet.layer(servers))),
   )
 
-/** Routes one call as of now, and gives what became of it and what the client saw. @category running @since 0.1.0 */
+/**
+ * Routes one call that arrives now. Gives how it was settled, and the reply as its client saw it.
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const ask = (
   path: string,
   body: object | string,
@@ -42,7 +48,7 @@ export const ask = (
     return { settled, reply }
   })
 
-/** What a router holds of its requests, now. @category accessors @since 0.1.0 */
+/** What a router holds for its requests now. @category accessors @since 0.1.0 */
 export const held = Effect.gen(function* () {
   return {
     active: (yield* Router).active(),
@@ -56,5 +62,5 @@ export const held = Effect.gen(function* () {
 /** What an idle router holds. @category constants @since 0.1.0 */
 export const nothing = { active: 0, flights: 0, leases: 0, exchanges: 0, queues: 0 }
 
-/** Dies where a router without requests holds something of one. @category running @since 0.1.0 */
+/** Dies where a router holds something for a request, though none is under way. @category running @since 0.1.0 */
 export const holdsNothing = Effect.map(held, (what) => assert.deepStrictEqual(what, nothing))

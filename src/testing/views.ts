@@ -1,5 +1,5 @@
 /**
- * Live views of backends, as plugins see them.
+ * Views of backends, as plugins get them.
  *
  * @since 0.1.0
  */
@@ -25,7 +25,7 @@ export const viewOf = (id: string, options?: Partial<BackendView>): BackendView 
   ...options,
 })
 
-/** A fleet of views; an id stands for `viewOf(id)`. @category constructors @since 0.1.0 */
+/** A fleet of these views. An id stands for `viewOf(id)`. @category constructors @since 0.1.0 */
 export const fleetOf = (backends: ReadonlyArray<string | BackendView>): FleetView => {
   const views = backends.map((one) => typeof one === "string" ? viewOf(one) : one)
   return {

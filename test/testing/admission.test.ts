@@ -93,7 +93,7 @@ describe("a wrong queue", () => {
   caught(
     "that forgets its bound",
     queue(() => ({}), (bounds) => BoundedAdmission.layer({ ...bounds, queueCapacity: 1000 })),
-    "bounds hold, and whoever is shed had no claim to a place",
+    "bounds hold, and a request that is shed had no claim to a place",
     /is above 6/,
   )
   caught(

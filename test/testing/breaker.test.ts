@@ -10,7 +10,7 @@ import { caught, passes } from "./caught.ts"
 type Service = Breaker["Service"]
 
 const right = LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
-/** A right one with something of it replaced. */
+/** A right breaker with some methods replaced. */
 const wrong = (spoil: (right: Service) => Partial<Service>) =>
   BreakerContract.contract(
     Layer.effect(Breaker, Effect.map(Breaker, (service) => ({ ...service, ...spoil(service) }))).pipe(
@@ -30,7 +30,7 @@ passes("LocalBreaker", BreakerContract.contract(right, { runs: 100 }))
 
 describe("a wrong breaker", () => {
   caught(
-    "whose half-open state lets everybody through",
+    "whose half-open state lets every request through",
     wrong((service) => ({
       acquire: (backend, model) =>
         service.acquire(backend, model) ?? (service.state(backend, model) === "half-open" ? freely : undefined),
@@ -39,13 +39,13 @@ describe("a wrong breaker", () => {
     /expected nothing/,
   )
   caught(
-    "that lets one through while it is open",
+    "that gives permits while it is open",
     wrong((service) => ({ acquire: (backend, model) => service.acquire(backend, model) ?? freely })),
     "an open backend lets nothing through for any model there, and everything for other backends",
     /expected nothing/,
   )
   caught(
-    "that saturation opens",
+    "that is opened by saturation",
     wrong((service) =>
       recording(
         service,
@@ -57,7 +57,7 @@ describe("a wrong breaker", () => {
     /is let through/,
   )
   caught(
-    "that an unrecorded trial wedges",
+    "that is blocked by a trial without a recorded outcome",
     wrong((service) =>
       recording(service, ({ record }) => (outcome) => outcome.kind === "ignored" ? undefined : record(outcome))
     ),
@@ -65,7 +65,7 @@ describe("a wrong breaker", () => {
     /is let through/,
   )
   caught(
-    "that counts a permit again and again",
+    "that counts each outcome of one permit",
     wrong((service) =>
       recording(service, ({ record }) => {
         let first = true
@@ -92,19 +92,19 @@ describe("a wrong breaker", () => {
     /b0 after refused[^]*closed/,
   )
   caught(
-    "that mixes backends up",
+    "that confuses backends",
     wrong((service) => ({ acquire: (_, model) => service.acquire("a", model) })),
     "an open backend lets nothing through for any model there, and everything for other backends",
     /./,
   )
   caught(
-    "that an operator cannot hold out",
+    "that ignores the isolation by an operator",
     wrong(() => ({ isolate: () => {} })),
     "what an operator isolates stays out, whatever happens, until it is restored",
     /./,
   )
   caught(
-    "that tells nobody",
+    "that tells no listener",
     wrong(() => ({ onTransition: () => () => {} })),
     "tells of transitions to listeners, with the state in place, and in a stream",
     /./,

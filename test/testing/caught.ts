@@ -1,16 +1,16 @@
-/** A wrong implementation has to be caught by the check for what is wrong with it; a right one passes all. */
+/** A wrong implementation must be caught by the check of what is wrong with it. A right one must pass all checks. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type Check, violations } from "../../src/testing/index.ts"
 
-/** `by`: the name of the check. `says`: what there is to read in its violation. */
+/** `by` is the name of the check that must fail, `says` a part of its message. */
 export const caught = (what: string, checks: ReadonlyArray<Check>, by: string, says: RegExp): void =>
   void it.live(what, () =>
     Effect.gen(function* () {
       const meant = checks.filter(({ name }) => name === by)
       assert.lengthOf(meant, 1, `there is no check "${by}"`)
       const [violation] = yield* violations(meant)
-      assert.isDefined(violation, "nobody has noticed")
+      assert.isDefined(violation, "the check did not fail")
       assert.strictEqual(violation?.check, by)
       assert.match(violation?.message ?? "", says)
     }), 120_000)

@@ -1,19 +1,27 @@
-/** A wrong part of a whole stack is caught by the exported fault contract, and by the invariant that it breaks. */
-import { describe } from "@effect/vitest"
+/**
+ * A wrong layer in a whole stack is caught by the exported fault contract, by the check of the invariant that it
+ * breaks.
+ */
+import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Layer, Option } from "effect"
 import { CircuitBreaker } from "effect/persistence"
+import * as BoundedAdmission from "../../src/layers/admission/BoundedAdmission.ts"
 import * as LocalBreaker from "../../src/layers/breaker/LocalBreaker.ts"
 import * as MemoryLeases from "../../src/layers/leases/MemoryLeases.ts"
 import * as MemoryVramLedger from "../../src/layers/memory/ledger/MemoryVramLedger.ts"
+import { Admission } from "../../src/services/Admission.ts"
 import { Breaker } from "../../src/services/Breaker.ts"
 import { GpuProbe } from "../../src/services/GpuProbe.ts"
 import { isLease, Leases } from "../../src/services/Leases.ts"
-import { FaultContract } from "../../src/testing/index.ts"
+import { VramLedger } from "../../src/services/VramLedger.ts"
+import { FaultContract, violations } from "../../src/testing/index.ts"
 import { caught, passes } from "./caught.ts"
 
-const seed = 2
-const under = (subjects: FaultContract.Subjects) => FaultContract.contract(subjects, { seeds: [seed], requests: 1500 })
-const name = `keeps to every invariant under the faults of seed ${seed}`
+const under = (subjects: FaultContract.Subjects, options?: FaultContract.Options) =>
+  FaultContract.contract(subjects, { seeds: [2], requests: 1500, ...options })
+const checks = under({}).map(({ name }) => name)
+/** The name of the check of an invariant. */
+const of = (invariant: number): string => checks[invariant]!
 
 const twice = Option.map((bytes: ByteSize.ByteSize) => ByteSize.sum(bytes, bytes))
 const doubling = Layer.effect(
@@ -26,24 +34,26 @@ const doubling = Layer.effect(
     })),
   })),
 )
+const breaker = LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+const breaking = (spoil: (right: Breaker["Service"]) => Partial<Breaker["Service"]>) =>
+  Layer.effect(Breaker, Effect.map(Breaker, (made) => ({ ...made, ...spoil(made) }))).pipe(Layer.provide(breaker))
 
-passes("the shipped stack", under({}))
+passes("the shipped stack", FaultContract.contract())
+passes(
+  "BoundedAdmission with its default options",
+  FaultContract.contract({ admission: BoundedAdmission.layer() }),
+)
 
-describe("a stack with a wrong part", () => {
-  const breaker = LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
+describe("a stack with a wrong layer", () => {
   caught(
-    "a breaker that lets everybody through",
+    "a breaker that lets every request through",
     under({
-      breaker: Layer.effect(
-        Breaker,
-        Effect.map(Breaker, (made) => ({
-          ...made,
-          acquire: (backend, model) => made.acquire(backend, model) ?? { trial: false, record: () => {} },
-        })),
-      ).pipe(Layer.provide(breaker)),
+      breaker: breaking((made) => ({
+        acquire: (backend, model) => made.acquire(backend, model) ?? { trial: false, record: () => {} },
+      })),
     }),
-    name,
-    /invariant 6/,
+    of(6),
+    /invariant 6 [^]* {2}\d+ x in seed 2: the breaker of \w .* is open, and gave a permit/,
   )
   caught(
     "leases that a failure does not give back",
@@ -60,13 +70,111 @@ describe("a stack with a wrong part", () => {
         })),
       ).pipe(Layer.provide(MemoryLeases.layer)),
     }),
-    name,
-    /invariant 2/,
+    of(2),
+    /invariant 2 /,
   )
   caught(
     "a ledger that believes in twice the memory",
     under({ ledger: MemoryVramLedger.layer().pipe(Layer.provide(doubling)) }),
-    name,
+    of(1),
     /invariant 1 /,
   )
+  caught(
+    "an admission that loses a waiter",
+    under({
+      admission: Layer.effect(
+        Admission,
+        Effect.map(Admission, (made) => ({
+          ...made,
+          admit: (demand, commit, use) =>
+            demand.id === "r100" || demand.id === "r1100" ? Effect.never : made.admit(demand, commit, use),
+        })),
+      ).pipe(Layer.provide(BoundedAdmission.layer())),
+    }),
+    of(4),
+    /2 requests never got an answer: r100 \(model \w+, tenant \w+\), r1100 \(model \w+, tenant \w+\)/,
+  )
+})
+
+describe("a run that does not exercise an invariant fails for that invariant", () => {
+  caught(
+    "a ledger that never refuses, in a run without full devices",
+    FaultContract.contract({
+      ledger: Layer.effect(
+        VramLedger,
+        Effect.map(VramLedger, (made) => ({
+          ...made,
+          reserve: (backend, model, numCtx) => {
+            const answer = made.reserve(backend, model, numCtx)
+            if (!("_tag" in answer)) return answer
+            return made.adopt(backend, model.key, { size: 0, sizeVram: 0, contextLength: numCtx, automatic: false })
+          },
+        })),
+      ).pipe(Layer.provide(MemoryVramLedger.layer())),
+    }, { seeds: [2, 4], requests: 400 }),
+    of(1),
+    /never exercised: there were no refusals on full devices/,
+  )
+  caught(
+    "memory that is managed in no seed",
+    under({}, { seeds: [1], requests: 300 }),
+    of(1),
+    /never exercised: there were no reservations on managed devices/,
+  )
+  caught(
+    "a breaker that never opens",
+    under({
+      breaker: breaking((made) => ({
+        acquire: (backend, model) => {
+          const permit = made.acquire(backend, model)
+          if (permit === undefined) return undefined
+          return {
+            trial: permit.trial,
+            record: (outcome) =>
+              permit.record(outcome.kind === "failure" ? { kind: "ignored", cause: "client-gone" } : outcome),
+          }
+        },
+      })),
+    }),
+    of(6),
+    /never exercised: there were no breakers that opened/,
+  )
+
+  it.live("an invariant that the caller names need not be exercised", () =>
+    Effect.gen(function* () {
+      const found = yield* violations(under({}, { seeds: [1], requests: 300, mayBeUnexercised: [1, 3] }))
+      assert.notInclude(found.map(({ check }) => check), of(1))
+      assert.notInclude(found.map(({ check }) => check), of(3))
+    }), 120_000)
+})
+
+describe("a report", () => {
+  const violation = (what: string, invariant = 5) => ({ invariant, checker: "attempts", what })
+  const played = (seed: number, ...violations: ReadonlyArray<ReturnType<typeof violation>>) => ({
+    seed,
+    violations,
+    exercised: [{ invariant: 5, checker: "attempts", situations: { "second attempts": seed, "late failures": 0 } }],
+  })
+  const reports = FaultContract.report([
+    played(
+      3,
+      ...Array.from({ length: 50 }, (_, i) => violation(`r${i} was sent 4 times`)),
+      violation("r9 was lost", 4),
+    ),
+    played(4, violation("r1 was sent again after its answer had begun")),
+  ])
+
+  it("groups violations by invariant, and has each kind once, with a count", () => {
+    assert.deepStrictEqual(reports[5]?.violations, [
+      { what: "r0 was sent 4 times", count: 50, seeds: [3] },
+      { what: "r1 was sent again after its answer had begun", count: 1, seeds: [4] },
+    ])
+    assert.deepStrictEqual(reports[4]?.violations, [{ what: "r9 was lost", count: 1, seeds: [3] }])
+  })
+
+  it("adds up how often each situation occurred, and names those that did not", () => {
+    assert.deepStrictEqual(reports[5]?.exercised, { "second attempts": 7, "late failures": 0 })
+    assert.deepStrictEqual(FaultContract.unexercised(reports[5]!), ["late failures"])
+    assert.match(FaultContract.explain(reports[5]!), /51 violations\n.*50 x in seed 3.*\n.*1 x in seed 4.*\n.*7 second/)
+  })
 })

@@ -1,4 +1,4 @@
-/** Wrong layers of what is known of backends are caught by the exported contracts. */
+/** Wrong layers of health, catalog, residency, API and transport are caught by the exported contracts. */
 import { describe } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { BackendHealth } from "../../src/services/BackendHealth.ts"
@@ -84,7 +84,7 @@ passes("SimulatedTransport", transport(SimulatedTransport.layer))
 
 describe("a wrong layer", () => {
   caught(
-    "health that saturation moves",
+    "health that is changed by saturation",
     health(
       Layer.effect(
         BackendHealth,
@@ -99,7 +99,7 @@ describe("a wrong layer", () => {
     /unhealthy/,
   )
   caught(
-    "a catalog that takes names as they are written",
+    "a catalog that knows one spelling of each name",
     catalog(
       Layer.effect(
         ModelCatalog,
@@ -123,7 +123,7 @@ describe("a wrong layer", () => {
     /in place when listeners are told|out of memory|expected/i,
   )
   caught(
-    "an API that loads embedders like the others",
+    "an API that loads embedders like completion models",
     OllamaApiContract.contract(
       Layer.effect(
         OllamaApi,

@@ -21,20 +21,20 @@ const managed = MemoryVramLedger.layer().pipe(Layer.provide(Layer.mergeAll(
     StaticFleet.layer([{ url: "http://a", id: "a", devices: ["ga"] }, { url: "http://b", id: "b", devices: ["gb"] }]),
   ),
 )))
-/** A right one with something of it replaced. */
+/** A right ledger with some methods replaced. */
 const wrong = (spoil: (right: Service) => Partial<Service>) =>
   VramLedgerContract.contract(
     Layer.effect(VramLedger, Effect.map(VramLedger, (service) => ({ ...service, ...spoil(service) }))).pipe(
       Layer.provide(managed),
     ),
   )
-/** What is reserved is adopted where there is no room, at its full size. */
+/** A `reserve` that adopts a model at its full size where there is no room. */
 const whatever = (right: Service): Service["reserve"] => (backend, model, numCtx) => {
   const made = right.reserve(backend, model, numCtx)
   if (!("_tag" in made)) return made
   const size = 8 * gib
   const adopted = right.adopt(backend, model.key, { size, sizeVram: size, contextLength: undefined, automatic: true })
-  // It says that it was reserved.
+  // Its first state is `reserved`, as after a reservation.
   let first = true
   return Object.assign(adopted, { state: () => (first ? "reserved" : "resident"), move: () => void (first = false) })
 }
@@ -44,14 +44,14 @@ passes("UnmanagedVramLedger", VramLedgerContract.contract(UnmanagedVramLedger.la
 
 describe("a wrong ledger", () => {
   caught(
-    "that never says no",
+    "that never refuses",
     wrong((right) => ({ reserve: whatever(right) })),
     "loads on one backend one after the other, and gives back what is gone, once",
     /a second load at the same time is refused/,
   )
   caught(
-    "that promises more than there is",
-    // One load at a time, and no look at what is free.
+    "that reserves more than the capacity",
+    // It keeps loads serial, and ignores the capacity.
     wrong((right) => ({
       reserve: (backend, model, numCtx) => {
         const made = right.reserve(backend, model, numCtx)
@@ -102,13 +102,13 @@ describe("a wrong ledger", () => {
     /'loading' !== 'gone'/,
   )
   caught(
-    "that tells nobody when memory came back",
+    "that tells no listener when memory came back",
     wrong(() => ({ onChange: () => () => {} })),
     "the books add up, capacity is kept to and loads are serial, whatever the history",
-    /nobody was told/,
+    /no listener was told/,
   )
   caught(
-    "that refuses without a word",
+    "that refuses without a reason",
     wrong((right) => ({
       reserve: (...what) => {
         const made = right.reserve(...what)

@@ -43,13 +43,13 @@ describe("a wrong picker", () => {
     /\d+ of \d+ candidates/,
   )
   caught(
-    "that never saw a single candidate",
+    "that picks nothing from a single candidate",
     picking((candidates) => candidates.length > 1 ? 1 : -1),
     "picks one of the candidates, however many there are",
     /-1 of 1 cand/,
   )
   caught(
-    "that gives half an index",
+    "that answers a fraction",
     picking((candidates) => candidates.length / 2),
     "picks one of the candidates, however many there are",
     /is not an index/,
@@ -57,7 +57,7 @@ describe("a wrong picker", () => {
   caught(
     "that sorts the candidates in place",
     picking((candidates) => {
-      // What a cast in an author's plugin would do.
+      // A plugin can do this with a cast.
       const list = candidates as Array<Candidate>
       list.sort((a, b) => b.score - a.score)
       return 0
@@ -66,13 +66,13 @@ describe("a wrong picker", () => {
     /the candidates changed/,
   )
   caught(
-    "that goes by something else than it is told",
+    "that picks by a counter of its own",
     picking((candidates) => calls++ % candidates.length),
     "repeats itself under one seed, and leaves the candidates as they are",
     /./,
   )
   caught(
-    "that finds nobody among those without a score",
+    "that picks no candidate when none has a score",
     picking((candidates) => candidates.findIndex(({ score }) => score > 0)),
     "picks one of the candidates, however many there are",
     /-1 of/,
@@ -87,13 +87,13 @@ describe("a wrong scorer, filter or victim picker", () => {
     /is rated [2-8]/,
   )
   caught(
-    "divides by nothing",
+    "divides by zero",
     scoring((view) => view.streams / view.streams),
     "rates every backend in [0, 1], and the same way again",
     /is rated NaN/,
   )
   caught(
-    "rates by the hour",
+    "rates differently each time",
     scoring(() => ++calls / 1e6),
     "rates every backend in [0, 1], and the same way again",
     /./,
@@ -108,13 +108,13 @@ describe("a wrong scorer, filter or victim picker", () => {
     /priority/,
   )
   caught(
-    "keeps a backend now and then",
+    "keeps every second backend that it is asked for",
     keeping(() => calls++ % 2 === 0),
     "says yes or no to every backend, and the same again",
     /./,
   )
   caught(
-    "unloads the first, enough or not",
+    "unloads the first, even where that frees too little",
     unloading((victims) => victims.length > 0 ? [0] : []),
     "picks different victims that free enough, or none",
     /still has no room/,
@@ -126,7 +126,7 @@ describe("a wrong scorer, filter or victim picker", () => {
     /twice/,
   )
   caught(
-    "unloads who is not there",
+    "unloads a model that is not in the list",
     unloading((victims) => [victims.length]),
     "picks different victims that free enough, or none",
     /of \d+/,

@@ -13,7 +13,7 @@ const right = MockGpuProbe.layer([card])
 const contract = (working: Layer.Layer<GpuProbe>, failing: Layer.Layer<GpuProbe> = lost) =>
   GpuProbeContract.contract({ working, kind: "gpu", failing: [failing, "Failed"] })
 const showing = (...devices: ReadonlyArray<GpuReading>) => contract(MockGpuProbe.layer(devices))
-/** A right one that reads otherwise. */
+/** A right probe with another `read`. */
 const reading = (read: (right: GpuProbe["Service"]["read"]) => GpuProbe["Service"]["read"]) =>
   Layer.effect(GpuProbe, Effect.map(GpuProbe, (probe) => ({ ...probe, read: read(probe.read) }))).pipe(
     Layer.provide(right),
@@ -27,19 +27,19 @@ describe("a wrong probe", () => {
   caught("that shows nothing", showing(), shows, /a device that is gpu/)
   caught("that lists a device twice", showing(card, card), shows, /no device is listed twice/)
   caught(
-    "that says zero where it does not know",
+    "that says 0 bytes for a total that is not known",
     showing(card, { ...card, uuid: "gb", total: Option.some(ByteSize.bytes(0)) }),
     shows,
     /not known, rather than zero/,
   )
   caught(
-    "with more free than there is",
+    "with more free memory than its total",
     showing({ ...card, free: Option.some(ByteSize.gibibytes(25)) }),
     shows,
     /expected true/,
   )
   caught(
-    "that numbers its devices anew each time",
+    "that names its devices differently each time",
     contract(reading((right) =>
       Effect.map(right, (all) => ({
         ...all,

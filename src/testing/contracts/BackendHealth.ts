@@ -8,8 +8,14 @@ import { BackendHealth, type HealthChange } from "../../services/BackendHealth.t
 import { clientGone, success } from "../../services/Outcome.ts"
 import * as assert from "../assert.ts"
 import { type Check, check } from "../checks.ts"
+import { tracked } from "../outstanding.ts"
 
-/** `driver` makes the backend `a` healthy or unhealthy, in whatever way the layer finds it out. @category contracts @since 0.1.0 */
+/**
+ * `driver` makes the backend `a` healthy or unhealthy, in the way that the layer finds it out.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const contract = <R>(layer: Layer.Layer<BackendHealth | R>, driver: {
   readonly healthy: Effect.Effect<void, never, BackendHealth | R>
   readonly unhealthy: Effect.Effect<void, never, BackendHealth | R>
@@ -23,7 +29,7 @@ export const contract = <R>(layer: Layer.Layer<BackendHealth | R>, driver: {
     check("tells each change once, with the new status in place, until told to stop", () =>
       Effect.gen(function* () {
         const health = yield* BackendHealth
-        yield* driver.healthy
+        yield* tracked("driver.healthy", driver.healthy)
         assert.strictEqual(health.status("a").state, "healthy")
         assert.strictEqual(health.status("a").reason, "")
         const changes: Array<HealthChange> = []
@@ -31,11 +37,11 @@ export const contract = <R>(layer: Layer.Layer<BackendHealth | R>, driver: {
           assert.strictEqual(health.status(change.backend), change.status)
           changes.push(change)
         })
-        yield* driver.unhealthy
+        yield* tracked("driver.unhealthy", driver.unhealthy)
         assert.notStrictEqual(health.status("a").reason, "")
-        yield* driver.healthy
+        yield* tracked("driver.healthy", driver.healthy)
         stop()
-        yield* driver.unhealthy
+        yield* tracked("driver.unhealthy", driver.unhealthy)
         assert.deepStrictEqual(changes.map(({ backend, from, status }) => [backend, from, status.state]), [
           ["a", "healthy", "unhealthy"],
           ["a", "unhealthy", "healthy"],
@@ -45,7 +51,7 @@ export const contract = <R>(layer: Layer.Layer<BackendHealth | R>, driver: {
     check("is not moved by outcomes that say nothing about the backend", () =>
       Effect.gen(function* () {
         const health = yield* BackendHealth
-        yield* driver.healthy
+        yield* tracked("driver.healthy", driver.healthy)
         for (let i = 0; i < 20; i++) {
           health.record("a", clientGone)
           health.record("a", { kind: "saturated", cause: "http-503" })

@@ -7,6 +7,10 @@ import { Effect, Fiber, type Layer, Stream } from "effect"
 import { Fleet } from "../../services/Fleet.ts"
 import * as assert from "../assert.ts"
 import { type Check, check } from "../checks.ts"
+import { tracked } from "../outstanding.ts"
+
+const setState = (fleet: Fleet["Service"], ...[id, state]: Parameters<Fleet["Service"]["setState"]>) =>
+  tracked(`setState of ${id} to ${state}`, fleet.setState(id, state))
 
 /** `layer` has the backends `a` and `b`. @category contracts @since 0.1.0 */
 export const contract = (layer: Layer.Layer<Fleet, unknown>): ReadonlyArray<Check> => [
@@ -19,9 +23,9 @@ export const contract = (layer: Layer.Layer<Fleet, unknown>): ReadonlyArray<Chec
         "active",
       ]])
       assert.strictEqual(fleet.members(), members)
-      yield* fleet.setState("a", "active")
+      yield* setState(fleet, "a", "active")
       assert.strictEqual(fleet.members(), members)
-      yield* fleet.setState("a", "draining")
+      yield* setState(fleet, "a", "draining")
       assert.notStrictEqual(fleet.members(), members)
       assert.deepStrictEqual(fleet.members().map(({ state }) => state), ["draining", "active"])
     }).pipe(Effect.provide(layer))),
@@ -36,16 +40,20 @@ export const contract = (layer: Layer.Layer<Fleet, unknown>): ReadonlyArray<Chec
         Effect.forkChild({ startImmediately: true }),
       )
       yield* Effect.yieldNow
-      yield* fleet.setState("b", "isolated")
+      yield* setState(fleet, "b", "isolated")
       yield* Effect.yieldNow
-      yield* fleet.setState("b", "active")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), ["active,active", "active,isolated", "active,active"])
+      yield* setState(fleet, "b", "active")
+      assert.deepStrictEqual(yield* tracked("the third change of the stream", Fiber.join(fiber)), [
+        "active,active",
+        "active,isolated",
+        "active,active",
+      ])
     }).pipe(Effect.provide(layer))),
 
   check("refuses to change a backend that it does not have", () =>
     Effect.gen(function* () {
       const fleet = yield* Fleet
-      const error = yield* Effect.flip(fleet.setState("c", "draining"))
+      const error = yield* Effect.flip(setState(fleet, "c", "draining"))
       assert.strictEqual(error.reason._tag, "UnknownBackend")
     }).pipe(Effect.provide(layer))),
 ]

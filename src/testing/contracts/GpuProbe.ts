@@ -7,10 +7,11 @@ import { ByteSize, Duration, Effect, type Layer, Option, Schema } from "effect"
 import { GpuProbe, GpuProbeError, GpuReadings } from "../../services/GpuProbe.ts"
 import * as assert from "../assert.ts"
 import { type Check, checkLive } from "../checks.ts"
+import { tracked } from "../outstanding.ts"
 
 const kinds = ["gpu", "mig", "integrated", "system"]
 
-/** Holds for every read of every probe, whatever it reads; throws where it does not. @category assertions @since 0.1.0 */
+/** Throws where readings cannot be right. Holds for every read of every probe. @category assertions @since 0.1.0 */
 export const plausible = ({ devices, source }: GpuReadings): void => {
   assert.notStrictEqual(source, "")
   const uuids = devices.map(({ uuid }) => uuid)
@@ -34,14 +35,16 @@ export const plausible = ({ devices, source }: GpuReadings): void => {
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Shows at least one device. */
+  /** A probe that shows at least one device, of `kind`. */
   readonly working: Layer.Layer<GpuProbe, unknown>
   readonly kind: "gpu" | "mig" | "integrated" | "system"
-  /** Cannot read, for this reason. */
+  /** A probe that cannot read, and the tag of the reason. */
   readonly failing: readonly [Layer.Layer<GpuProbe, unknown>, reason: string]
-  /** Accepts connections, opens files, answers calls, and never gives an answer. */
+  /** A probe whose source takes the question and never answers. */
   readonly hanging?: Layer.Layer<GpuProbe, unknown> | undefined
 }
+
+const reading = Effect.map(GpuProbe, (probe) => tracked(`read of ${probe.source}`, probe.read))
 
 /** In real time. @category contracts @since 0.1.0 */
 export const contract = (options: Options): ReadonlyArray<Check> => {
@@ -50,7 +53,7 @@ export const contract = (options: Options): ReadonlyArray<Check> => {
     checkLive("shows a device, with memory that can be", () =>
       Effect.gen(function* () {
         const probe = yield* GpuProbe
-        const readings = yield* probe.read
+        const readings = yield* yield* reading
         plausible(readings)
         assert.isTrue(readings.devices.some(({ kind }) => kind === options.kind), `a device that is ${options.kind}`)
         assert.isTrue(readings.devices.some(({ total }) => Option.isSome(total)))
@@ -59,28 +62,28 @@ export const contract = (options: Options): ReadonlyArray<Check> => {
 
     checkLive("names a device the same each time", () =>
       Effect.gen(function* () {
-        const { read } = yield* GpuProbe
+        const read = yield* reading
         const names = Effect.map(read, ({ devices }) => devices.map(({ uuid }) => uuid))
         assert.deepStrictEqual(yield* names, yield* names)
       }).pipe(Effect.provide(options.working))),
 
     checkLive("answers many callers at once", () =>
       Effect.gen(function* () {
-        const { read } = yield* GpuProbe
+        const read = yield* reading
         const all = yield* Effect.all(Array.from({ length: 20 }, () => read), { concurrency: "unbounded" })
         for (const readings of all) assert.strictEqual(readings.devices.length, all[0]?.devices.length)
       }).pipe(Effect.provide(options.working))),
 
     checkLive("can be read again after a caller left", () =>
       Effect.gen(function* () {
-        const { read } = yield* GpuProbe
+        const read = yield* reading
         yield* Effect.timeoutOption(read, "1 millis")
         plausible(yield* read)
       }).pipe(Effect.provide(options.working))),
 
     checkLive("comes back whole from JSON", () =>
       Effect.gen(function* () {
-        const readings = yield* (yield* GpuProbe).read
+        const readings = yield* yield* reading
         const codec = Schema.fromJsonString(GpuReadings)
         const text = yield* Schema.encodeEffect(codec)(readings)
         assert.deepStrictEqual(yield* Schema.decodeEffect(codec)(text), readings)
@@ -88,7 +91,7 @@ export const contract = (options: Options): ReadonlyArray<Check> => {
 
     checkLive("says what is wrong, in a type and in words", () =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip((yield* GpuProbe).read)
+        const error = yield* Effect.flip(yield* reading)
         assert.ok(error instanceof GpuProbeError, "a GpuProbeError")
         assert.strictEqual(error.reason._tag, reason, error.message)
         assert.notStrictEqual(error.reason.description, "")
@@ -99,7 +102,7 @@ export const contract = (options: Options): ReadonlyArray<Check> => {
     ...checks,
     checkLive("ends in time what never answers, for every caller", () =>
       Effect.gen(function* () {
-        const { read } = yield* GpuProbe
+        const read = yield* reading
         const [took, errors] = yield* Effect.timed(
           Effect.all(Array.from({ length: 5 }, () => Effect.flip(read)), { concurrency: "unbounded" }),
         )

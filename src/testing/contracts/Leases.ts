@@ -1,5 +1,6 @@
 /**
- * What every `Leases` must do: one release each, counts that add up, and news when something is free.
+ * What every `Leases` must do: leases that are released once, counts that add up, and listeners that hear of free
+ * slots.
  *
  * @since 0.1.0
  */
@@ -29,7 +30,7 @@ export const contract = (layer: Layer.Layer<Leases, unknown>, model: Model): Rea
         assert.strictEqual(leases.count(), 2)
       }).pipe(Effect.provide(layer))),
 
-    check("release is idempotent, frees one place, and tells those who wait", () =>
+    check("release is idempotent, frees one slot, and tells the listeners", () =>
       Effect.gen(function* () {
         const leases = yield* Leases
         let told = 0

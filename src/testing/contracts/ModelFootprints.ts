@@ -9,14 +9,15 @@ import { ModelFootprints, shape } from "../../services/Footprint.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import * as assert from "../assert.ts"
 import { type Check, check } from "../checks.ts"
+import { tracked } from "../outstanding.ts"
 
 const a = backend({ url: "http://a", id: "a" })
 const b = backend({ url: "http://b", id: "b" })
 const run = shape({ context: 4096 })
 
 /**
- * `layer` has the backends `a` and `b`, which both have `known:latest`, whose footprint is known once prepared, `unknown:latest`, whose is not, and `r:cloud`,
- * which is remote.
+ * `layer` has the backends `a` and `b`. Both have `known:latest`, whose footprint is known once it is prepared,
+ * `unknown:latest`, whose footprint is not, and the remote model `r:cloud`.
  *
  * @category contracts
  * @since 0.1.0
@@ -26,8 +27,9 @@ export const contract = (layer: Layer.Layer<ModelFootprints | ModelCatalog, unkn
     const footprints = yield* ModelFootprints
     const { find } = yield* ModelCatalog
     const [known, unknown, remote] = [yield* find("known"), yield* find("unknown"), yield* find("r:cloud")]
-    for (const model of [known, unknown, remote]) yield* footprints.prepare(model, a)
-    yield* footprints.prepare(known, b)
+    for (const [model, on] of [[known, a], [unknown, a], [remote, a], [known, b]] as const) {
+      yield* tracked(`prepare of ${model.key} on ${on.id}`, footprints.prepare(model, on))
+    }
     return { footprints, known, unknown, remote }
   })
 

@@ -10,7 +10,7 @@ import { type Check, property } from "../checks.ts"
 import { demandFor, modelOn } from "../demands.ts"
 import { fleetOf } from "../views.ts"
 
-/** For profiles that drop no healthy owner. @category contracts @since 0.1.0 */
+/** For profiles that drop no healthy owner of the model. @category contracts @since 0.1.0 */
 export const contract = (layer: Layer.Layer<Placement, unknown>): ReadonlyArray<Check> => [
   property(
     "ranks each owner that was not tried at most once, and nothing else",
@@ -28,7 +28,7 @@ export const contract = (layer: Layer.Layer<Placement, unknown>): ReadonlyArray<
         assert.lengthOf(ids, ranking.size)
         assert.strictEqual(new Set(ids).size, ids.length)
         for (const id of ids) assert.isTrue(owners.includes(id as never) && !tried.includes(id as never))
-        // Ranking changes nothing: asked again, it says the same.
+        // Ranking changes nothing: asked again, it gives the same.
         assert.deepStrictEqual(Array.from(placement.rank(demand, fleet), ({ view }) => view.backend.id), ids)
         const explained = placement.explain(demand, fleet).filter((one) => one.droppedBy === undefined)
         assert.sameMembers(explained.map((one) => one.backend), ids)

@@ -1,5 +1,6 @@
 /**
- * What every `Router` must do: never fail, answer once, and say what it did; and what a whole stack must, whatever its clients and backends do.
+ * What every `Router` must do: never fail, answer once, and say what it did. And what a whole stack must do, whatever
+ * its clients and backends do.
  *
  * @since 0.1.0
  */
@@ -16,21 +17,33 @@ import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
 import * as assert from "../assert.ts"
 import { type Check, check, property } from "../checks.ts"
 import * as Generators from "../generators.ts"
+import { allAnswered, type ForkedCall, tracked } from "../outstanding.ts"
 import { RecordingReply } from "../replies.ts"
 import { request } from "../requests.ts"
 import { holdsNothing, place } from "../routers.ts"
 
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
 
+const routeOf = ({ endpoint, envelope, id, tenant }: RoutedRequest): string =>
+  `route of ${id} (${endpoint.path}, model ${envelope.model}, tenant ${tenant})`
+
 const routed = Effect.gen(function* () {
   const router = yield* Router
   const reply = new RecordingReply()
-  const fiber = yield* Effect.forkChild(router.route(request("/api/chat", chat), reply), { startImmediately: true })
+  const asked = request("/api/chat", chat)
+  const fiber = yield* Effect.forkChild(tracked(routeOf(asked), router.route(asked, reply)), {
+    startImmediately: true,
+  })
   yield* TestClock.adjust("1 minute")
   return { reply, settled: yield* Fiber.join(fiber) }
 })
 
-/** `answers` must answer a chat with tiny-eos; `refuses` must refuse it. @category contracts @since 0.1.0 */
+/**
+ * The router of `answers` answers a chat with the model `tiny-eos`. The router of `refuses` refuses it.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const contract = (layers: {
   readonly answers: Layer.Layer<Router, unknown>
   readonly refuses: Layer.Layer<Router, unknown>
@@ -56,7 +69,7 @@ export const contract = (layers: {
 
   check("refuses everything once it drains", () =>
     Effect.gen(function* () {
-      yield* (yield* Router).drain
+      yield* tracked("drain", (yield* Router).drain)
       const { reply } = yield* routed
       assert.strictEqual(reply.refusals[0]?.reason, "Draining")
     }).pipe(Effect.provide(layers.answers))),
@@ -64,7 +77,7 @@ export const contract = (layers: {
 
 type Step =
   | { readonly do: "ask"; readonly request: RoutedRequest }
-  | { readonly do: "misfortune"; readonly what: Generators.Misfortune }
+  | { readonly do: "fault"; readonly fault: Generators.RandomFault }
   | { readonly do: "leave"; readonly which: number }
   | { readonly do: "wait"; readonly millis: number }
 
@@ -73,27 +86,70 @@ const ask = Arbitrary.map(
   Generators.requests(["tiny-eos", "tiny-b", "tiny-embed"]),
   (request): Step => ({ do: "ask", request }),
 )
-const misfortune = Arbitrary.map(Generators.misfortunes, (what): Step => ({ do: "misfortune", what }))
+const fault = Arbitrary.map(Generators.randomFaults, (fault): Step => ({ do: "fault", fault }))
 const leave = Arbitrary.map(int(30), (which): Step => ({ do: "leave", which }))
 const wait = Arbitrary.map(
   Arbitrary.schema(Schema.Literals([0, 20, 1000, 7000, 40_000])),
   (millis): Step => ({ do: "wait", millis }),
 )
-const step = Arbitrary.flatMap(int(5), (kind) => [ask, ask, ask, misfortune, leave, wait][kind] ?? ask)
+const step = Arbitrary.flatMap(int(5), (kind) => [ask, ask, ask, fault, leave, wait][kind] ?? ask)
 
-interface Asked {
+interface Asked extends ForkedCall {
   readonly id: string
   readonly reply: RecordingReply
   readonly fiber: Fiber.Fiber<Settled>
   left: boolean
 }
 
-/** The longest that anything is waited for: an answer that does not stream, and its place in a queue. */
+/** Steps of test time that are longer, together, than an answer in one piece and its place in a queue may take. */
 const patience = { steps: 400, each: "5 seconds" } as const
 
+const play = (steps: ReadonlyArray<Step>) =>
+  Effect.gen(function* () {
+    const fleet = yield* SimulatedFleet.SimulatedFleet
+    const router = yield* Router
+    const asked: Array<Asked> = []
+    yield* TestClock.adjust("1 second")
+    for (const one of steps) {
+      if (one.do === "ask") {
+        const receivedAt = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+        const reply = new RecordingReply()
+        const id = `h${asked.length}`
+        const sent = { ...one.request, id, receivedAt }
+        const name = routeOf(sent)
+        const route = tracked(name, router.route(sent, reply))
+        const fiber = yield* Effect.forkChild(route, { startImmediately: true })
+        asked.push({ id, name, reply, fiber, left: false })
+      } else if (one.do === "fault") Generators.applyFault(fleet, one.fault)
+      else if (one.do === "wait") yield* TestClock.adjust(one.millis)
+      else {
+        const client = asked[one.which % Math.max(1, asked.length)]
+        if (client !== undefined && client.fiber.pollUnsafe() === undefined) {
+          client.left = true
+          client.fiber.interruptUnsafe()
+        }
+      }
+    }
+    for (const server of fleet.servers.values()) {
+      server.faults.clear()
+      server.up()
+    }
+    yield* allAnswered(asked, TestClock.adjust(patience.each), patience.steps)
+    yield* TestClock.adjust("1 second")
+    for (const { fiber, id, left, reply } of asked) {
+      const exit = yield* Fiber.await(fiber)
+      if (left) assert.isAtMost(reply.endings, 1, id)
+      else {
+        assert.strictEqual(exit._tag, "Success", `${id} ended as ${exit}`)
+        assert.strictEqual(reply.endings, 1, `${id} has ${reply.endings} answers`)
+      }
+    }
+    yield* holdsNothing
+  })
+
 /**
- * `stack` is a whole router but for its fleet, as `Standard.layer` makes one. It is played generated histories of requests, of clients that leave and of
- * backends that fail.
+ * `stack` is a whole router without its fleet, as `Standard.layer` makes one. It gets generated histories of
+ * requests, of clients that leave and of backends that fail.
  *
  * @category contracts
  * @since 0.1.0
@@ -107,46 +163,7 @@ export const histories = (
     "every request has one answer, and nothing of it is left behind, whatever the history",
     { servers: Generators.fleets, steps: Arbitrary.array(step) },
     ({ servers, steps }) =>
-      Effect.gen(function* () {
-        const fleet = yield* SimulatedFleet.SimulatedFleet
-        const router = yield* Router
-        const asked: Array<Asked> = []
-        const waiting = () => asked.some(({ fiber }) => fiber.pollUnsafe() === undefined)
-        yield* TestClock.adjust("1 second")
-        for (const one of steps) {
-          if (one.do === "ask") {
-            const receivedAt = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-            const reply = new RecordingReply()
-            const id = `h${asked.length}`
-            const route = router.route({ ...one.request, id, receivedAt }, reply)
-            asked.push({ id, reply, fiber: yield* Effect.forkChild(route, { startImmediately: true }), left: false })
-          } else if (one.do === "misfortune") Generators.inflict(fleet, one.what)
-          else if (one.do === "wait") yield* TestClock.adjust(one.millis)
-          else {
-            const client = asked[one.which % Math.max(1, asked.length)]
-            if (client !== undefined && client.fiber.pollUnsafe() === undefined) {
-              client.left = true
-              client.fiber.interruptUnsafe()
-            }
-          }
-        }
-        for (const server of fleet.servers.values()) {
-          server.faults.clear()
-          server.up()
-        }
-        for (let i = 0; i < patience.steps && waiting(); i++) yield* TestClock.adjust(patience.each)
-        yield* TestClock.adjust("1 second")
-        assert.isFalse(waiting(), "somebody waits for ever")
-        for (const { fiber, id, left, reply } of asked) {
-          const exit = yield* Fiber.await(fiber)
-          if (left) assert.isAtMost(reply.endings, 1, id)
-          else {
-            assert.strictEqual(exit._tag, "Success", `${id} ended as ${exit}`)
-            assert.strictEqual(reply.endings, 1, `${id} has ${reply.endings} answers`)
-          }
-        }
-        yield* holdsNothing
-      }).pipe(
+      play(steps).pipe(
         Effect.provide(stack.pipe(Layer.provideMerge(place(servers)))),
         Random.withSeed("history"),
       ),

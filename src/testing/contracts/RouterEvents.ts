@@ -8,7 +8,7 @@ import { type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
 import * as assert from "../assert.ts"
 import { type Check, check } from "../checks.ts"
 
-/** One event, told by its id. @category constructors @since 0.1.0 */
+/** An event that is recognised by its id. @category constructors @since 0.1.0 */
 export const event = (id: string): RouterEvent => ({ _tag: "AttemptFailed", at: 0, id, backend: "a", cause: "refused" })
 
 /** Lets background fibers run. @category running @since 0.1.0 */

@@ -1,5 +1,6 @@
 /**
- * What plugins over the view must do: give answers of the right shape, the same ones to the same question, and change nothing.
+ * What filters, scorers, pickers and victim pickers must do: give answers of the right shape, answer the same when
+ * they are asked the same, and change nothing.
  *
  * @since 0.1.0
  */
@@ -8,28 +9,32 @@ import type { Candidate, Filter, Picker, Scorer, VictimPicker } from "../../serv
 import * as assert from "../assert.ts"
 import { type Check, property } from "../checks.ts"
 import { demandFor, modelOn } from "../demands.ts"
+import { SeededRandom } from "../faults/seededRandom.ts"
 import * as Generators from "../generators.ts"
 
 const sync = (body: () => void) => Effect.sync(body)
 const options = { runs: 500, size: 40, seed: "plugins" }
 
 /** The same numbers in [0, 1) for the same seed. */
-const dice = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
+const seeded = (seed: number) => {
+  const random = new SeededRandom(seed)
+  return () => random.next()
 }
 
-/** A picker answers an index into any candidates, the same one for the same random numbers, and leaves the candidates as they are. @category contracts @since 0.1.0 */
+/**
+ * A picker answers an index into any candidates, the same one for the same random numbers. It leaves the candidates as
+ * they are.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const picker = (subject: Picker): ReadonlyArray<Check> => [
   property(
     "picks one of the candidates, however many there are",
     { candidates: Generators.candidates, seed: Schema.Int },
     ({ candidates, seed }) =>
       sync(() => {
-        const picked = subject.pick(candidates, demandFor(modelOn("m:latest", "b0")), dice(seed))
+        const picked = subject.pick(candidates, demandFor(modelOn("m:latest", "b0")), seeded(seed))
         assert.isTrue(Number.isInteger(picked), `${picked} is not an index`)
         assert.isTrue(picked >= 0 && picked < candidates.length, `${picked} of ${candidates.length} candidates`)
       }),
@@ -41,7 +46,7 @@ export const picker = (subject: Picker): ReadonlyArray<Check> => [
     ({ candidates, seed }) =>
       sync(() => {
         const before = candidates.slice()
-        const ask = (): number => subject.pick(candidates, demandFor(modelOn("m:latest", "b0")), dice(seed))
+        const ask = (): number => subject.pick(candidates, demandFor(modelOn("m:latest", "b0")), seeded(seed))
         const first = ask()
         assert.strictEqual(ask(), first)
         assert.ok(
@@ -56,11 +61,11 @@ export const picker = (subject: Picker): ReadonlyArray<Check> => [
     { candidates: Generators.candidates, seed: Schema.Int },
     ({ candidates, seed }) =>
       sync(() => {
-        const random = dice(seed)
+        const random = seeded(seed)
         let left: ReadonlyArray<Candidate> = candidates
         while (left.length > 0) {
           const picked = left[subject.pick(left, demandFor(modelOn("m:latest", "b0")), random)]
-          assert.ok(picked !== undefined, `nobody of the last ${left.length}`)
+          assert.ok(picked !== undefined, `none of the last ${left.length}`)
           left = left.filter((one) => one !== picked)
         }
       }),

@@ -1,5 +1,7 @@
-/** Plays a generated history of arrivals and finished uses against an `Admission`, and keeps its own account of who waits. */
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
+/**
+ * Plays a generated history of arrivals and finished uses against an `Admission`, and keeps an account of what waits.
+ */
+import { Cause, Deferred, Effect, Exit, type Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Admission } from "../../services/Admission.ts"
 import { Leases } from "../../services/Leases.ts"
@@ -10,6 +12,8 @@ import type { Demand } from "../../services/RoutedRequest.ts"
 import * as assert from "../assert.ts"
 import { demandFor, modelOn } from "../demands.ts"
 import * as MockLeases from "../mocks/MockLeases.ts"
+import { allAnswered, tracked } from "../outstanding.ts"
+import { admitOf } from "./Admission.ts"
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const arrive = Schema.Struct({
@@ -20,9 +24,9 @@ const arrive = Schema.Struct({
   model: small(1),
 })
 
-/** One thing that happens. */
+/** One step of a history. */
 export const Step = Schema.Union([
-  // Twice: only full queues tell anything.
+  // Twice, so that queues fill up: only full ones show anything.
   arrive,
   arrive,
   Schema.Struct({ do: Schema.Literal("finish") }),
@@ -33,26 +37,30 @@ export const Step = Schema.Union([
 ])
 export type Step = typeof Step.Type
 
-/** One that waits, as this account has it. */
+/** A request that waits, by the account of this history. */
 export interface Waiting {
   readonly id: string
+  /** What was called, for what never got an answer. */
+  readonly name: string
   readonly demand: Demand
+  /** Of arrival. */
   readonly order: number
   readonly fiber: Fiber.Fiber<string, Refusal>
+  /** Ends the use of the lease. */
   readonly done: Deferred.Deferred<void>
   priority: Priority
   deadline: number
 }
 
 export interface Rules {
-  /** Which steps count, and what becomes of them. */
+  /** Replaces a step; `undefined` leaves it out. Defaults to all steps. */
   readonly only?: (step: Step) => Step | undefined
   readonly queueMillis: number
-  /** One has just got its lease; `waiting` are the others. */
+  /** A request has just got its lease. `waiting` are the others. */
   readonly granted?: (one: Waiting, waiting: ReadonlyArray<Waiting>, now: number) => void
-  /** One was refused while it waited, or at once. */
+  /** A request was refused, at once or while it waited. `waiting` are all, this one included. */
   readonly refused?: (one: Waiting, why: Refusal, waiting: ReadonlyArray<Waiting>, now: number) => void
-  /** After each step. */
+  /** Called after each step. */
   readonly after?: (
     waiting: ReadonlyArray<Waiting>,
     queues: ReturnType<Admission["Service"]["queues"]>,
@@ -63,96 +71,129 @@ export interface Rules {
 const models = [modelOn("m:latest", "mock"), modelOn("other:latest", "mock")]
 /** Lets woken fibers run. */
 const turns = Effect.repeat(Effect.yieldNow, { times: 5 })
+const currentTime = Effect.clockWith((clock) => clock.currentTimeMillis)
+
+/** Once the history is over: in each turn a use ends or, without one, a second passes. */
+const endTurns = 300
+
+/** Which requests wait and which run, by what their fibers and the leases show. */
+class Account {
+  readonly all: Array<Waiting> = []
+  readonly running: Array<Waiting> = []
+  waiting: Array<Waiting> = []
+  /** Whether commits say that a load is under way. */
+  loading = false
+  private granted = 0
+  private readonly rules: Rules
+  private readonly slots: MockLeases.MockSlots["Service"]
+  constructor(rules: Rules, slots: MockLeases.MockSlots["Service"]) {
+    this.rules = rules
+    this.slots = slots
+  }
+
+  add(one: Waiting): void {
+    this.all.push(one)
+    this.waiting.push(one)
+  }
+
+  /** Applies the rules to what happened since the last call. */
+  update(now: number): void {
+    for (; this.granted < this.slots.granted.length; this.granted++) {
+      const one = this.waiting.find(({ id }) => id === this.slots.granted[this.granted])!
+      this.waiting = this.waiting.filter((other) => other !== one)
+      this.running.push(one)
+      this.rules.granted?.(one, this.waiting, now)
+    }
+    for (const one of this.waiting.slice()) {
+      const exit = one.fiber.pollUnsafe()
+      if (exit === undefined || Exit.isSuccess(exit)) continue
+      const before = this.waiting
+      this.waiting = this.waiting.filter((other) => other !== one)
+      const why = Cause.findErrorOption(exit.cause)
+      if (why._tag === "Some") this.rules.refused?.(one, why.value, before, now)
+    }
+  }
+
+  /** Lets time pass. Time spent waiting for a load moves the deadlines. */
+  pass(millis: number): Effect.Effect<void> {
+    if (this.loading) { for (const one of this.waiting) one.deadline += millis }
+    return TestClock.adjust(millis)
+  }
+
+  /** Lets the use that has run longest end, if one runs. */
+  finish(): Effect.Effect<unknown> {
+    const one = this.running.shift()
+    return one === undefined ? Effect.void : Deferred.succeed(one.done, undefined)
+  }
+}
+
+const enter = Effect.fnUntraced(function* (step: typeof arrive.Type, { queueMillis }: Rules, account: Account) {
+  const admission = yield* Admission
+  const leases = yield* Leases
+  const now = yield* currentTime
+  const order = account.all.length
+  const id = `r${order}`
+  const demand = demandFor(models[step.model]!, {
+    id,
+    since: now,
+    tenant: `t${step.tenant}`,
+    priority: step.priority,
+    bytes: step.bytes,
+  })
+  const name = admitOf(demand)
+  const done = yield* Deferred.make<void>()
+  const admitted = admission.admit(
+    demand,
+    () => leases.commit([], demand),
+    (lease) => Effect.andThen(Deferred.await(done), Effect.sync(() => (lease.release(success), id))),
+  )
+  const fiber = yield* Effect.forkChild(tracked(name, admitted), { startImmediately: true })
+  account.add({ id, name, demand, order, fiber, done, priority: step.priority, deadline: now + queueMillis })
+})
+
+const take = Effect.fnUntraced(function* (step: Step, rules: Rules, account: Account) {
+  const { waiting } = account
+  if (step.do === "arrive") yield* enter(step, rules, account)
+  else if (step.do === "finish") yield* account.finish()
+  else if (step.do === "leave" && waiting.length > 0) waiting[step.which % waiting.length]!.fiber.interruptUnsafe()
+  else if (step.do === "wait") yield* account.pass(step.seconds * 1000)
+  else if (step.do === "load") {
+    account.loading = step.loading
+    const slots = yield* MockLeases.MockSlots
+    slots.answer(step.loading ? "loading" : undefined)
+  } else if (step.do === "raise" && waiting.length > 0) {
+    // As when a request of a better class, which may wait longer, joins the flight of this one.
+    const one = waiting[step.which % waiting.length]!
+    one.demand.deadline = one.deadline = one.deadline + 1000
+    one.demand.priority = one.priority = "interactive"
+    yield* account.pass(1000)
+  }
+})
 
 export const play = (layer: Layer.Layer<Admission, unknown, Leases>, steps: ReadonlyArray<Step>, rules: Rules) =>
   Effect.gen(function* () {
     const slots = yield* MockLeases.MockSlots
     const leases = yield* Leases
     const admission = yield* Admission
-    const running: Array<Waiting> = []
-    let waiting: Array<Waiting> = []
-    let seen = 0
-    let count = 0
-    let loading = false
-    const time = Effect.clockWith((clock) => clock.currentTimeMillis)
-
-    const account = Effect.gen(function* () {
+    const account = new Account(rules, slots)
+    const update = Effect.gen(function* () {
       yield* turns
-      const now = yield* time
-      for (; seen < slots.granted.length; seen++) {
-        const one = waiting.find(({ id }) => id === slots.granted[seen])!
-        waiting = waiting.filter((other) => other !== one)
-        running.push(one)
-        rules.granted?.(one, waiting, now)
-      }
-      for (const one of waiting.slice()) {
-        const exit = one.fiber.pollUnsafe()
-        if (exit === undefined || Exit.isSuccess(exit)) continue
-        const before = waiting
-        waiting = waiting.filter((other) => other !== one)
-        const why = Cause.findErrorOption(exit.cause)
-        if (why._tag === "Some") rules.refused?.(one, why.value, before, now)
-      }
+      account.update(yield* currentTime)
     })
-
-    const enter = Effect.fnUntraced(function* (step: typeof arrive.Type) {
-      const now = yield* time
-      const id = `r${count++}`
-      const demand = demandFor(models[step.model]!, {
-        id,
-        since: now,
-        tenant: `t${step.tenant}`,
-        priority: step.priority,
-        bytes: step.bytes,
-      })
-      const done = yield* Deferred.make<void>()
-      const fiber = yield* Effect.forkChild(
-        admission.admit(
-          demand,
-          () => leases.commit([], demand),
-          (lease) => Effect.andThen(Deferred.await(done), Effect.sync(() => (lease.release(success), id))),
-        ),
-        { startImmediately: true },
-      )
-      const deadline = now + rules.queueMillis
-      waiting.push({ id, demand, order: count, fiber, done, priority: step.priority, deadline })
-    })
-
     for (const given of steps) {
       const step = rules.only === undefined ? given : rules.only(given)
       if (step === undefined) continue
-      if (step.do === "arrive") yield* enter(step)
-      else if (step.do === "finish") {
-        yield* Deferred.succeed((running.shift() ?? { done: yield* Deferred.make<void>() }).done, undefined)
-      } else if (step.do === "leave" && waiting.length > 0) {
-        waiting[step.which % waiting.length]!.fiber.interruptUnsafe()
-      } else if (step.do === "wait") {
-        if (loading) { for (const one of waiting) one.deadline += step.seconds * 1000 }
-        yield* TestClock.adjust(step.seconds * 1000)
-      } else if (step.do === "load") {
-        loading = step.loading
-        slots.answer(loading ? "loading" : undefined)
-      } else if (step.do === "raise" && waiting.length > 0) {
-        // Somebody joins who may wait longer, and has a better class.
-        const one = waiting[step.which % waiting.length]!
-        one.demand.deadline = one.deadline = one.deadline + 1000
-        one.demand.priority = one.priority = "interactive"
-        yield* TestClock.adjust(1000)
-        if (loading) { for (const other of waiting) other.deadline += 1000 }
-      }
-      yield* account
-      rules.after?.(waiting, admission.queues(), yield* time)
+      yield* take(step, rules, account)
+      yield* update
+      rules.after?.(account.waiting, admission.queues(), yield* currentTime)
     }
-    // Everybody gets an answer in the end.
+    // Every request gets an answer in the end, and nothing of it is left.
+    account.loading = false
     slots.answer(undefined)
-    yield* account
-    for (let i = 0; i < 10_000 && waiting.length + running.length > 0; i++) {
-      const one = running.shift()
-      if (one !== undefined) yield* Deferred.succeed(one.done, undefined)
-      else yield* TestClock.adjust(1000)
-      yield* account
-    }
-    assert.lengthOf(waiting, 0)
+    yield* update
+    const turn = Effect.suspend(() => account.running.length > 0 ? account.finish() : TestClock.adjust(1000))
+    yield* allAnswered(account.all, Effect.andThen(turn, update), endTurns)
+    assert.lengthOf(account.waiting, 0)
     assert.lengthOf(admission.queues(), 0)
     assert.strictEqual(leases.count(), 0)
   }).pipe(Effect.provide(Layer.provideMerge(layer, MockLeases.layer(1))))

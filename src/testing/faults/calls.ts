@@ -1,4 +1,4 @@
-/** What clients ask, prepared once: a million requests must not scan a million bodies. */
+/** The calls that clients make. Their bodies are scanned once, since a run makes a million of them. */
 import type { Endpoint, Envelope } from "../../services/RoutedRequest.ts"
 import * as Endpoints from "../../wire/endpoints.ts"
 import { scan } from "../../wire/envelope.ts"
@@ -21,7 +21,7 @@ const messages = [{ role: "user", content: "hi" }]
 
 export const chats = ["north", "south", "east", "west"]
 
-/** Every dialect, streamed and in one piece, of one model. */
+/** Calls to one model in every dialect, streamed and in one piece. */
 const of = (model: string): ReadonlyArray<Call> => [
   call("/api/chat", { model, messages }),
   call("/api/chat", { model, messages, stream: false }),
@@ -44,7 +44,7 @@ export const embeds: ReadonlyArray<Call> = [
   call("/v1/embeddings", { model: "compass", input: "a" }),
 ]
 
-/** Mistakes of clients, loads, unloads. */
+/** Mistakes of clients, loads and unloads. */
 export const odd: ReadonlyArray<Call> = [
   call("/api/chat", { model: "nowhere", messages }),
   call("/v1/chat/completions", { model: "nowhere", messages, stream: true }),

@@ -1,20 +1,21 @@
-/** A client without a socket: takes what the shipping replies write, and may read slowly, stop reading, or leave. */
+/** A client without a socket. It takes what the shipped replies write, and may read slowly, stop reading, or leave. */
 import type { Clock } from "effect"
 import { ReplyBase } from "../../layers/server/ReplyBase.ts"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Upstream } from "../../services/Transport.ts"
 import { streams } from "../../wire/request.ts"
-import type { Answer, Watch } from "../invariants/sights.ts"
+import type { ClientAnswer } from "../invariants/observations.ts"
+import type { Watch } from "../invariants/watch.ts"
 
 const newline = 10
 
 export class Client extends ReplyBase {
-  readonly answer: Answer
+  readonly answer: ClientAnswer
   private readonly watch: Watch
   private readonly clock: Clock.Clock
-  /** Writes that it takes before it stops reading. */
+  /** Writes that the client takes before it stops reading; `0` for all. */
   private readonly takes: number
-  /** Called when it has stopped. */
+  /** Called when the client stops reading. */
   private readonly stopped: (client: Client) => void
   private written = 0
   private beating = false
@@ -58,7 +59,7 @@ export class Client extends ReplyBase {
     this.beating = false
   }
 
-  /** Its connection is gone. */
+  /** The connection of the client is gone. */
   override leave(): void {
     this.answer.left = true
     super.leave()
@@ -93,7 +94,7 @@ export class Client extends ReplyBase {
     return this.clock.currentTimeMillisUnsafe()
   }
 
-  /** By the bytes that it has: nothing yet, or an ended line (native), or an ended event. */
+  /** By the bytes that the client got: none yet, or a complete line (native), or a complete event. */
   private get betweenRecords(): boolean {
     const last = this.answer.chunks.at(-1)
     if (last === undefined) return true

@@ -1,16 +1,19 @@
-/** A clock and a scheduler that run a program in one synchronous loop: from event to event, with no turn of the real event loop between. */
+/**
+ * A clock and a scheduler that run a program in one synchronous loop, from one timer to the next, without the real
+ * event loop.
+ */
 import { Clock, Context, Duration, Effect, Scheduler } from "effect"
 
 interface Sleeper {
   readonly at: number
-  /** Equal times wake in the order in which they went to sleep. */
+  /** Sleepers with equal times wake in the order in which they went to sleep. */
   readonly order: number
   wake: (() => void) | undefined
 }
 
 const before = (a: Sleeper, b: Sleeper): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
-/** A binary heap: the first to wake is at the top. */
+/** A binary heap with the first sleeper to wake at the top. */
 class Sleepers {
   private readonly heap: Array<Sleeper> = []
   get first(): Sleeper | undefined {
@@ -40,14 +43,18 @@ class Sleepers {
   }
 }
 
+/** Tasks that may run without time passing. More than these come from fibers that run each other for ever. */
+const tasksMax = 1_000_000
+
 /**
- * What `TestClock` means, without what it costs: it waits for the event loop after each sleeper, some 10 microseconds and more. Fibers that run under
- * `context` all share one queue, so that their order is the order in which they were scheduled, and nothing else.
+ * Means the same as `TestClock` and costs less: `TestClock` waits for the real event loop after each sleeper, which
+ * takes 10 microseconds and more. Fibers that run under `context` share one queue, so they run in the order in which
+ * they were scheduled.
  */
 export class VirtualTime implements Clock.Clock {
-  /** Milliseconds since the program began; only forward. */
+  /** Milliseconds since the program began. Never goes back. */
   elapsed = 0
-  /** What the time of day differs from it; a clock jumps when this changes. */
+  /** Milliseconds to add for the time of day. A change of it is a jump of the clock. */
   offset = Date.UTC(2026, 0, 1)
   private readonly sleepers = new Sleepers()
   private order = 0
@@ -67,16 +74,18 @@ export class VirtualTime implements Clock.Clock {
     this.context = Context.make(Clock.Clock, this).pipe(Context.add(Scheduler.Scheduler, scheduler))
   }
 
-  /** Runs what can run now. */
+  /** Runs every task that can run now. Throws when they never end. */
   settle(): void {
-    while (this.tasks.length > 0) {
+    for (let count = 0; this.tasks.length > 0;) {
       const tasks = this.tasks
       this.tasks = []
+      count += tasks.length
+      if (count > tasksMax) throw new Error(`fibers have run ${tasksMax} tasks, and no time has passed`)
       for (let i = 0; i < tasks.length; i++) tasks[i]!()
     }
   }
 
-  /** Runs everything up to a time, in order. */
+  /** Runs all tasks and sleepers up to a time, in order. */
   runUntil(elapsed: number): void {
     this.settle()
     for (let next = this.sleepers.first; next !== undefined && next.at <= elapsed; next = this.sleepers.first) {
@@ -89,7 +98,7 @@ export class VirtualTime implements Clock.Clock {
     this.elapsed = elapsed
   }
 
-  /** Calls `what` in so many milliseconds. */
+  /** Calls `what` after this many milliseconds. */
   at(millis: number, what: () => void): void {
     this.sleepers.push({ at: this.elapsed + millis, order: this.order++, wake: what })
   }

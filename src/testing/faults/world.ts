@@ -1,4 +1,4 @@
-/** A stack over a simulated fleet, under one seed's conditions. */
+/** A router over a simulated fleet of three backends, under the conditions of one seed. */
 import { ByteSize, Effect, Layer, Logger, Option } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import * as BoundedAdmission from "../../layers/admission/BoundedAdmission.ts"
@@ -15,10 +15,11 @@ import type { ModelFootprints } from "../../services/Footprint.ts"
 import { GpuProbe, GpuProbeError, Timeout } from "../../services/GpuProbe.ts"
 import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
 import * as SimulatedGpuProbe from "../../simulated/SimulatedGpuProbe.ts"
+import * as SimulatedModelFootprints from "../../simulated/SimulatedModelFootprints.ts"
 import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
-import * as SimulatedModelFootprints from "../../simulated/SimulatedModelFootprints.ts"
-import type { Watch } from "../invariants/sights.ts"
+import type { Bounds } from "../invariants/all.ts"
+import type { Watch } from "../invariants/watch.ts"
 import * as Watched from "../invariants/watched.ts"
 import { chats } from "./calls.ts"
 
@@ -26,17 +27,25 @@ export const ids = ["a", "b", "c"]
 export const url = (id: string): string => `http://${id}:11434`
 export const gibibyte = 1024 ** 3
 const cardBytes = 24 * gibibyte
-export const reserve = 2 * gibibyte
-export const queueCapacity = 40
-export const queueBytes = 16 * 1024
 
-/** Two fit a card beside the reserve, so four on three cards have to make room for each other. */
+/** The defaults of the shipped layers: `MemoryVramLedger`, `BoundedAdmission` and `FailoverRetry`. */
+export const shippedBounds: Bounds = {
+  reserve: 2 * gibibyte,
+  queueCapacity: 128,
+  queueBytes: 256 * 1024 ** 2,
+  ageMillis: 10_000,
+  attempts: 3,
+}
+/** The bounds of the admission that is used where the caller puts in none: small, so that they are reached. */
+const smallBounds: Bounds = { ...shippedBounds, queueCapacity: 40, queueBytes: 16 * 1024 }
+
+/** Two of them fit a card beside the reserve, so four models on three cards have to make room for each other. */
 const models = [
   ...chats.map((name, i) => SimulatedFleet.Model.model({ name, size: (7 + i) * gibibyte, answer: 3 })),
   SimulatedFleet.Model.model({ ...SimulatedFleet.Model.tinyEmbed, name: "compass", embeddingLength: 4 }),
 ]
 
-/** What goes wrong with the GPUs' readings. */
+/** How the readings of the GPUs are wrong. */
 export interface Gpus {
   probe: "good" | "fails" | "hangs" | "slow" | "missing"
   /** Bytes that other processes hold, by backend id. */
@@ -44,7 +53,7 @@ export interface Gpus {
 }
 
 const ownDevice = (id: string): string => SimulatedGpuProbe.uuid(url(id), 0)
-/** With a shared card `b` runs on that of `a`. */
+/** With a shared card the backend `b` runs on the card of `a`. */
 const deviceOf = (id: string, shared: boolean): string => ownDevice(shared && id === "b" ? "a" : id)
 
 const bytesOf = (size: Option.Option<ByteSize.ByteSize>): number =>
@@ -92,7 +101,7 @@ const probe = (gpus: Gpus, shared: boolean, watch: Watch) =>
     }),
   ).pipe(Layer.provide(SimulatedGpuProbe.layer))
 
-/** What is logged as an error is one of ours: the simulated backends' misbehaviour is not worth an error. */
+/** An error in the log is a fault of the router: what backends do wrong is never logged as one. */
 const logger = (watch: Watch) =>
   Logger.layer([Logger.make(({ logLevel, message }) => {
     if (logLevel === "Error" || logLevel === "Fatal") {
@@ -100,17 +109,29 @@ const logger = (watch: Watch) =>
     }
   })])
 
+/** What differs between seeds. */
 export interface Conditions {
-  /** Whether the router manages the backends' memory. */
+  /** Whether the router manages the memory of the backends. */
   readonly managed: boolean
-  /** Whether two of them have one card between them. */
+  /** Whether two backends share a card. */
   readonly shared: boolean
-  /** Whether what backends send is torn in the middle of its records. */
-  readonly torn: boolean
-  /** Whether requests that wait go up a class in time, as they do by default. */
-  readonly ages: boolean
-  readonly gpus: Gpus
-  readonly watch: Watch
+  /** Whether the network cuts what backends send in the middle of records. */
+  readonly splits: boolean
+  /** What the layers of the stack are bounded by. */
+  readonly bounds: Bounds
+}
+
+/** The conditions of a seed. `given` are bounds of layers that the caller puts in. */
+export const conditionsOf = (seed: number, subjects: Subjects, given: Partial<Bounds> = {}): Conditions => {
+  const own = subjects.admission === undefined
+  // Waiting moves requests to a better class in every third seed only. The other seeds have long queues of one class.
+  const ageMillis = own && seed % 3 !== 0 ? Infinity : shippedBounds.ageMillis
+  return {
+    managed: seed % 2 === 0,
+    shared: seed % 4 === 0,
+    splits: seed % 5 === 0,
+    bounds: { ...(own ? smallBounds : shippedBounds), ageMillis, ...given },
+  }
 }
 
 type At<K extends keyof Standard.Places, More = never> = Layer.Layer<
@@ -120,8 +141,8 @@ type At<K extends keyof Standard.Places, More = never> = Layer.Layer<
 >
 
 /**
- * Layers to put in place of the shipped ones. They keep their own configuration, so what is bounded has to keep to the suite's bounds: 40 requests in a queue, 16 KiB
- * of waiting bodies, 3 attempts, a reserve of 2 GiB.
+ * Layers to put in place of the shipped ones. They keep their own configuration. Say what they are bounded by in
+ * `Options.bounds`, where it differs from the defaults of the shipped layers.
  *
  * @category models
  * @since 0.1.0
@@ -132,7 +153,7 @@ export interface Subjects {
   readonly catalog?: At<"catalog">
   readonly coalescer?: At<"coalescer">
   readonly health?: At<"health">
-  /** Of the seeds in which memory is managed: the even ones. */
+  /** Used in the even seeds only, in which memory is managed. */
   readonly ledger?: At<"ledger", GpuProbe | ModelFootprints>
   readonly leases?: At<"leases">
   readonly placement?: At<"placement">
@@ -142,7 +163,13 @@ export interface Subjects {
   readonly tokens?: At<"tokens">
 }
 
-export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions, subjects: Subjects) => {
+export const stack = (
+  { bounds, managed, shared, splits }: Conditions,
+  subjects: Subjects,
+  gpus: Gpus,
+  watch: Watch,
+) => {
+  const { ageMillis, queueBytes, queueCapacity } = bounds
   const server: SimulatedFleet.ServerOptions = {
     models,
     decodeRate: 200,
@@ -167,11 +194,11 @@ export const stack = ({ ages, gpus, managed, shared, torn, watch }: Conditions, 
     ),
     ledger: Watched.ledger(watch)(managed ? managing : UnmanagedVramLedger.layer),
     admission: Watched.admission(watch)(
-      admission ?? BoundedAdmission.layer({ queueCapacity, queueBytes, ageMillis: ages ? undefined : 1e12 }),
+      admission ?? BoundedAdmission.layer({ queueCapacity, queueBytes, ageMillis: Math.min(ageMillis, 1e12) }),
     ),
   }).pipe(
     Layer.provideMerge(Layer.mergeAll(
-      SimulatedTransport.layer.pipe(Watched.transport(watch, torn)),
+      SimulatedTransport.layer.pipe(Watched.transport(watch, splits)),
       SimulatedOllamaApi.layer.pipe(Watched.api(watch)),
       probe(gpus, shared, watch),
       SimulatedModelFootprints.layer,

@@ -1,10 +1,14 @@
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
 import { concat } from "../../wire/json.ts"
-import type { Answer, Checker, Sent } from "./sights.ts"
+import type { Attempt, ClientAnswer } from "./observations.ts"
+import type { Checker } from "./watch.ts"
 
 const decoder = new TextDecoder()
 
-/** The JSON of the last record, however it is framed. Written apart from the relay's own way, so that each checks the other. */
+/**
+ * The JSON of the last record, in either framing. It is read in another way than the relay reads it, so that each
+ * checks the other.
+ */
 const lastRecord = (text: string): unknown => {
   const line = text.trimEnd().split("\n").at(-1) ?? ""
   const json = line.startsWith("data: ") ? line.slice(6) : line
@@ -28,47 +32,62 @@ const isLast = (end: StreamEnd, record: object): boolean =>
 const isError = (record: object): boolean => "error" in record || ("type" in record && record.type === "error")
 
 /** How a stream that was not cut ends: in its last record, in an error record, or in neither. */
-const ending = ({ endpoint }: Answer, text: string): "whole" | "error" | "neither" => {
+const ending = ({ endpoint }: ClientAnswer, text: string): "whole" | "error" | "neither" => {
   const record = lastRecord(text)
   if (typeof record !== "object" || record === null) return "neither"
   return isLast(endpoint.streamEnd, record) ? "whole" : isError(record) ? "error" : "neither"
 }
 
-/** Invariant 7: a client gets the bytes that its backend sent, signs of life come between records, and every stream says how it ended. */
+/** Whether the client got what the backend sent, as far as it got. */
+const compare = (answer: ClientAnswer, attempt: Attempt, got: string): string | undefined => {
+  const { endings, id, left, statuses, streams } = answer
+  // An error answer that comes after a heartbeat is told in a record, not passed on.
+  if (attempt.status >= 400 && statuses[0] === 200) return undefined
+  const sent = decoder.decode(concat(attempt.chunks))
+  const partly = left || endings[0] === "cut"
+  if (partly ? !sent.startsWith(got) : !got.startsWith(sent)) {
+    return `${id} got ${JSON.stringify(got)} where ${JSON.stringify(sent)} was sent`
+  }
+  if (!left && endings[0] === "finished" && attempt.ending === "end" && got !== sent && !streams) {
+    return `${id} got ${JSON.stringify(got)} after ${JSON.stringify(sent)}`
+  }
+  return undefined
+}
+
+/**
+ * Invariant 7: a client gets the bytes that its backend sent, heartbeats come between records, and every stream says
+ * how it ended.
+ *
+ * **Details**
+ *
+ * Exercised by streams that ended in their last record, and by streams that ended in an error record or were cut.
+ */
 export const bytes = (): Checker => {
-  const latest = new Map<string, Sent>()
+  const latest = new Map<string, Attempt>()
+  const counts = { whole: 0, broken: 0 }
   return {
     invariant: 7,
     name: "bytes",
-    see: {
+    exercised: () => ({ "whole streams": counts.whole, "broken streams": counts.broken }),
+    on: {
       sent: (attempt) => void latest.set(attempt.id, attempt),
       event: (event) => {
         if (event._tag === "RequestSettled") latest.delete(event.id)
       },
       closed: (answer) => {
         const { chunks, endings, id, left, misplaced, opens, statuses, streams } = answer
-        if (misplaced > 0) return `${id} got a sign of life in the middle of a record`
+        if (misplaced > 0) return `${id} got a heartbeat in the middle of a record`
         const got = decoder.decode(concat(chunks))
         const attempt = latest.get(id)
-        if (opens > 0 && attempt !== undefined) {
-          const sent = decoder.decode(concat(attempt.chunks))
-          // An error answer that came after signs of life is told in a record, not passed on.
-          const told = attempt.status >= 400 && statuses[0] === 200
-          if (
-            !told && !(left || endings[0] === "cut" ? sent : got).startsWith(left || endings[0] === "cut" ? got : sent)
-          ) {
-            return `${id} got ${JSON.stringify(got)} where ${JSON.stringify(sent)} was sent`
-          }
-          if (!told && !left && endings[0] === "finished" && attempt.ending === "end" && got !== sent && !streams) {
-            return `${id} got ${JSON.stringify(got)} after ${JSON.stringify(sent)}`
-          }
-        }
-        if (!left && endings[0] === "finished" && streams && statuses[0] === 200) {
-          const how = ending(answer, got)
-          if (how === "neither") return `${id} ended without a last record: ${JSON.stringify(got.slice(-200))}`
-          if (how === "whole" && attempt !== undefined && !got.startsWith(decoder.decode(concat(attempt.chunks)))) {
-            return `${id} is whole, but not what was sent`
-          }
+        const wrong = opens > 0 && attempt !== undefined ? compare(answer, attempt, got) : undefined
+        if (wrong !== undefined) return wrong
+        if (left || !streams || statuses[0] !== 200) return
+        const how = endings[0] === "finished" ? ending(answer, got) : "cut"
+        if (how === "whole") counts.whole++
+        else counts.broken++
+        if (how === "neither") return `${id} ended without a last record: ${JSON.stringify(got.slice(-200))}`
+        if (how === "whole" && attempt !== undefined && !got.startsWith(decoder.decode(concat(attempt.chunks)))) {
+          return `${id} has a last record, and is not what was sent`
         }
       },
     },

@@ -1,51 +1,91 @@
-import type { Checker, Place } from "./sights.ts"
+import type { QueuePlace } from "./observations.ts"
+import type { Checker } from "./watch.ts"
 
 interface Waiting {
-  readonly place: Place
-  /** Turns that each tenant has had since it began to wait. */
+  readonly place: QueuePlace
+  /** When it began to wait, in milliseconds. */
+  readonly since: number
+  /** Turns that each tenant has had since this request began to wait. */
   readonly turns: Map<string, number>
 }
 
 /**
- * Invariant 9: of one model and class, while a tenant waits and could go, no other has more turns than it has, but for one.
+ * Invariant 9: among requests of one model and class, while a request of a tenant waits and could be admitted, no
+ * other tenant has more than one turn more than its tenant has.
  *
- * In start-time fair queueing the next starts of all that wait are within one turn of each other: whoever is served has the earliest, and goes back by one. So
- * who begins to wait when it has just been served lets each other go twice before its first turn, and in step from then on. That is the one; the bound of two
- * that is known for any stretch of time is for one that may begin and end between turns, and this one ends with a turn of the tenant's own.
+ * **Details**
  *
- * While it waits for a load it could not have gone, and who passes it takes no turn of its own. What counts as waiting for a load is what a commit for its
- * tenant and the same wants has said at that very time, so one that is never asked is not taken to wait.
+ * The bound comes from start-time fair queueing. The next start times of all tenants that wait are within one turn of
+ * each other. The tenant with the earliest start time is served, and its next start moves back by one turn. So a
+ * tenant that begins to wait just after it was served lets each other tenant go twice before its own next turn, and
+ * once for each turn from then on. The known bound of two turns, for any stretch of time, does not apply here: the
+ * stretch that is checked ends with a turn of the tenant's own.
+ *
+ * A request that waits for a load could not be admitted, so requests that pass it take no turn from it. A request
+ * counts as waiting for a load when a commit for its tenant, with the same wants, was told so at that very time. A
+ * request that is never asked for again does therefore not count as waiting for a load.
+ *
+ * A request that has waited for `ageMillis` has left its class. It is not checked any more, and its admission takes
+ * no turn from the class that it left; for the requests of its own tenant it counts as a turn.
+ *
+ * Exercised by requests that were admitted while another tenant waited in the same queue and class.
  */
-export const fairness = (): Checker => {
-  const lines = new Map<string, Map<Place, Waiting>>()
-  /** By model, tenant and wants: when one was last told that it waits for a load. */
+export const fairness = (options?: {
+  /** After so many milliseconds a waiting request counts as one class better. Defaults to never. */
+  readonly ageMillis?: number | undefined
+}): Checker => {
+  const ageMillis = options?.ageMillis ?? Infinity
+  const lines = new Map<string, Map<QueuePlace, Waiting>>()
+  /** When a request was last told that it waits for a load, by model, tenant and wants. */
   const held = new Map<string, number>()
-  const line = ({ model, priority }: Place): Map<Place, Waiting> => {
+  let turnsTaken = 0
+  const line = ({ model, priority }: QueuePlace): Map<QueuePlace, Waiting> => {
     const key = `${model} ${priority}`
     let found = lines.get(key)
     if (found === undefined) lines.set(key, found = new Map())
     return found
   }
-  const alike = ({ model, tenant, wants }: Place): string => `${model} ${tenant} ${wants}`
+  const alike = ({ model, tenant, wants }: QueuePlace): string => `${model} ${tenant} ${wants}`
+  const forgetAged = (waiting: Map<QueuePlace, Waiting>, now: number): void => {
+    if (ageMillis === Infinity) return
+    for (const [place, { since }] of waiting) if (now - since >= ageMillis) waiting.delete(place)
+  }
+  /** A request that has left its class takes a turn of its tenant, for that tenant only. */
+  const takeOwnTurn = ({ model, tenant }: QueuePlace): void => {
+    for (const [key, waiting] of lines) {
+      if (!key.startsWith(`${model} `)) continue
+      for (const { place, turns } of waiting.values()) {
+        if (place.tenant === tenant) turns.set(tenant, (turns.get(tenant) ?? 0) + 1)
+      }
+    }
+  }
   return {
     invariant: 9,
     name: "fairness",
-    see: {
-      // A second attempt goes in front of everyone: it has waited its turn.
-      waiting: (place) => void (place.again || line(place).set(place, { place, turns: new Map() })),
+    exercised: () => ({ "requests admitted while another tenant waited": turnsTaken }),
+    on: {
+      // A second attempt goes to the front: the request has waited its turn.
+      waiting: ({ at, place }) => {
+        if (!place.again) line(place).set(place, { place, since: at, turns: new Map() })
+      },
       gone: (place) => void line(place).delete(place),
       passedBy: ({ at, place }) => void (place.again || held.set(alike(place), at)),
       granted: ({ at, place }) => {
         if (place.again) return
         const all = line(place)
+        forgetAged(all, at)
         const mine = all.get(place)
+        if (mine === undefined) return takeOwnTurn(place)
         all.delete(place)
+        let contended = false
         for (const { place: other, turns } of all.values()) {
           const passes = other.tenant !== place.tenant && held.get(alike(other)) === at
-          if (!passes) turns.set(place.tenant, (turns.get(place.tenant) ?? 0) + 1)
+          if (passes) continue
+          turns.set(place.tenant, (turns.get(place.tenant) ?? 0) + 1)
+          contended ||= other.tenant !== place.tenant
         }
+        if (contended) turnsTaken++
         held.delete(alike(place))
-        if (mine === undefined) return
         const own = (mine.turns.get(place.tenant) ?? 0) + 1
         for (const [tenant, turns] of mine.turns) {
           if (tenant !== place.tenant && turns > own + 1) {

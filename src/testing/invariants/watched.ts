@@ -1,5 +1,6 @@
 /**
- * Layers with eyes around them: each takes a layer and gives one that does the same, and tells a `Watch` of it.
+ * Layers that are watched: each function takes a layer and gives one that does the same, and tells a `Watch` what it
+ * does.
  *
  * @since 0.1.0
  */
@@ -9,78 +10,13 @@ import { Breaker } from "../../services/Breaker.ts"
 import { isLease, Leases } from "../../services/Leases.ts"
 import { OllamaApi } from "../../services/OllamaApi.ts"
 import { type Pin, Residency } from "../../services/Residency.ts"
-import { type ByteSink, Transport } from "../../services/Transport.ts"
 import { VramLedger } from "../../services/VramLedger.ts"
-import { concat } from "../../wire/json.ts"
-import type { Place, Sent, There, Watch } from "./sights.ts"
+import type { ModelOnBackend, QueuePlace } from "./observations.ts"
+import type { Watch } from "./watch.ts"
 
-/** As a network may deliver it: of each part the end comes with the next one, so that every silence falls into the middle of a record. */
-const torn = (sink: ByteSink): ByteSink => {
-  let rest = new Uint8Array(0)
-  return {
-    open: (upstream) => sink.open(upstream),
-    head: (status, raw) => sink.head(status, raw),
-    data: (chunk) => {
-      const cut = chunk.length >> 1
-      sink.data(concat([rest, chunk.subarray(0, cut)]))
-      rest = chunk.slice(cut)
-    },
-    end: () => {
-      sink.data(rest)
-      sink.end()
-    },
-    fail: (error) => sink.fail(error),
-  }
-}
+export { transport } from "./watchedTransport.ts"
 
-/** What each backend is sent, and what it sends. @category layers @since 0.1.0 */
-export const transport =
-  (watch: Watch, tears: boolean) => <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
-    Layer.effect(
-      Transport,
-      Effect.map(Transport, ({ send }) => ({
-        send: (backend, call, to) => {
-          const id = call.headers[call.headers.indexOf("X-Request-Id") + 1]!
-          const sent: Sent = { id, backend: backend.id, chunks: [], status: 0, ending: undefined }
-          const over = (ending: Sent["ending"]): void => {
-            if (sent.ending !== undefined) return
-            sent.ending = ending
-            watch.tell("over", sent)
-          }
-          const sink: ByteSink = {
-            open: (upstream) =>
-              to.open({
-                pause: () => upstream.pause(),
-                resume: () => upstream.resume(),
-                abort: () => {
-                  over("abort")
-                  upstream.abort()
-                },
-              }),
-            head: (status, raw) => {
-              sent.status = status
-              to.head(status, raw)
-            },
-            data: (chunk) => {
-              sent.chunks.push(chunk)
-              to.data(chunk)
-            },
-            end: () => {
-              over("end")
-              to.end()
-            },
-            fail: (error) => {
-              over("fail")
-              to.fail(error)
-            },
-          }
-          watch.tell("sent", sent)
-          send(backend, call, tears ? torn(sink) : sink)
-        },
-      })),
-    ).pipe(Layer.provide(inner))
-
-/** Loads and unloads. @category layers @since 0.1.0 */
+/** Tells the loads and unloads that backends are asked for. @category layers @since 0.1.0 */
 export const api = (watch: Watch) => <E, R>(inner: Layer.Layer<OllamaApi, E, R>): Layer.Layer<OllamaApi, E, R> =>
   Layer.effect(
     OllamaApi,
@@ -100,7 +36,7 @@ export const api = (watch: Watch) => <E, R>(inner: Layer.Layer<OllamaApi, E, R>)
     })),
   ).pipe(Layer.provide(inner))
 
-/** Permits, what is recorded of them, and transitions. @category layers @since 0.1.0 */
+/** Tells permits, the outcomes recorded on them, and transitions. @category layers @since 0.1.0 */
 export const breaker = (watch: Watch) => <E, R>(inner: Layer.Layer<Breaker, E, R>): Layer.Layer<Breaker, E, R> =>
   Layer.effect(
     Breaker,
@@ -126,24 +62,24 @@ export const breaker = (watch: Watch) => <E, R>(inner: Layer.Layer<Breaker, E, R
     }),
   ).pipe(Layer.provide(inner))
 
-/** Leases from commit to release. @category layers @since 0.1.0 */
+/** Tells leases from commit to release. @category layers @since 0.1.0 */
 export const leases = (watch: Watch) => <E, R>(inner: Layer.Layer<Leases, E, R>): Layer.Layer<Leases, E, R> =>
   Layer.effect(
     Leases,
     Effect.map(Leases, (made) => {
-      // One release may set off others; the books are right when all have returned.
+      // A release may cause others. The count of `Leases` is right when all of them have returned.
       let depth = 0
       return {
         ...made,
         commit: (ranked, demand) => {
           const commit = made.commit(ranked, demand)
           if (!isLease(commit)) return commit
-          const lease: There = { backend: commit.backend.id, model: demand.model.key }
+          const lease: ModelOnBackend = { backend: commit.backend.id, model: demand.model.key }
           watch.tell("leased", { lease, uses: demand.loads })
           return {
             ...commit,
             release: (outcome) => {
-              // Before, since what it frees may be taken before it returns.
+              // Told before the release: the slot that it frees may be taken before it returns.
               watch.tell("released", { lease, outcome })
               depth++
               commit.release(outcome)
@@ -155,48 +91,60 @@ export const leases = (watch: Watch) => <E, R>(inner: Layer.Layer<Leases, E, R>)
     }),
   ).pipe(Layer.provide(inner))
 
-/** What is charged at every reservation. @category layers @since 0.1.0 */
+/** Tells what is allocated after each reservation, and refusals. @category layers @since 0.1.0 */
 export const ledger = (watch: Watch) => <E, R>(inner: Layer.Layer<VramLedger, E, R>): Layer.Layer<VramLedger, E, R> =>
   Layer.effect(
     VramLedger,
     Effect.map(VramLedger, (made) => ({
       ...made,
       reserve: (backend, model, numCtx) => {
-        const allocation = made.reserve(backend, model, numCtx)
-        if (!("_tag" in allocation)) {
-          const mine = new Set(allocation.shares().map(({ device }) => device))
+        const answer = made.reserve(backend, model, numCtx)
+        if ("_tag" in answer) {
+          const full = answer.never || answer.freeing.length > 0
+          watch.tell("noRoom", { backend: backend.id, model: model.key, full })
+        } else {
+          const mine = new Set(answer.shares().map(({ device }) => device))
           const devices = made.devices().filter(({ device }) => mine.has(device))
           watch.tell("reserved", { allocations: made.allocations(), devices })
         }
-        return allocation
+        return answer
       },
     })),
   ).pipe(Layer.provide(inner))
 
-/** Pins. @category layers @since 0.1.0 */
+/** Tells which loads are asked for, and pins. @category layers @since 0.1.0 */
 export const residency = (watch: Watch) => <E, R>(inner: Layer.Layer<Residency, E, R>): Layer.Layer<Residency, E, R> =>
   Layer.effect(
     Residency,
     Effect.map(Residency, (made) => ({
       ...made,
+      request: (backend, model, options) => {
+        watch.tell("wanted", { backend: backend.id, model: model.key, devices: backend.devices })
+        made.request(backend, model, options)
+      },
+      load: (backend, model, options) =>
+        Effect.suspend(() => {
+          watch.tell("wanted", { backend: backend.id, model: model.key, devices: backend.devices })
+          return made.load(backend, model, options)
+        }),
       pin: (backend, model): Pin => {
-        const there = { backend, model: model.key }
+        const where = { backend, model: model.key }
         const pin = made.pin(backend, model)
-        watch.tell("pinned", there)
+        watch.tell("pinned", where)
         let released = false
         return {
           release: () => {
             pin.release()
             if (released) return
             released = true
-            watch.tell("unpinned", there)
+            watch.tell("unpinned", where)
           },
         }
       },
     })),
   ).pipe(Layer.provide(inner))
 
-/** Who waits, who is granted a lease, and who passes whom. @category layers @since 0.1.0 */
+/** Tells which requests wait, which get a lease, and which may be passed. @category layers @since 0.1.0 */
 export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, E, R>): Layer.Layer<Admission, E, R> =>
   Layer.effect(
     Admission,
@@ -205,7 +153,7 @@ export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, 
       admit: (demand, commit, use) =>
         Effect.suspend(() => {
           const { excluded, id, kind, loads, model: { key: model }, numCtx, priority, tenant } = demand
-          const place: Place = {
+          const place: QueuePlace = {
             id,
             model,
             tenant,
@@ -213,7 +161,7 @@ export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, 
             again: excluded.length > 0,
             wants: `${kind} ${loads} ${numCtx}`,
           }
-          watch.tell("waiting", place)
+          watch.tell("waiting", { place, at: demand.since })
           const granting = (waiting: number) => {
             const committed = commit(waiting)
             const at = clock.currentTimeMillisUnsafe()

@@ -15,7 +15,7 @@ import * as Listeners from "../../support/listeners.ts"
  * @since 0.1.0
  */
 export class MockHealth extends Context.Service<MockHealth, {
-  /** Puts a backend in a state, and tells the listeners if that is a change. Synchronous. */
+  /** Puts a backend in a state. Tells the listeners where that is a change. Synchronous. */
   readonly set: (backend: string, state: HealthState, reason?: string) => void
   /** The outcomes recorded so far, in order. */
   readonly outcomes: () => ReadonlyArray<{ readonly backend: string; readonly outcome: Outcome }>
@@ -54,7 +54,7 @@ const make = (initial: Readonly<Record<string, HealthState>>) =>
   })
 
 /**
- * Health that only the handle changes; backends not in `initial` are `unknown`.
+ * Health that only the handle changes. Backends that are not in `initial` are `unknown`.
  *
  * @category layers
  * @since 0.1.0

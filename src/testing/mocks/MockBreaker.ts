@@ -10,7 +10,7 @@ import { Breaker, type BreakerKey, type BreakerState, type BreakerTransition } f
 import type { Outcome } from "../../services/Outcome.ts"
 import * as Listeners from "../../support/listeners.ts"
 
-/** A permit that was given out. @category models @since 0.1.0 */
+/** A permit that the breaker gave. @category models @since 0.1.0 */
 export interface MockPermit {
   readonly backend: string
   readonly model: string
@@ -28,13 +28,13 @@ export interface MockPermit {
 export class MockCircuits extends Context.Service<MockCircuits, {
   /** Puts the breaker of a backend, or of one model there, in a state. */
   readonly set: (key: BreakerKey, state: BreakerState) => void
-  /** The state of just that breaker: `Breaker.state` of a model is the worse of the model's and its backend's. */
+  /** The state of that breaker alone. `Breaker.state` of a model is the worse of it and the state of its backend. */
   readonly own: (key: BreakerKey) => BreakerState
-  /** Every permit given out so far, in order. */
+  /** Every permit that was given so far, in order. */
   readonly permits: () => ReadonlyArray<MockPermit>
 }>()("llamero/testing/mocks/MockBreaker/MockCircuits") {}
 
-/** No failure opens it, and no time half-opens it. */
+/** No failure opens a breaker. */
 const policy: Policy = { trip: () => ({ count: () => false, reset: () => {} }), openMillis: () => 1000 }
 
 const make = Effect.gen(function* () {
@@ -97,8 +97,8 @@ const make = Effect.gen(function* () {
 })
 
 /**
- * Breakers that are closed until the handle says otherwise: failures do not open them, nor does time let a trial through. What a trial of a half-open one
- * finds out closes or opens it, as anywhere.
+ * Breakers that are closed until the handle moves them: failures do not open them, and time does not make them
+ * half-open. The outcome of a trial closes or opens a half-open one, as in every breaker.
  *
  * @category layers
  * @since 0.1.0

@@ -14,7 +14,12 @@ import {
   unknown,
 } from "../../services/GpuProbe.ts"
 
-/** What one read does: the devices it finds, or the reason it fails for. @category models @since 0.1.0 */
+/**
+ * What one read does: the devices that it finds, the reason of its failure, or `hangs`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Step = ReadonlyArray<GpuReading> | GpuProbeReason | "hangs"
 
 /**
@@ -24,15 +29,15 @@ export type Step = ReadonlyArray<GpuReading> | GpuProbeReason | "hangs"
  * @since 0.1.0
  */
 export class MockReadings extends Context.Service<MockReadings, {
-  /** From now on every read does this; what was scripted is forgotten. */
+  /** Every read does this from now on. A script is forgotten. */
   readonly set: (step: Step) => Effect.Effect<void>
-  /** The next reads do these, one each; after the last one it stays at that. */
+  /** The next reads do these, one each. Reads after the last step repeat it. */
   readonly script: (steps: readonly [Step, ...ReadonlyArray<Step>]) => Effect.Effect<void>
-  /** How many reads there have been. */
+  /** The number of reads so far. */
   readonly reads: Effect.Effect<number>
 }>()("llamero/testing/mocks/MockGpuProbe/MockReadings") {}
 
-/** A device that is well. Unless told, half of its memory is free. @category constructors @since 0.1.0 */
+/** A healthy device. By default half of its memory is free. @category constructors @since 0.1.0 */
 export const device = (
   uuid: string,
   total: ByteSize.ByteSize,
@@ -51,7 +56,7 @@ export const device = (
 }
 
 /**
- * Reads what the handle says; `initial` at first.
+ * Each read does what the handle says. The first ones do `initial`.
  *
  * @category layers
  * @since 0.1.0

@@ -10,16 +10,16 @@ import type { Outcome } from "../../services/Outcome.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 
 /**
- * Test handle: what the next commit says, and what was granted and given back.
+ * Test handle: what the next commit answers, and which leases were granted and released.
  *
  * @category services
  * @since 0.1.0
  */
 export class MockSlots extends Context.Service<MockSlots, {
-  /** Free slots; commits take one, releases give it back. Changing it wakes those who wait. */
+  /** Sets the number of free slots: a commit takes one, a release gives it back. Tells the listeners of `onFree`. */
   readonly setFree: (slots: number) => void
   readonly free: () => number
-  /** What a commit says instead, until it is set to `undefined`. */
+  /** What every commit answers, until it is set to `undefined`. Tells the listeners of `onFree`. */
   readonly answer: (commit: Exclude<Commit, Lease> | undefined) => void
   /** Ids of the demands that got a lease, in order. */
   readonly granted: ReadonlyArray<string>
@@ -78,7 +78,7 @@ const make = (initial: number) => {
 }
 
 /**
- * So many slots on one backend called `mock`, whatever is asked for.
+ * This number of slots on one backend, `mock`, for any demand.
  *
  * @category layers
  * @since 0.1.0

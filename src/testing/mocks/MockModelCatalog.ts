@@ -8,7 +8,7 @@ import { type Model, ModelCatalog, ModelCatalogError, ModelMissing } from "../..
 import * as ModelName from "../../services/ModelName.ts"
 
 /**
- * A model as a test writes it down: its name, and what differs from "on no backend, says nothing of itself".
+ * A model in short: its name, and what differs from a model that no backend has.
  *
  * @category models
  * @since 0.1.0
@@ -17,17 +17,17 @@ export type ModelInput = string | {
   readonly name: string
   /** Backend ids. */
   readonly owners?: ReadonlyArray<string> | undefined
-  /** One for all owners. Defaults to the digest `sha-` and the key, so that different models differ. */
+  /** The same on all owners. Defaults to `sha-` and the key, so that different models differ. */
   readonly digest?: string | undefined
   /** Bytes. Defaults to `4e9`. */
   readonly size?: number | undefined
   readonly capabilities?: ReadonlyArray<string> | undefined
   readonly remote?: boolean | undefined
-  /** Digest of the weights on every owner; unknown when absent. */
+  /** Digest of the weights on every owner. Defaults to not known. */
   readonly blob?: string | undefined
 }
 
-/** A `Model` from what a test wrote. @category constructors @since 0.1.0 */
+/** A `Model` from its short form. @category constructors @since 0.1.0 */
 export const model = (input: ModelInput): Model => {
   const options = typeof input === "string" ? { name: input } : input
   const { cloud, key } = ModelName.parse(options.name)
@@ -52,7 +52,7 @@ export class MockModels extends Context.Service<MockModels, {
 }>()("llamero/testing/mocks/MockModelCatalog/MockModels") {}
 
 /**
- * Knows what is in the list, until the handle changes it; a miss is `ModelMissing` at once.
+ * Knows the models of the list, until the handle replaces it. Any other model is `ModelMissing` at once.
  *
  * @category layers
  * @since 0.1.0

@@ -21,9 +21,12 @@ import type { Model } from "../../services/ModelCatalog.ts"
  * @since 0.1.0
  */
 export class MockFootprints extends Context.Service<MockFootprints, {
-  /** Bytes of a model (canonical key) on every backend and in every shape; `undefined` is "not known". What was learned of it is forgotten. */
+  /**
+   * Sets the bytes of a model (canonical key) on every backend and in every shape; `undefined` is "not known". Forgets
+   * what was learned of the model.
+   */
   readonly set: (model: string, bytes: number | undefined) => void
-  /** Every observation, in order. */
+  /** Every observation so far, in order. */
   readonly observations: () => ReadonlyArray<{
     readonly model: string
     readonly backend: string
@@ -84,7 +87,8 @@ const make = (initial: Readonly<Record<string, number>>) =>
   })
 
 /**
- * Knows the bytes it is given by canonical key, whatever the shape; an observation replaces them for its backend and shape, without margins.
+ * Has the bytes of `initial`, by canonical key, for every shape. An observation replaces them for its backend and
+ * shape, without margins.
  *
  * @category layers
  * @since 0.1.0

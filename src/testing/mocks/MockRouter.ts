@@ -1,5 +1,5 @@
 /**
- * Answers every request with the same bytes, for tests of what stands in front of a router.
+ * A router that answers every request with the same bytes, for tests of servers and routes.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ export interface Answer {
   readonly status: number
   /** Alternating names and values. */
   readonly headers: ReadonlyArray<string>
-  /** Sent one after the other. */
+  /** The body, one text for each chunk. */
   readonly chunks: ReadonlyArray<string>
 }
 
@@ -30,7 +30,7 @@ const ended = (result: Settled["result"], status: number, refusal: Refusal | und
   queuedMillis: 0,
 })
 
-/** @category layers @since 0.1.0 */
+/** Answers every request with `answer`, or refuses it. @category layers @since 0.1.0 */
 export const layer = (answer: Answer | Refusal): Layer.Layer<Router> =>
   Layer.effect(
     Router,

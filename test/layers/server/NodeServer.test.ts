@@ -7,8 +7,8 @@ import { refuse } from "../../../src/services/Refusal.ts"
 import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
-import { until } from "../../../src/testing/heard.ts"
 import * as Raw from "./raw.ts"
+import { until } from "../../../src/testing/sinks.ts"
 import { answered, bytes, router, Told } from "../../wire/support.ts"
 
 const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))

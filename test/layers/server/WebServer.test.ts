@@ -6,7 +6,7 @@ import * as WebServer from "../../../src/layers/server/WebServer.ts"
 import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
-import { until } from "../../../src/testing/heard.ts"
+import { until } from "../../../src/testing/sinks.ts"
 import { answered, bytes, router, Told } from "../../wire/support.ts"
 
 const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))

@@ -1,4 +1,0 @@
-/** Half of the seeds; the other half runs beside it. */
-import { suite } from "./faultSuite.ts"
-
-suite(2, 2)
