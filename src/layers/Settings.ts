@@ -5,7 +5,7 @@
  */
 import { Config, ConfigProvider, Effect, Option, Schema } from "effect"
 import type { Limits } from "../services/ApiKeys.ts"
-import type { Entry } from "../services/PluginFile.ts"
+import type { PluginFileEntry } from "../services/PluginFile.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as GoDuration from "../wire/goDuration.ts"
 import * as Parse from "./settings/parse.ts"
@@ -123,7 +123,7 @@ const pulls = {
 const plugins = {
   wanted:
     'paths or URLs of plugin files with commas between, or JSON such as [{"from":"./near.ts","options":{"zone":"a"},"weight":2}]',
-  parse: (text: string): ReadonlyArray<Entry> | undefined => {
+  parse: (text: string): ReadonlyArray<PluginFileEntry> | undefined => {
     if (!text.trimStart().startsWith("[")) return Parse.list(text).map((from) => ({ from }))
     return Option.getOrUndefined(decodeEntries(text))
   },

@@ -24,13 +24,13 @@ const wrongKey = refuse("Unauthorized", invalid)
  * @since 0.1.0
  */
 export const make = (): Effect.Effect<Guard, never, ApiKeys> =>
-  Effect.map(ApiKeys, ({ find }): Guard => ({
+  Effect.map(ApiKeys, (keys): Guard => ({
     kind: "guard",
     name: "api-key",
     check: (request) => {
       const key = presented((name) => header(request.headers, name))
       if (key === "") return noKey
-      const grant = find(key)
+      const grant = keys.find(key)
       if (grant === undefined) return wrongKey
       const { model } = request.envelope
       if (!permits(grant, model)) return refuse("Forbidden", notFor(model))
