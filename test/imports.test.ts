@@ -40,7 +40,7 @@ const known = [
 describe("imports", () => {
   it("finds the files it judges", () => {
     assert.isAbove(files.length, 250)
-    assert.include(tree.get("layers/Standard.ts")!, "services/Fleet.ts")
+    assert.include(tree.get("layers/Standard.ts")!, "services/Plugin.ts")
   })
 
   it("relative imports end in .ts and stay in src", () => {

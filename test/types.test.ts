@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const head = `
 import { Context, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
+import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger, OllamaOrderVictimPicker, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
 import { MockGpuProbe, MockModelFootprints } from "llamero/testing"
 const fleet = StaticFleet.layer(["http://a:11434"])
 const transport = FetchTransport.layer()
@@ -80,6 +80,11 @@ const wrong: ReadonlyArray<readonly [string, string, string]> = [
     "Property 'pick' is missing in type 'Filter' but required in type 'Picker'.",
   ],
   [
+    "a picker of backends for a picker of victims",
+    `Standard.layer({ victims: MaxScorePicker.make() })`,
+    `Type '"picker"' is not assignable to type '"victim-picker"'.`,
+  ],
+  [
     "an observer among the guards",
     `Standard.layer({ guards: [observer] })`,
     "Property 'check' is missing in type 'Observer<Billing>' but required in type 'Guard<unknown>'.",
@@ -94,6 +99,10 @@ const right: ReadonlyArray<readonly [string, string]> = [
   observers: [{ kind: "observer", name: "o", observe: (event) => void event._tag }],
   profile: ({ tenant }) => ({ ...StandardProfile.make(), name: tenant, picker: MaxScorePicker.make() })
 }).pipe(Layer.provide([fleet, transport, api])))`,
+  ],
+  [
+    "a picker of victims",
+    `runs(Standard.layer({ victims: OllamaOrderVictimPicker.make() }).pipe(Layer.provide([fleet, transport, api])))`,
   ],
   [
     "plugins with what they need",

@@ -48,8 +48,8 @@ describe("the file of keys", () => {
     ["a limit of nothing", file(entry("a", "x", { requestsPerMinute: 0 })), /keys\[0\]\.requestsPerMinute must be/],
     ["a field that is none", file(entry("a", "x", { [secret]: ["m"] })), /keys\[0\] has a field that is none of/],
     ["a model that is none", file(entry("a", "x", { models: [7] })), /keys\[0\]\.models must be/],
-    ["an id twice", file(entry("a", "x"), entry("a", "y")), /keys\[1\]\.id is that of keys\[0\]/],
-    ["a key twice", file(entry("a", "x"), entry("b", "x")), /keys\[1\]\.sha256 is that of keys\[0\]/],
+    ["an id twice", file(entry("a", "x"), entry("a", "y")), /keys\[1\]\.id is the same as that of keys\[0\]/],
+    ["a key twice", file(entry("a", "x"), entry("b", "x")), /keys\[1\]\.sha256 is the same as that of keys\[0\]/],
   ]
   for (const [name, text, wanted] of faults) {
     it(`${name}: refused as a whole, with the place and without the content`, () => {
