@@ -1,4 +1,6 @@
-/** Runs a server until a signal: the first one stops it in good order, the second at once. Works on Node and on Deno. */
+/**
+ * Runs a server until a signal: the first one stops it in good order, the second at once. Works on Node and on Deno.
+ */
 import { Cause, Effect, Exit, Fiber } from "effect"
 import process from "node:process"
 

@@ -1,4 +1,6 @@
-/** How a Node server reaches backends, files and this machine's devices. On Deno these run too, and are the faster ones. */
+/**
+ * How a Node server reaches backends, files and this machine's devices. On Deno these run too, and are the faster ones.
+ */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type { Settings } from "../../src/layers/Settings.ts"

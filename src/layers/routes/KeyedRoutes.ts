@@ -26,12 +26,12 @@ const pathOf = (url: string): string => {
  */
 export const layer = (options?: {
   /**
-   * Paths that need no key, exactly as written. Defaults to `/livez` and `/readyz`, which say yes or no and cost nothing, and `/admin/queues`, which has a token
-   * of its own.
+   * Paths that need no key, exactly as written. Defaults to `/livez` and `/readyz`, which say yes or no and cost little,
+   * and to `/admin/queues` and `/admin/decisions`, which have a token of their own.
    */
   readonly open?: ReadonlyArray<string> | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | ApiKeys> => {
-  const open = new Set(options?.open ?? ["/livez", "/readyz", "/admin/queues"])
+  const open = new Set(options?.open ?? ["/livez", "/readyz", "/admin/queues", "/admin/decisions"])
   return HttpRouter.use(Effect.fnUntraced(function* (router) {
     const keys = yield* ApiKeys
     yield* router.addGlobalMiddleware((handler) =>
