@@ -9,7 +9,7 @@ import type { Filter, Guard, Observer, Picker, Plan, RetryPolicy, Scorer, Victim
 /** Any kind of plugin that a file may export. @category models @since 0.1.0 */
 export type AnyPlugin = Filter | Guard | Observer | Picker | Plan | RetryPolicy | Scorer | VictimPicker
 
-/** A plugin with options, which are checked against a schema before the plugin is made. @category models @since 0.1.0 */
+/** A plugin with options, which are checked against a schema first. @category models @since 0.1.0 */
 export interface Definition<A = never> {
   readonly kind: "definition"
   readonly name: string

@@ -35,8 +35,8 @@ export interface Options {
    */
   readonly contextTiers?: ReadonlyArray<number> | undefined
   /**
-   * For a model, other models with a larger context to try before a prompt is refused, in this order. The client is told
-   * in `X-Llamero-Model`. Defaults to none.
+   * For a model, other models with a larger context to try before a prompt is refused, in this order. The client is
+   * told in `X-Llamero-Model`. Defaults to none.
    */
   readonly siblings?: Readonly<Record<string, ReadonlyArray<string>>> | undefined
 }
@@ -155,8 +155,8 @@ const check = (services: Services, rules: Rules, request: RoutedRequest): Verdic
  *
  * **Gotchas**
  *
- * Embeddings are not checked: each text of a list has the whole context. A `num_ctx` in a model file is not known before
- * the model was loaded once.
+ * Embeddings are not checked: each text of a list has the whole context. A `num_ctx` in a model file is not known
+ * before the model was loaded once.
  *
  * @category constructors
  * @since 0.1.0

@@ -69,7 +69,8 @@ const makeReserve = Effect.fnUntraced(function* (fails: "closed" | "open") {
  *
  * **Details**
  *
- * The limits of the client's key count first. The ones given here are for every key or tenant without limits of its own.
+ * The limits of the client's key count first. The ones given here are for every key or tenant without limits of its
+ * own.
  *
  * Limits in a minute are token buckets of Effect's `RateLimiter`: a full minute's amount may be used at once, and is
  * refilled evenly. The estimated tokens of the prompt are taken when a request is let in. When it has ended, they are

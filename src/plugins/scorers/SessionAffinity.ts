@@ -73,12 +73,12 @@ const ranking = (): (session: number, owners: ReadonlyArray<BackendView>) => Rea
  * **Details**
  *
  * Each session ranks the owners of the model by weighted rendezvous hashing: when a backend goes, only its sessions
- * move, and every replica of the router ranks alike. A backend of weight 2 is the first choice of twice as many sessions
- * as one of weight 1. The load of a backend is bounded (consistent hashing with bounded loads, Mirrokni, Thorup and
- * Zadimoghaddam 2018), also by weight.
+ * move, and every replica of the router ranks alike. A backend of weight 2 is the first choice of twice as many
+ * sessions as one of weight 1. The load of a backend is bounded (consistent hashing with bounded loads, Mirrokni,
+ * Thorup and Zadimoghaddam 2018), also by weight.
  *
- * The first choice of a session scores 1, the second 1/2, the third 1/4, and so on. A backend that has reached its bound
- * scores 0. To make the scorer binding, give it a weight above the sum of the other scorers' weights.
+ * The first choice of a session scores 1, the second 1/2, the third 1/4, and so on. A backend that has reached its
+ * bound scores 0. To make the scorer binding, give it a weight above the sum of the other scorers' weights.
  *
  * @category constructors
  * @since 0.1.0
