@@ -44,7 +44,7 @@ describe("pickers", () => {
     assert.deepStrictEqual(shares(TwoChoicesPicker.make(), [1]), [1])
   })
 
-  it("WeightedRandomPicker spreads by score, evenly where all are 0", () => {
+  it("WeightedRandomPicker picks in proportion to the scores, and evenly where all are 0", () => {
     const [one = 0, three = 0] = shares(WeightedRandomPicker.make(), [1, 3])
     assert.approximately(one, 0.25, 0.02)
     assert.approximately(three, 0.75, 0.02)
@@ -64,7 +64,7 @@ describe("scorers", () => {
       settled: { backend, outcome: { kind: "success", cause: "", firstByteMillis } },
     }) as RouterEvent & { _tag: "RequestSettled" }
 
-  it("WeightScorer and ZoneScorer", () => {
+  it("WeightScorer scores the weight over the highest one, ZoneScorer the zone", () => {
     const fleet = fleetOf([made("a", { weight: 1 }), made("b", { weight: 4, labels: { zone: "z1" } })])
     const score = (scorer: { score: ReturnType<typeof WeightScorer.make>["score"] }) =>
       fleet.backends.map((view) => scorer.score(view, demand, fleet))
