@@ -105,8 +105,7 @@ const pipeline = (put: Swaps) =>
   // Shows every event to the observers. Above all other layers, so that an observer may use any of their services.
   Observers.layer(put.observers ?? []).pipe(
     // Loads the models that plans want before requests ask for them. Above Residency, which does the loads, and above
-    // the ledger and health, which say where a model may go; below nothing but observers, since no request waits for
-    // it.
+    // the ledger and health, which say where a model may go; below observers only, since no request waits for it.
     Layer.provideMerge(put.prewarmer ?? prewarmerOf(put)),
     // Runs the pipeline of a request: guards, coalescing, admission, attempts, and one event at the end. Above every
     // layer that a request passes; below the routes and servers, which give it the requests.
@@ -178,8 +177,7 @@ export const layer: {
 } = (put: Swaps = {}): Layer.Layer<Provides, never, Needs> => {
   const wrong = misplaced(put)
   if (wrong !== undefined) throw new RangeError(`Standard.layer: ${wrong}`)
-  // Each line of the two halves is typed. The compiler cannot follow that the errors and needs of swaps are those of
-  // `S`.
+  // Each line of the two halves is typed. The compiler cannot derive that the swaps' errors and needs are those of `S`.
   return pipeline(put).pipe(Layer.provideMerge(knowledge(put))) as Layer.Layer<Provides, never, Needs>
 }
 

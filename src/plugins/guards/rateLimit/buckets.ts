@@ -36,13 +36,13 @@ const headersOf = (unit: Unit, limit: number, remaining: number, reset: Duration
 export interface Buckets {
   /** Takes an amount now. The result is the headers for the answer, or a refusal. */
   readonly take: (
-    who: string,
+    name: string,
     amount: number,
     limit: number,
     unit: Unit,
   ) => Effect.Effect<ReadonlyArray<string> | Refusal>
   /** Takes an amount even if the bucket is empty; gives it back where it is negative. In the background. */
-  readonly correct: (who: string, amount: number, limit: number, unit: Unit) => void
+  readonly correct: (name: string, amount: number, limit: number, unit: Unit) => void
 }
 
 /** `fails` says what `take` does while the store does not answer: `open` lets requests pass. @internal */
@@ -60,18 +60,18 @@ export const make = Effect.fnUntraced(function* (
     return Effect.logWarning("the store of rate limits does not answer", reason)
   }
 
-  const bucket = (who: string, amount: number, limit: number, unit: Unit) =>
+  const bucket = (name: string, amount: number, limit: number, unit: Unit) =>
     ({
       algorithm: "token-bucket",
       window: "1 minute",
       limit,
-      key: `${who}:${unit.toLowerCase()}`,
+      key: `${name}:${unit.toLowerCase()}`,
       tokens: amount,
     }) as const
 
   return {
-    take: (who, amount, limit, unit) =>
-      Effect.matchEffect(limiter.consume(bucket(who, amount, limit, unit)), {
+    take: (name, amount, limit, unit) =>
+      Effect.matchEffect(limiter.consume(bucket(name, amount, limit, unit)), {
         onSuccess: ({ remaining, resetAfter }) => {
           isDown = false
           return Effect.succeed(headersOf(unit, limit, remaining, resetAfter))
@@ -86,9 +86,9 @@ export const make = Effect.fnUntraced(function* (
           )
         },
       }),
-    correct: (who, amount, limit, unit) => {
+    correct: (name, amount, limit, unit) => {
       if (amount === 0) return
-      fork(Effect.ignore(limiter.consume({ ...bucket(who, amount, limit, unit), onExceeded: "delay" })))
+      fork(Effect.ignore(limiter.consume({ ...bucket(name, amount, limit, unit), onExceeded: "delay" })))
     },
   }
 })
