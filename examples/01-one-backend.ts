@@ -1,4 +1,8 @@
-/** The smallest router: one Ollama, everything else as it comes. `node examples/01-one-backend.ts`, then use port 11435 instead of 11434. */
+/**
+ * The smallest router: one Ollama, and the defaults for everything else.
+ *
+ * Run `node examples/01-one-backend.ts`, then point your client at port 11435 instead of 11434.
+ */
 import { NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"

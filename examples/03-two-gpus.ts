@@ -1,4 +1,7 @@
-/** Two GPUs that are not there: where models go when llamero owns the memory, and what a script makes of it. `node examples/03-two-gpus.ts` */
+/**
+ * How llamero places models on two GPUs when it manages their memory. The GPUs are simulated.
+ * Run `node examples/03-two-gpus.ts`. It prints what each GPU holds, before and after another program takes memory.
+ */
 import { ByteSize, Effect, Layer } from "effect"
 import * as L from "llamero"
 import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
@@ -21,7 +24,7 @@ const stack = L.Standard.layer({ ledger: L.MemoryVramLedger.layer() }).pipe(
     SimulatedTransport.layer.pipe(Layer.provide(simulated)),
     SimulatedOllamaApi.layer.pipe(Layer.provide(simulated)),
     MockGpuProbe.layer(ids.map((id) => gpu(id, 12))),
-    // What each model takes, in bytes; LearnedModelFootprints estimates it, and learns.
+    // The bytes that each model takes. In production LearnedModelFootprints estimates and learns them.
     MockModelFootprints.layer({ [llama31.name]: 6e9, [mistral.name]: 6e9, [embedder.name]: 2e9 }),
   )),
 )
@@ -48,7 +51,7 @@ const main = Effect.gen(function* () {
   for (const model of [llama31.name, mistral.name]) yield* ask("/api/generate", { model, prompt: "hi", stream: false })
   yield* ask("/api/embed", { model: embedder.name, input: "hi" })
   yield* show("three models, each where there was room:")
-  // Somebody starts a program on the second GPU.
+  // Another program starts on the second GPU.
   yield* (yield* MockGpuProbe.MockReadings).set([gpu("gpu-1", 6), gpu("gpu-2", 1)])
   yield* ledger.refresh
   yield* show("another program takes memory:")

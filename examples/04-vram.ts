@@ -1,4 +1,8 @@
-/** What is in the memory of this machine's devices, and which models are: `node examples/04-vram.ts`, with `--watch` every second. */
+/**
+ * Shows the memory of this machine's devices, and which models are in it.
+ *
+ * Run `node examples/04-vram.ts`; with `--watch` it prints every second.
+ */
 import { Effect, Option, References, Schedule } from "effect"
 import process from "node:process"
 import * as Settings from "../src/layers/Settings.ts"
@@ -22,7 +26,7 @@ const deviceRow = ({ free, health, kind, name, power, temperature, total, utilis
   show(health, (one) => one._tag === "Healthy" ? "healthy" : one.reason),
 ]
 
-/** What a backend has on its disk: with the share that is on GPUs, where it is in memory. */
+/** A row for each model on a backend's disk; for a model in memory with the share that is on GPUs. */
 const modelRows = Effect.fnUntraced(function* ({ backend: { id }, backend }: Member) {
   const { ps, tags } = yield* OllamaApi
   const [there, all] = yield* Effect.all([ps(backend), tags(backend)])
@@ -51,6 +55,6 @@ const main = Effect.gen(function* () {
   const place = yield* Place.choose(settings, reach)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
   yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, reach.gpus])
-}).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page says what the log would.
+}).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page already shows what the log would say.
 
 runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)

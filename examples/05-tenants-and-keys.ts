@@ -1,8 +1,11 @@
-/** Keys for two teams, with limits, on a simulated GPU: `node examples/05-tenants-and-keys.ts`. */
+/**
+ * API keys for two teams, with models, limits and priorities of their own. The GPU is simulated.
+ * Run `node examples/05-tenants-and-keys.ts`. It prints which requests are let in and which are refused.
+ */
 import { Layer } from "effect"
 import { RateLimiter } from "effect/persistence"
-import * as L from "../src/index.ts"
-import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
+import * as L from "llamero"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
 
 const url = "http://gpu-1:11434"
 const keys = L.StaticApiKeys.layer([
@@ -10,27 +13,25 @@ const keys = L.StaticApiKeys.layer([
   {
     id: "nightly",
     tenant: "research",
-    secret: { key: "sk-nightly" }, // In production its hash: { sha256: "…" }, or FileApiKeys.layer("keys.json").
+    // In production write the hash of the key, { sha256: "…" }, or use FileApiKeys.layer("keys.json").
+    secret: { key: "sk-nightly" },
     models: ["llama3.1:8b"],
     limits: { requestsPerMinute: 2, tokensPerMinute: 20_000, concurrent: 4 },
     priority: "batch",
   },
 ])
 
-const router = L.Standard.layer({
-  router: L.PipelineRouter.layer({ guards: [L.ApiKeyGuard.make(), L.RateLimitGuard.make(), L.ContextGuard.make()] }),
-})
+// Guards are asked in this order, before a request is queued.
+const router = L.Standard.layer({ guards: [L.ApiKeyGuard.make(), L.RateLimitGuard.make(), L.ContextGuard.make()] })
 const services = router.pipe(
-  Layer.provideMerge(
-    Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
-  ),
+  Layer.provideMerge(Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, L.StaticFleet.layer([url]))),
   Layer.provide(SimulatedFleet.layer({
     [url]: { gpus: ["24 GiB"], models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral], loadTime: 1 },
   })),
   Layer.provideMerge(keys),
   Layer.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))),
 )
-// Inference is behind the guard, everything else behind these routes.
+// ApiKeyGuard asks for keys on inference, and KeyedRoutes on all other paths.
 const app = Layer.merge(L.OllamaApp.layer(), L.KeyedRoutes.layer())
 const server = L.WebServer.toFetch(app, services)
 

@@ -1,4 +1,8 @@
-/** A router as `{ fetch }`: `deno serve -A --port 11435 examples/06-deno-serve.ts`, and any other host that calls a web handler. */
+/**
+ * A router as a web handler, `{ fetch }`, for Deno and for any other host that calls one.
+ *
+ * Run `deno serve -A --port 11435 examples/06-deno-serve.ts`.
+ */
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { FetchTransport, HttpOllamaApi, OllamaApp, Standard, StaticFleet, WebServer } from "llamero"

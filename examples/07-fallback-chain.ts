@@ -1,20 +1,23 @@
-/** A name that several models answer to, one after the other: `node examples/07-fallback-chain.ts`. */
+/**
+ * Names that stand for several models: when the first one is not available, the next one answers. The GPUs are
+ * simulated.
+ *
+ * Run `node examples/07-fallback-chain.ts`. It prints which model answers each request.
+ */
 import { Effect, Layer } from "effect"
-import * as L from "../src/index.ts"
-import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
+import * as L from "llamero"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
 
 const { Model } = SimulatedFleet
 const [big, small] = ["http://big:11434", "http://small:11434"]
 
 const router = L.Standard.layer({
-  router: L.PipelineRouter.layer({
-    guards: [
-      // What clients of OpenAI ask for, and what they get: the first that a healthy backend has.
-      L.AliasGuard.make({ "gpt-4o": ["llama3.1:70b", "llama3.1:8b", "mistral:7b"], "gpt-4o-mini": "mistral:7b" }),
-      // What is too long for Mistral goes to Llama.
-      L.ContextGuard.make({ siblings: { "mistral:7b": ["llama3.1:8b"] } }),
-    ],
-  }),
+  guards: [
+    // The names that OpenAI's clients ask for, with the models that answer: the first one that a healthy backend has.
+    L.AliasGuard.make({ "gpt-4o": ["llama3.1:70b", "llama3.1:8b", "mistral:7b"], "gpt-4o-mini": "mistral:7b" }),
+    // A prompt that is too long for Mistral goes to Llama.
+    L.ContextGuard.make({ siblings: { "mistral:7b": ["llama3.1:8b"] } }),
+  ],
 })
 const services = router.pipe(
   Layer.provideMerge(Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
@@ -25,7 +28,7 @@ const services = router.pipe(
   })),
 )
 
-/** Routes that let this program stop a backend, as an operator would. */
+/** Lets this program isolate a backend, as an operator would. */
 const stop = L.Fleet.Fleet.use((fleet) => fleet.setState("big", "isolated"))
 const operator = Layer.effectDiscard(Effect.gen(function* () {
   const context = yield* Effect.context<L.Fleet.Fleet>()

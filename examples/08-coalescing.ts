@@ -1,13 +1,19 @@
-/** The same work once: a hundred equal chats, a thousand embeddings, and the calls that reach the (simulated) backend. `node examples/08-coalescing.ts` */
+/**
+ * Coalescing: identical requests share one call to the backend, and embedding inputs are sent in batches. The backend
+ * is simulated.
+ *
+ * Run `node examples/08-coalescing.ts`. It prints how many calls the backend gets for a hundred chats and for a
+ * thousand embeddings.
+ */
 import { Effect, Layer } from "effect"
-import * as L from "../src/index.ts"
-import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "../src/simulated/index.ts"
+import * as L from "llamero"
+import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
 
 const url = "http://gpu:11434"
 const chat = {
   model: "tiny-eos",
   messages: [{ role: "user", content: "Why is the sky blue?" }],
-  options: { temperature: 0 }, // the same answer every time, so one will do for all
+  options: { temperature: 0 }, // The answer is the same every time, so all requests can share it.
 }
 
 const place = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
@@ -34,12 +40,13 @@ const main = Effect.gen(function* () {
       console.log(`${path}: ${count} requests, ${new Set(answers).size} different answers, ${made} upstream calls`)
     })
 
-  // Once each, to have the models in memory.
+  // Load both models first.
   yield* Effect.promise(() => post("/api/generate", { model: "tiny-eos", prompt: "hello" }))
   yield* Effect.promise(() => post("/v1/embeddings", { model: "tiny-embed", input: "hello" }))
 
   yield* many(100, "/api/chat", () => chat)
-  yield* many(100, "/api/chat", () => ({ ...chat, options: { num_predict: 1 } })) // sampled: each has its own
+  // These are sampled, so each request needs an answer of its own.
+  yield* many(100, "/api/chat", () => ({ ...chat, options: { num_predict: 1 } }))
   yield* many(1000, "/api/embed", (i) => ({ model: "tiny-embed", input: `text ${i}` }))
 })
 

@@ -1,4 +1,7 @@
-/** A router inside an app that is there already: its own routes, its own services, one port. `node examples/10-inside-an-effect-app.ts` */
+/**
+ * A router inside an Effect app that has its own routes and services, on one port. The GPU is simulated.
+ * Run `node examples/10-inside-an-effect-app.ts`.
+ */
 import { NodeRuntime } from "@effect/platform-node"
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -7,7 +10,7 @@ import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/
 import * as NodeServer from "llamero/layers/server/NodeServer"
 import process from "node:process"
 
-/** The app's own: what questions cost. */
+/** A service of the app: counts the requests of each tenant, and lets two of them pass. */
 class Billing extends Context.Service<Billing, {
   readonly charge: (tenant: string) => Effect.Effect<boolean>
   readonly charged: () => ReadonlyMap<string, number>
@@ -25,24 +28,23 @@ class Billing extends Context.Service<Billing, {
   })
 }
 
-/** A guard that uses it; the type of the router says that it needs `Billing`. */
+/** A guard that uses the service. The type of the router says that it needs `Billing`. */
 const paying: L.Plugin.Guard<Billing> = {
   kind: "guard",
   name: "paying",
   check: (request) =>
     Effect.map(
-      Effect.flatMap(Billing, ({ charge }) => charge(request.tenant)),
+      Billing.use(({ charge }) => charge(request.tenant)),
       (pays) =>
         pays ? { _tag: "Pass", request } : L.Refusal.refuse("RateLimited", "no credit left", { retryAfter: 60 }),
     ),
 }
 
-const bill = HttpRouter.use((router) =>
-  Effect.flatMap(
-    Billing,
-    ({ charged }) =>
-      router.add("GET", "/bill", Effect.sync(() => HttpServerResponse.jsonUnsafe(Object.fromEntries(charged())))),
-  )
+/** A route of the app. */
+const bill = HttpRouter.add(
+  "GET",
+  "/bill",
+  Billing.useSync(({ charged }) => HttpServerResponse.jsonUnsafe(Object.fromEntries(charged()))),
 )
 
 const url = "http://gpu-1:11434"

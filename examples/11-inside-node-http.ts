@@ -1,4 +1,9 @@
-/** A router behind somebody else's server: plain node:http here; in Hono it is `app.mount("/ai", router.fetch)`. `node examples/11-inside-node-http.ts` */
+/**
+ * A router inside another HTTP server, under a path of its own: plain node:http here. In Hono it is one line,
+ * `app.mount("/ai", router.fetch)`. The GPU is simulated.
+ *
+ * Run `node examples/11-inside-node-http.ts`.
+ */
 import { Layer } from "effect"
 import * as L from "llamero"
 import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
@@ -17,9 +22,9 @@ const router = L.WebServer.toFetch(L.OllamaApp.layer(), services)
 
 const server = createServer(async (incoming, outgoing) => {
   const path = incoming.url ?? "/"
-  if (!path.startsWith("/ai/")) return void outgoing.writeHead(404).end("this app has its AI under /ai\n")
+  if (!path.startsWith("/ai/")) return void outgoing.writeHead(404).end("the router is under /ai\n")
   const leave = new AbortController()
-  outgoing.once("close", () => leave.abort()) // a client that leaves ends the generation
+  outgoing.once("close", () => leave.abort()) // A client that leaves ends the generation.
   const response = await router.fetch(
     new Request(`http://${incoming.headers.host}${path.slice(3)}`, {
       method: incoming.method ?? "GET",

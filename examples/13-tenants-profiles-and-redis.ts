@@ -1,4 +1,9 @@
-/** A bespoke router: keys, aliases, a profile for each kind of tenant, and breakers and limits that replicas share. `node examples/13-tenants-profiles-and-redis.ts` */
+/**
+ * A router of one's own: keys, limits, aliases, a profile for each kind of tenant, and a Redis through which replicas
+ * share breakers and limits.
+ *
+ * Run `node examples/13-tenants-profiles-and-redis.ts`. It needs `keys.json`, `fleet.json` and a Redis.
+ */
 import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"

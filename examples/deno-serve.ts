@@ -1,10 +1,12 @@
-/** The same router as a web handler: `deno serve -A --port 11435 examples/deno-serve.ts`, or any host that calls `{ fetch }`. */
+/**
+ * The reference server as a web handler: `deno serve -A --port 11435 examples/deno-serve.ts`, or any host that calls
+ * `{ fetch }`.
+ */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Config, Effect, Layer, References } from "effect"
 import { FetchHttpClient } from "effect/http"
 import process from "node:process"
 import { pathToFileURL } from "node:url"
-import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as WebServer from "../src/layers/server/WebServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
@@ -13,9 +15,10 @@ import type { PluginError } from "../src/services/PluginFile.ts"
 import { localProbe } from "./support/gpus.ts"
 import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
+import { placing } from "./support/placing.ts"
 import { stack } from "./support/stack.ts"
 
-/** Where to listen is said on the command line here; everything else is a setting. */
+/** The address to listen on comes from the command line here; everything else is a setting. */
 const started = Effect.gen(function* () {
   const settings = yield* Settings.config
   const place = yield* Place.choose(settings, {
@@ -37,12 +40,14 @@ const explained = Effect.catch(started, (error: Config.ConfigError | PluginError
 
 const { place, plugins, settings } = await Effect.runPromise(explained)
 
-const services = stack(settings, plugins).pipe(
+const choices = placing(settings)
+const services = stack(settings, choices, plugins).pipe(
   Layer.provideMerge(place.layer),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
 )
 
-export default WebServer.toFetch(app(settings, OllamaApp.layer()), services, {
+export default WebServer.toFetch(app(settings, choices.decisions), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
+  tenantHeader: settings.tenantHeader,
 })

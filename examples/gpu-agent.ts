@@ -1,6 +1,8 @@
 /**
- * Runs beside an Ollama on another machine, and shows its GPUs to the router: `LLAMERO_AGENT_TOKEN=… node examples/gpu-agent.ts`.
- * `HttpGpuProbe.layer({ url, token })` reads it. `LLAMERO_AGENT_HOST` and `LLAMERO_AGENT_PORT` say where it listens; 0.0.0.0:11436 unless told.
+ * The GPU agent: runs beside an Ollama on another machine, and reports the machine's GPUs to the router.
+ *
+ * Run `LLAMERO_AGENT_TOKEN=… node examples/gpu-agent.ts`. The router reads it with `HttpGpuProbe.layer({ url, token
+ * })`. It listens on `LLAMERO_AGENT_HOST` and `LLAMERO_AGENT_PORT`, by default 0.0.0.0:11436.
  */
 import { NodeHttpServer } from "@effect/platform-node"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
@@ -20,7 +22,7 @@ const settings = Config.all({
 const main = Effect.gen(function* () {
   const { host, library, port, token } = yield* settings
   if (Redacted.value(token) === "") {
-    return yield* Effect.fail({ message: "set LLAMERO_AGENT_TOKEN; nothing is shown without one" })
+    return yield* Effect.fail({ message: "set LLAMERO_AGENT_TOKEN: without a token the agent does not start" })
   }
   const agent = HttpRouter.serve(GpuAgentRoutes.layer({ token }), { disableLogger: true }).pipe(
     HttpServer.withLogAddress,

@@ -1,11 +1,13 @@
-/** The reference server: `node examples/server.ts`. Settings come from the environment; see `src/layers/Settings.ts`. */
-import { ByteSize, type Config, Duration, Effect, Layer, Redacted, References } from "effect"
+/**
+ * The reference server: `node examples/server.ts`. Its settings come from the environment: see
+ * `src/layers/Settings.ts`.
+ */
+import { type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
 import { pathToFileURL } from "node:url"
 import * as LocalBreaker from "../src/layers/breaker/LocalBreaker.ts"
-import * as OllamaApp from "../src/layers/OllamaApp.ts"
 import * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as NodeServer from "../src/layers/server/NodeServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
@@ -18,6 +20,7 @@ import { app } from "./support/guards.ts"
 import { runMain } from "./support/main.ts"
 import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
+import { placing } from "./support/placing.ts"
 import { stack } from "./support/stack.ts"
 
 const banner = (url: string, { model, says }: Place.Place): string => `
@@ -28,7 +31,7 @@ ${says}
   curl ${url}/api/tags
 `
 
-/** Replicas that know of a Redis share what they find out about backends, and what clients have used. */
+/** With a Redis, replicas share the state of breakers and the rates that clients have used. */
 const stores = ({ redisUrl }: Settings.Settings) => {
   if (redisUrl === "") return { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
   const redis = NodeRedis.layer({ url: redisUrl })
@@ -38,16 +41,9 @@ const stores = ({ redisUrl }: Settings.Settings) => {
   }
 }
 
-const routes = (settings: Settings.Settings) =>
-  OllamaApp.layer({
-    bodyLimit: ByteSize.bytes(settings.bodyLimit),
-    adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
-    requiredModels: settings.requiredModels,
-    pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
-  })
-
-const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins) =>
-  NodeServer.layer(app(settings, routes(settings)), {
+const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins) => {
+  const choices = placing(settings)
+  return NodeServer.layer(app(settings, choices.decisions), {
     host: settings.host,
     port: settings.port,
     origins: settings.origins,
@@ -58,9 +54,10 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
-    Layer.provide(stack(settings, plugins, stores(settings))),
+    Layer.provide(stack(settings, choices, plugins, stores(settings))),
     Layer.provide(place.layer),
   )
+}
 
 const main = Effect.scoped(Effect.gen(function* () {
   const settings = yield* Settings.config

@@ -34,7 +34,7 @@ const planted = (file: string, to: string): Tree => new Map([...tree, [file, [..
 describe("imports", () => {
   it("finds the files it judges", () => {
     assert.isAbove(files.length, 250)
-    assert.include(tree.get("layers/Standard.ts")!, "services/Fleet.ts")
+    assert.include(tree.get("layers/Standard.ts")!, "services/Plugin.ts")
   })
 
   it("relative imports end in .ts and stay in src", () => {

@@ -1,4 +1,4 @@
-/** What the compiler says of a router that is not whole: it names what is missing. */
+/** The messages of the compiler about a router that is not complete: they name what is missing. */
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const head = `
 import { Context, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
+import { BoundedAdmission, FetchTransport, HealthyFilter, HttpOllamaApi, LeastBusyScorer, MaxScorePicker, MemoryVramLedger, OllamaOrderVictimPicker, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
 import { MockGpuProbe, MockModelFootprints } from "llamero/testing"
 const fleet = StaticFleet.layer(["http://a:11434"])
 const transport = FetchTransport.layer()
@@ -27,7 +27,7 @@ const plan: Plugin.Plan<Billing> = { kind: "plan", name: "paid", targets: () => 
 const runs = (router: Layer.Layer<Standard.Provides, unknown>) => router
 `
 
-/** The last line of the compiler's message has the heart of it. */
+/** A name, the code, and a part of the message: most often its last line. */
 const wrong: ReadonlyArray<readonly [string, string, string]> = [
   [
     "no fleet",
@@ -50,17 +50,17 @@ const wrong: ReadonlyArray<readonly [string, string, string]> = [
     "Type 'GpuProbe | ModelFootprints' is not assignable to type 'never'.",
   ],
   [
-    "a guard's own need",
+    "a service that a guard requires",
     `runs(Standard.layer({ guards: [guard] }).pipe(Layer.provide([fleet, transport, api])))`,
     "Type 'Billing' is not assignable to type 'never'.",
   ],
   [
-    "an observer's own need",
+    "a service that an observer requires",
     `runs(Standard.layer({ observers: [observer] }).pipe(Layer.provide([fleet, transport, api])))`,
     "Type 'Billing' is not assignable to type 'never'.",
   ],
   [
-    "a plan's own need",
+    "a service that a plan requires",
     `runs(Standard.layer({ plans: [plan] }).pipe(Layer.provide([fleet, transport, api])))`,
     "Type 'Billing' is not assignable to type 'never'.",
   ],
@@ -80,6 +80,11 @@ const wrong: ReadonlyArray<readonly [string, string, string]> = [
     "Property 'pick' is missing in type 'Filter' but required in type 'Picker'.",
   ],
   [
+    "a picker of backends for a picker of victims",
+    `Standard.layer({ victims: MaxScorePicker.make() })`,
+    `Type '"picker"' is not assignable to type '"victim-picker"'.`,
+  ],
+  [
     "an observer among the guards",
     `Standard.layer({ guards: [observer] })`,
     "Property 'check' is missing in type 'Observer<Billing>' but required in type 'Guard<unknown>'.",
@@ -96,7 +101,11 @@ const right: ReadonlyArray<readonly [string, string]> = [
 }).pipe(Layer.provide([fleet, transport, api])))`,
   ],
   [
-    "plugins with what they need",
+    "a picker of victims",
+    `runs(Standard.layer({ victims: OllamaOrderVictimPicker.make() }).pipe(Layer.provide([fleet, transport, api])))`,
+  ],
+  [
+    "plugins with the services that they require",
     `const billing = Layer.succeed(Billing, { charge: Effect.void })
 runs(Standard.layer({ guards: [guard], observers: [observer], plans: [plan] }).pipe(Layer.provide([fleet, transport, api, billing])))`,
   ],
@@ -107,7 +116,7 @@ runs(Standard.layer({ ledger: MemoryVramLedger.layer() }).pipe(Layer.provide([fl
   ],
 ]
 
-/** The messages of each file, by its name. */
+/** Compiles all files at once, and returns the messages of one by its name. */
 const compiled = (() => {
   mkdirSync(folder)
   const files = [...wrong, ...right].map(([name, code]) => [name.replaceAll(/\W/g, "-"), code] as const)
@@ -127,6 +136,8 @@ const compiled = (() => {
 })()
 
 describe("types", () => {
-  for (const [name, , says] of wrong) it(`name what is wrong: ${name}`, () => assert.include(compiled(name), says))
-  for (const [name] of right) it(`accept ${name}`, () => assert.strictEqual(compiled(name), ""))
+  for (const [name, , says] of wrong) {
+    it(`are wrong, and the message says why: ${name}`, () => assert.include(compiled(name), says))
+  }
+  for (const [name] of right) it(`are right: ${name}`, () => assert.strictEqual(compiled(name), ""))
 })

@@ -1,4 +1,4 @@
-/** The probes of this machine, best first. */
+/** The GPU probes of this machine, in the order in which they are tried. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Layer } from "effect"
 import * as AmdSysfsGpuProbe from "../../src/layers/gpu/AmdSysfsGpuProbe.ts"
@@ -8,7 +8,7 @@ import * as NvmlGpuProbe from "../../src/layers/gpu/NvmlGpuProbe.ts"
 import * as SystemMemoryGpuProbe from "../../src/layers/gpu/SystemMemoryGpuProbe.ts"
 import type { GpuProbe } from "../../src/services/GpuProbe.ts"
 
-/** `library` names another NVML than the one the system finds. */
+/** `library` is the path of NVML; empty for the one that the system finds. */
 export const localProbe = (library: string): Layer.Layer<GpuProbe> =>
   FirstThatWorksGpuProbe.layer([
     NvmlGpuProbe.layer({ libraries: library === "" ? undefined : [library] }),

@@ -1,5 +1,5 @@
-/** The guards that the settings ask for, what they need, and the routes behind the same keys. */
-import { Effect, Layer } from "effect"
+/** The guards that the settings turn on, the services that guards need, and the routes behind the same keys. */
+import { ByteSize, Effect, Layer, Redacted } from "effect"
 import { RateLimiter } from "effect/persistence"
 import * as FileApiKeys from "../../src/layers/keys/FileApiKeys.ts"
 import * as StaticApiKeys from "../../src/layers/keys/StaticApiKeys.ts"
@@ -11,19 +11,23 @@ import * as ApiKeyGuard from "../../src/plugins/guards/ApiKeyGuard.ts"
 import * as ContextGuard from "../../src/plugins/guards/ContextGuard.ts"
 import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
 import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
+import type { Decisions } from "../../src/services/Decisions.ts"
 
 const isEmpty = (values: object): boolean => Object.keys(values).length === 0
 
-/** In the order in which they are asked: who it is, whether it may, what it means, whether it fits. What is not set is not there, and costs nothing. */
+/**
+ * In the order in which they are asked: the key, the limits, the name of the model, the length of the prompt. A guard
+ * that is not set is left out, and costs nothing.
+ */
 export const guards = (settings: Settings) => [
   ...(settings.keysFile === "" ? [] : [ApiKeyGuard.make()]),
-  // Keys may have limits where nothing else has.
+  // With keys it is always there, since keys may have limits of their own.
   ...(settings.keysFile === "" && isEmpty(settings.rateLimit) ? [] : [RateLimitGuard.make(settings.rateLimit)]),
   ...(isEmpty(settings.aliases) ? [] : [AliasGuard.make(settings.aliases)]),
   ...(settings.contextGuard ? [ContextGuard.make()] : []),
 ]
 
-/** Only who has keys needs a file system. */
+/** The file system is loaded only with keys: some hosts have none. */
 const keys = ({ keysFile }: Settings): Layer.Layer<ApiKeys, ApiKeysError> =>
   keysFile === "" ? StaticApiKeys.layer([]) : Layer.unwrap(
     Effect.map(
@@ -38,6 +42,14 @@ export const services = (
 ): Layer.Layer<ApiKeys | RateLimiter.RateLimiter, ApiKeysError> =>
   Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(limits)))
 
-/** Everything besides inference, behind keys where there are any. */
-export const app = (settings: Settings, routes: ReturnType<typeof OllamaApp.layer>) =>
-  settings.keysFile === "" ? routes : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen }))
+/** All routes besides inference; behind keys when there is a file of keys. */
+export const app = (settings: Settings, decisions: Decisions | undefined) => {
+  const routes = OllamaApp.layer({
+    bodyLimit: ByteSize.bytes(settings.bodyLimit),
+    adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
+    decisions,
+    requiredModels: settings.requiredModels,
+    pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
+  })
+  return settings.keysFile === "" ? routes : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen }))
+}

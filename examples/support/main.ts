@@ -1,12 +1,12 @@
-/** Runs a server until a signal: the first one stops it in good order, the second at once. Works on Node and on Deno. */
+/** Runs a server until a signal, on Node and Deno. The first signal drains the server, the second stops it at once. */
 import { Cause, Effect, Exit, Fiber } from "effect"
 import process from "node:process"
 
-/** Ends with one line and status 1 where `why` has words for the failure; else with the whole cause. */
+/** A failure ends the process with status 1, and prints one line from `why`; a defect prints its whole cause. */
 export const runMain = <E>(main: Effect.Effect<unknown, E>, why: (error: E) => string): void => {
   const fiber = Effect.runFork(main)
   let stopping = false
-  // One listener for both times: Deno calls one that is added while a signal is being told at once.
+  // One listener for both signals: Deno at once calls a listener that is added while a signal is delivered.
   const on = (name: "SIGINT" | "SIGTERM", status: number) =>
     process.on(name, () => {
       if (stopping) process.exit(status)

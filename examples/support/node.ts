@@ -1,4 +1,4 @@
-/** How a Node server reaches backends, files and this machine's devices. On Deno these run too, and are the faster ones. */
+/** How a Node server reaches backends, files and this machine's devices. The layers run on Deno too, and fast. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type { Settings } from "../../src/layers/Settings.ts"

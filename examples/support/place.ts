@@ -1,4 +1,4 @@
-/** Where requests go: the backends that the settings name, the Ollama on this machine, or a simulated one. */
+/** Chooses the fleet: the backends in the settings, else the Ollama on this machine, else a simulated one. */
 import { Effect, type FileSystem, Layer, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import * as FileFleet from "../../src/layers/fleet/FileFleet.ts"
@@ -19,25 +19,25 @@ import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
 
 export interface Place {
   readonly layer: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport, FleetError>
-  /** For the banner. */
+  /** Describes the fleet in the banner. */
   readonly says: string
-  /** A model to try. */
+  /** A model for the command in the banner. */
   readonly model: string
 }
 
 const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerGpu })
 
-/** How backends are reached: the bytes of inference, and the control calls. */
+/** The layers that reach backends, files and devices. They differ between runtimes. */
 export interface Reach {
   readonly transport: Layer.Layer<Transport>
-  /** Its time for a response's head must be longer than a load takes. */
+  /** For control calls. Its timeout for the head of a response must be longer than a load takes. */
   readonly client: Layer.Layer<HttpClient.HttpClient>
   readonly files: Layer.Layer<FileSystem.FileSystem>
   /** The devices of this machine, for `LLAMERO_VRAM`. */
   readonly gpus: Layer.Layer<GpuProbe>
 }
 
-/** The fleet with the devices of this machine and of those that have an agent. */
+/** The fleet with the devices of this machine, and of the machines that have an agent. */
 const probed = (fleet: Layer.Layer<Fleet, FleetError>, settings: Settings, { client, gpus }: Reach) => {
   const token = Redacted.make(settings.agentToken)
   const agents = settings.agents.map((url) => [new URL(url).hostname, HttpGpuProbe.layer({ url, token })] as const)
@@ -94,7 +94,7 @@ const simulated = (settings: Settings): Place => {
 
 const local = "http://127.0.0.1:11434"
 
-/** Long enough for a machine under load, short enough to start in time without one. */
+/** Whether an Ollama answers here. The timeout suffices for a busy machine, and delays the start little without one. */
 const answers = HttpClient.get(`${local}/api/version`).pipe(
   Effect.map(({ status }) => status === 200),
   Effect.timeout("700 millis"),

@@ -1,4 +1,4 @@
-/** The standard stack with the settings put in. */
+/** The standard stack, with the settings as options of its layers. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Layer } from "effect"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
@@ -22,11 +22,11 @@ import * as AtStartPlan from "../../src/plugins/plans/AtStartPlan.ts"
 import * as PinnedPlan from "../../src/plugins/plans/PinnedPlan.ts"
 import * as FailoverRetry from "../../src/plugins/retry/FailoverRetry.ts"
 import * as HedgeRetry from "../../src/plugins/retry/HedgeRetry.ts"
-import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import * as CostAwareVictimPicker from "../../src/plugins/victims/CostAwareVictimPicker.ts"
 import * as Guards from "./guards.ts"
+import type { Placing } from "./placing.ts"
 
-/** What models take: learned, but for what the deployer pins. */
+/** The memory that models take: learned, except for models in the deployer's file. */
 const footprints = ({ footprintsFile }: Settings) =>
   footprintsFile === ""
     ? LearnedModelFootprints.layer()
@@ -34,29 +34,34 @@ const footprints = ({ footprintsFile }: Settings) =>
 
 const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
-/** What becomes of a failed attempt, and of a slow one. */
+/** The policy for attempts that failed, and for slow ones. */
 const retries = ({ attemptsMax, hedge, retryPerSecond, retryRatio }: Settings) => {
   const failover = FailoverRetry.make({ ratio: retryRatio, perSecond: retryPerSecond, attemptsMax })
   return hedge ? HedgeRetry.make(failover) : failover
 }
 
-/** Where breakers and rate limits keep what replicas share. */
+/** The stores of breakers and rate limits; in a Redis when replicas share them. */
 export interface Stores {
   readonly circuits: Layer.Layer<CircuitBreaker.CircuitBreakerStore>
   readonly limits: Layer.Layer<RateLimiter.RateLimiterStore>
 }
 const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
 
-/** `plugins` come from files. */
-export const stack = (settings: Settings, plugins: PluginFiles.Plugins, { circuits, limits } = memory) =>
+/** `placing` comes from settings, `plugins` from files. */
+export const stack = (
+  settings: Settings,
+  placing: Placing,
+  plugins: PluginFiles.Plugins,
+  { circuits, limits } = memory,
+) =>
   Standard.layer({
-    profile: PluginFiles.extend(StandardProfile.make(), plugins),
+    profile: PluginFiles.extend(placing.profile, plugins),
     admission: BoundedAdmission.layer(settings),
     leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
     coalescer: settings.coalesce ? MemoryCoalescer.layer(settings) : IndependentCoalescer.layer,
     relay: WatchedRelay.layer(settings),
     router: PipelineRouter.layer({
-      guards: [...Guards.guards(settings), ...plugins.guards],
+      guards: [...Guards.guards(settings), ...placing.guards, ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
       retry: plugins.retry ?? retries(settings),
     }),
@@ -74,9 +79,10 @@ export const stack = (settings: Settings, plugins: PluginFiles.Plugins, { circui
       ? MemoryVramLedger.layer({ reserve: settings.vramReserve }).pipe(Layer.provide(footprints(settings)))
       : UnmanagedVramLedger.layer,
     plans: [AtStartPlan.make(settings.prewarm), PinnedPlan.make(settings.pinned), ...plugins.plans],
-    // Where single requests are not wanted in the log, the ones that failed still are.
+    // At a log level without single requests, the requests that failed are still logged.
     observers: [
       AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 }),
+      ...placing.observers,
       ...plugins.observers,
     ],
   }).pipe(Layer.provideMerge(Guards.services(settings, limits)))

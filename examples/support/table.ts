@@ -1,9 +1,9 @@
-/** Tables and bars for people. */
+/** Tables and bars for the terminal. */
 import { ByteSize } from "effect"
 
 const width = 30
 
-/** Filled up to a share of one; question marks where it is not known. */
+/** A bar that is filled to a share from 0 to 1; question marks where the share is not known. */
 export const bar = (share: number | undefined): string => {
   if (share === undefined || Number.isNaN(share)) return "?".repeat(width)
   const filled = Math.round(Math.min(1, Math.max(0, share)) * width)

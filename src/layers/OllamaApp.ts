@@ -1,5 +1,6 @@
 /**
- * Everything the reference server answers besides inference, in one layer: the app that `NodeServer.layer` and `WebServer` take.
+ * All routes of the reference server besides inference, in one layer: the app that `NodeServer.layer` and `WebServer`
+ * take.
  *
  * @since 0.1.0
  */
@@ -8,6 +9,7 @@ import type { HttpRouter } from "effect/http"
 import type { Admission } from "../services/Admission.ts"
 import type { BackendHealth } from "../services/BackendHealth.ts"
 import type { Breaker } from "../services/Breaker.ts"
+import type { Decisions } from "../services/Decisions.ts"
 import type { Fleet } from "../services/Fleet.ts"
 import type { Leases } from "../services/Leases.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
@@ -20,6 +22,7 @@ import type { Transport } from "../services/Transport.ts"
 import type { VramLedger } from "../services/VramLedger.ts"
 import * as RouterMetrics from "./events/RouterMetrics.ts"
 import * as AdminRoutes from "./routes/AdminRoutes.ts"
+import * as DecisionRoutes from "./routes/DecisionRoutes.ts"
 import * as FallbackRoutes from "./routes/FallbackRoutes.ts"
 import * as HealthRoutes from "./routes/HealthRoutes.ts"
 import * as ManagementRoutes from "./routes/ManagementRoutes.ts"
@@ -27,7 +30,7 @@ import * as MetricsRoutes from "./routes/MetricsRoutes.ts"
 import * as OllamaRoutes from "./routes/OllamaRoutes.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 
-/** What the routes ask. @category models @since 0.1.0 */
+/** The services that the routes use. @category models @since 0.1.0 */
 export type Needs =
   | Admission
   | BackendHealth
@@ -44,25 +47,29 @@ export type Needs =
   | VramLedger
 
 /**
+ * The routes of Ollama's API that are not inference, health, metrics and administration.
+ *
  * **Details**
  *
- * To leave something out or to put routes of your own in its place, merge the layers you want yourself:
- * this is nothing but their list. Cross-origin rules are the listener's, for these routes as for inference; where the app is served by something else,
- * `CorsRoutes` has the same ones.
+ * This is only a list of layers. To leave some of them out, or to replace them by routes of your own, merge the layers
+ * that you want. The listener applies cross-origin rules, to these routes as to inference. Where another server serves
+ * the app, `CorsRoutes` applies the same rules.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: {
-  /** Longest wait for one backend's part of a list. Defaults to 5 seconds. */
+  /** Longest wait for the part of a list that one backend has. Defaults to 5 seconds. */
   readonly answerMax?: Duration.Input | undefined
   /** Largest body of `/api/show`. Defaults to 64 MiB. */
   readonly bodyLimit?: ByteSize.ByteSize | undefined
-  /** Of `/admin/*`. Without one there are no such routes. */
+  /** The token of `/admin/*`. Without it there are no such routes. */
   readonly adminToken?: Redacted.Redacted<string> | undefined
-  /** Models without which the router is not ready: each on some healthy backend's disk. Defaults to none. */
+  /** The requests that `/admin/decisions` shows, as `DecisionHistory.make` returns them. Needs `adminToken`. */
+  readonly decisions?: Decisions | undefined
+  /** Models that must be on the disk of a healthy backend before the router is ready. Defaults to none. */
   readonly requiredModels?: ReadonlyArray<string> | undefined
-  /** What clients may have pulled. Nothing by default: `/api/pull` is refused. */
+  /** The models that clients may pull. Defaults to none: `/api/pull` is refused. */
   readonly pulls?: PullRoutes.Options | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>
   Layer.mergeAll(
@@ -73,6 +80,11 @@ export const layer = (options?: {
     HealthRoutes.layerRequiring(options?.requiredModels ?? []),
     RouterMetrics.layer,
     MetricsRoutes.layer,
-    options?.adminToken === undefined ? Layer.empty : AdminRoutes.layer({ token: options.adminToken }),
+    options?.adminToken === undefined ? Layer.empty : adminRoutes(options.adminToken, options.decisions),
     FallbackRoutes.layer,
   )
+
+const adminRoutes = (token: Redacted.Redacted<string>, decisions: Decisions | undefined) =>
+  decisions === undefined
+    ? AdminRoutes.layer({ token })
+    : Layer.merge(AdminRoutes.layer({ token }), DecisionRoutes.layer({ token, decisions }))

@@ -1,5 +1,5 @@
 /**
- * Assembles a router from a list of plugin files.
+ * Loads plugins from files, so that a router can be assembled from a list of them.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import type {
   Scorer,
   VictimPicker,
 } from "../services/Plugin.ts"
-import { type AnyPlugin, type Definition, type Entry, PluginError } from "../services/PluginFile.ts"
+import { type AnyPlugin, type Definition, PluginError, type PluginFileEntry } from "../services/PluginFile.ts"
 
 /** The plugins of all files, by kind, in the order of the files. @category models @since 0.1.0 */
 export interface Plugins {
@@ -29,7 +29,7 @@ export interface Plugins {
   readonly victims: VictimPicker | undefined
 }
 
-/** What each kind must be able to do. */
+/** The functions that each kind must have. */
 const functions: { readonly [K in AnyPlugin["kind"]]: ReadonlyArray<string> } = {
   filter: ["keep"],
   guard: ["check"],
@@ -45,7 +45,7 @@ const kinds = Object.keys(functions).join(", ")
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null
 
-/** Why a value is no plugin. */
+/** Why a value is not a plugin; `undefined` when it is one. */
 const flaw = (value: unknown): string | undefined => {
   if (!isRecord(value)) return `must be a plugin, a list of plugins or PluginFile.define(…), got ${typeof value}`
   const { kind, name } = value
@@ -61,8 +61,8 @@ const flaw = (value: unknown): string | undefined => {
 const isDefinition = (value: unknown): value is Definition<unknown> =>
   isRecord(value) && value["kind"] === "definition" && typeof value["make"] === "function" && "options" in value
 
-/** Paths are relative to `folder`, a URL that ends in a slash. */
-const imported = (entry: Entry, folder: string) =>
+/** The module of a file. */
+const imported = (entry: PluginFileEntry, folder: string) =>
   Effect.tryPromise({
     try: (): Promise<{ readonly default?: unknown }> => import(new URL(entry.from, folder).href),
     catch: (error) =>
@@ -72,49 +72,52 @@ const imported = (entry: Entry, folder: string) =>
       }),
   })
 
-const load = Effect.fnUntraced(function* (entry: Entry, folder: string) {
+/** The value that a file exports; for a definition the value that it makes from the entry's options. */
+const exportedBy = Effect.fnUntraced(function* (
+  entry: PluginFileEntry,
+  folder: string,
+): Effect.fn.Return<unknown, PluginError> {
   const fail = (description: string) => new PluginError({ file: entry.from, description })
   const { default: exported } = yield* imported(entry, folder)
   if (exported === undefined) return yield* fail("has no default export")
-  let made = exported
-  if (isDefinition(exported)) {
-    const options = yield* Effect.mapError(
-      Schema.decodeUnknownEffect(exported.options, { onExcessProperty: "error" })(entry.options ?? {}),
-      (error) => fail(`its options are wrong: ${error.message}`),
-    )
-    made = yield* Effect.try({
-      try: () => exported.make(options),
-      catch: (error) => fail(error instanceof Error ? error.message : String(error)),
-    })
-  } else if (entry.options !== undefined) return yield* fail("takes no options")
+  if (!isDefinition(exported)) return entry.options === undefined ? exported : yield* fail("takes no options")
+  const options = yield* Effect.mapError(
+    Schema.decodeUnknownEffect(exported.options, { onExcessProperty: "error" })(entry.options ?? {}),
+    (error) => fail(`its options are wrong: ${error.message}`),
+  )
+  return yield* Effect.try({
+    try: () => exported.make(options),
+    catch: (error) => fail(error instanceof Error ? error.message : String(error)),
+  })
+})
+
+const load = Effect.fnUntraced(function* (entry: PluginFileEntry, folder: string) {
+  const made = yield* exportedBy(entry, folder)
   const list: ReadonlyArray<unknown> = Array.isArray(made) ? made : [made]
   for (const one of list) {
-    const why = flaw(one)
-    if (why !== undefined) return yield* fail(why)
+    const description = flaw(one)
+    if (description !== undefined) return yield* new PluginError({ file: entry.from, description })
   }
   return { entry, plugins: list as ReadonlyArray<AnyPlugin> }
 })
-
-/** The one of a kind that there may only be one of. */
-const only = <K extends AnyPlugin["kind"]>(all: ReadonlyArray<AnyPlugin>, kind: K) =>
-  all.find((plugin): plugin is Extract<AnyPlugin, { readonly kind: K }> => plugin.kind === kind)
 
 const of = <K extends AnyPlugin["kind"]>(all: ReadonlyArray<AnyPlugin>, kind: K) =>
   all.filter((plugin): plugin is Extract<AnyPlugin, { readonly kind: K }> => plugin.kind === kind)
 
 /**
- * Loads plugin files; all of them, or a `PluginError` that says which one is broken and why.
+ * Loads plugin files: all of them, or fails with a `PluginError` that says which file is wrong and why.
  *
  * **Details**
  *
- * `folder` is the URL that paths are relative to, with a slash at its end. A file's default export is a plugin, a list of plugins, or a definition made by
- * `PluginFile.define`, whose options are checked against its schema. There may be one picker, one retry policy and one victim picker in all.
+ * `folder` is the URL that the paths of the entries are relative to. It ends with a slash. The default export of a file
+ * is a plugin, a list of plugins, or a definition made by `PluginFile.define`, whose options are checked against its
+ * schema. All files together may bring at most one picker, one retry policy and one victim picker.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromFiles = Effect.fnUntraced(function* (
-  entries: ReadonlyArray<Entry>,
+  entries: ReadonlyArray<PluginFileEntry>,
   folder: string,
 ): Effect.fn.Return<Plugins, PluginError> {
   const loaded = yield* Effect.forEach(entries, (entry) => load(entry, folder))
@@ -129,17 +132,22 @@ export const fromFiles = Effect.fnUntraced(function* (
     filters: of(all, "filter"),
     guards: of(all, "guard"),
     observers: of(all, "observer"),
-    picker: only(all, "picker"),
+    picker: of(all, "picker")[0],
     plans: of(all, "plan"),
-    retry: only(all, "retry"),
+    retry: of(all, "retry")[0],
     scorers: loaded.flatMap(({ entry, plugins }) =>
       of(plugins, "scorer").map((scorer: Scorer) => ({ scorer, weight: entry.weight ?? 1 }))
     ),
-    victims: only(all, "victim-picker"),
+    victims: of(all, "victim-picker")[0],
   }
 })
 
-/** A profile with the plugins of files added; their picker, if they bring one, takes the place of its own. @category combinators @since 0.1.0 */
+/**
+ * A profile with the plugins of files added. A picker from a file replaces the profile's own.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const extend = (profile: Profile, { filters, picker, scorers }: Plugins): Profile => ({
   name: profile.name,
   filters: [...profile.filters, ...filters],

@@ -1,5 +1,8 @@
 /**
- * The default stack: one line for each layer. Start here.
+ * The default router: a stack of layers, one line for each. Start here.
+ *
+ * A layer is built from the services of the layers below it. Each line below says what the layer does, and which layers
+ * it must sit above and below, and why.
  *
  * @since 0.1.0
  */
@@ -8,25 +11,8 @@ import { CircuitBreaker } from "effect/persistence"
 import * as FailoverRetry from "../plugins/retry/FailoverRetry.ts"
 import * as StandardProfile from "../plugins/StandardProfile.ts"
 import * as CostAwareVictimPicker from "../plugins/victims/CostAwareVictimPicker.ts"
-import type { Admission } from "../services/Admission.ts"
-import type { BackendHealth } from "../services/BackendHealth.ts"
-import type { Breaker } from "../services/Breaker.ts"
-import type { Coalescer } from "../services/Coalescer.ts"
-import type { Fleet } from "../services/Fleet.ts"
 import { ephemeral } from "../services/Host.ts"
-import type { Leases } from "../services/Leases.ts"
-import type { ModelCatalog } from "../services/ModelCatalog.ts"
-import type { OllamaApi } from "../services/OllamaApi.ts"
-import type { Placement } from "../services/Placement.ts"
-import type { GuardInput, GuardNeeds, Observer, Plan, RetryPolicy } from "../services/Plugin.ts"
-import type { Prewarmer } from "../services/Prewarmer.ts"
-import type { Relay } from "../services/Relay.ts"
-import type { Residency } from "../services/Residency.ts"
-import type { Router } from "../services/Router.ts"
-import type { RouterEvents } from "../services/RouterEvents.ts"
-import type { TokenEstimator } from "../services/TokenEstimator.ts"
-import type { Transport } from "../services/Transport.ts"
-import type { VramLedger } from "../services/VramLedger.ts"
+import type { GuardInput, Observer, Plan, RetryPolicy, VictimPicker } from "../services/Plugin.ts"
 import * as BoundedAdmission from "./admission/BoundedAdmission.ts"
 import * as QueuelessAdmission from "./admission/QueuelessAdmission.ts"
 import * as LocalBreaker from "./breaker/LocalBreaker.ts"
@@ -47,87 +33,52 @@ import * as ShadowPlacement from "./placement/ShadowPlacement.ts"
 import * as WatchedRelay from "./relay/WatchedRelay.ts"
 import * as PipelineRouter from "./router/PipelineRouter.ts"
 import * as RefreshOnRequest from "./server/RefreshOnRequest.ts"
+import type { Errors, Lacks, Needs, Places, Provides } from "./standard/places.ts"
 import * as CalibratedTokenEstimator from "./tokens/CalibratedTokenEstimator.ts"
 
-/** What the stack still needs: which backends there are, and how to reach them. @category models @since 0.1.0 */
-export type Needs = Fleet | OllamaApi | Transport
+export type { Needs, Places, Provides } from "./standard/places.ts"
 
 /**
- * What each place in the stack provides, and what a layer put there is given; from the bottom up. A layer that needs more than that adds it to the
- * requirements of the whole stack, where the compiler names it.
+ * Plugins for the standard layers. Each list is in the order in which its plugins are asked.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Places {
-  readonly events: [provides: RouterEvents, given: Needs]
-  readonly breaker: [provides: Breaker, given: Needs | RouterEvents]
-  readonly health: [provides: BackendHealth, given: Places["breaker"][1] | Breaker]
-  readonly catalog: [provides: ModelCatalog, given: Places["health"][1] | BackendHealth]
-  readonly ledger: [provides: VramLedger, given: Places["catalog"][1] | ModelCatalog]
-  readonly residency: [provides: Residency, given: Places["ledger"][1] | VramLedger]
-  readonly leases: [provides: Leases, given: Places["residency"][1] | Residency]
-  readonly relay: [provides: Relay, given: Places["leases"][1] | Leases]
-  readonly placement: [provides: Placement, given: Places["relay"][1] | Relay]
-  readonly admission: [provides: Admission, given: Places["placement"][1] | Placement]
-  readonly tokens: [provides: TokenEstimator, given: Places["admission"][1] | Admission]
-  readonly coalescer: [provides: Coalescer, given: Places["tokens"][1] | TokenEstimator]
-  readonly router: [provides: Router, given: Places["coalescer"][1] | Coalescer]
-  readonly prewarmer: [provides: Prewarmer, given: Places["router"][1] | Router]
-}
-
-/** What the stack provides. @category models @since 0.1.0 */
-export type Provides = Places[keyof Places][0]
-
-/** Plugins, each kind in the order in which it is asked. @category models @since 0.1.0 */
 export interface Plugins {
-  /** Asked before a request is queued. Defaults to none. */
+  /** Pass, rewrite or refuse a request before it is queued. Defaults to none. */
   readonly guards?: ReadonlyArray<GuardInput<unknown>> | undefined
-  /** Filters, scorers and the picker; a function chooses them for each request. Defaults to `StandardProfile`. */
+  /**
+   * Filters, scorers and a picker, which choose the backend; a function chooses a profile for each request. Defaults to
+   * `StandardProfile`.
+   */
   readonly profile?: ProfilePlacement.ProfileInput | undefined
-  /** A second profile, which is asked and decides nothing: see `ShadowPlacement`. Defaults to none. */
+  /** A second profile that is asked and decides nothing: see `ShadowPlacement`. Defaults to none. */
   readonly shadow?: {
     readonly profile: ProfilePlacement.ProfileInput
     readonly name?: string | undefined
     readonly sample?: number | undefined
   } | undefined
-  /** What becomes of a failed attempt. Defaults to `FailoverRetry`. */
+  /** Decides whether a failed attempt is repeated on another backend. Defaults to `FailoverRetry`. */
   readonly retry?: RetryPolicy | undefined
-  /** What is to be in memory. Defaults to none: models are loaded when they are asked for. */
+  /** Chooses the models to unload when a load needs room. Defaults to `CostAwareVictimPicker`. */
+  readonly victims?: VictimPicker | undefined
+  /** Say which models should be in memory. Defaults to none: a model is loaded when a request asks for it. */
   readonly plans?: ReadonlyArray<Plan<unknown>> | undefined
-  /** Hear every event. Defaults to none. */
+  /** Read every event. Defaults to none. */
   readonly observers?: ReadonlyArray<Observer<unknown>> | undefined
 }
 
 /**
- * Layers to put in place of the standard ones, and plugins. Everything has a default, stated in `layer`.
+ * Layers that replace standard ones, and plugins. Everything has a default, which `layer` states.
  *
  * @category models
  * @since 0.1.0
  */
 export type Swaps = { readonly [K in keyof Places]?: Layer.Layer<Places[K][0], unknown, unknown> } & Plugins
 
-type Errors<S> = { [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer E, infer _R> ? E : never }[keyof S]
-
-/** A function that returns no Effect says nothing of what it needs: it needs nothing. */
-type Said<R> = unknown extends R ? never : R
-
-/** What a plugin asks for that the stack around it does not have. */
-type Asks<P> = P extends { readonly kind: "plan" }
-  ? P extends Plan<infer R> ? Exclude<Said<R>, Places["prewarmer"][1]> : never
-  : P extends Observer<infer R> ? Exclude<Said<R>, Needs | Provides>
-  : Exclude<Said<GuardNeeds<P>>, Places["router"][1]>
-
-type Lacks<S> = {
-  [K in keyof S]-?: S[K] extends Layer.Layer<infer _A, infer _E, infer R>
-    ? Exclude<R, K extends keyof Places ? Places[K][1] : never>
-    : K extends "guards" | "plans" | "observers" ? S[K] extends ReadonlyArray<infer P> ? Asks<P> : never
-    : never
-}[keyof S]
-
-/** Plugins that a swapped layer would have to be given itself: left to the stack they would silently do nothing. */
+/** Plugins of a layer that is swapped. They are options of the new layer: here they would silently do nothing. */
 const misplaced = (
-  { guards, placement, plans, prewarmer, profile, retry, router, shadow }: Swaps,
+  { guards, placement, plans, prewarmer, profile, residency, retry, router, shadow, victims }: Swaps,
 ): string | undefined => {
   if (router !== undefined && (guards ?? retry) !== undefined) {
     return "guards and retry are options of the router put in"
@@ -135,24 +86,87 @@ const misplaced = (
   if (placement !== undefined && (profile ?? shadow) !== undefined) {
     return "profiles are options of the placement put in"
   }
+  if (residency !== undefined && victims !== undefined) return "victims are options of the residency put in"
   if (prewarmer !== undefined && plans !== undefined) return "plans are options of the prewarmer put in"
   return undefined
 }
 
-const placed = ({ profile, shadow }: Swaps) => {
+const placementOf = ({ profile, shadow }: Swaps) => {
   const live = ProfilePlacement.layer(profile ?? StandardProfile.make())
   if (shadow === undefined) return live
-  return ShadowPlacement.layer({ ...shadow, live, shadow: ProfilePlacement.layer(shadow.profile) })
+  const { name, sample } = shadow
+  return ShadowPlacement.layer({ name, sample, live, shadow: ProfilePlacement.layer(shadow.profile) })
 }
 
+const prewarmerOf = ({ plans }: Swaps) => plans === undefined ? NoPrewarmer.layer : PlannedPrewarmer.layer({ plans })
+
+/** The upper half: the layers that a request passes. */
+const pipeline = (put: Swaps) =>
+  // Shows every event to the observers. Above all other layers, so that an observer may use any of their services.
+  Observers.layer(put.observers ?? []).pipe(
+    // Loads the models that plans want before requests ask for them. Above Residency, which does the loads, and above
+    // the ledger and health, which say where a model may go; below observers only, since no request waits for it.
+    Layer.provideMerge(put.prewarmer ?? prewarmerOf(put)),
+    // Runs the pipeline of a request: guards, coalescing, admission, attempts, and one event at the end. Above every
+    // layer that a request passes; below the routes and servers, which give it the requests.
+    Layer.provideMerge(
+      put.router ?? PipelineRouter.layer({ guards: put.guards ?? [], retry: put.retry ?? FailoverRetry.make() }),
+    ),
+    // Joins requests: identical ones share one upstream call, and queued embedding inputs are sent together. Below the
+    // router, which calls it before admission, so that requests that share a call take one place in the queue.
+    Layer.provideMerge(put.coalescer ?? MemoryCoalescer.layer()),
+    // Estimates the tokens of a prompt, first as one for four characters, then from what backends counted. Below the
+    // router, whose guards limit prompts by it and which reports to it the tokens of each answer.
+    Layer.provideMerge(put.tokens ?? CalibratedTokenEstimator.layer()),
+    // Lets requests start, wait in bounded queues, or be shed. Above Leases, which tell it when a slot is free; below
+    // the router, which holds no slot while it waits here.
+    Layer.provideMerge(put.admission ?? BoundedAdmission.layer()),
+    // Ranks the backends for a request with filters, scorers and a picker. Below the router, which gives it the live
+    // view of Leases at each commit; above no layer, since a ranking is a pure function of that view.
+    Layer.provideMerge(put.placement ?? placementOf(put)),
+    // Sends a request to its backend, passes the answer on byte by byte, and watches its timeouts. Above Transport,
+    // which it sends with; below the router, which decides on a retry from what it reports.
+    Layer.provideMerge(put.relay ?? WatchedRelay.layer()),
+  )
+
+/** The lower half: the layers that know the state of the fleet. They answer no requests. */
+const knowledge = (put: Swaps) =>
+  // Publishes the changes of health, breakers and residency as events. Above these three, whose changes it listens to,
+  // and above the ring, which it writes to.
+  EventSources.layer.pipe(
+    // Counts streams and pins, and shows the live view of all backends. Above health, breakers, the catalog and
+    // residency, since the view shows their state; below Admission and the router, which commit leases on it.
+    Layer.provideMerge(put.leases ?? MemoryLeases.layer),
+    // Knows which models are in memory, and loads and unloads them. Above the ledger, which must allow a load first,
+    // and above the catalog, which knows the names of a model; below Leases, whose view shows it.
+    Layer.provideMerge(
+      put.residency ?? PollingResidency.layer({ victims: put.victims ?? CostAwareVictimPicker.make() }),
+    ),
+    // Says whether a model fits into GPU memory. This one does not know the memory: loads are serial, and Ollama
+    // decides what fits. Below Residency, which asks it before each load; above the catalog for ledgers that need sizes
+    // of models.
+    Layer.provideMerge(put.ledger ?? UnmanagedVramLedger.layer),
+    // Knows which models exist, each under one name, and on which backends. Above health, so that it reads a backend
+    // again when that becomes healthy; below Residency and the router, which look up models in it.
+    Layer.provideMerge(put.catalog ?? OllamaModelCatalog.layer()),
+    // Says whether a backend is alive, from probes and from the outcomes of attempts. Below the catalog, which reads
+    // healthy backends only, and below Leases, which report the outcomes to it.
+    Layer.provideMerge(put.health ?? PollingBackendHealth.layer()),
+    // Stops requests to a backend that keeps failing, for a time. Its state is kept in this process only. Below Leases,
+    // which take a permit for each attempt and report its outcome.
+    Layer.provideMerge(put.breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))),
+    // Keeps one record for each decision in a ring. At the bottom, so that every other layer may write to it.
+    Layer.provideMerge(put.events ?? RingRouterEvents.layer()),
+  )
+
 /**
- * A whole router, but for which backends there are and how to reach them.
+ * A whole router, except for the backends and how to reach them.
  *
  * **Details**
  *
- * To swap a layer, name its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. To add plugins, list them: `Standard.layer({ guards: [mine] })`.
- * The type of the result says what is still needed, by layers and by plugins. Plugins for a layer that is swapped go to that layer; given here as well
- * they are a `RangeError`.
+ * To swap a layer, name its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. To add plugins, list
+ * them: `Standard.layer({ guards: [mine] })`. The type of the result says which services are still needed, by layers
+ * and by plugins. Plugins of a swapped layer are options of the new layer; to give them here as well is a `RangeError`.
  *
  * @category layers
  * @since 0.1.0
@@ -163,59 +177,25 @@ export const layer: {
 } = (put: Swaps = {}): Layer.Layer<Provides, never, Needs> => {
   const wrong = misplaced(put)
   if (wrong !== undefined) throw new RangeError(`Standard.layer: ${wrong}`)
-  const stack = Observers.layer(put.observers ?? []).pipe(
-    // Has models in memory before anyone asks; above Residency, which loads them.
-    Layer.provideMerge(
-      put.prewarmer ?? (put.plans === undefined ? NoPrewarmer.layer : PlannedPrewarmer.layer({ plans: put.plans })),
-    ),
-    // The pipeline; above everything that a request passes.
-    Layer.provideMerge(
-      put.router ?? PipelineRouter.layer({ guards: put.guards ?? [], retry: put.retry ?? FailoverRetry.make() }),
-    ),
-    // Identical deterministic requests in flight share a call; embedding inputs that queue travel together.
-    Layer.provideMerge(put.coalescer ?? MemoryCoalescer.layer()),
-    // Tokens in a prompt: four characters each, until answers have told better.
-    Layer.provideMerge(put.tokens ?? CalibratedTokenEstimator.layer()),
-    // Bounded queues; above Leases, which say when something is free.
-    Layer.provideMerge(put.admission ?? BoundedAdmission.layer()),
-    // Filters, scorers and a picker over the live view.
-    Layer.provideMerge(put.placement ?? placed(put)),
-    // Passes bytes and watches them; above Transport only.
-    Layer.provideMerge(put.relay ?? WatchedRelay.layer()),
-    // Writes what health, breaker and residency say into the ring.
-    Layer.provideMerge(EventSources.layer),
-    // Slots and pins, and the live view; above all that the view shows.
-    Layer.provideMerge(put.leases ?? MemoryLeases.layer),
-    // What is in memory, and loads; above the ledger, which must allow a load first.
-    Layer.provideMerge(put.residency ?? PollingResidency.layer({ victims: CostAwareVictimPicker.make() })),
-    // Does not know the GPUs' memory: loads are serial and Ollama decides what fits.
-    Layer.provideMerge(put.ledger ?? UnmanagedVramLedger.layer),
-    // Which models there are, under one name each; above health, which says whom to ask again.
-    Layer.provideMerge(put.catalog ?? OllamaModelCatalog.layer()),
-    // Alive or not: probes, and what attempts say.
-    Layer.provideMerge(put.health ?? PollingBackendHealth.layer()),
-    // Holds back from what keeps failing; its transitions are kept in this process.
-    Layer.provideMerge(put.breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))),
-    // One record for each decision; at the bottom, since anyone may write one.
-    Layer.provideMerge(put.events ?? RingRouterEvents.layer()),
-  )
-  // Each line above is typed; only that a swap's own errors and needs are what `S` says is beyond the compiler.
-  return stack as Layer.Layer<Provides, never, Needs>
+  // Each line of the two halves is typed. The compiler cannot derive that the swaps' errors and needs are those of `S`.
+  return pipeline(put).pipe(Layer.provideMerge(knowledge(put))) as Layer.Layer<Provides, never, Needs>
 }
 
 /**
- * `layer` for hosts on which no process lives on between requests: nothing is read in the background but when requests come, nothing queues, and each instance
- * counts its own streams only.
+ * `layer` for hosts where no process runs between requests. The view of the fleet is read when requests come and not in
+ * the background, nothing queues, and each instance counts only its own streams.
  *
  * **Details**
  *
- * `QueuelessAdmission`, `IndependentCoalescer` and `RefreshOnRequest` are in their places. Layers that keep truth in memory (`BoundedAdmission`, `MemoryVramLedger`,
- * `PlannedPrewarmer`) refuse to be built, with a `NeedsResidentHost`. Breakers and rate limits are shared where they are given a Redis.
+ * The defaults are `QueuelessAdmission`, `IndependentCoalescer` and `RefreshOnRequest`. Layers that keep the truth in
+ * memory (`BoundedAdmission`, `MemoryVramLedger`, `PlannedPrewarmer`) fail to build with `NeedsResidentHost`. Breakers
+ * and rate limits are shared between instances where they have a Redis.
  *
  * **Gotchas**
  *
- * `WebServer` asks `ViewRefresh` before each request; a listener of your own has to as well. The sweeps that watch running requests, and open breakers, are timers of
- * this process: a host that drops timers between requests, rather than freezing them, keeps an open breaker open until the instance ends.
+ * `WebServer` calls `ViewRefresh` before each request; a listener of your own must do the same. Timers of this process
+ * watch running requests and end the open time of breakers. On a host that drops timers between requests, instead of
+ * freezing them, an open breaker stays open until the instance ends.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The profile a router has when its deployer names none.
+ * The profile of a router whose deployer chooses none.
  *
  * @since 0.1.0
  */
@@ -13,12 +13,24 @@ import * as LoadTimeScorer from "./scorers/LoadTimeScorer.ts"
 import * as ResidentScorer from "./scorers/ResidentScorer.ts"
 
 /**
- * Healthy backends that the model can ever fit into; a warm model outweighs any difference in load (3 to 1); then the least busy, with room for the model and
- * quick to load it, as far as that is known; ties in turn.
+ * Prefers a healthy backend that has the model in memory, then one with little load.
  *
  * **Details**
  *
- * Add to it by spreading: `{ ...StandardProfile.make(), scorers: [...StandardProfile.make().scorers, { scorer: mine, weight: 2 }] }`.
+ * The filters drop backends that are not healthy and backends that the model can never fit into. Of the scorers,
+ * `ResidentScorer` has weight 3: a model in memory outweighs any difference in load. `LeastBusyScorer` has weight 1.
+ * `FreeMemoryScorer` and `LoadTimeScorer` have weight 0.5 each, and count only where memory and load times are known.
+ * Backends with equal scores are used in turn.
+ *
+ * To add a scorer, write a new profile with this one's parts:
+ *
+ * ```ts
+ * import { type Plugin, StandardProfile } from "llamero"
+ *
+ * declare const mine: Plugin.Scorer
+ * const standard = StandardProfile.make()
+ * export const profile = { ...standard, scorers: [...standard.scorers, { scorer: mine, weight: 2 }] }
+ * ```
  *
  * @category constructors
  * @since 0.1.0

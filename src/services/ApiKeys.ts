@@ -8,21 +8,21 @@ import * as ModelName from "./ModelName.ts"
 import type { Priority } from "./Priority.ts"
 
 /**
- * What may be used in a minute, and at one time; what is absent is not limited.
+ * How much may be used in a minute, and at the same time. A limit that is absent does not apply.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Limits {
   readonly requestsPerMinute?: number | undefined
-  /** Of prompts and answers. */
+  /** Tokens of prompts and answers together. */
   readonly tokensPerMinute?: number | undefined
-  /** Requests under way, queued ones included. */
+  /** Requests at the same time, those in the queue included. */
   readonly concurrent?: number | undefined
 }
 
 /**
- * What a key gives its holder. Nothing in it is secret.
+ * What a key grants to a client. Nothing in it is secret.
  *
  * @category models
  * @since 0.1.0
@@ -38,7 +38,7 @@ export interface Grant {
 }
 
 /**
- * The keys cannot be read, or are none: which entry, and what is wrong with it, without a word of what it holds.
+ * The keys cannot be read, or one of them is not valid. The description says which one and why, and quotes no value.
  *
  * @category errors
  * @since 0.1.0
@@ -52,19 +52,23 @@ export class ApiKeysError extends Schema.TaggedError<ApiKeysError>()("ApiKeysErr
 }
 
 /**
- * The keys there are.
+ * The valid keys.
  *
  * @category services
  * @since 0.1.0
  */
 export class ApiKeys extends Context.Service<ApiKeys, {
-  /** The grant of a key as a client sent it. Synchronous, and the same work for any number of keys, right or wrong. */
+  /**
+   * The grant of a key as a client sent it; `undefined` for a key that is not valid. Synchronous, and the same work for
+   * any number of keys, right or wrong.
+   */
   readonly find: (key: string) => Grant | undefined
+  /** How many keys are valid. */
   readonly size: () => number
 }>()("llamero/services/ApiKeys") {}
 
 /**
- * The grant that a call came with, for the routes that are not inference. `undefined` where no key is asked for.
+ * The grant of the current call, for the routes that are not inference. `undefined` where no key is required.
  *
  * @category references
  * @since 0.1.0
@@ -73,14 +77,15 @@ export const CurrentGrant = Context.Reference<Grant | undefined>("llamero/servic
   defaultValue: () => undefined,
 })
 
-/** Whether a model, however it is spelled, may be asked for. @category accessors @since 0.1.0 */
+/** Whether a grant permits a model, in any spelling of its name. @category accessors @since 0.1.0 */
 export const permits = (grant: Grant | undefined, model: string): boolean =>
   grant?.models === undefined || grant.models.has(ModelName.canonical(model))
 
 const bearer = /^bearer +(\S+) *$/i
 
 /**
- * The key in a request: `Authorization: Bearer KEY`, else `x-api-key` as Anthropic's clients send it; empty when there is none.
+ * The key in a request: `Authorization: Bearer KEY`, else `x-api-key`, which Anthropic's clients send. Empty when there
+ * is none.
  *
  * @category accessors
  * @since 0.1.0
@@ -90,9 +95,9 @@ export const presented = (header: (lowerCaseName: string) => string | undefined)
   return authorization === undefined ? header("x-api-key") ?? "" : bearer.exec(authorization)?.[1] ?? ""
 }
 
-/** What a client without a key is told, in any dialect. @category constants @since 0.1.0 */
+/** The message to a client that sends no key, in any dialect. @category constants @since 0.1.0 */
 export const missing = "an API key is needed: send it as Authorization: Bearer KEY, or as x-api-key"
-/** What a client with a wrong or revoked one is told. @category constants @since 0.1.0 */
+/** The message to a client whose key is wrong or revoked. @category constants @since 0.1.0 */
 export const invalid = "this API key is not valid"
-/** What a client is told whose key is not for a model. @category constructors @since 0.1.0 */
+/** The message to a client whose key does not permit a model. @category constructors @since 0.1.0 */
 export const notFor = (model: string): string => `this API key is not for the model '${model}'`

@@ -1,5 +1,5 @@
 /**
- * Which backends exist, and whether an operator lets new work reach them.
+ * Which backends exist, and whether an operator lets new requests reach them.
  *
  * @since 0.1.0
  */
@@ -12,24 +12,34 @@ import { Context, type Effect, Schema, type Stream } from "effect"
  * @since 0.1.0
  */
 export interface Backend {
-  /** Short and stable; the name in metrics, logs, headers and admin calls. Defaults to `host:port` of the URL. */
+  /** Short and stable: the name in metrics, logs, headers and admin calls. Defaults to `host:port` of the URL. */
   readonly id: string
-  /** Origin plus an optional path prefix, without a trailing slash: `http://10.0.0.4:11434`. */
+  /** Origin plus an optional path prefix, without a slash at the end: `http://10.0.0.4:11434`. */
   readonly url: string
-  /** Free-form, for filters: `{ device: "cpu", zone: "a" }`. */
+  /** Any names and values, for filters and scorers: `{ device: "cpu", zone: "a" }`. */
   readonly labels: Readonly<Record<string, string>>
-  /** Streams one model serves at a time: the server's own `OLLAMA_NUM_PARALLEL`, which cannot be read. Defaults to `1`. */
+  /**
+   * Streams that one model serves at the same time: the server's own `OLLAMA_NUM_PARALLEL`, which the router cannot
+   * read. Defaults to `1`.
+   */
   readonly parallelism: number
-  /** Streams over all models of one backend, so of the GPU behind it. Defaults to `8` (the brief's limit). */
+  /** Streams at the same time over all models of the backend. Defaults to `8`. */
   readonly streamsMax: number
-  /** UUIDs of the devices it allocates models on; empty when unknown. */
+  /** UUIDs of the devices that the backend allocates models on; empty when unknown. */
   readonly devices: ReadonlyArray<string>
-  /** Relative capacity, for scorers. Defaults to `1`. */
+  /**
+   * Capacity relative to the other backends: a backend of weight 2 is meant to serve twice the streams of a backend of
+   * weight 1. Above 0. Defaults to `1`.
+   *
+   * Every scorer that reads the weight reads it as this capacity: `LeastBusyScorer` and `PeakEwma` divide streams by it
+   * (`loadOf`), and `WeightScorer` and `SessionAffinity` divide requests in proportion to it. The standard profile has
+   * `LeastBusyScorer`. The weight is not a limit: limits are `parallelism` and `streamsMax`.
+   */
   readonly weight: number
 }
 
 /**
- * What a deployer writes to name a backend: a URL, or a URL and what differs from the defaults.
+ * What a deployer writes to name a backend: a URL, or a URL and the fields that differ from the defaults.
  *
  * @category models
  * @since 0.1.0
@@ -37,11 +47,12 @@ export interface Backend {
 export type BackendInput = string | (Partial<Omit<Backend, "url">> & { readonly url: string })
 
 /**
- * A `Backend` from what a deployer wrote.
+ * A `Backend` from a `BackendInput`.
  *
  * **Gotchas**
  *
- * A URL that is not `http:` or `https:`, or a limit that is not a whole number of at least 1, is a programmer's mistake: it throws a `RangeError`.
+ * Throws a `RangeError` when the URL is not `http:` or `https:`, when a limit is not a whole number of at least 1, and
+ * when the weight is not a finite number above 0.
  *
  * @category constructors
  * @since 0.1.0
@@ -66,12 +77,36 @@ export const backend = (input: BackendInput): Backend => {
       throw new RangeError(`Fleet.backend: ${field} must be a whole number of at least 1, got ${made[field]}`)
     }
   }
-  if (!(made.weight > 0)) throw new RangeError(`Fleet.backend: weight must be above 0, got ${made.weight}`)
+  if (!(made.weight > 0 && made.weight < Infinity)) {
+    throw new RangeError(`Fleet.backend: weight must be a finite number above 0, got ${made.weight}`)
+  }
   return made
 }
 
 /**
- * Whether it runs its models in system memory: by its label `device: "cpu"`, or because that is the only device it has.
+ * A number of streams in proportion to the backend's capacity: streams over weight. Two backends with the same load are
+ * equally busy, whatever their weights.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const loadOf = ({ weight }: Backend, streams: number): number => streams / weight
+
+/**
+ * The backend's part of the capacity of several backends, in (0, 1]: its weight over the sum of their weights.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const shareOf = ({ weight }: Backend, all: ReadonlyArray<{ readonly backend: Backend }>): number => {
+  let sum = 0
+  for (const { backend } of all) sum += backend.weight
+  return weight / sum
+}
+
+/**
+ * Whether a backend runs its models in system memory: its label `device` is `cpu`, or system memory is the only device
+ * that it has.
  *
  * @category predicates
  * @since 0.1.0
@@ -80,7 +115,9 @@ export const onCpu = ({ devices, labels }: Backend): boolean =>
   labels["device"] === "cpu" || (devices.length > 0 && devices.every((uuid) => uuid.startsWith("system")))
 
 /**
- * `active` takes new work, `draining` finishes what it has, `isolated` is held out by an operator (as a breaker that stays open).
+ * - `active`: takes new requests.
+ * - `draining`: gets no new requests and finishes those it has.
+ * - `isolated`: held out by an operator, as by a breaker that stays open.
  *
  * @category models
  * @since 0.1.0
@@ -88,7 +125,7 @@ export const onCpu = ({ devices, labels }: Backend): boolean =>
 export type MemberState = "active" | "draining" | "isolated"
 
 /**
- * A backend and its operator state.
+ * A backend and the state that the operator gave it.
  *
  * @category models
  * @since 0.1.0
@@ -109,7 +146,8 @@ export class UnknownBackend extends Schema.TaggedError<UnknownBackend>()("Unknow
 }) {}
 
 /**
- * The fleet could not be read or is not one: two backends with one id, an unreadable file, a name that does not resolve.
+ * The fleet cannot be read or is not valid: two backends with one id, a file that cannot be read, a name that does not
+ * resolve.
  *
  * @category errors
  * @since 0.1.0
@@ -119,7 +157,7 @@ export class InvalidFleet extends Schema.TaggedError<InvalidFleet>()("InvalidFle
 }) {}
 
 /**
- * The one error a caller of `Fleet` sees.
+ * The error of `Fleet`: its `reason` says which case it is.
  *
  * @category errors
  * @since 0.1.0
@@ -143,8 +181,8 @@ export class FleetError extends Schema.TaggedError<FleetError>()("FleetError", {
 export class Fleet extends Context.Service<Fleet, {
   /** The present members. Synchronous, and the same array until something changes. */
   readonly members: () => ReadonlyArray<Member>
-  /** The present members, then every later set. */
+  /** The present members, then each later set of members. */
   readonly changes: Stream.Stream<ReadonlyArray<Member>>
-  /** Drain, isolate or bring back one backend. */
+  /** Drains, isolates or activates one backend. Fails with `UnknownBackend`. */
   readonly setState: (id: string, state: MemberState) => Effect.Effect<void, FleetError>
 }>()("llamero/services/Fleet") {}

@@ -1,5 +1,5 @@
 /**
- * The kinds of plugin: each a small value with a name and one function.
+ * The kinds of plugin. Each is a small value with a kind, a name and its functions.
  *
  * @since 0.1.0
  */
@@ -10,28 +10,40 @@ import type { Refusal } from "./Refusal.ts"
 import type { Changes, Demand, RoutedRequest } from "./RoutedRequest.ts"
 import type { RouterEvent } from "./RouterEvents.ts"
 
-/** Drops the unfit. Pure and synchronous over the view. @category models @since 0.1.0 */
+/**
+ * Drops backends that cannot serve a request. Pure and synchronous over the view.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Filter {
   readonly kind: "filter"
   readonly name: string
   readonly keep: (view: BackendView, demand: Demand) => boolean
 }
 
-/** Rates in [0, 1]; what is outside is clamped, `NaN` counts as 0. Pure and synchronous over the view. @category models @since 0.1.0 */
+/**
+ * Rates a backend in [0, 1], higher is better. A number outside is clamped, and `NaN` counts as 0. Pure and synchronous
+ * over the view.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Scorer {
   readonly kind: "scorer"
   readonly name: string
   readonly score: (view: BackendView, demand: Demand, fleet: FleetView) => number
 }
 
-/** A backend considered for one request, with its weighted score. @category models @since 0.1.0 */
+/** A backend considered for one request, with the sum of its weighted scores. @category models @since 0.1.0 */
 export interface Candidate {
   readonly view: BackendView
   readonly score: number
 }
 
 /**
- * Chooses one. Called again without the ones already refused, so it gives an order. `random` is seeded: in [0, 1).
+ * Chooses one candidate. When the chosen backend refuses, the picker is called again without it, and so gives an order.
+ * `random` returns seeded numbers in [0, 1).
  *
  * @category models
  * @since 0.1.0
@@ -39,7 +51,7 @@ export interface Candidate {
 export interface Picker {
   readonly kind: "picker"
   readonly name: string
-  /** Index into `candidates`, which is never empty. */
+  /** An index into `candidates`, which is never empty. */
   readonly pick: (candidates: ReadonlyArray<Candidate>, demand: Demand, random: () => number) => number
 }
 
@@ -52,7 +64,7 @@ export interface Profile {
 }
 
 /**
- * What a guard decides: pass (perhaps rewritten), or refuse.
+ * The decision of a guard: pass, with or without a rewrite, or refuse.
  *
  * @category models
  * @since 0.1.0
@@ -61,62 +73,72 @@ export type Verdict =
   | {
     readonly _tag: "Pass"
     readonly request: RoutedRequest
-    /** What the router is to change in the body of `request`: a splice, the rest stays as the client sent it. Of another model the client is told in `X-Llamero-Model`. */
+    /**
+     * Changes that the router makes in the body of `request`; the rest of the body stays as the client sent it. When
+     * the model changes, the answer names it in `X-Llamero-Model`.
+     */
     readonly rewrite?: Changes | undefined
-    /** Sent with the answer: alternating names and values. */
+    /** Headers for the answer: names and values in turn. */
     readonly headers?: ReadonlyArray<string> | undefined
-    /** Called once, when the request has ended in whatever way: to give back or to charge what the guard has reserved. */
+    /**
+     * Called once when the request has ended, in whatever way: to give back or to charge what the guard has reserved.
+     */
     readonly settled?: ((outcome: Outcome) => void) | undefined
   }
   | Refusal
 
 /**
- * Passes, rewrites or refuses a request, before it is queued. A guard that needs no I/O answers with a plain value and costs no fiber step. How often it
- * passes, refuses and fails, and how long it takes, is in the metrics by its name.
+ * Passes, rewrites or refuses a request before it is queued. A guard that needs no I/O returns a plain value, which
+ * costs no step of the fiber. Metrics count by the guard's name how often it passes, refuses and fails, and how long it
+ * takes.
  *
  * **Details**
  *
- * A check that is an Effect is never interrupted, not by its time limit and not when its client leaves. What it lets pass after its request has ended is
- * settled at once, so that nothing stays reserved.
+ * A check that is an Effect is never interrupted, neither by its time limit nor when its client leaves. If it passes a
+ * request that has ended already, `settled` is called at once, so that nothing stays reserved.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Guard<R = never> {
   readonly kind: "guard"
-  /** From a closed set: it is a label of metrics. */
+  /** From a closed set, since it is a label of metrics. */
   readonly name: string
   readonly check: (request: RoutedRequest) => Verdict | Effect.Effect<Verdict, never, R>
-  /** When it dies or takes too long: `closed` refuses the request (500, 503), `open` lets it pass. Defaults to `closed`. */
+  /**
+   * What happens to the request when the check dies or takes too long: `closed` refuses it (500, 503), `open` lets it
+   * pass. Defaults to `closed`.
+   */
   readonly fails?: "closed" | "open" | undefined
-  /** For a check that is an Effect. Defaults to 5 seconds. */
+  /** The longest time for a check that is an Effect. Defaults to 5 seconds. */
   readonly timeLimit?: Duration.Input | undefined
 }
 
 /**
- * What a router takes for a guard: the value, or the Effect that makes it from services of the stack when the router is built.
+ * A guard, or an Effect that makes one from services of the stack when the router is built.
  *
  * @category models
  * @since 0.1.0
  */
 export type GuardInput<R = never> = Guard<R> | Effect.Effect<Guard<R>, never, R>
 
-/** The services that a guard asks for. @category models @since 0.1.0 */
+/** The services that a guard requires. @category models @since 0.1.0 */
 export type GuardNeeds<G> = G extends Guard<infer R> ? R
   : G extends Effect.Effect<Guard<infer A>, never, infer B> ? A | B
   : never
 
-/** What a failed attempt leaves to decide on. @category models @since 0.1.0 */
+/** An attempt that failed, for a retry policy to decide on. @category models @since 0.1.0 */
 export interface FailedAttempt {
   readonly demand: Demand
   readonly backend: string
   readonly outcome: Outcome
-  /** Attempts made, this one included. */
+  /** Attempts made so far, this one included. */
   readonly attempts: number
 }
 
 /**
- * Again elsewhere, or give up. Asked only while no byte of a backend was passed on, and never for calls with side effects.
+ * Decides whether a request is tried on another backend. It is asked only while no byte of a backend was passed on, and
+ * never for calls with side effects.
  *
  * @category models
  * @since 0.1.0
@@ -124,82 +146,91 @@ export interface FailedAttempt {
 export interface RetryPolicy {
   readonly kind: "retry"
   readonly name: string
-  /** Every request counts towards a budget. Called once for each. */
+  /** Called once for each request, so that a budget can count them. `now` is in milliseconds by the router's clock. */
   readonly seen: (now: number) => void
   readonly decide: (failed: FailedAttempt, now: number) => "elsewhere" | "give-up"
-  /** When a second attempt begins beside a first one that is slow; `decide` is asked for it as for any other. Absent: never. */
+  /**
+   * When a second attempt starts beside a slow first one. `decide` is asked for it as for any other attempt. Defaults
+   * to never.
+   */
   readonly hedging?: Hedging | undefined
 }
 
 /**
- * When an attempt is slow. What it may become is the router's rule: one hedge for a request, to a backend that has the model in memory; who answers first is
- * relayed, the other one aborted.
+ * Says when an attempt is slow. The router decides on the hedge itself: at most one for a request, to a backend that
+ * has the model in memory. The first attempt that answers is relayed, and the other one is aborted.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Hedging {
-  /** Milliseconds without a first byte after which it is; `undefined` while there is nothing to go by. */
+  /** Milliseconds without a first byte after which an attempt is slow; `undefined` while too few are known. */
   readonly after: (demand: Demand, streams: boolean) => number | undefined
-  /** What a first attempt took to its first byte, or had taken when the second one answered. */
+  /** The milliseconds of a first attempt to its first byte, or until the second attempt answered. */
   readonly observed: (demand: Demand, streams: boolean, firstByteMillis: number) => void
 }
 
-/** Reads events; can slow nothing down and break nothing. @category models @since 0.1.0 */
+/** Reads events. It can neither slow a request down nor make it fail. @category models @since 0.1.0 */
 export interface Observer<R = never> {
   readonly kind: "observer"
   readonly name: string
   readonly observe: (event: RouterEvent) => void | Effect.Effect<void, never, R>
 }
 
-/** A model to keep in memory. @category models @since 0.1.0 */
+/** A model that a plan wants in memory. @category models @since 0.1.0 */
 export interface PrewarmTarget {
   readonly model: string
-  /** On which backends; on the best one when absent. */
+  /** The backends that should have it. Defaults to the best one. */
   readonly backends?: ReadonlyArray<string> | undefined
-  /** On how many, where `backends` does not say. Defaults to `1`. */
+  /** The number of backends that should have it, where `backends` is absent. Defaults to `1`. */
   readonly replicas?: number | undefined
-  /** Whether idle models may be unloaded for it. Defaults to `false`: into free memory only. */
+  /** Whether idle models may be unloaded for it. Defaults to `false`: it is loaded into free memory only. */
   readonly evicts?: boolean | undefined
   /** Whether it is never unloaded to make room while the plan wants it. Defaults to `false`. */
   readonly pinned?: boolean | undefined
-  /** Loaded once; what becomes of it later is for others to say. Defaults to `false`. */
+  /** Whether it is loaded only once, and not again when it was unloaded. Defaults to `false`. */
   readonly once?: boolean | undefined
-  /** Unloaded, when idle, as soon as the plan no longer wants it. Defaults to `false`. */
+  /** Whether it is unloaded, when idle, as soon as the plan no longer wants it. Defaults to `false`. */
   readonly released?: boolean | undefined
-  /** Whether readiness waits for it. Defaults to `false`. */
+  /** Whether the router is ready only after it was loaded. Defaults to `false`. */
   readonly gates?: boolean | undefined
 }
 
-/** Says what should be in memory. @category models @since 0.1.0 */
+/** Says which models should be in memory. @category models @since 0.1.0 */
 export interface Plan<R = never> {
   readonly kind: "plan"
   readonly name: string
+  /** The models wanted at `now`, in milliseconds by the router's clock. */
   readonly targets: (now: number) => Effect.Effect<ReadonlyArray<PrewarmTarget>, never, R>
 }
 
-/** What may be unloaded. @category models @since 0.1.0 */
+/** A model that may be unloaded. @category models @since 0.1.0 */
 export interface Victim {
   readonly backend: string
   readonly model: string
-  /** That would come back where memory is wanted. */
+  /** Bytes that would become free on the devices where room is wanted. */
   readonly bytes: number
-  /** Measured where it was loaded before, else estimated. */
+  /** Milliseconds of a load: measured where the model was loaded before, else estimated. */
   readonly loadMillis: number
   /** Milliseconds by the router's clock, as `now`. */
   readonly lastUsedAt: number
+  /** Milliseconds by the router's clock. */
   readonly loadedAt: number
-  /** Uses per millisecond, of late. */
+  /** Recent uses per millisecond. */
   readonly rate: number
-  /** Milliseconds Ollama would keep it; `Infinity` for ever, `undefined` when not known. */
+  /** Milliseconds that Ollama would keep it; `Infinity` for ever, `undefined` when unknown. */
   readonly keepAliveMillis: number | undefined
   /** Digest of its weights, where known. */
   readonly blob: string | undefined
 }
 
 /**
- * Picks what to unload: indices into `victims`, none when they would not free enough. Never among them: what is pinned or loading. What is busy is only
- * when a load has waited too long for something idle; a busy victim gets no new requests, and is unloaded when it has become idle.
+ * Picks the models to unload: indices into `victims`, or none when all of them would not free enough.
+ *
+ * **Details**
+ *
+ * Pinned and loading models are never among the victims. Busy models are among them only when a load has waited too
+ * long for idle ones. A busy victim gets no new requests, and is unloaded when it is idle.
  *
  * @category models
  * @since 0.1.0

@@ -1,15 +1,15 @@
 /**
- * A plugin as a file: what its default export may be.
+ * Plugins in files of their own: what the default export of such a file may be, and how a file is named.
  *
  * @since 0.1.0
  */
 import { Schema } from "effect"
 import type { Filter, Guard, Observer, Picker, Plan, RetryPolicy, Scorer, VictimPicker } from "./Plugin.ts"
 
-/** Any kind of plugin that a file may bring. @category models @since 0.1.0 */
+/** Any kind of plugin that a file may export. @category models @since 0.1.0 */
 export type AnyPlugin = Filter | Guard | Observer | Picker | Plan | RetryPolicy | Scorer | VictimPicker
 
-/** A plugin with options that are checked before it is made. @category models @since 0.1.0 */
+/** A plugin with options, which are checked against a schema first. @category models @since 0.1.0 */
 export interface Definition<A = never> {
   readonly kind: "definition"
   readonly name: string
@@ -18,7 +18,8 @@ export interface Definition<A = never> {
 }
 
 /**
- * The default export of a plugin file that takes options. A file without options exports the plugin itself, or a list of plugins.
+ * The default export of a plugin file that takes options. A file without options exports the plugin itself, or a list
+ * of plugins.
  *
  * **Example** (a scorer that prefers one zone)
  *
@@ -41,23 +42,26 @@ export interface Definition<A = never> {
  * @since 0.1.0
  */
 export const define = <A>(definition: Omit<Definition<A>, "kind">): Definition<A> => ({
-  ...definition,
   kind: "definition",
+  name: definition.name,
+  options: definition.options,
+  // Called on `definition` and not copied from it: it may be an instance of a class, whose methods use `this`.
+  make: (options) => definition.make(options),
 })
 
-/** Which file to take a plugin from. @category models @since 0.1.0 */
-export interface Entry {
-  /** A path, or a URL where the runtime can import one (Deno). */
+/** A plugin file to load. @category models @since 0.1.0 */
+export interface PluginFileEntry {
+  /** A path, or a URL where the runtime can import one (Deno can, Node cannot). */
   readonly from: string
-  /** For a file with options. */
+  /** The options of a `Definition`. Absent for a file that takes none. */
   readonly options?: unknown
-  /** Of its scorers. Defaults to `1`. */
+  /** The weight of the file's scorers in the profile. Defaults to `1`. */
   readonly weight?: number | undefined
 }
 
 /** A plugin file that cannot be used, and why. @category errors @since 0.1.0 */
 export class PluginError extends Schema.TaggedError<PluginError>()("PluginError", {
-  /** As it was named. */
+  /** The file, as the entry names it. */
   file: Schema.String,
   description: Schema.String,
 }) {

@@ -17,7 +17,7 @@ let count = 0
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A plugin file; each has a name of its own, for modules are loaded once. */
+/** A plugin file. Each has its own name, since a runtime loads a module only once. */
 const file = (source: string) =>
   Effect.map(
     Effect.acquireRelease(
@@ -48,7 +48,7 @@ const guard = (name: string) => `{ kind: "guard", name: "${name}", check: (reque
 const picker = `{ kind: "picker", name: "first", pick: () => 0 }`
 
 describe("PluginFiles", () => {
-  it.effect("takes a plugin, a list of them, and one that is made from checked options, in the order of the files", () =>
+  it.effect("loads a plugin, a list of plugins, and a plugin made from checked options, in the order of the files", () =>
     Effect.gen(function* () {
       const one = yield* file(`export default ${guard("one")}`)
       const more = yield* file(`export default [${guard("two")}, ${picker}]`)
@@ -69,38 +69,68 @@ describe("PluginFiles", () => {
       assert.deepStrictEqual(fleet.backends.map((view) => scorer.score(view, demand, fleet)), [0, 1])
     }).pipe(Effect.scoped))
 
+  it.effect("loads a definition and a plugin that are instances of classes, whose methods use this", () =>
+    Effect.gen(function* () {
+      const from = yield* file(`
+import { Schema } from "effect"
+import { PluginFile } from ${JSON.stringify(pathToFileURL(source).href)}
+class Preferring {
+  kind = "scorer"
+  constructor(id) {
+    this.name = id
+  }
+  score({ backend }) {
+    return backend.id === this.name ? 1 : 0
+  }
+}
+class Making {
+  name = "preferring"
+  options = Schema.Struct({})
+  preferred = "b"
+  make() {
+    return new Preferring(this.preferred)
+  }
+}
+export default PluginFile.define(new Making())`)
+      const { scorers } = yield* PluginFiles.fromFiles([{ from }], base)
+      const fleet = fleetOf(["a", "b"])
+      const demand = demandFor(modelOn("m:latest", "a", "b"))
+      const { scorer } = scorers[0]!
+      assert.deepStrictEqual(fleet.backends.map((view) => scorer.score(view, demand, fleet)), [0, 1])
+    }).pipe(Effect.scoped))
+
   const broken: ReadonlyArray<readonly [string, string, unknown, RegExp]> = [
     ["has a syntax error", "export default {", undefined, /cannot be loaded: /],
     ["throws", "throw new Error('not today')", undefined, /cannot be loaded: not today/],
     ["has no default export", "export const plugin = 1", undefined, /has no default export/],
     ["exports something else", "export default 5", undefined, /must be a plugin.*got number/],
     [
-      "has a kind nobody knows",
+      "has an unknown kind",
       `export default { kind: "gaurd", name: "x" }`,
       undefined,
       /kind must be one of .*guard.*"gaurd"/,
     ],
     ["has no name", `export default { kind: "filter", keep: () => true }`, undefined, /a filter needs a name/],
     [
-      "lacks its function",
+      "has no function of its kind",
       `export default { kind: "scorer", name: "s" }`,
       undefined,
       /the scorer "s" needs a function score/,
     ],
     [
-      "is half good",
+      "exports one good plugin and a bad one",
       `export default [${picker}, { kind: "plan", name: "p" }]`,
       undefined,
       /the plan "p" needs a function targets/,
     ],
     ["gets wrong options", near, { zone: 5 }, /its options are wrong: .*zone/s],
     ["lacks an option", near, undefined, /its options are wrong: .*zone/s],
-    ["gets an option nobody knows", near, { zone: "a", wieght: 1 }, /its options are wrong: .*wieght/s],
+    ["gets an unknown option", near, { zone: "a", wieght: 1 }, /its options are wrong: .*wieght/s],
     ["cannot be made", near, { zone: "moon" }, /too far/],
     ["takes no options", `export default ${picker}`, { zone: 1 }, /takes no options/],
   ]
   for (const [what, source, options, why] of broken) {
-    it.effect(`refuses one that ${what}, by name`, () =>
+    it.effect(`refuses a file that ${what}, and names it`, () =>
       Effect.gen(function* () {
         const good = yield* file(`export default ${guard("good")}`)
         const from = yield* file(source)
@@ -111,7 +141,7 @@ describe("PluginFiles", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("refuses a file that is not there, and a second picker", () =>
+  it.effect("refuses a file that does not exist, and a second picker", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(PluginFiles.fromFiles([{ from: "./nowhere.ts" }], base))
       assert.match(error.message, /plugin \.\/nowhere\.ts: cannot be loaded/)

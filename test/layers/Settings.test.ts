@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import * as Settings from "../../src/layers/Settings.ts"
+import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 
 const read = (env: Readonly<Record<string, string>>) =>
   Settings.config.parse(ConfigProvider.fromEnv({ env: { PATH: "/bin", LLAMERO: "x", ...env } }))
@@ -30,6 +31,12 @@ describe("Settings", () => {
         LLAMERO_PREWARM: "llama3.1:8b, mistral:7b,",
         LLAMERO_RETRY_RATIO: "0.5",
         LLAMERO_HEDGE: "on",
+        LLAMERO_SCORERS: "resident=3, least-busy=1,peak-ewma=2,zone=0.5",
+        LLAMERO_PICKER: "Two-Choices",
+        LLAMERO_ZONE: "eu-1",
+        LLAMERO_SESSION_HEADER: "X-Conversation",
+        LLAMERO_ADMIN_TOKEN: "secret",
+        LLAMERO_DECISIONS: "100",
       })
       assert.deepStrictEqual(settings, {
         ...Settings.defaults,
@@ -43,6 +50,12 @@ describe("Settings", () => {
         prewarm: ["llama3.1:8b", "mistral:7b"],
         retryRatio: 0.5,
         hedge: true,
+        scorers: [["resident", 3], ["least-busy", 1], ["peak-ewma", 2], ["zone", 0.5]],
+        picker: "two-choices",
+        zone: "eu-1",
+        sessionHeader: "x-conversation",
+        adminToken: "secret",
+        decisions: 100,
       })
     }))
 
@@ -92,6 +105,15 @@ describe("Settings", () => {
           { LLAMERO_LOG_LEVEL: "loud" },
           { LLAMERO_DRAIN_TIMEOUT: "0s" },
           { LLAMERO_PULLS: "llama3*,q*n" },
+          { LLAMERO_SCORERS: "resident=3,fastest=1" },
+          { LLAMERO_SCORERS: "resident" },
+          { LLAMERO_SCORERS: "resident=0" },
+          { LLAMERO_SCORERS: "resident=1,resident=2" },
+          { LLAMERO_TENANT_WEIGHTS: "a=1,a=2" },
+          { LLAMERO_PICKER: "best" },
+          { LLAMERO_ZONE: "eu 1" },
+          { LLAMERO_SESSION_HEADER: "x session" },
+          { LLAMERO_DECISIONS: "1000000" },
         ]
       ) {
         const [[name, value]] = Object.entries(env) as [[string, string]]
@@ -99,21 +121,43 @@ describe("Settings", () => {
       }
     }))
 
-  it.effect("make no loop of llamero with itself", () =>
+  it.effect("never make the router send requests to itself", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* read({ OLLAMA_HOST: "localhost:11435" })).ollamaHost, "")
       assert.strictEqual((yield* read({ OLLAMA_HOST: "other:11435" })).ollamaHost, "http://other:11435")
       assert.match(yield* complaint({ LLAMERO_BACKENDS: "http://a,:11435" }), /other than this router itself/)
     }))
 
-  it.effect("may have no limit on the whole", () =>
+  it.effect("must go together", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_ZONE: "eu-1" }),
+        `LLAMERO_ZONE="eu-1": wants zone among LLAMERO_SCORERS, such as resident=3,least-busy=1,zone=2`,
+      )
+      assert.match(yield* complaint({ LLAMERO_SCORERS: "zone=1" }), /^LLAMERO_ZONE="": wants the router's zone/)
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_DECISIONS: "10" }),
+        `LLAMERO_DECISIONS="10": wants LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for`,
+      )
+    }))
+
+  it("have the scorers of the standard profile as their default", () => {
+    const { picker, scorers } = StandardProfile.make()
+    assert.deepStrictEqual(
+      Settings.defaults.scorers.map(([name, weight]) => ({ name: String(name), weight })),
+      scorers.map(({ scorer, weight }) => ({ name: scorer.name, weight })),
+    )
+    assert.strictEqual(Settings.defaults.picker, picker.name)
+  })
+
+  it.effect("may have no limit on the whole answer", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* read({})).totalMillis, Infinity)
       assert.strictEqual((yield* read({ LLAMERO_TOTAL_TIMEOUT: "Off" })).totalMillis, Infinity)
       assert.strictEqual((yield* read({ LLAMERO_TOTAL_TIMEOUT: "10m" })).totalMillis, 600_000)
     }))
 
-  it.effect("know typing errors in names", () =>
+  it.effect("find typing errors in names", () =>
     Effect.sync(() => {
       assert.deepStrictEqual(Settings.unknownNames(["PATH", "LLAMERO_PORT", "LLAMERO_BACKEND"]), ["LLAMERO_BACKEND"])
       assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on |")

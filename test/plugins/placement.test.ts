@@ -13,7 +13,7 @@ const cold = (needs: number | undefined, room: number) =>
   viewOf("a", { residency: () => "absent", memory: () => ({ needs, room, limit: 100 }) })
 
 describe("plugins of placement", () => {
-  it("FitsFilter keeps what fits into the empty devices, and what nobody knows", () => {
+  it("FitsFilter keeps a backend whose empty devices have room for the model, and one whose memory is not known", () => {
     const { keep } = FitsFilter.make()
     assert.deepStrictEqual([cold(100, 0), cold(101, 0), cold(undefined, 0)].map((view) => keep(view, demand)), [
       true,
@@ -33,7 +33,7 @@ describe("plugins of placement", () => {
     assert.deepStrictEqual(views.map((view) => keep(view, demandFor(model, { kind: "embed" }))), [true, false, true])
   })
 
-  it("FreeMemoryScorer and LoadTimeScorer prefer what costs least", () => {
+  it("FreeMemoryScorer prefers free memory, and LoadTimeScorer short loads", () => {
     const fleet = fleetOf(["a"])
     const free = FreeMemoryScorer.make()
     const scores = [viewOf("a"), cold(10, 90), cold(10, 5), viewOf("a", { residency: () => "absent" })]

@@ -1,5 +1,5 @@
 /**
- * The fleet behind one name: a Kubernetes headless service, or any name with several addresses.
+ * The fleet behind one DNS name: a Kubernetes headless service, or any name with several addresses.
  *
  * @since 0.1.0
  */
@@ -12,15 +12,15 @@ import * as Members from "./members.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** As `ollama.default.svc.cluster.local`. */
+  /** The DNS name, such as `ollama.default.svc.cluster.local`. */
   readonly name: string
-  /** Defaults to `11434`. */
+  /** The port of every backend. Defaults to `11434`. */
   readonly port?: number | undefined
-  /** What is the same for all of them. */
+  /** Fields that all backends have in common. Defaults to the defaults of `Backend`. */
   readonly backend?: Defaults | undefined
-  /** Between two look-ups. Defaults to 5 seconds. */
+  /** Time between two look-ups. Defaults to 5 seconds. */
   readonly interval?: Duration.Input | undefined
-  /** The addresses behind a name. Defaults to the system's resolver. */
+  /** Finds the addresses behind a name. Defaults to the system's resolver. */
   readonly resolve?: ((name: string) => Promise<ReadonlyArray<string>>) | undefined
 }
 
@@ -31,7 +31,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const { name, port = 11434, resolve = system } = options
   const origin = (address: string): string => `http://${address.includes(":") ? `[${address}]` : address}:${port}`
   const found: Effect.Effect<ReadonlyArray<Backend>, FleetError> = Effect.tryPromise({
-    // In one order, whatever the resolver's, so that the same addresses are the same fleet.
+    // Sorted, since resolvers return the same addresses in changing order.
     try: async () => [...new Set(await resolve(name))].sort(),
     catch: (error) =>
       new FleetError({ reason: new InvalidFleet({ description: `${name} does not resolve: ${String(error)}` }) }),
@@ -58,12 +58,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
 })
 
 /**
- * One backend for each address of a name, called by address and port.
+ * One backend for each address behind a name. Its id is the address and the port.
  *
  * **Details**
  *
- * A look-up that fails, or finds no address, changes nothing: a resolver that is down must not empty the fleet; health says which backends live. An
- * address that is gone gets no new requests. At the start a name that does not resolve is a `FleetError`.
+ * A look-up that fails or finds no address changes nothing, since a resolver that is down must not empty the fleet;
+ * `BackendHealth` says which backends are alive. A backend whose address is gone gets no new requests. When the layer
+ * is built, a name that does not resolve is a `FleetError`.
  *
  * @category layers
  * @since 0.1.0

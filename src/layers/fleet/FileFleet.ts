@@ -1,5 +1,5 @@
 /**
- * The fleet in a file, read again when it changes.
+ * The fleet in a file, which is read again when it changes.
  *
  * @since 0.1.0
  */
@@ -11,9 +11,9 @@ import * as Members from "./members.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Between two looks at the file. Defaults to 1 second. */
+  /** Time between two looks at the file. Defaults to 1 second. */
   readonly interval?: Duration.Input | undefined
-  /** What holds for every backend that does not say otherwise. Defaults to the defaults of `Backend`. */
+  /** Fields for the backends that do not set them. Defaults to the defaults of `Backend`. */
   readonly backend?: Defaults | undefined
 }
 
@@ -36,7 +36,7 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
     if (refused !== undefined || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
     refused = undefined
   }).pipe(
-    // Said once, not every second for as long as it stays so.
+    // The same fault is logged once, not at every look.
     Effect.catch((error) => {
       if (error.message === refused) return Effect.void
       refused = error.message
@@ -48,14 +48,18 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
 })
 
 /**
- * A fleet from a JSON file, `{ "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "id": "big", "parallelism": 4 }] }`, with the
- * fields of `Backend`.
+ * A fleet from a JSON file, whose backends are URLs or have the fields of `Backend`:
+ *
+ * ```json
+ * { "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "id": "big", "weight": 2 }] }
+ * ```
  *
  * **Details**
  *
- * The file is looked at every second, as its text and not its date, so that a mounted Kubernetes ConfigMap works too. A change counts as a whole or not at all:
- * a file that cannot be read, is not JSON, has a field nobody knows or two backends with one id or URL changes nothing and is logged with the reason.
- * Backends that are gone get no new requests, and finish those they have. At the start a bad file is a `FleetError`.
+ * The text of the file is compared, and not its date, so that a mounted Kubernetes ConfigMap works too. A change takes
+ * effect as a whole or not at all. A file that cannot be read, is not JSON, has an unknown field, or names two backends
+ * with one id or URL changes nothing, and the log says why. A backend that is gone gets no new requests and finishes
+ * those it has. When the layer is built, a bad file is a `FleetError`.
  *
  * @category layers
  * @since 0.1.0

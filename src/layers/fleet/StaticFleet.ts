@@ -1,5 +1,5 @@
 /**
- * The fleet that a deployer wrote down: it changes only by an operator's hand.
+ * A fleet of fixed backends. Only operators change it, by draining and isolating backends.
  *
  * @since 0.1.0
  */
@@ -8,12 +8,12 @@ import { type BackendInput, Fleet, type FleetError } from "../../services/Fleet.
 import * as Members from "./members.ts"
 
 /**
- * A fleet of fixed backends, every one `active` at first.
+ * A fleet of the given backends, all of them `active` at first.
  *
  * **Details**
  *
- * Fails with `FleetError` (`InvalidFleet`) when there is no backend, when two have one id or one URL, and when an input is not a backend at all, since
- * the list often comes from an environment variable.
+ * Fails with a `FleetError` (`InvalidFleet`) when there is no backend, when two have the same id or URL, and when an
+ * input is not a valid backend. It does not throw, since the list often comes from an environment variable.
  *
  * **Example** (Two servers, one of them with a name and more slots)
  *

@@ -1,5 +1,5 @@
 /**
- * What a fleet file says.
+ * Reads the text of a fleet file.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { Effect, Schema } from "effect"
 import type { Backend, BackendInput, FleetError } from "../../services/Fleet.ts"
 import { checked, invalid } from "./members.ts"
 
-const Entry = Schema.Union([
+const FleetFileEntry = Schema.Union([
   Schema.String,
   Schema.Struct({
     url: Schema.String,
@@ -20,15 +20,15 @@ const Entry = Schema.Union([
   }),
 ])
 
-const Document = Schema.fromJsonString(Schema.Struct({ backends: Schema.Array(Entry) }))
+const Document = Schema.fromJsonString(Schema.Struct({ backends: Schema.Array(FleetFileEntry) }))
 
-// A field that is misspelt would be a setting that is silently not there.
+// An unknown field is an error: a misspelt field would silently have no effect.
 const decode = Schema.decodeEffect(Document, { onExcessProperty: "error", errors: "first" })
 
-/** What holds for every backend that does not say otherwise. @category models @since 0.1.0 */
+/** Fields for the backends that do not set them. @category models @since 0.1.0 */
 export type Defaults = Omit<Exclude<BackendInput, string>, "url" | "id">
 
-/** The backends of a file's text, all of them or none; `path` is for the error. @internal */
+/** All backends of a file's text, or the error, which names `path`. @internal */
 export const read = (
   path: string,
   text: string,

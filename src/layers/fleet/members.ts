@@ -1,5 +1,5 @@
 /**
- * A set of backends that may be replaced as a whole, with the states that operators gave its members.
+ * The members of a fleet: a set of backends that is replaced as a whole, with the states that operators gave them.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ import {
 export const invalid = (description: string): FleetError =>
   new FleetError({ reason: new InvalidFleet({ description }) })
 
-/** Two names for one server would count its slots and its memory twice, so a URL may not be repeated either. */
+/** Why backends clash. A URL may not be repeated either: the slots and memory of one server would count twice. */
 const duplicate = (backends: ReadonlyArray<Backend>): string | undefined => {
   const ids = new Set<string>()
   const urls = new Map<string, string>()
@@ -34,7 +34,7 @@ const duplicate = (backends: ReadonlyArray<Backend>): string | undefined => {
   return undefined
 }
 
-/** All of them, or why they are no fleet. @internal */
+/** The backends of a list of inputs, or the error that says why it is not a valid fleet. @internal */
 export const checked = Effect.fnUntraced(function* (
   inputs: ReadonlyArray<BackendInput>,
 ): Effect.fn.Return<ReadonlyArray<Backend>, FleetError> {
@@ -51,8 +51,10 @@ export const checked = Effect.fnUntraced(function* (
 const same = (one: Backend, other: Backend): boolean => JSON.stringify(one) === JSON.stringify(other)
 
 /**
- * The fleet, and the one way to change who is in it. A member that stays keeps its state, and its very object when nothing about it has changed; one that
- * goes gets no new work, and finishes what it has.
+ * The fleet, and the function that replaces its backends.
+ *
+ * A backend that stays keeps its state, and keeps its object when none of its fields has changed. A backend that goes
+ * gets no new requests and finishes those it has.
  *
  * @internal
  */
@@ -70,7 +72,7 @@ export const make = Effect.fnUntraced(function* (backends: ReadonlyArray<Backend
     if (!known) return yield* new FleetError({ reason: new UnknownBackend({ id }) })
   })
 
-  /** Whether anything changed. */
+  /** Returns whether anything has changed. */
   const replace = (next: ReadonlyArray<Backend>): Effect.Effect<boolean> =>
     SubscriptionRef.modify(ref, (members): readonly [boolean, ReadonlyArray<Member>] => {
       const old = new Map(members.map((member) => [member.backend.id, member]))

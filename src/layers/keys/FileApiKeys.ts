@@ -1,5 +1,5 @@
 /**
- * Keys from a file, read again whenever it changes.
+ * API keys from a file, which is read again when it changes.
  *
  * @since 0.1.0
  */
@@ -10,19 +10,28 @@ import * as File from "./file.ts"
 import * as Table from "./table.ts"
 
 /**
+ * The keys in the file at `path`.
+ *
  * **Details**
  *
- * `{"keys": [{"id": "ci", "sha256": "…", "tenant": "build", "models": ["llama3.1:8b"], "requestsPerMinute": 60, "tokensPerMinute": 20000, "concurrent": 4,
- * "priority": "batch"}]}`; only `id` and `sha256` are needed. The hash of a key: `printf %s "$KEY" | sha256sum`.
+ * The file is JSON. Only `id` and `sha256` are required:
  *
- * A changed file counts whole or not at all: with one fault in it the keys stay as they were, and the log says what the fault is. A file that is gone
- * changes nothing either. At the start either is an error. A key that is taken out is refused from the next request on; what is under way goes on.
+ * ```json
+ * {"keys": [{"id": "ci", "sha256": "…", "tenant": "build", "models": ["llama3.1:8b"], "requestsPerMinute": 60,
+ *   "tokensPerMinute": 20000, "concurrent": 4, "priority": "batch"}]}
+ * ```
+ *
+ * The hash of a key: `printf %s "$KEY" | sha256sum`.
+ *
+ * A changed file takes effect as a whole or not at all. When the file has a fault or cannot be read, the keys stay as
+ * they were, and the log says why. When the layer is built, the same is an `ApiKeysError`. A key that is removed from
+ * the file is refused from the next request on; its running requests finish.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (path: string, options?: {
-  /** How often the file is looked at. Defaults to 2 seconds. */
+  /** Time between two looks at the file. Defaults to 2 seconds. */
   readonly interval?: Duration.Input | undefined
 }): Layer.Layer<ApiKeys, ApiKeysError, FileSystem.FileSystem> =>
   Layer.effect(
@@ -44,7 +53,7 @@ export const layer = (path: string, options?: {
       const look = Effect.gen(function* () {
         const now = yield* text
         if (now === seen) return
-        // Remembered first, so that a bad file is reported once and not at every look.
+        // Remembered before it is read, so that a bad file is logged once and not at every look.
         seen = now
         table = yield* tableOf(now)
         yield* Effect.logInfo(`API keys read again: ${table.size()}`)

@@ -1,5 +1,5 @@
 /**
- * Keys written down in code.
+ * API keys listed in code.
  *
  * @since 0.1.0
  */
@@ -8,17 +8,17 @@ import { ApiKeys, type Grant } from "../../services/ApiKeys.ts"
 import * as ModelName from "../../services/ModelName.ts"
 import * as Table from "./table.ts"
 
-/** A key and what it gives. @category models @since 0.1.0 */
+/** A key and what it grants. @category models @since 0.1.0 */
 export interface Key extends Omit<Grant, "models" | "tenant"> {
-  /** SHA-256 of the key, in hex; or the key itself, for tests and examples. */
+  /** The SHA-256 of the key in hex, or the key itself, for tests and examples. */
   readonly secret: { readonly sha256: string } | { readonly key: string }
   /** Defaults to `id`. */
   readonly tenant?: string | undefined
-  /** All when absent. */
+  /** Names of the models that the key may ask for. Defaults to all. */
   readonly models?: ReadonlyArray<string> | undefined
 }
 
-/** @category layers @since 0.1.0 */
+/** The given keys, for as long as the layer lives. @category layers @since 0.1.0 */
 export const layer = (keys: ReadonlyArray<Key>): Layer.Layer<ApiKeys> =>
   Layer.sync(ApiKeys, () =>
     Table.make(keys.map(({ models, secret, tenant, ...grant }) => ({

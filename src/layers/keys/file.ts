@@ -1,18 +1,20 @@
 /**
- * The file of keys: `{"keys": [{"id": "ci", "sha256": "…", "tenant": "build"}]}`.
+ * Reads the file of API keys: `{"keys": [{"id": "ci", "sha256": "…", "tenant": "build"}]}`.
  *
  * @since 0.1.0
  */
 import { Option, Schema } from "effect"
 import type { Grant } from "../../services/ApiKeys.ts"
 import * as ModelName from "../../services/ModelName.ts"
-import type { Entry } from "./table.ts"
+import type { KeyEntry } from "./table.ts"
 
 const File = Schema.fromJsonString(
   Schema.Struct({ keys: Schema.Array(Schema.Record(Schema.String, Schema.Unknown)) }),
 )
 
+/** What a field of a key must hold. */
 interface Field {
+  /** The requirement in words: part of the error. */
   readonly wanted: string
   readonly needed?: boolean
   readonly is: (value: unknown) => boolean
@@ -51,16 +53,16 @@ function isName(value: unknown): boolean {
 
 type Row = Readonly<Record<string, unknown>>
 
-/** Says where the fault is and what is wanted, never what is there: it may be a key. */
+/** The first fault of a row. It says where and what is wanted, and never quotes the value, which may be a key. */
 const fault = (row: Row, at: number): string | undefined => {
   for (const [field, { is, needed, wanted }] of Object.entries(fields)) {
     if (row[field] === undefined ? needed === true : !is(row[field])) return `keys[${at}].${field} must be ${wanted}`
   }
-  const known = Object.keys(row).every((field) => field in fields)
+  const known = Object.keys(row).every((field) => Object.hasOwn(fields, field))
   return known ? undefined : `keys[${at}] has a field that is none of ${Object.keys(fields).join(", ")}`
 }
 
-const entryOf = (row: Row): Entry => {
+const entryOf = (row: Row): KeyEntry => {
   const { concurrent, id, models, priority, requestsPerMinute, sha256, tenant, tokensPerMinute } = row as {
     readonly id: string
     readonly sha256: string
@@ -77,7 +79,7 @@ const entryOf = (row: Row): Entry => {
       id,
       tenant: tenant ?? id,
       models: models === undefined ? undefined : new Set(models.map(ModelName.canonical)),
-      // Without any, the limits are those that hold for everybody.
+      // A key without limits of its own gets those of the rate limit guard.
       limits: requestsPerMinute ?? tokensPerMinute ?? concurrent
         ? { requestsPerMinute, tokensPerMinute, concurrent }
         : undefined,
@@ -86,19 +88,20 @@ const entryOf = (row: Row): Entry => {
   }
 }
 
+/** The first value of a field that two rows share, whatever its case. */
 const repeated = (rows: ReadonlyArray<Row>, field: string): string | undefined => {
   const seen = new Map<string, number>()
   for (const [at, row] of rows.entries()) {
     const value = String(row[field]).toLowerCase()
     const before = seen.get(value)
-    if (before !== undefined) return `keys[${at}].${field} is that of keys[${before}]`
+    if (before !== undefined) return `keys[${at}].${field} is the same as that of keys[${before}]`
     seen.set(value, at)
   }
   return undefined
 }
 
-/** All entries, or what is wrong with the first that is. @category decoding @since 0.1.0 */
-export const read = (text: string): ReadonlyArray<Entry> | string => {
+/** All entries, or what is wrong with the first wrong one. @category decoding @since 0.1.0 */
+export const read = (text: string): ReadonlyArray<KeyEntry> | string => {
   const file = Option.getOrUndefined(Schema.decodeUnknownOption(File)(text))
   if (file === undefined) return `it must be JSON: {"keys": [{"id": …, "sha256": …}, …]}`
   for (const [at, row] of file.keys.entries()) {

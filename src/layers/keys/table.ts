@@ -1,14 +1,14 @@
 /**
- * Keys by their hash.
+ * API keys by their hash.
  *
  * @since 0.1.0
  */
 import { hash as digest, timingSafeEqual } from "node:crypto"
 import type { ApiKeys, Grant } from "../../services/ApiKeys.ts"
 
-/** One key. @category models @since 0.1.0 */
-export interface Entry {
-  /** SHA-256 of the key, in hex. */
+/** One key: its hash, and what it grants. @category models @since 0.1.0 */
+export interface KeyEntry {
+  /** SHA-256 of the key, in lower-case hex. */
   readonly sha256: string
   readonly grant: Grant
 }
@@ -17,16 +17,19 @@ export interface Entry {
 export const hash = (key: string): string => digest("sha256", key)
 
 /**
+ * The service over a list of keys.
+ *
  * **Details**
  *
- * A key is random and long, so one round of SHA-256 is enough: there is no dictionary to try, as there is for passwords, and a slow hash would cost every request
- * what it costs a thief. What is sent is hashed before anything is compared: how long the search takes can tell of nothing but a hash that nobody can choose.
+ * Keys are random and long, so one round of SHA-256 is enough: nobody can try a dictionary, as against passwords, and a
+ * slow hash would delay every request. The key that a client sends is hashed before anything is compared. The time of
+ * the search can therefore reveal only something about hashes, which a client cannot choose.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (entries: ReadonlyArray<Entry>): ApiKeys["Service"] => {
-  // With whom a wrong key is compared: the same work as for a right one.
+export const make = (entries: ReadonlyArray<KeyEntry>): ApiKeys["Service"] => {
+  // A wrong key is compared with this, so that a wrong key and a right one take the same work.
   const nobody = { grant: undefined, sum: Buffer.alloc(32) }
   const bySum = new Map(entries.map(({ grant, sha256 }) => [sha256, { grant, sum: Buffer.from(sha256, "hex") }]))
   return {

@@ -86,7 +86,7 @@ const make = Effect.fnUntraced(function* <E1, R1, E2, R2>(options: Options<E1, R
         })
       })
     },
-    explain: live.explain,
+    explain: (demand, fleet) => live.explain(demand, fleet),
   })
 })
 

@@ -1,35 +1,36 @@
 /**
- * Readers of what people write in environment variables. Each answers `undefined` to what it cannot read.
+ * Readers of the values of environment variables. Each returns `undefined` for a text that it cannot read.
  *
  * @since 0.1.0
  */
 import { ByteSize, Option } from "effect"
 
-/** `1`, `12000`; not `1.5`, `0x10` or `1e3`. @category parsing @since 0.1.0 */
+/** A whole number in decimal digits: `1`, `12000`; not `1.5`, `0x10` or `1e3`. @category parsing @since 0.1.0 */
 export const whole = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => (text: string): number | undefined => {
   if (!/^\d+$/.test(text)) return undefined
   const value = Number(text)
   return value >= minimum && value <= maximum ? value : undefined
 }
 
-/** `0.2`, `10`. @category parsing @since 0.1.0 */
+/** A number of at least 0 in decimal digits: `0.2`, `10`. @category parsing @since 0.1.0 */
 export const decimal = (text: string): number | undefined => /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
 
-/** `64MiB`, `256 MB`, or a bare number of bytes. @category parsing @since 0.1.0 */
+/** A size with a unit, or a number of bytes: `64MiB`, `256 MB`, `1000`. @category parsing @since 0.1.0 */
 export const bytes = (text: string): number | undefined => {
   const size = ByteSize.fromString(/^\d+$/.test(text) ? `${text} B` : text)
   return Option.getOrUndefined(Option.flatMap(size, ByteSize.toNumber))
 }
 
-/** Parts between commas, without the empty ones. @category parsing @since 0.1.0 */
+/** The parts between commas; empty parts are left out. @category parsing @since 0.1.0 */
 export const list = (text: string): ReadonlyArray<string> =>
   text.split(",").map((part) => part.trim()).filter((part) => part !== "")
 
-/** `team-a=3,team-b=0.5`. @category parsing @since 0.1.0 */
+/** Names with numbers above 0, each name once: `team-a=3,team-b=0.5`. @category parsing @since 0.1.0 */
 export const shares = (text: string): Readonly<Record<string, number>> | undefined => {
   const pairs = list(text).map((part) => /^(.+?)\s*=\s*(\d+(?:\.\d+)?)$/.exec(part))
   const found = pairs.map((pair) => [pair?.[1] ?? "", Number(pair?.[2])] as const)
-  return found.every(([, share]) => share > 0) ? Object.fromEntries(found) : undefined
+  const isRepeated = new Set(found.map(([name]) => name)).size < found.length
+  return !isRepeated && found.every(([, share]) => share > 0) ? Object.fromEntries(found) : undefined
 }
 
 const authority = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/?#[\]@]*))(?::(\d+))?$/
@@ -37,12 +38,13 @@ const bareIpv6 = /^[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7}$/
 const everywhere: Readonly<Record<string, string>> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" }
 
 /**
- * A backend's URL from any spelling that Ollama's own clients take in `OLLAMA_HOST`.
+ * The URL of a backend, from any spelling that Ollama's own clients accept in `OLLAMA_HOST`.
  *
  * **Details**
  *
- * `host`, `host:port`, `:port`, `http://host`, `https://host/prefix`, `[::1]:11434`, in quotes or not. Without a scheme the port is 11434; with one it is the
- * scheme's own, as in Ollama. An address that means "all interfaces" is a place to listen, not to call, so it becomes the loopback one.
+ * `host`, `host:port`, `:port`, `http://host`, `https://host/prefix`, `[::1]:11434`, with or without quotes. Without a
+ * scheme the port is 11434, and with one it is the scheme's own port, as in Ollama. An address that means "all
+ * interfaces" can be listened on but not called, so it becomes the loopback address.
  *
  * @category parsing
  * @since 0.1.0
@@ -62,13 +64,13 @@ export const ollamaUrl = (text: string): string | undefined => {
   return URL.canParse(url) && Number(port) >= 1 ? new URL(url).origin + path : undefined
 }
 
-/** `on` or `off`, and what else people write for them. @category parsing @since 0.1.0 */
+/** `on` or `off`, or one of their common synonyms. @category parsing @since 0.1.0 */
 export const onOff = (text: string): boolean | undefined => {
   if (/^(on|true|yes|1)$/i.test(text)) return true
   return /^(off|false|no|0)$/i.test(text) ? false : undefined
 }
 
-/** `name=value` parts between commas; `undefined` where one is none, or a name comes twice. @category parsing @since 0.1.0 */
+/** Names with values, each name once: `name=value,other=value`. @category parsing @since 0.1.0 */
 export const pairs = (text: string): Readonly<Record<string, string>> | undefined => {
   const parts = list(text).map((part) => /^([^=\s]+)\s*=\s*(\S+)$/.exec(part))
   const found = new Map(parts.flatMap((part) => part === null ? [] : [[part[1]!, part[2]!]]))

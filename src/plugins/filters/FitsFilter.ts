@@ -6,7 +6,8 @@
 import type { Filter } from "../../services/Plugin.ts"
 
 /**
- * Where memory is managed, what a load needs must fit into the empty devices; what is in memory fits. Where nothing is known, everything is kept.
+ * Keeps a backend that has the model in memory, and one whose devices, when empty, have room for it. Where the memory
+ * or the model's needs are not known, the backend is kept.
  *
  * @category constructors
  * @since 0.1.0

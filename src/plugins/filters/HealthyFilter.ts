@@ -1,12 +1,13 @@
 /**
- * Drops backends that an operator holds out or that health calls unhealthy.
+ * Drops backends that an operator drains or isolates, and backends that are unhealthy.
  *
  * @since 0.1.0
  */
 import type { Filter } from "../../services/Plugin.ts"
 
 /**
- * Keeps active backends that are healthy, or not yet probed: a router that has just started must not refuse what may well work.
+ * Keeps active backends that are healthy or were not probed yet. A router that has just started must not refuse
+ * requests that may well succeed.
  *
  * @category constructors
  * @since 0.1.0

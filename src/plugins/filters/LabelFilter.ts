@@ -1,5 +1,5 @@
 /**
- * Keeps requests on backends with the right label: embedders on CPUs, chat on GPUs.
+ * Sends requests to backends with the right label, such as embeddings to CPUs and chats to GPUs.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,8 @@ import type { Filter } from "../../services/Plugin.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 
 /**
- * `wanted` says the value that a request wants of a label, or `undefined` for any. Backends without the label take everything.
+ * Keeps a backend whose label has the value that the request wants. `wanted` returns that value, or `undefined` for
+ * any. A backend without the label is kept for every request.
  *
  * **Example** (by device kind)
  *

@@ -1,5 +1,5 @@
 /**
- * Other names for models, and chains of models to fall back on.
+ * Gives models other names, and lists of models to fall back on.
  *
  * @since 0.1.0
  */
@@ -10,15 +10,19 @@ import * as ModelName from "../../services/ModelName.ts"
 import type { Guard } from "../../services/Plugin.ts"
 
 /**
- * For a name that clients ask for, the model that answers, or several in order: the first that some healthy backend has.
+ * Replaces a name that clients ask for by a model, or by the first one of several that a healthy backend has.
  *
  * **Details**
  *
- * A chain may begin with its own name: `{ "llama3.1:70b": ["llama3.1:70b", "llama3.1:8b"] }`. Where no backend of any is healthy it is the first that is known;
- * where none is known, the request stays as it is, and a model of the client's own name is missed. Chosen once, when the request comes in.
+ * A list may begin with its own name: `{ "llama3.1:70b": ["llama3.1:70b", "llama3.1:8b"] }`. Where no backend of any of
+ * the models is healthy, the first model that some backend has is taken. Where no backend has any of them, the request
+ * stays as it is, and is answered with 404 for the name that the client used. The model is chosen once, when the
+ * request comes in.
  *
- * The model's name in the body is replaced, and nothing else. The answer names the model that gave it, since not a byte of an answer is changed;
- * `X-Llamero-Model` says the same ahead of it. Names match as Ollama's do: `GPT-4o` is `gpt-4o:latest`.
+ * In the body only the name of the model is replaced. The answer is not changed, so it names the model that gave it;
+ * `X-Llamero-Model` says the same in a header. Names match as in Ollama: `GPT-4o` is `gpt-4o:latest`.
+ *
+ * Throws a `RangeError` for a name without a model.
  *
  * @category constructors
  * @since 0.1.0

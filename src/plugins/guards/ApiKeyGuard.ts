@@ -1,5 +1,5 @@
 /**
- * Lets in whoever has a key, as the tenant that the key says.
+ * Lets clients with an API key in, as the tenant of their key.
  *
  * @since 0.1.0
  */
@@ -13,24 +13,26 @@ const noKey = refuse("Unauthorized", missing)
 const wrongKey = refuse("Unauthorized", invalid)
 
 /**
- * 401 without a valid key, 403 for a model that the key is not for. Goes first: tenant, priority and limits of the key are for the guards and the queue behind it.
+ * Refuses a request without a valid key with 401, and one for a model that the key does not permit with 403. Put it
+ * first: the guards behind it and the queue use the tenant, the priority and the limits of the key.
  *
  * **Details**
  *
- * Keys are sent as `Authorization: Bearer KEY` or `x-api-key`. Neither the key nor its hash is in any log, metric or event, and backends are not sent it.
- * What a key may use is asked for by the name the client gives, so an alias has to be among its `models`, and what it stands for does not.
+ * Clients send a key as `Authorization: Bearer KEY` or `x-api-key`. Neither the key nor its hash appears in a log,
+ * metric or event, and backends do not receive it. A key permits models by the names that clients use: an alias must be
+ * among its `models`, and the model that the alias stands for need not be.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (): Effect.Effect<Guard, never, ApiKeys> =>
-  Effect.map(ApiKeys, ({ find }): Guard => ({
+  Effect.map(ApiKeys, (keys): Guard => ({
     kind: "guard",
     name: "api-key",
     check: (request) => {
       const key = presented((name) => header(request.headers, name))
       if (key === "") return noKey
-      const grant = find(key)
+      const grant = keys.find(key)
       if (grant === undefined) return wrongKey
       const { model } = request.envelope
       if (!permits(grant, model)) return refuse("Forbidden", notFor(model))

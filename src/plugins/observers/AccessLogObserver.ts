@@ -6,21 +6,22 @@
 import { Effect } from "effect"
 import type { Observer } from "../../services/Plugin.ts"
 
-/** A name may be as long as a request body, and then it is no name. */
+/** A model that no backend has is named as the client wrote it, and that may be as long as a request body. */
 const modelMax = 200
 
 /**
- * Logs at `Info`, refusals that are the router's or a backend's fault (status 500 and above) at `Warn`.
+ * Logs requests at `Info`, and those with a status of 500 and above at `Warn`.
  *
  * **Details**
  *
- * Who, what, where and how long, as annotations, so that a JSON logger gets fields. Bodies, prompts and keys are not in the event and so never in the log.
+ * The tenant, model, backend, status and times are annotations, so that a JSON logger writes them as fields. Bodies,
+ * prompts and keys are not part of the event, so they are never in the log.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** Requests with a lower status are passed over, which costs next to nothing. Defaults to `0`: all are logged. */
+  /** Requests with a lower status are not logged. Defaults to `0`: all are logged. */
   readonly statusMin?: number | undefined
 }): Observer => ({
   kind: "observer",

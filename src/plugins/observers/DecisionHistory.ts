@@ -1,52 +1,68 @@
 /**
- * What became of the last requests, each with everything that happened on its way.
+ * Remembers the last requests, each with its attempts, hedges and shadow choices.
  *
  * @since 0.1.0
  */
+import type { Decision, Decisions, Step } from "../../services/Decisions.ts"
 import type { Observer } from "../../services/Plugin.ts"
 import type { RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
 
-/** Something that happened to one request before it was settled. @category models @since 0.1.0 */
-export type Step = Exclude<Extract<RouterEvent, { readonly id: string }>, RequestSettled>
+/** A model that no backend has is named as the client wrote it, and that may be as long as a request body. */
+const modelMax = 200
 
-/** One request's story. Bodies and keys are in none of it. @category models @since 0.1.0 */
-export interface Decision {
-  readonly settled: RequestSettled
-  /** Failed attempts, hedges, what a shadow would have done; in order. */
-  readonly steps: ReadonlyArray<Step>
-}
-
-/** What it remembers. @category models @since 0.1.0 */
-export interface Memory {
-  /** The last ones, newest first. */
-  readonly recent: (limit: number) => ReadonlyArray<Decision>
-  /** By `X-Request-Id`; the newest where clients use one twice. */
-  readonly find: (id: string) => Decision | undefined
-}
+const shortened = (settled: RequestSettled): RequestSettled =>
+  settled.model.length <= modelMax
+    ? settled
+    // Put together anew: a slice would keep the whole string in memory.
+    : { ...settled, model: Array.from(settled.model.slice(0, modelMax)).join("") }
 
 const isStep = (event: RouterEvent): event is Step => "id" in event && event._tag !== "RequestSettled"
 
+/** The last `size` decisions. `next` is the place of the oldest one, which the next one replaces. */
+const ringOf = (size: number) => {
+  const ring: Array<Decision | undefined> = Array.from({ length: size })
+  let next = 0
+  return {
+    add: (decision: Decision): void => {
+      ring[next] = decision
+      next = (next + 1) % size
+    },
+    recent: (limit: number): ReadonlyArray<Decision> => {
+      const found: Array<Decision> = []
+      for (let back = 1; back <= Math.min(limit, size); back++) {
+        const decision = ring[(next - back + size) % size]
+        if (decision === undefined) break
+        found.push(decision)
+      }
+      return found
+    },
+  }
+}
+
 /**
- * Remembers the last requests. Under more load than observers are shown events of, some are missing.
+ * An observer that remembers the last requests, and the functions that read them. `DecisionRoutes` shows them to
+ * operators.
+ *
+ * **Details**
+ *
+ * Under high load observers are not shown every event, so some requests may be missing.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** How many requests are remembered. Defaults to `1000`. */
+  /** The number of requests that are remembered. Defaults to `1000`. */
   readonly size?: number | undefined
-}): { readonly observer: Observer } & Memory => {
+}): { readonly observer: Observer } & Decisions => {
   const size = options?.size ?? 1000
   if (!Number.isInteger(size) || size < 1) {
-    throw new RangeError(`DecisionHistory: size must be a whole number of at least 1, got ${size}`)
+    throw new RangeError(`DecisionHistory.make: size must be a whole number of at least 1, got ${size}`)
   }
-  /** A ring: `next` is where the oldest one stands. */
-  const ring: Array<Decision | undefined> = Array.from({ length: size })
-  let next = 0
-  /** Of requests under way to which something has happened. Bounded: a settled record may be missed. */
+  const { add, recent } = ringOf(size)
+  /** The steps of running requests. Bounded, since the last event of a request may not be shown to the observer. */
   const open = new Map<string, Array<Step>>()
 
-  const add = (step: Step): void => {
+  const addStep = (step: Step): void => {
     const steps = open.get(step.id)
     if (steps !== undefined) return void steps.push(step)
     const [oldest] = open.keys()
@@ -55,21 +71,8 @@ export const make = (options?: {
   }
   const settle = (settled: RequestSettled): void => {
     const steps = open.get(settled.id) ?? []
-    if (steps.length > 0) open.delete(settled.id)
-    ring[next] = { settled, steps }
-    next = (next + 1) % size
-  }
-  /** So many places back from the newest. */
-  const back = (places: number): Decision | undefined => ring[(next - 1 - places + 2 * size) % size]
-
-  const recent = (limit: number): ReadonlyArray<Decision> => {
-    const found: Array<Decision> = []
-    for (let places = 0; places < Math.min(limit, size); places++) {
-      const decision = back(places)
-      if (decision === undefined) break
-      found.push(decision)
-    }
-    return found
+    open.delete(settled.id)
+    add({ settled: shortened(settled), steps })
   }
 
   return {
@@ -78,7 +81,7 @@ export const make = (options?: {
       name: "decision-history",
       observe: (event) => {
         if (event._tag === "RequestSettled") settle(event)
-        else if (isStep(event)) add(event)
+        else if (isStep(event)) addStep(event)
         return undefined
       },
     },

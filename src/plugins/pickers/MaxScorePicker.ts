@@ -6,7 +6,8 @@
 import type { Picker } from "../../services/Plugin.ts"
 
 /**
- * The highest score; among equals the one whose last lease is longest ago, so that an idle fleet is used in turn.
+ * Picks the highest score. Among equal scores it picks the backend whose last lease is longest ago, so that the
+ * backends of an idle fleet are used in turn.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,12 +1,13 @@
 /**
- * The better of two at random: replicas that do not see each other's requests do not all run to the same backend.
+ * Picks the better one of two random candidates. Replicas of the router do not see each other's requests; with this
+ * picker they do not all choose the same backend.
  *
  * @since 0.1.0
  */
 import type { Picker } from "../../services/Plugin.ts"
 
 /**
- * Two different candidates at random, then the higher score (Mitzenmacher 2001).
+ * Draws two different candidates and picks the one with the higher score (Mitzenmacher 2001).
  *
  * @category constructors
  * @since 0.1.0

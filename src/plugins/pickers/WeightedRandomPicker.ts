@@ -6,7 +6,8 @@
 import type { Picker } from "../../services/Plugin.ts"
 
 /**
- * One at random, each as likely as its score is high; any when all score 0.
+ * Picks a random candidate, with a probability in proportion to its score. When all scores are 0, each is equally
+ * likely.
  *
  * @category constructors
  * @since 0.1.0

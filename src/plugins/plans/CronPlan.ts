@@ -1,5 +1,5 @@
 /**
- * Keeps models in memory at certain times.
+ * Keeps models in memory at certain times of the day or week.
  *
  * @since 0.1.0
  */
@@ -9,13 +9,13 @@ import type { Plan } from "../../services/Plugin.ts"
 /** @category models @since 0.1.0 */
 export interface Options {
   readonly models: ReadonlyArray<string>
-  /** When they are needed, as five or six cron fields: `0 9 * * 1-5`. */
+  /** When the models begin to be needed, as five or six cron fields: `0 9 * * 1-5`. */
   readonly from: string
-  /** When no longer. */
+  /** When the models are no longer needed, as cron fields. */
   readonly until: string
-  /** Of both. Defaults to UTC. */
+  /** The time zone of both. Defaults to UTC. */
   readonly timeZone?: string | undefined
-  /** So long before `from` they are loaded. Defaults to 5 minutes. */
+  /** How long before `from` the models are loaded. Defaults to 5 minutes. */
   readonly before?: Duration.Input | undefined
   /** Whether idle models may be unloaded for them. Defaults to `false`. */
   readonly evicts?: boolean | undefined
@@ -26,7 +26,7 @@ export interface Options {
  *
  * **Gotchas**
  *
- * An expression or a time zone that is none throws.
+ * Throws for a cron expression or a time zone that is not valid.
  *
  * @category constructors
  * @since 0.1.0
@@ -42,9 +42,12 @@ export const make = (options: Options): Plan => {
     released: true,
     evicts: options.evicts ?? false,
   }))
-  // `prev` looks strictly before: a second later, what is due now has begun.
+  // `prev` looks strictly before its argument. With a second more, a time that is due now counts as begun.
   const last = (cron: Cron.Cron, at: number): number => Cron.prev(cron, at + 1000).getTime()
-  /** Each window ends with the first `until` after its `from`, so one that has not begun yet may already be loaded for. */
+  /**
+   * A window ends with the first `until` after its `from`. So a window that begins within `before` is found as well,
+   * and its models are loaded early.
+   */
   const wanted = (now: number): boolean => Cron.next(until, last(from, now + before)).getTime() > now
   return { kind: "plan", name: "cron", targets: (now) => Effect.sync(() => wanted(now) ? targets : []) }
 }

@@ -1,21 +1,22 @@
 /**
- * Loads models shortly before they are likely to be used again.
+ * Loads models shortly before they are likely to be used again, from how often they were used.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
 import type { Observer, Plan, PrewarmTarget } from "../../services/Plugin.ts"
 
-/** Bins of a minute, four hours of them: Serverless in the Wild (ATC 2020). */
+/** The histogram has bins of a minute over four hours, as in "Serverless in the Wild" (Shahrad et al., ATC 2020). */
 const binMillis = 60_000
 const bins = 240
 const samplesMin = 20
 const variationMax = 2
-/** Added on both sides, as there. */
+/** The share by which the wanted time is extended on both sides, from the same paper. */
 const margin = 0.1
-/** Names remembered: those that the catalog knows, so no client can fill this. */
+/** Models that are remembered. Only models in the catalog count, so that clients cannot fill this. */
 const modelsMax = 4096
 
+/** The idle times of one model: a histogram, and what its mean and variation are computed from. */
 class History {
   readonly counts = new Uint32Array(bins)
   samples = 0
@@ -28,7 +29,7 @@ class History {
     this.lastAt = at
   }
 
-  /** Used again after so long. */
+  /** Adds the milliseconds for which the model was idle before it was used again. */
   add(idle: number): void {
     const bin = Math.floor(idle / binMillis)
     if (bin >= bins) {
@@ -41,6 +42,7 @@ class History {
     this.squares += idle * idle
   }
 
+  /** Whether there are enough idle times, and similar enough ones, to predict the next one. */
   get representative(): boolean {
     if (this.samples < samplesMin || this.beyond > this.samples) return false
     const mean = this.sum / this.samples
@@ -48,7 +50,7 @@ class History {
     return mean > 0 && deviation / mean <= variationMax
   }
 
-  /** The bin within which so much of all idle times ended. */
+  /** The bin up to which the given part of all idle times ended. */
   percentile(part: number): number {
     let seen = 0
     for (let bin = 0; bin < bins; bin++) {
@@ -58,6 +60,7 @@ class History {
     return bins - 1
   }
 
+  /** Whether the model is likely to be used soon. */
   wanted(now: number, keepMillis: number): boolean {
     const idle = now - this.lastAt
     if (!this.representative) return idle <= keepMillis
@@ -67,18 +70,19 @@ class History {
 }
 
 /**
- * A plan and the observer that feeds it; put both into the router.
+ * A plan, and the observer that tells it of uses. Put both into the router.
  *
  * **Details**
  *
- * Each model has a histogram of how long it lay idle between uses. It is wanted from the 5th percentile of that to the 99th, with 10 % on both sides. Until there
- * are 20 samples whose variation is at most 2, it is wanted for `keepMillis` after a use. Into free memory only.
+ * Each model has a histogram of its idle times between uses. After a use, the model is wanted from the 5th percentile
+ * of the idle times to the 99th, extended by 10 % on both sides. While there are fewer than 20 idle times, or their
+ * coefficient of variation is above 2, it is wanted for `keepMillis` after a use. It is loaded into free memory only.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** Defaults to 10 minutes. */
+  /** Milliseconds for which a model without enough idle times is wanted after a use. Defaults to 10 minutes. */
   readonly keepMillis?: number | undefined
 }): { readonly plan: Plan; readonly observer: Observer } => {
   const keepMillis = options?.keepMillis ?? 600_000
@@ -94,7 +98,7 @@ export const make = (options?: {
           if (histories.size < modelsMax) histories.set(event.model, new History(event.at))
           return
         }
-        // From the end of one use to the beginning of the next; those that overlap left it no time to be idle.
+        // From the end of one use to the beginning of the next. Between uses that overlap the model was not idle.
         const idle = event.at - event.totalMillis - history.lastAt
         if (idle > 0) history.add(idle)
         history.lastAt = Math.max(history.lastAt, event.at)

@@ -8,13 +8,14 @@ import * as ModelName from "../../services/ModelName.ts"
 import type { Plan } from "../../services/Plugin.ts"
 
 /**
- * Loaded whenever they are not there, never unloaded to make room for others; readiness waits for them.
+ * Loads the models whenever they are not in memory, and never unloads them to make room for others. The router is ready
+ * when they are loaded.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (models: ReadonlyArray<string>, options?: {
-  /** On which backends; on the best one when absent. */
+  /** The backends that keep the models. Defaults to the best one for each model. */
   readonly backends?: ReadonlyArray<string> | undefined
 }): Plan => {
   const targets = Array.from(new Set(models.map(ModelName.canonical)), (model) => ({

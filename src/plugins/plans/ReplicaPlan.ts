@@ -1,5 +1,5 @@
 /**
- * Loads a hot model on a second backend.
+ * Loads a busy model on more backends.
  *
  * @since 0.1.0
  */
@@ -9,19 +9,20 @@ import { type Model, ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Plan, PrewarmTarget } from "../../services/Plugin.ts"
 
 /**
- * A model whose slots have been full by `busyMin` for `hotMillis` is wanted on one backend more, until it has been below for `coolMillis`. Into free memory only.
+ * Wants a model on one backend more when at least `busyMin` of its slots were taken for `hotMillis`, until fewer were
+ * taken for `coolMillis`. The model is loaded into free memory only.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** Of 1. Defaults to `0.8`. */
+  /** The share of the model's slots that must be taken, from 0 to 1. Defaults to `0.8`. */
   readonly busyMin?: number | undefined
-  /** Defaults to 10 seconds. */
+  /** Milliseconds for which the slots must be taken. Defaults to 10 seconds. */
   readonly hotMillis?: number | undefined
-  /** Defaults to 5 minutes. */
+  /** Milliseconds until the model is no longer wanted on the additional backend. Defaults to 5 minutes. */
   readonly coolMillis?: number | undefined
-  /** On how many at most. Defaults to `2`. */
+  /** The most backends for one model. Defaults to `2`. */
   readonly replicasMax?: number | undefined
 }): Plan<Leases | ModelCatalog> => {
   const busyMin = options?.busyMin ?? 0.8

@@ -1,24 +1,29 @@
 /**
- * Tries another backend, within a budget shared by all requests, so that retries cannot multiply an outage.
+ * Tries another backend, within a budget that all requests share. Without a budget, retries would multiply the load
+ * during an outage.
  *
  * @since 0.1.0
  */
 import type { RetryPolicy } from "../../services/Plugin.ts"
 
 /**
+ * Retries a failed attempt on another backend while the budget lasts and fewer than `attemptsMax` attempts were made.
+ *
  * **Details**
  *
- * The budget is Finagle's: each request deposits `ratio` of a retry, kept for ten seconds, on top of `perSecond` retries a second that are always there.
- * A failed attempt is retried elsewhere while the budget lasts and fewer than `attemptsMax` attempts were made. What may be retried at all is the
- * router's rule, not this policy's: never after a byte of a backend was passed on, never for a client's own fault.
+ * The budget is that of Finagle: each request adds `ratio` of a retry, and each second adds `perSecond` retries. What
+ * is not used within ten seconds is lost.
+ *
+ * The router decides which attempts may be retried at all: never after a byte of a backend was passed on, and never
+ * when the failure is the client's fault.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** Retries earned by each request. Defaults to `0.2`. */
+  /** Retries that each request adds to the budget. Defaults to `0.2`. */
   readonly ratio?: number | undefined
-  /** Retries a second that need no earning. Defaults to `10`. */
+  /** Retries that each second adds to the budget. Defaults to `10`. */
   readonly perSecond?: number | undefined
   /** Attempts for one request, the first included. Defaults to `3`. */
   readonly attemptsMax?: number | undefined
@@ -31,7 +36,8 @@ export const make = (options?: {
   if (!Number.isInteger(attemptsMax) || attemptsMax < 1) {
     throw new RangeError(`FailoverRetry.make: attemptsMax must be a whole number of at least 1, got ${attemptsMax}`)
   }
-  // Ten one-second slots of what came in and what was spent in that second, in thousandths of a retry, so that sums are exact.
+  // Ten slots of one second each: the retries added minus those used in that second. They are in thousandths of a
+  // retry, so that sums are exact.
   const one = 1000
   const earned = Math.round(ratio * one)
   const seconds = new Float64Array(10).fill(-1)

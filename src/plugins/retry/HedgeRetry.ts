@@ -1,16 +1,26 @@
 /**
- * Makes a second attempt beside one that is slower than nearly all before it.
+ * Starts a second attempt on another backend when the first byte of the first attempt is late.
  *
  * @since 0.1.0
  */
 import type { Hedging, RetryPolicy } from "../../services/Plugin.ts"
 
-/** The last first bytes of one model, and their quantile. */
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** The part of first bytes that must come sooner before an attempt counts as late. Defaults to `0.95`. */
+  readonly quantile?: number | undefined
+  /** First bytes of a model that must have been seen before its requests are hedged. Defaults to `50`. */
+  readonly samplesMin?: number | undefined
+  /** First bytes that are remembered for each model, kind and stream mode. Defaults to `200`. */
+  readonly samplesMax?: number | undefined
+}
+
+/** The last times to first byte of one model, and their quantile. */
 class Samples {
   private readonly ring: Float64Array
   private count = 0
   private next = 0
-  /** Since the quantile was last computed. */
+  /** Samples added since the quantile was last computed. */
   private fresh = 0
   private quantile: number | undefined = undefined
 
@@ -25,7 +35,7 @@ class Samples {
     this.fresh++
   }
 
-  /** As it was at most a twentieth of the samples ago: sorting them for each request would cost more than it tells. */
+  /** At most a twentieth of the samples are newer than the answer: sorting them for every request is too slow. */
   at(quantile: number, samplesMin: number): number | undefined {
     if (this.count < samplesMin) return undefined
     if (this.quantile === undefined || this.fresh >= this.count / 20) {
@@ -37,37 +47,7 @@ class Samples {
   }
 }
 
-/**
- * **Details**
- *
- * Streams are compared with streams and whole answers with whole answers, of the same model and kind. A first attempt that lost to its hedge counts with the
- * time it had taken by then: were it left out, the quantile would sink with every hedge. Hedges spend the budget of `retry`, and count as its attempts.
- *
- * **Example** (In the standard stack)
- *
- * ```ts
- * import * as PipelineRouter from "../../layers/router/PipelineRouter.ts"
- * import * as Standard from "../../layers/Standard.ts"
- * import * as FailoverRetry from "./FailoverRetry.ts"
- * import * as HedgeRetry from "./HedgeRetry.ts"
- *
- * export const stack = Standard.layer({ router: PipelineRouter.layer({ retry: HedgeRetry.make(FailoverRetry.make()) }) })
- * ```
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = (retry: RetryPolicy, options?: {
-  /** The part of first bytes that come sooner. Defaults to `0.95`. */
-  readonly quantile?: number | undefined
-  /** First bytes to be seen before anything is hedged. Defaults to `50`. */
-  readonly samplesMin?: number | undefined
-  /** First bytes that are remembered, of each model and kind. Defaults to `200`. */
-  readonly samplesMax?: number | undefined
-}): RetryPolicy => {
-  const quantile = options?.quantile ?? 0.95
-  const samplesMin = options?.samplesMin ?? 50
-  const samplesMax = options?.samplesMax ?? 200
+const checked = ({ quantile = 0.95, samplesMax = 200, samplesMin = 50 }: Options) => {
   if (!(quantile > 0 && quantile <= 1)) {
     throw new RangeError(`HedgeRetry.make: quantile must be above 0 and at most 1, got ${quantile}`)
   }
@@ -77,20 +57,57 @@ export const make = (retry: RetryPolicy, options?: {
   if (!Number.isInteger(samplesMax) || samplesMax < samplesMin) {
     throw new RangeError(`HedgeRetry.make: samplesMax must be a whole number of at least samplesMin, got ${samplesMax}`)
   }
+  return { quantile, samplesMax, samplesMin }
+}
+
+/** The quantile of the times to first byte, for each model, kind and stream mode. */
+const quantileHedging = (options: Options): Hedging => {
+  const { quantile, samplesMax, samplesMin } = checked(options)
   const seen = new Map<string, Samples>()
   const keyOf: (...of: Parameters<Hedging["after"]>) => string = ({ kind, model }, streams) =>
     `${model.key} ${kind} ${streams}`
   return {
-    ...retry,
-    name: `${retry.name}+hedge`,
-    hedging: {
-      after: (demand, streams) => seen.get(keyOf(demand, streams))?.at(quantile, samplesMin),
-      observed: (demand, streams, firstByteMillis) => {
-        const key = keyOf(demand, streams)
-        let samples = seen.get(key)
-        if (samples === undefined) seen.set(key, samples = new Samples(samplesMax))
-        samples.add(firstByteMillis)
-      },
+    after: (demand, streams) => seen.get(keyOf(demand, streams))?.at(quantile, samplesMin),
+    observed: (demand, streams, firstByteMillis) => {
+      const key = keyOf(demand, streams)
+      let samples = seen.get(key)
+      if (samples === undefined) seen.set(key, samples = new Samples(samplesMax))
+      samples.add(firstByteMillis)
     },
   }
 }
+
+/**
+ * The policy `retry`, with hedging added.
+ *
+ * **Details**
+ *
+ * An attempt is late when its first byte has not come after the given quantile of earlier first bytes. Streams are
+ * compared with streams and whole answers with whole answers, of the same model and kind of request.
+ *
+ * A first attempt that lost to its hedge counts with the time that had passed by then. Without that, the slowest
+ * samples would be missing, and the quantile would fall with every hedge.
+ *
+ * Hedges use the budget of `retry`: its `decide` is asked for each of them, and they count as attempts.
+ *
+ * **Example** (In the standard stack)
+ *
+ * ```ts
+ * import * as Standard from "../../layers/Standard.ts"
+ * import * as FailoverRetry from "./FailoverRetry.ts"
+ * import * as HedgeRetry from "./HedgeRetry.ts"
+ *
+ * export const stack = Standard.layer({ retry: HedgeRetry.make(FailoverRetry.make()) })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (retry: RetryPolicy, options?: Options): RetryPolicy => ({
+  kind: "retry",
+  name: `${retry.name}+hedge`,
+  // Called on `retry` and not copied from it: a policy may be an instance of a class, whose methods use `this`.
+  seen: (now) => retry.seen(now),
+  decide: (failed, now) => retry.decide(failed, now),
+  hedging: quantileHedging(options ?? {}),
+})

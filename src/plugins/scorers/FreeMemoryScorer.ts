@@ -1,12 +1,13 @@
 /**
- * Prefers backends with room for a model.
+ * Prefers backends with free memory for a model.
  *
  * @since 0.1.0
  */
 import type { Scorer } from "../../services/Plugin.ts"
 
 /**
- * 1 where the model is in memory; else what would be left of the memory after a load, and 0 where something would have to leave first, or nothing is known.
+ * 1 where the model is in memory; else the share of the memory that would be free after a load. 0 where another model
+ * would have to be unloaded first, or where the memory is not known.
  *
  * @category constructors
  * @since 0.1.0

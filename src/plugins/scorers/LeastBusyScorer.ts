@@ -1,12 +1,14 @@
 /**
- * Prefers backends with more free stream slots, weighted by their capacity.
+ * Prefers backends with less load, in proportion to their weight.
  *
  * @since 0.1.0
  */
+import { loadOf } from "../../services/Fleet.ts"
 import type { Scorer } from "../../services/Plugin.ts"
 
 /**
- * `1 / (1 + streams / weight)`: 1 when idle, falling with every stream, more slowly on a backend of higher weight.
+ * `1 / (1 + load)`, where the load is streams over weight (`Fleet.loadOf`): 1 for an idle backend, 1/2 for one with as
+ * many streams as its weight.
  *
  * @category constructors
  * @since 0.1.0
@@ -14,5 +16,5 @@ import type { Scorer } from "../../services/Plugin.ts"
 export const make = (): Scorer => ({
   kind: "scorer",
   name: "least-busy",
-  score: (view) => 1 / (1 + view.streams / view.backend.weight),
+  score: (view) => 1 / (1 + loadOf(view.backend, view.streams)),
 })

@@ -1,18 +1,19 @@
 /**
- * Prefers backends that have a model soonest.
+ * Prefers backends that load a model quickly.
  *
  * @since 0.1.0
  */
 import type { Scorer } from "../../services/Plugin.ts"
 
 /**
- * 1 where the model is in memory; else `half / (half + loadMillis)`, from what loads there have taken; twice as near to 1 where it is loading already.
+ * 1 where the model is in memory; else `half / (half + loadMillis)`, where `loadMillis` is the expected time of a load
+ * there. Where the model is loading already, the distance to 1 is halved.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** A load of so many milliseconds scores a half. Defaults to 5 seconds. */
+  /** The milliseconds of a load that score 1/2. Defaults to 5 seconds. */
   readonly halfMillis?: number | undefined
 }): Scorer => {
   const half = options?.halfMillis ?? 5000

@@ -1,47 +1,62 @@
 /**
- * Prefers backends that answer fast, and believes a slow answer at once.
+ * Prefers backends that answer fast, and notices a slow answer at once.
  *
  * @since 0.1.0
  */
+import { loadOf } from "../../services/Fleet.ts"
+import type { BackendView } from "../../services/FleetView.ts"
 import type { Observer, Scorer } from "../../services/Plugin.ts"
+import { decay, movingAverage } from "../../support/movingAverage.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Milliseconds after which a peak counts for a third (1/e). Defaults to `10000`, as Finagle's. */
+  /** Milliseconds after which a peak counts for 1/e, about a third. Defaults to `10000`, as in Finagle. */
   readonly decayMillis?: number | undefined
 }
 
-interface Cost {
+interface Latency {
   millis: number
   at: number
 }
 
 /**
- * An observer that hears how long first bytes take, and a scorer that prefers the least cost; put both in.
+ * An observer that measures times to first byte, and a scorer that prefers the backend with the least cost. Put both
+ * into the router.
  *
  * **Details**
  *
- * Cost is the peak-sensitive moving average of the time to first byte, times the streams there would be (Finagle's "peak EWMA"): a slower answer is
- * taken over at once, a faster one little by little. The cheapest backend scores 1, one that costs twice as much 1/2; one not measured yet counts as the
- * cheapest, so that it gets measured.
+ * This is Finagle's "peak EWMA". The cost of a backend is a moving average of its time to first byte, times the load
+ * (`Fleet.loadOf`) that one more stream would make. A slower answer replaces the average at once; a faster one lowers
+ * it little by little, so that a backend in trouble is avoided soon and trusted again slowly.
+ *
+ * The cheapest backend scores 1, and one that costs twice as much scores 1/2. A backend without a measurement scores 1,
+ * so that it gets requests and is measured.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: Options): { readonly observer: Observer; readonly scorer: Scorer } => {
   const decayMillis = options?.decayMillis ?? 10_000
-  if (!(decayMillis > 0)) throw new RangeError(`PeakEwma: decayMillis must be above 0, got ${decayMillis}`)
-  const costs = new Map<string, Cost>()
-  const hear = (backend: string, millis: number, at: number): void => {
-    const cost = costs.get(backend)
-    if (cost === undefined) {
-      costs.set(backend, { millis, at })
+  if (!(decayMillis > 0)) throw new RangeError(`PeakEwma.make: decayMillis must be above 0, got ${decayMillis}`)
+  const latencies = new Map<string, Latency>()
+
+  const record = (backend: string, millis: number, at: number): void => {
+    const known = latencies.get(backend)
+    if (known === undefined) {
+      latencies.set(backend, { millis, at })
       return
     }
-    const kept = Math.exp(-Math.max(0, at - cost.at) / decayMillis)
-    cost.millis = millis > cost.millis ? millis : cost.millis * kept + millis * (1 - kept)
-    cost.at = at
+    const kept = millis > known.millis ? 0 : decay(at - known.at, decayMillis)
+    known.millis = movingAverage(known.millis, millis, 1 - kept)
+    known.at = at
   }
+
+  /** `undefined` before the first measurement. */
+  const costOf = ({ backend, streams }: BackendView): number | undefined => {
+    const known = latencies.get(backend.id)
+    return known === undefined ? undefined : known.millis * loadOf(backend, streams + 1)
+  }
+
   return {
     observer: {
       kind: "observer",
@@ -50,7 +65,7 @@ export const make = (options?: Options): { readonly observer: Observer; readonly
         if (event._tag !== "RequestSettled") return
         const { backend, outcome } = event.settled
         if (backend !== undefined && outcome?.firstByteMillis !== undefined) {
-          hear(backend, outcome.firstByteMillis, event.at)
+          record(backend, outcome.firstByteMillis, event.at)
         }
       },
     },
@@ -58,14 +73,11 @@ export const make = (options?: Options): { readonly observer: Observer; readonly
       kind: "scorer",
       name: "peak-ewma",
       score: (view, demand, fleet) => {
-        let least = Infinity
-        for (const { backend, streams } of fleet.owners(demand.model)) {
-          const known = costs.get(backend.id)
-          if (known !== undefined) least = Math.min(least, known.millis * (streams + 1))
-        }
-        const own = costs.get(view.backend.id)
-        if (own === undefined || !(own.millis > 0)) return 1
-        return least / (own.millis * (view.streams + 1))
+        const own = costOf(view)
+        if (own === undefined || !(own > 0)) return 1
+        let least = own
+        for (const other of fleet.owners(demand.model)) least = Math.min(least, costOf(other) ?? Infinity)
+        return least / own
       },
     },
   }

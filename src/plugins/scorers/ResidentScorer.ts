@@ -6,7 +6,7 @@
 import type { Scorer } from "../../services/Plugin.ts"
 
 /**
- * Resident 1, loading 0.5, else 0.
+ * 1 where the model is in memory, 0.5 where it is loading, else 0.
  *
  * @category constructors
  * @since 0.1.0

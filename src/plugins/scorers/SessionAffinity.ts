@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { shareOf } from "../../services/Fleet.ts"
 import type { BackendView } from "../../services/FleetView.ts"
 import type { Guard, Scorer } from "../../services/Plugin.ts"
 import { header } from "../../services/RoutedRequest.ts"
@@ -11,10 +12,39 @@ import { ofBytes, ofText, wants } from "./affinity/hash.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Names the session, in lower case. Defaults to `x-session-id`; without it the messages up to the user's first one do. */
+  /**
+   * The request header that names the session, in lower case. Defaults to `x-session-id`. A chat without the header is
+   * named by its messages up to and with the first one of the user.
+   */
   readonly header?: string | undefined
-  /** Share of the average load, by weight, that a backend may have before sessions go on to their next choice. Defaults to `1.25`. */
+  /**
+   * The most streams that a backend may have, as a multiple of its share of all streams (by weight). Above that its
+   * sessions go to their next choice. At least 1. Defaults to `1.25`.
+   */
   readonly loadMax?: number | undefined
+}
+
+/** The guard names the session of a request. A request that has none passes as it is. */
+const naming = (named: string): Guard => ({
+  kind: "guard",
+  name: "session",
+  fails: "open",
+  check: (request) => {
+    const given = header(request.headers, named)
+    const first = given === undefined && request.endpoint.kind === "chat" ? beginning(request.body) : undefined
+    if (given === undefined && first === undefined) return { _tag: "Pass", request }
+    return {
+      _tag: "Pass",
+      request: { ...request, session: first === undefined ? ofText(given ?? "") : ofBytes(first) },
+    }
+  },
+})
+
+/** Whether the backend would stay within its share of the load with one stream more. */
+const hasRoom = ({ backend, streams }: BackendView, owners: ReadonlyArray<BackendView>, loadMax: number): boolean => {
+  let load = 1
+  for (const view of owners) load += view.streams
+  return streams + 1 <= Math.ceil(loadMax * load * shareOf(backend, owners))
 }
 
 interface Ranks {
@@ -23,66 +53,49 @@ interface Ranks {
   readonly ranks: ReadonlyArray<BackendView>
 }
 
-/**
- * A guard that names the session and a scorer that prefers its backend; put both in. A request without a session is left to the other scorers.
- *
- * **Details**
- *
- * Weighted rendezvous hashing over the owners of the model: when a backend goes, only its sessions move, and every replica of the router decides alike. Its load
- * is bounded (consistent hashing with bounded loads, Mirrokni, Thorup and Zadimoghaddam 2018). The session's first choice scores 1, the next 1/2, then
- * 1/4; one that has its bound scores 0. Give it a weight above the others' sum to make it binding.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make = (options?: Options): { readonly guard: Guard; readonly scorer: Scorer } => {
-  const named = options?.header ?? "x-session-id"
-  const loadMax = options?.loadMax ?? 1.25
-  if (!(loadMax >= 1)) throw new RangeError(`SessionAffinity: loadMax must be at least 1, got ${loadMax}`)
-
-  // One answer is kept: a request is scored once for each backend, all in a row.
+/** The owners in the order in which a session prefers them. */
+const ranking = (): (session: number, owners: ReadonlyArray<BackendView>) => ReadonlyArray<BackendView> => {
+  // One answer is kept: a request is scored for all backends in a row, each time with the same session and owners.
   let last: Ranks | undefined
-  const ranked = (session: number, owners: ReadonlyArray<BackendView>): ReadonlyArray<BackendView> => {
+  return (session, owners) => {
     if (last?.session !== session || last.owners !== owners) {
       const wanted = owners.map((view) => ({ view, wants: wants(session, view.backend.id, view.backend.weight) }))
       last = { session, owners, ranks: wanted.sort((a, b) => b.wants - a.wants).map(({ view }) => view) }
     }
     return last.ranks
   }
+}
 
-  /** Whether one stream more leaves it within its share of the load there would be then. */
-  const hasRoom = ({ backend: { weight }, streams }: BackendView, owners: ReadonlyArray<BackendView>): boolean => {
-    let load = 1
-    let weights = 0
-    for (const view of owners) {
-      load += view.streams
-      weights += view.backend.weight
-    }
-    return streams + 1 <= Math.ceil(loadMax * load * weight / weights)
-  }
-
+/**
+ * A guard that names the session of a request, and a scorer that prefers the session's backend. Put both into the
+ * router. A request without a session scores 0 everywhere, so the other scorers decide.
+ *
+ * **Details**
+ *
+ * Each session ranks the owners of the model by weighted rendezvous hashing: when a backend goes, only its sessions
+ * move, and every replica of the router ranks alike. A backend of weight 2 is the first choice of twice as many
+ * sessions as one of weight 1. The load of a backend is bounded (consistent hashing with bounded loads, Mirrokni,
+ * Thorup and Zadimoghaddam 2018), also by weight.
+ *
+ * The first choice of a session scores 1, the second 1/2, the third 1/4, and so on. A backend that has reached its
+ * bound scores 0. To make the scorer binding, give it a weight above the sum of the other scorers' weights.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options?: Options): { readonly guard: Guard; readonly scorer: Scorer } => {
+  const loadMax = options?.loadMax ?? 1.25
+  if (!(loadMax >= 1)) throw new RangeError(`SessionAffinity.make: loadMax must be at least 1, got ${loadMax}`)
+  const ranked = ranking()
   return {
-    guard: {
-      kind: "guard",
-      name: "session",
-      fails: "open",
-      check: (request) => {
-        const given = header(request.headers, named)
-        const first = given === undefined && request.endpoint.kind === "chat" ? beginning(request.body) : undefined
-        if (given === undefined && first === undefined) return { _tag: "Pass", request }
-        return {
-          _tag: "Pass",
-          request: { ...request, session: first === undefined ? ofText(given ?? "") : ofBytes(first) },
-        }
-      },
-    },
+    guard: naming(options?.header ?? "x-session-id"),
     scorer: {
       kind: "scorer",
       name: "session-affinity",
       score: (view, demand, fleet) => {
         if (demand.session === undefined) return 0
         const owners = fleet.owners(demand.model)
-        if (!hasRoom(view, owners)) return 0
+        if (!hasRoom(view, owners, loadMax)) return 0
         return 2 ** -ranked(demand.session, owners).indexOf(view)
       },
     },

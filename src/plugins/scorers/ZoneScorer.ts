@@ -1,12 +1,12 @@
 /**
- * Prefers backends near the router.
+ * Prefers backends in the router's own zone.
  *
  * @since 0.1.0
  */
 import type { Scorer } from "../../services/Plugin.ts"
 
 /**
- * 1 for a backend whose label says the router's own zone, else 0. The label defaults to `zone`.
+ * 1 for a backend whose label has the value `zone`, else 0. The name of the label defaults to `zone`.
  *
  * @category constructors
  * @since 0.1.0

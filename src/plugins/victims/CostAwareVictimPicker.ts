@@ -1,11 +1,11 @@
 /**
- * Unloads what is least likely to be missed, and quickest to bring back.
+ * Unloads the models that are least likely to be used soon and quickest to load again.
  *
  * @since 0.1.0
  */
 import type { Victim, VictimPicker } from "../../services/Plugin.ts"
 
-/** Up to so many candidates every set is looked at: 2^10. */
+/** With at most this many victims every set of them is compared (2^10 sets). With more, a greedy choice is made. */
 const enumeratedMax = 10
 
 interface Priced {
@@ -21,7 +21,7 @@ interface Choice {
   readonly lastUsedAt: number
 }
 
-/** The cheaper, among equals the one whose newest member is older, then the smaller. */
+/** The lower cost is better; then the set whose newest use is older; then the smaller set. */
 const better = (a: Choice, b: Choice | undefined): boolean =>
   b === undefined || a.cost < b.cost ||
   (a.cost === b.cost &&
@@ -33,6 +33,7 @@ const choice = (members: ReadonlyArray<Priced>): Choice => ({
   lastUsedAt: members.reduce((newest, { lastUsedAt }) => Math.max(newest, lastUsedAt), -Infinity),
 })
 
+/** The cheapest of all sets that free enough. */
 const cheapest = (priced: ReadonlyArray<Priced>, wanted: number): Choice | undefined => {
   let best: Choice | undefined
   for (let set = 1; set < 2 ** priced.length; set++) {
@@ -44,7 +45,10 @@ const cheapest = (priced: ReadonlyArray<Priced>, wanted: number): Choice | undef
   return best
 }
 
-/** By cost for each byte; then whatever turned out not to be needed stays, the dearest first. */
+/**
+ * Takes victims in the order of their cost for each byte. Then it keeps those that are not needed, the most costly
+ * first.
+ */
 const greedy = (priced: ReadonlyArray<Priced>, wanted: number): Choice | undefined => {
   const taken: Array<Priced> = []
   let bytes = 0
@@ -66,15 +70,24 @@ const greedy = (priced: ReadonlyArray<Priced>, wanted: number): Choice | undefin
 }
 
 /**
- * The cheapest set that frees enough. What a model costs is the probability that it is wanted within `horizonMillis` (from how often it was used of late),
- * times the milliseconds its load takes; twice that while it has been there for less than two loads' time, so that models do not chase each other. That is a
- * price, never a ban: a minimum residency makes everybody wait.
+ * Picks the cheapest set of victims that frees enough.
+ *
+ * **Details**
+ *
+ * The cost of a model is the probability that it is used within `horizonMillis`, times the milliseconds of its load.
+ * The probability is that of a Poisson process with the model's recent rate: `1 - exp(-rate * horizonMillis)`. The cost
+ * is doubled while the model has been in memory for less than the time of two loads, so that two models do not replace
+ * each other in turn. A recent load only raises the cost; it does not protect a model, since then every load would have
+ * to wait.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** Defaults to 1 minute. Over many minutes everything is wanted again, and only the loads' times would tell. */
+  /**
+   * Milliseconds ahead for which uses are predicted, above 0. Defaults to 1 minute. With many minutes every model is
+   * likely to be used, so that only the times of loads would count.
+   */
   readonly horizonMillis?: number | undefined
 }): VictimPicker => {
   const horizon = options?.horizonMillis ?? 60_000

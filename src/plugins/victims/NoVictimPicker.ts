@@ -5,5 +5,5 @@
  */
 import type { VictimPicker } from "../../services/Plugin.ts"
 
-/** What is in memory stays; loads wait until something leaves by itself. @category constructors @since 0.1.0 */
+/** Picks nothing: a load waits until Ollama has unloaded a model by itself. @category constructors @since 0.1.0 */
 export const make = (): VictimPicker => ({ kind: "victim-picker", name: "none", pick: () => [] })

@@ -7,7 +7,7 @@ import { Fleet } from "../../../src/services/Fleet.ts"
 import * as FleetContract from "../../../src/testing/contracts/Fleet.ts"
 import { holds } from "../../support/checks.ts"
 
-/** A file that a test writes; `undefined` is a file that is not there. */
+/** A file that a test writes; `undefined` for a file that does not exist. */
 const file = (text: string | undefined) => {
   const state = { text }
   const missing = PlatformError.systemError({ _tag: "NotFound", module: "FileSystem", method: "readFileString" })
@@ -28,7 +28,7 @@ const members = Effect.map(
 )
 
 describe("FileFleet", () => {
-  it.effect("takes in a changed file: who is new, who is gone, whose weight changed; who stays keeps the operator's state", () => {
+  it.effect("reads a changed file: backends are added, removed and weighted anew, and keep the state that an operator gave them", () => {
     const { layer, state } = file(fleetOf(a, b))
     return Effect.gen(function* () {
       const fleet = yield* Fleet
@@ -40,7 +40,7 @@ describe("FileFleet", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("tells nobody of a file that says the same in other words", () => {
+  it.effect("reports no change when a changed file means the same fleet", () => {
     const { layer, state } = file(fleetOf(a, b))
     return Effect.gen(function* () {
       const fleet = yield* Fleet
@@ -89,7 +89,7 @@ describe("DnsFleet", () => {
   it.effect("follows the addresses of a name, and keeps them when a look-up fails or finds none", () => {
     let answer = () => Promise.resolve<ReadonlyArray<string>>(["10.0.0.2", "10.0.0.1", "10.0.0.2"])
     const layer = DnsFleet.layer({ name: "ollama.local", resolve: () => answer(), backend: { parallelism: 4 } })
-    /** Look-ups are promises, which the test's clock does not wait for. */
+    /** Look-ups are promises, and the test clock does not wait for promises. */
     const look = Effect.andThen(
       TestClock.adjust("5 seconds"),
       Effect.promise(() => new Promise((done) => setImmediate(done))),

@@ -10,7 +10,7 @@ import { ApiKeys, presented } from "../../../src/services/ApiKeys.ts"
 const entry = (id: string, key: string, rest: object = {}) => ({ id, sha256: hash(key), ...rest })
 const file = (...keys: ReadonlyArray<object>) => JSON.stringify({ keys })
 
-/** A file of one name, with what is in it now. */
+/** A file whose text a test changes. */
 const disk = (content: { text: string | undefined }) =>
   Layer.succeed(
     FileSystem.FileSystem,
@@ -27,7 +27,7 @@ const logged: Array<string> = []
 const log = Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))])
 
 describe("the file of keys", () => {
-  it("gives each key its grant; a key without a tenant is one", () => {
+  it("gives each key its grant; the tenant of a key defaults to its id", () => {
     const read = File.read(
       file(
         entry("a", "ka"),
@@ -48,11 +48,11 @@ describe("the file of keys", () => {
     ["a limit of nothing", file(entry("a", "x", { requestsPerMinute: 0 })), /keys\[0\]\.requestsPerMinute must be/],
     ["a field that is none", file(entry("a", "x", { [secret]: ["m"] })), /keys\[0\] has a field that is none of/],
     ["a model that is none", file(entry("a", "x", { models: [7] })), /keys\[0\]\.models must be/],
-    ["an id twice", file(entry("a", "x"), entry("a", "y")), /keys\[1\]\.id is that of keys\[0\]/],
-    ["a key twice", file(entry("a", "x"), entry("b", "x")), /keys\[1\]\.sha256 is that of keys\[0\]/],
+    ["an id twice", file(entry("a", "x"), entry("a", "y")), /keys\[1\]\.id is the same as that of keys\[0\]/],
+    ["a key twice", file(entry("a", "x"), entry("b", "x")), /keys\[1\]\.sha256 is the same as that of keys\[0\]/],
   ]
   for (const [name, text, wanted] of faults) {
-    it(`${name}: refused as a whole, with the place and without the content`, () => {
+    it(`${name}: the file is refused as a whole, with the place of the fault and without its value`, () => {
       const read = File.read(text)
       assert(typeof read === "string")
       assert.match(read, wanted)
@@ -62,7 +62,7 @@ describe("the file of keys", () => {
 })
 
 describe("FileApiKeys", () => {
-  it.effect("reads the file again when it changes, all or nothing", () => {
+  it.effect("reads the file again when it changes, as a whole or not at all", () => {
     const content: { text: string | undefined } = { text: file(entry("a", "ka"), entry("b", "kb")) }
     logged.length = 0
     return Effect.gen(function* () {
@@ -88,7 +88,7 @@ describe("FileApiKeys", () => {
   })
 
   for (const text of [undefined, "{}"]) {
-    it.effect(`does not start with ${text === undefined ? "a file that is not there" : "a file that is none"}`, () =>
+    it.effect(`does not start with ${text === undefined ? "a file that does not exist" : "a file that is not valid"}`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(
           Layer.build(FileApiKeys.layer("keys.json").pipe(Layer.provide(disk({ text })))),
@@ -100,7 +100,7 @@ describe("FileApiKeys", () => {
 
 describe("10,000 keys", () => {
   const keys = Array.from({ length: 10_000 }, (_, i) => ({ id: `k${i}`, secret: { sha256: hash(`key ${i}`) } }))
-  it.effect("each finds its own grant, and nothing else does", () =>
+  it.effect("each key finds its own grant, and no other text does", () =>
     Effect.gen(function* () {
       const { find, size } = yield* ApiKeys
       assert.strictEqual(size(), 10_000)
@@ -109,7 +109,7 @@ describe("10,000 keys", () => {
     }).pipe(Effect.provide(StaticApiKeys.layer(keys))))
 })
 
-it("keys are read from the two headers, and from nothing that only looks like one", () => {
+it("keys are read from the two headers, and not from similar ones", () => {
   const from = (headers: Readonly<Record<string, string>>) => presented((name) => headers[name])
   assert.strictEqual(from({ authorization: "Bearer k" }), "k")
   assert.strictEqual(from({ authorization: "bearer  k " }), "k")

@@ -1,4 +1,4 @@
-/** What finding a key costs, counted: hashes, comparisons, look-ups, walks. */
+/** Counts the work of finding a key: hashes, comparisons, look-ups, iterations. */
 import { assert, describe, it } from "@effect/vitest"
 import { vi } from "vitest"
 import * as Table from "../../../src/layers/keys/table.ts"
@@ -20,7 +20,7 @@ vi.mock("node:crypto", async (original) => {
   }
 })
 
-/** Everything that a table can do with its keys while one is looked for. */
+/** The operations on keys during one search. */
 const counted = <A>(run: () => A): A => {
   const get = vi.spyOn(Map.prototype, "get")
   const walks = (["forEach", "entries", "keys", "values", Symbol.iterator] as const).map((name) =>
@@ -41,7 +41,7 @@ const tableOf = (size: number) => {
     sha256: Table.hash(`key ${i}`),
     grant: { id: `k${i}`, tenant: "t" },
   }))
-  // Whoever goes through the list again is seen too.
+  // Another iteration over the list would be counted too.
   return Table.make(
     new Proxy(entries, {
       get: (target, name, receiver) => {

@@ -19,7 +19,7 @@ const finish = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     yield* TestClock.adjust("60 seconds")
     return yield* Fiber.join(fiber)
   })
-/** The bodies that the backend got on a path, loads apart. */
+/** The bodies that the backend got on a path, except those of loads. */
 const calls = (path: string) =>
   Effect.map(SimulatedFleet.SimulatedFleet, (fleet) =>
     fleet.get(url("a")).calls.filter((call) => call.path === path)
@@ -40,7 +40,7 @@ const bodies: ReadonlyArray<readonly [string, (text: string) => object]> = [
 
 describe("ContextGuard", () => {
   for (const [path, body] of bodies) {
-    it.effect(`${path}: refuses what cannot fit with a 400 that has the numbers, and asks no backend`, () =>
+    it.effect(`${path}: refuses a prompt that cannot fit with 400 and the numbers, and calls no backend`, () =>
       Effect.gen(function* () {
         const { reply, settled } = yield* finish(ask(path, body(words(6000))))
         assert.strictEqual(settled.status, 400)
@@ -60,14 +60,14 @@ describe("ContextGuard", () => {
       }).pipe(Effect.provide(over({ a: {} }, { router: guarded() }))))
   }
 
-  it.effect("does not refuse what may fit: long words, pictures, embeddings, models nobody knows", () =>
+  it.effect("does not refuse a prompt that may fit: long words, images, embeddings, unknown models", () =>
     Effect.gen(function* () {
       const passes = (path: string, body: object) =>
         Effect.map(
           finish(ask(path, { model, ...body })),
           ({ reply }) => assert.notMatch(reply.refusals[0]?.message ?? "", /too long/, path),
         )
-      // By four characters a token this is 5,000 tokens; a tokeniser that knows the words makes 2,000 of it.
+      // With four characters a token this is 5,000 tokens. A tokeniser that knows the words finds 2,000.
       yield* passes("/api/generate", { prompt: "antidisestablishment ".repeat(1000) })
       yield* passes("/api/generate", { prompt: `a${" ".repeat(30_000)}b` })
       const content = [{ type: "image_url", image_url: { url: `data:image/png;base64,${"iVBORw0KGgo".repeat(9000)}` } }]
@@ -76,11 +76,13 @@ describe("ContextGuard", () => {
       yield* passes("/api/generate", { model: "nobody-has-it", prompt: words(6000) })
     }).pipe(Effect.provide(over({ a: {} }, { router: guarded() }))))
 
-  it.effect("judges by the estimate where it is told to: the brief's 7,500 of 8,192", () =>
+  it.effect("refuses by the estimate with judge `likely`: more than 7,536 of 8,192 tokens", () =>
     Effect.gen(function* () {
       const status = (bytes: number) =>
-        Effect.map(finish(ask("/api/generate", { model, prompt: " ".repeat(bytes - 2) })), ({ settled }) =>
-          settled.status)
+        Effect.map(
+          finish(ask("/api/generate", { model, prompt: " ".repeat(bytes - 2) })),
+          ({ settled }) => settled.status,
+        )
       assert.strictEqual(yield* status(4 * 7536), 200)
       assert.strictEqual(yield* status(4 * 7536 + 1), 400)
     }).pipe(Effect.provide(
@@ -89,7 +91,7 @@ describe("ContextGuard", () => {
       }),
     )))
 
-  it.effect("goes by the context that is loaded, not by what the model was trained with", () =>
+  it.effect("reads the context that is loaded, not the one that the model was trained with", () =>
     Effect.gen(function* () {
       const first = yield* finish(ask("/api/generate", { model, prompt: words(1500) }))
       assert.strictEqual(first.settled.status, 200)
@@ -97,7 +99,7 @@ describe("ContextGuard", () => {
       assert.match(second.reply.refusals[0]!.message, /a context of 1024/)
     }).pipe(Effect.provide(over({ a: { contextLength: 1024 } }, { router: guarded() }))))
 
-  it.effect("goes to a larger tier, in the native dialect, before it refuses", () =>
+  it.effect("chooses a larger tier, in the native dialect, before it refuses", () =>
     Effect.gen(function* () {
       const native = yield* finish(ask("/api/generate", { model, prompt: words(1500) }))
       assert.strictEqual(native.settled.status, 200)
@@ -111,7 +113,7 @@ describe("ContextGuard", () => {
       }),
     )))
 
-  it.effect("goes to a sibling with room before it refuses, and says so", () =>
+  it.effect("chooses a sibling with room before it refuses, and names it in the answer", () =>
     Effect.gen(function* () {
       const { reply, settled } = yield* finish(ask("/v1/completions", { model, prompt: words(6000), seed: 1 }))
       assert.strictEqual(settled.status, 200)
@@ -127,7 +129,7 @@ describe("ContextGuard", () => {
       }),
     )))
 
-  it.effect("answers teach the estimator what prompts are, in each dialect; those to a cut prompt do not", () =>
+  it.effect("the estimator learns from answers in each dialect, but not from answers to a prompt that was cut", () =>
     Effect.gen(function* () {
       const { estimate } = yield* TokenEstimator
       let before = estimate("tiny-eos:latest", 10_000)
@@ -154,7 +156,7 @@ describe("ContextGuard", () => {
       }),
     )))
 
-  it("refuses options that make no sense", () => {
+  it("rejects options that make no sense", () => {
     assert.throws(() => ContextGuard.make({ headroom: 1 }), RangeError)
   })
 })

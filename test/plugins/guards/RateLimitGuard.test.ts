@@ -1,4 +1,4 @@
-/** The guard on its own: whose limits hold, for whom they are counted, and what becomes of a debt. */
+/** The guard on its own: which limits apply, under which name they are counted, and how a debt is paid off. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { RateLimiter } from "effect/persistence"
@@ -21,7 +21,7 @@ const ask = ({ check }: Guard, who: { readonly grant?: Grant; readonly tenant?: 
   const verdict = check({ ...request("/api/generate", { model: "m", prompt: "word ".repeat(words) }), ...who })
   return Effect.isEffect(verdict) ? verdict : Effect.succeed<Verdict>(verdict)
 }
-/** How many of ten are let in. */
+/** How many of ten requests are let in. */
 const admitted = (guard: Guard, who: Parameters<typeof ask>[1]) =>
   Effect.map(
     Effect.forEach(Array.from({ length: 10 }), () => ask(guard, who)),
@@ -30,7 +30,7 @@ const admitted = (guard: Guard, who: Parameters<typeof ask>[1]) =>
 const grant = (id: string, rest?: Partial<Grant>): Grant => ({ id, tenant: "team", ...rest })
 
 describe("RateLimitGuard", () => {
-  it.effect("the limits of a key go before those for everybody, whether they are more or less", () =>
+  it.effect("the limits of a key replace the common ones, whether they are higher or lower", () =>
     Effect.gen(function* () {
       const guard = yield* make({ requestsPerMinute: 4 })
       assert.strictEqual(yield* admitted(guard, { grant: grant("few", { limits: { requestsPerMinute: 2 } }) }), 2)
@@ -38,7 +38,7 @@ describe("RateLimitGuard", () => {
       assert.strictEqual(yield* admitted(guard, { grant: grant("plain") }), 4)
     }))
 
-  it.effect("keys of one tenant are counted apart, and a tenant with a key's name as well", () =>
+  it.effect("keys of one tenant are counted apart, and so is a tenant with the name of a key", () =>
     Effect.gen(function* () {
       const guard = yield* make({ requestsPerMinute: 3 })
       for (const who of [{ grant: grant("a") }, { grant: grant("b") }, { tenant: "a" }, { tenant: "team" }]) {
@@ -47,7 +47,7 @@ describe("RateLimitGuard", () => {
       }
     }))
 
-  it.effect("an answer longer than what is left is charged whole: the next one waits for all of it", () =>
+  it.effect("an answer with more tokens than are left is charged in full, and the next request waits for that", () =>
     Effect.gen(function* () {
       const guard = yield* make({ tokensPerMinute: 100 })
       const first = yield* ask(guard, {})
@@ -60,7 +60,7 @@ describe("RateLimitGuard", () => {
       yield* Effect.yieldNow
       const next = yield* ask(guard, {})
       assert(next._tag === "Refusal")
-      // Two hundred too much, at a hundred a minute.
+      // The debt is 200 tokens, at 100 a minute.
       assert.isAtLeast(next.retryAfter ?? 0, 120)
       assert.isAtMost(next.retryAfter ?? 0, 125)
       yield* TestClock.adjust("119 seconds")
@@ -69,7 +69,7 @@ describe("RateLimitGuard", () => {
       assert.strictEqual((yield* ask(guard, {}))._tag, "Pass")
     }))
 
-  it.effect("a prompt above the limit passes where nothing else was used for a minute", () =>
+  it.effect("a prompt above the limit passes when nothing else was used for a minute", () =>
     Effect.gen(function* () {
       const guard = yield* make({ tokensPerMinute: 100 })
       assert.strictEqual((yield* ask(guard, {}, 1000))._tag, "Pass")
@@ -78,7 +78,7 @@ describe("RateLimitGuard", () => {
       assert.strictEqual((yield* ask(guard, {}, 1000))._tag, "Pass")
     }))
 
-  it.effect("who is under way is not forgotten, however many tenants a client makes up", () =>
+  it.effect("running requests stay counted, however many tenants a client invents", () =>
     Effect.gen(function* () {
       const guard = yield* make({ concurrent: 1 })
       assert.strictEqual((yield* ask(guard, { tenant: "first" }))._tag, "Pass")
@@ -90,7 +90,7 @@ describe("RateLimitGuard", () => {
       assert.strictEqual((yield* ask(guard, { tenant: "first" }))._tag, "Refusal")
     }))
 
-  it.effect("a store that is down is logged once", () => {
+  it.effect("an outage of the store is logged once", () => {
     const warnings: Array<unknown> = []
     const log = Logger.layer([Logger.make(({ message }) => void warnings.push(message))])
     const reason = new RateLimiter.RateLimitStoreError({ message: "down" })
@@ -109,7 +109,7 @@ describe("RateLimitGuard", () => {
 })
 
 describe("ApiKeyGuard", () => {
-  it.effect("gives the request what the key says, and leaves it what it does not say", () => {
+  it.effect("gives the request the tenant and priority of its key, and keeps the priority where the key has none", () => {
     const keys = StaticApiKeys.layer([
       { id: "night", secret: { key: "k1" }, tenant: "research", priority: "batch", limits: { concurrent: 2 } },
       { id: "day", secret: { key: "k2" } },

@@ -63,12 +63,12 @@ const rendered = (path: string, body: object, { refusals }: RecordingReply) => {
   const { body: bytes, headers, status } = Dialects.refusal(request(path, body).endpoint, refusals[0]!, "id")
   return { status, headers: headers.join(" "), text: new TextDecoder().decode(bytes) }
 }
-/** All but the words. */
+/** An error without its message. */
 const shape = (text: string) => {
   const { error, request_id: _, ...rest } = JSON.parse(text)
   return typeof error === "string" ? "native" : { ...rest, ...error, message: undefined }
 }
-/** What each dialect calls it: OpenAI's and Anthropic's clients go by the status and these. */
+/** The error types of each dialect. The clients of OpenAI and Anthropic read the status and these. */
 const called = (openai: readonly [type: string, code: string], anthropic: string) => (path: string, text: string) => {
   if (path === "/v1/messages") {
     assert.strictEqual(JSON.parse(text).type, "error")
@@ -109,7 +109,7 @@ describe("ApiKeyGuard", () => {
       }).pipe(Effect.provide(setup([ApiKeyGuard.make()]))))
   }
 
-  it.effect("the request goes on as the key's tenant; events name it, and never the key", () =>
+  it.effect("the request has the tenant of its key; events name the tenant and never the key", () =>
     Effect.gen(function* () {
       yield* finish(send(chat, "k-all"))
       const events = (yield* RouterEvents).recent(50)
@@ -122,7 +122,7 @@ describe("ApiKeyGuard", () => {
 
 describe("RateLimitGuard", () => {
   for (const [path, body] of paths) {
-    it.effect(`${path}: 429 with Retry-After, in the dialect; a minute later all is forgotten`, () =>
+    it.effect(`${path}: 429 with Retry-After, in the dialect; a minute later the full limit is available again`, () =>
       Effect.gen(function* () {
         for (const status of [200, 200, 429]) {
           const { reply, settled } = yield* send(body, "k-few", path).pipe(
@@ -139,14 +139,14 @@ describe("RateLimitGuard", () => {
           assert.include(answer.text, "2 requests a minute")
           assert.deepStrictEqual(shape(answer.text), limited(path, answer.text))
         }
-        // Others are not touched by it.
+        // Other tenants are not limited by it.
         assert.strictEqual((yield* finish(send(body, "k-all", path))).settled.status, 200)
         yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* finish(send(body, "k-few", path))).settled.status, 200)
       }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
   }
 
-  it.effect("answers say what is left, of requests and of tokens", () =>
+  it.effect("answers say how many requests and tokens are left", () =>
     Effect.gen(function* () {
       const first = yield* finish(send(chat, "k-both"))
       const second = yield* finish(send(chat, "k-both"))
@@ -155,7 +155,7 @@ describe("RateLimitGuard", () => {
         before!,
         /X-RateLimit-Limit-Requests 6 X-RateLimit-Remaining-Requests 5 X-RateLimit-Reset-Requests 10s/,
       )
-      // Five seconds are half of what one request takes to come back.
+      // One request is refilled in ten seconds; half of that has passed.
       assert.match(after!, /X-RateLimit-Remaining-Requests 4 X-RateLimit-Reset-Requests (1[0-9]|20)s/)
       assert.match(
         before!,
@@ -167,7 +167,7 @@ describe("RateLimitGuard", () => {
       assert.notInclude(unlimited.reply.annotations.join(" "), "RateLimit")
     }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
 
-  it.effect("each key has limits of its own, and what is refused takes no place among those at one time", () =>
+  it.effect("each key has limits of its own, and a refused request does not count as running", () =>
     Effect.gen(function* () {
       for (const key of ["k-few", "k-pair"]) {
         for (const status of [200, 200, 429, 429, 429]) {
@@ -182,7 +182,7 @@ describe("RateLimitGuard", () => {
       assert.strictEqual((yield* finish(send(chat, "k-pair"))).settled.status, 200)
     }).pipe(Effect.provide(setup([ApiKeyGuard.make(), RateLimitGuard.make()]))))
 
-  it.effect("so many at one time; a place is free again when one ends, in whatever way", () =>
+  it.effect("limits running requests; one that ends, in whatever way, makes room for the next", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1 second")
       const running = yield* Effect.forkChild(send(chat), { startImmediately: true })
@@ -199,7 +199,7 @@ describe("RateLimitGuard", () => {
       for (const fiber of two) assert.strictEqual((yield* Fiber.join(fiber)).settled.status, 200)
     }).pipe(Effect.provide(setup([RateLimitGuard.make({ concurrent: 2 })]))))
 
-  it.effect("a store that is down: 503 where it fails closed, through where it fails open", () => {
+  it.effect("while the store is down: 503 where the guard fails closed, pass where it fails open", () => {
     const down = Layer.succeed(RateLimiter.RateLimiterStore, {
       fixedWindow: () => Effect.die("unused"),
       tokenBucket: () =>
@@ -225,17 +225,17 @@ describe("RateLimitGuard", () => {
 
   const perMinute = 3000
   const Step = Schema.Struct({
-    /** 0: to its end, 1: the client leaves half way, 2: a model that is not there, 3: no stream. */
+    /** 0: streams to its end, 1: the client leaves half way, 2: the model does not exist, 3: does not stream. */
     how: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
     words: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 400 })),
     wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 })),
   })
   it.effect.prop(
-    "tokens: what is let in never exceeds what the minutes gave, and the account is what was really used, whoever leaves when",
+    "tokens let in never exceed the refilled ones, and the tokens charged are those used, whenever clients leave",
     { steps: Schema.Array(Step) },
     ({ steps }) => {
       const book = { taken: 0 }
-      // The store's own bucket, with an account beside it of what was taken and given back.
+      // The store's own bucket, and beside it a sum of the tokens taken and given back.
       const spied = Layer.effect(
         RateLimiter.RateLimiterStore,
         Effect.map(RateLimiter.RateLimiterStore, (store) => ({
@@ -276,7 +276,7 @@ describe("RateLimitGuard", () => {
           }
           yield* TestClock.adjust(wait * 1000)
           const minutes = ((yield* Effect.clockWith((clock) => clock.currentTimeMillis)) - began) / 60_000
-          // One answer of twenty tokens, or one estimate, may be ahead of its account.
+          // One answer of twenty tokens, or one estimate, may not be corrected yet.
           assert.isAtMost(book.taken, perMinute * (1 + minutes) + 700)
           if (left === 0) assert.strictEqual(book.taken, used)
           else assert.isAtLeast(book.taken, used)
@@ -295,7 +295,7 @@ describe("AliasGuard", () => {
   }
   const ask = (name: string) => finish(send({ ...chat, model: name, stream: false, options: { num_predict: 3 } }))
 
-  it.effect("the first of a chain that is there and has a healthy backend answers, under its own name", () =>
+  it.effect("the first model of a list that a healthy backend has answers, under its own name", () =>
     Effect.gen(function* () {
       const { reply, settled } = yield* ask("gpt-4o:latest")
       assert.strictEqual(settled.status, 200)
@@ -311,7 +311,7 @@ describe("AliasGuard", () => {
       assert.strictEqual((yield* ask("gpt-4o")).settled.refusal?.reason, "NoBackend")
     }).pipe(Effect.provide(setup([AliasGuard.make(aliases)], servers))))
 
-  it.effect("other names stay what they are; one that stands for nothing is missed by its own name", () =>
+  it.effect("other names are not changed; an alias of unknown models is answered with 404 for the alias", () =>
     Effect.gen(function* () {
       const plain = yield* ask(model)
       assert.strictEqual(plain.settled.status, 200)
@@ -321,7 +321,7 @@ describe("AliasGuard", () => {
       assert.include(lost.reply.refusals[0]?.message, "'lost'")
     }).pipe(Effect.provide(setup([AliasGuard.make(aliases)], servers))))
 
-  it.effect("a key is for the names that its client uses, aliases included", () =>
+  it.effect("a key permits the names that its client uses, aliases included", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* finish(send({ ...chat, model: "loop" }, "k-one"))).settled.status, 403)
     }).pipe(Effect.provide(setup([ApiKeyGuard.make(), AliasGuard.make(aliases)], servers))))
@@ -336,7 +336,7 @@ describe("metrics of guards", () => {
     session,
     ContextGuard.make(),
   ]
-  it.effect("every shipped one has verdicts and durations under its name, and none that was not asked", () =>
+  it.effect("every guard counts verdicts and durations under its name, and a guard that was not asked counts none", () =>
     Effect.gen(function* () {
       const counts = (name: string) =>
         Effect.map(
@@ -356,7 +356,7 @@ describe("metrics of guards", () => {
         assert.strictEqual((yield* finish(send(chat, "k-few"))).settled.status, status)
       }
       const passed = "verdicts_total pass"
-      // What asks a store is measured each time, the others now and then.
+      // Checks that are Effects are measured each time, the others are sampled.
       assert.deepStrictEqual(yield* counts("api-key"), [
         "duration_seconds  1",
         `${passed} 3`,

@@ -1,4 +1,4 @@
-/** The guards that choose or judge models, each on its own: which backend counts, and which context. */
+/** AliasGuard and ContextGuard, each on its own: which backends count, and which context. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as AliasGuard from "../../../src/plugins/guards/AliasGuard.ts"
@@ -18,7 +18,7 @@ import { partly } from "../../support/web.ts"
 const catalogOf = (...models: ReadonlyArray<Model>) =>
   partly(ModelCatalog, { peek: (name) => models.find(({ key }) => key === ModelName.canonical(name)) })
 
-/** A model to go to, `pass`, or why not. */
+/** The model after a rewrite, `pass`, or the reason of a refusal. */
 const verdictOf = ({ check }: Guard, path: string, body: object) => {
   const verdict = check(request(path, { prompt: "x", ...body }))
   assert(!Effect.isEffect(verdict))
@@ -51,13 +51,13 @@ describe("AliasGuard", () => {
       }))
   }
 
-  it("refuses names that stand for nothing", () => {
+  it("rejects names without a model", () => {
     for (const chain of [[], [""], "", ["a", ""]]) assert.throws(() => AliasGuard.make({ any: chain }), RangeError)
   })
 })
 
 describe("ContextGuard", () => {
-  /** What each backend has the model loaded with; a prompt of so many tokens, by every count. */
+  /** The context that each backend has loaded, and the tokens of the prompt by every count. */
   const judged = (
     contexts: Readonly<Record<string, number | undefined>>,
     prompt: number,
@@ -83,7 +83,7 @@ describe("ContextGuard", () => {
   }
   const refused = /too long/
 
-  it.effect("the owner with the largest context counts, wherever it is in the list", () =>
+  it.effect("the largest context of an owner counts, wherever the owner is in the list", () =>
     Effect.gen(function* () {
       for (const contexts of [{ a: 100, b: 50 }, { a: 50, b: 100 }]) {
         assert.strictEqual(yield* judged(contexts, 100), "pass")
@@ -91,13 +91,13 @@ describe("ContextGuard", () => {
       }
     }))
 
-  it.effect("where one owner cannot say, nobody is refused", () =>
+  it.effect("while the context of one owner is not known, no prompt is refused", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* judged({ a: 100, b: undefined }, 1000), "pass")
       assert.strictEqual(yield* judged({ a: 100 }, 1000, {}, { remote: true }), "pass")
     }))
 
-  it.effect("a larger num_ctx counts, up to what the model was trained with", () =>
+  it.effect("a larger num_ctx counts, up to the context that the model was trained with", () =>
     Effect.gen(function* () {
       const asked = { options: { num_ctx: 400 } }
       assert.strictEqual(yield* judged({ a: 100 }, 400, asked), "pass")
@@ -106,7 +106,7 @@ describe("ContextGuard", () => {
       assert.match(String(yield* judged({ a: 100 }, 101, { options: { num_ctx: 50 } })), refused)
     }))
 
-  it.effect("a tier above what the model was trained with is none; a sibling gets no num_ctx of the other", () =>
+  it.effect("a tier above the trained context is not used, and a sibling does not get the num_ctx of the other model", () =>
     Effect.gen(function* () {
       const tiers = { contextTiers: [200, 800], trained: 400 }
       assert.deepStrictEqual(yield* judged({ a: 100 }, 150, {}, tiers), { numCtx: 200 })

@@ -11,7 +11,7 @@ import { request } from "../../support/routers.ts"
 
 if (absent !== "") console.warn(`not tested: shared rate limits: ${absent}`)
 
-/** The guard of one replica: with a connection, and a limiter, of its own. */
+/** The guard of one replica, with its own connection and limiter. */
 const replica = (url: string) =>
   Effect.map(
     Layer.build(
@@ -33,13 +33,13 @@ const reason = (verdict: Verdict) => verdict._tag === "Refusal" ? `${verdict.sta
 
 describe.skipIf(absent !== "")("rate limits over Redis", () => {
   it.live(
-    "are those of both replicas together, given back by either, and 503 while Redis is away",
+    "count for both replicas together, and are given back by either; without Redis the guard answers 503",
     () =>
       Effect.scoped(Effect.gen(function* () {
         const redis = yield* makeRedis
         const a = yield* replica(redis.url)
         const b = yield* replica(redis.url)
-        // Each takes some 200 tokens; connections are made in the background.
+        // Each request takes about 200 tokens. Connections are made in the background.
         const connected = (guard: Guard) =>
           Effect.repeat(Effect.delay(ask(guard), "20 millis"), {
             until: (verdict) => !reason(verdict).startsWith("503"),
@@ -52,7 +52,7 @@ describe.skipIf(absent !== "")("rate limits over Redis", () => {
         for (const guard of [a, b]) {
           assert.include(reason(yield* ask(guard)), "429 rate limit reached: 1000 tokens a minute")
         }
-        // No backend has answered: what one replica gives back the other one can take.
+        // No backend has answered, so the tokens are given back, and the other replica can take them.
         if (first._tag === "Pass") first.settled?.({ kind: "ignored", cause: "QueueFull" })
         yield* Effect.repeat(Effect.delay(ask(b), "20 millis"), { until: (verdict) => verdict._tag === "Pass" })
         assert.include(reason(yield* ask(a)), "429")

@@ -51,7 +51,7 @@ describe("AccessLogObserver", () => {
       assert.deepInclude(shed?.[1], { status: 503, refusal: "QueueFull" })
     }))
 
-  it.effect("passes over what it is not asked for, and cuts names that are none", () =>
+  it.effect("leaves out requests with a lower status, and shortens long names of models", () =>
     Effect.gen(function* () {
       const written = yield* lines(AccessLogObserver.make({ statusMin: 500 }), event(200), event(503, "x".repeat(9999)))
       assert.deepStrictEqual(written.map(([level, { model }]) => [level, model]), [["Warn", "x".repeat(200)]])

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as DecisionHistory from "../../../src/plugins/observers/DecisionHistory.ts"
+import type { Decisions } from "../../../src/services/Decisions.ts"
 import type { RouterEvent } from "../../../src/services/RouterEvents.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
@@ -34,10 +35,10 @@ const told = (size: number, ...events: ReadonlyArray<RouterEvent>) => {
   for (const event of events) history.observer.observe(event)
   return history
 }
-const ids = ({ recent }: DecisionHistory.Memory, limit = 100) => recent(limit).map(({ settled }) => settled.id)
+const ids = ({ recent }: Decisions, limit = 100) => recent(limit).map(({ settled }) => settled.id)
 
 describe("DecisionHistory", () => {
-  it("remembers the last ones, newest first", () => {
+  it("remembers the last requests, newest first", () => {
     const history = told(2, settled("1"), settled("2"), settled("3"))
     assert.deepStrictEqual(ids(history), ["3", "2"])
     assert.deepStrictEqual(ids(history, 1), ["3"])
@@ -47,21 +48,26 @@ describe("DecisionHistory", () => {
     assert.deepStrictEqual(ids(told(2)), [])
   })
 
-  it("keeps what happened with the request that it happened to", () => {
+  it("keeps the events of a request with that request", () => {
     const history = told(9, failed("1"), failed("2"), failed("1"), settled("2"), settled("1"), settled("1"))
     assert.deepStrictEqual(history.recent(9).map(({ steps }) => steps.length), [0, 2, 1])
   })
 
-  it("forgets the oldest of those that never end", () => {
+  it("forgets the events of the oldest request that never ends", () => {
     const history = told(2, failed("1"), failed("2"), failed("3"), settled("1"), settled("3"))
     assert.deepStrictEqual(history.recent(9).map(({ steps }) => steps.length), [1, 0])
   })
 
-  it("takes no size that is none", () => {
+  it("keeps the beginning of a model's name that is very long", () => {
+    const history = told(1, { ...settled("1"), model: "x".repeat(1_000_000), known: false } as RouterEvent)
+    assert.strictEqual(history.recent(1)[0]?.settled.model, "x".repeat(200))
+  })
+
+  it("rejects a size that is not a whole number of at least 1", () => {
     for (const size of [0, -1, 1.5, NaN]) assert.throws(() => DecisionHistory.make({ size }), RangeError)
   })
 
-  it.effect("tells where a request has been", () =>
+  it.effect("shows the attempts of a request", () =>
     Effect.gen(function* () {
       const history = DecisionHistory.make()
       const router = over({ a: {}, b: {} }, { observers: [history.observer] })

@@ -44,7 +44,7 @@ describe("pickers", () => {
     assert.deepStrictEqual(shares(TwoChoicesPicker.make(), [1]), [1])
   })
 
-  it("WeightedRandomPicker spreads by score, evenly where all are 0", () => {
+  it("WeightedRandomPicker picks in proportion to the scores, and evenly where all are 0", () => {
     const [one = 0, three = 0] = shares(WeightedRandomPicker.make(), [1, 3])
     assert.approximately(one, 0.25, 0.02)
     assert.approximately(three, 0.75, 0.02)
@@ -56,7 +56,15 @@ describe("scorers", () => {
   const made = (id: string, options: { weight?: number; labels?: Record<string, string> }) =>
     viewOf(id, { backend: backend({ url: `http://${id}:11434`, id, ...options }) })
 
-  it("WeightScorer and ZoneScorer", () => {
+  /** A request that a backend has answered, as far as a scorer reads it. */
+  const firstByte = (backend: string, firstByteMillis: number, at: number) =>
+    ({
+      _tag: "RequestSettled",
+      at,
+      settled: { backend, outcome: { kind: "success", cause: "", firstByteMillis } },
+    }) as RouterEvent & { _tag: "RequestSettled" }
+
+  it("WeightScorer scores the weight over the highest one, ZoneScorer the zone", () => {
     const fleet = fleetOf([made("a", { weight: 1 }), made("b", { weight: 4, labels: { zone: "z1" } })])
     const score = (scorer: { score: ReturnType<typeof WeightScorer.make>["score"] }) =>
       fleet.backends.map((view) => scorer.score(view, demand, fleet))
@@ -64,18 +72,9 @@ describe("scorers", () => {
     assert.deepStrictEqual(score(ZoneScorer.make("z1")), [0, 1])
   })
 
-  it("PeakEwma believes a slow answer at once, forgives with time, and counts streams", () => {
+  it("PeakEwma notices a slow answer at once, forgets it with time, and counts streams", () => {
     const { observer, scorer } = PeakEwma.make({ decayMillis: 1000 })
-    const hear = (backend: string, firstByteMillis: number, at: number) =>
-      observer.observe(
-        {
-          _tag: "RequestSettled",
-          at,
-          settled: { backend, outcome: { kind: "success", cause: "", firstByteMillis } },
-        } as
-          & RouterEvent
-          & { _tag: "RequestSettled" },
-      )
+    const hear = (backend: string, millis: number, at: number) => observer.observe(firstByte(backend, millis, at))
     const fleet = fleetOf([viewOf("a"), viewOf("b"), viewOf("c", { streams: 1 })])
     const scores = () => fleet.backends.map((view) => scorer.score(view, demand, fleet))
     assert.deepStrictEqual(scores(), [1, 1, 1])
@@ -89,5 +88,12 @@ describe("scorers", () => {
     assert.isBelow(scores()[1]!, 0.11)
     hear("b", 100, 5020)
     assert.isAbove(scores()[1]!, 0.9)
+  })
+
+  it("PeakEwma expects twice the streams of a backend of weight 2", () => {
+    const { observer, scorer } = PeakEwma.make()
+    const fleet = fleetOf([made("a", { weight: 1 }), { ...made("b", { weight: 2 }), streams: 1 }])
+    for (const id of ["a", "b"]) observer.observe(firstByte(id, 100, 0))
+    assert.deepStrictEqual(fleet.backends.map((view) => scorer.score(view, demand, fleet)), [1, 1])
   })
 })

@@ -27,7 +27,7 @@ const sessionOf = (body: object, headers: ReadonlyArray<string> = []) => {
 const session = (name: string) => sessionOf({ model: "m" }, ["X-Session-ID", name])
 const user = (content: string) => ({ role: "user", content })
 
-/** Where each of many sessions goes, one request each at a time. */
+/** The ranking of backends for each of many sessions, with one request at a time. */
 const homes = (on: ReadonlyArray<string>, sessions: number) =>
   Effect.gen(function* () {
     const placement = yield* Placement
@@ -39,7 +39,7 @@ const homes = (on: ReadonlyArray<string>, sessions: number) =>
   })
 
 describe("SessionAffinity", () => {
-  it.effect("of 1,000 sessions over 8 backends only those of a removed one move, each to its second choice", () =>
+  it.effect("when one of 8 backends is removed, only its sessions move, each to its second choice", () =>
     Effect.gen(function* () {
       const before = yield* homes(ids, 1000)
       const after = yield* homes(ids.filter((id) => id !== "c"), 1000)
@@ -48,12 +48,12 @@ describe("SessionAffinity", () => {
         if (home === "c") moved++
         assert.strictEqual(after[i]![0], home === "c" ? second : home)
       })
-      // An eighth, by the binomial's five sigma.
+      // One eighth of 1,000, within five standard deviations.
       assert.isAbove(moved, 72)
       assert.isBelow(moved, 178)
     }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
 
-  it.effect("one session over two fleets, in turn: each answer is of its own fleet", () =>
+  it.effect("ranks a session for two fleets in turn, each by its own backends", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
       const fleets = [ids, ids.filter((id) => id !== "c")].map((on) => fleetOf(on))
@@ -66,7 +66,7 @@ describe("SessionAffinity", () => {
       }
     }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
 
-  it.effect("never lets a backend have more than 125 % of its share, rounded up, by weight", () =>
+  it.effect("never gives a backend more than 125 % of its share by weight, rounded up", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
       const weights = [1, 1, 1, 1, 1, 1, 1, 3]
@@ -78,7 +78,7 @@ describe("SessionAffinity", () => {
         },
       })))
       const eager = new Set<string>()
-      // Sessions that stay open, and a few that are far more eager than the others.
+      // Sessions that stay open, and one that sends every third request.
       for (let i = 1; i <= 1000; i++) {
         const demand = demandFor(model, { session: session(i % 3 === 0 ? "eager" : `s${i}`) })
         const [first] = ProfilePlacement.order(placement.rank(demand, fleet))
@@ -87,11 +87,11 @@ describe("SessionAffinity", () => {
         assert.isAtMost(streams[at]!, Math.ceil(1.25 * i * weights[at]! / 10), `after ${i}`)
         if (i % 3 === 0) eager.add(first!)
       }
-      // Too many for one backend, so not all of them got their first choice.
+      // They are too many for one backend, so some of them got another choice than the first.
       assert.isAbove(eager.size, 1)
     }).pipe(Effect.provide(ProfilePlacement.layer(profile))))
 
-  it.effect("of 1,000 sessions under way those of a removed backend find places within the bound, and no other moves", () =>
+  it.effect("moves the running sessions of a removed backend within the bound, and no other session", () =>
     Effect.gen(function* () {
       const placement = yield* Placement
       const streams = new Map(ids.map((id) => [id, 0]))
@@ -122,7 +122,7 @@ describe("SessionAffinity", () => {
         const load = 1000 - lost.length + moved + 1
         assert.isAtMost(streams.get(home)!, Math.ceil(1.25 * load / 7))
       }
-      // The next turn of those that had got their first choice.
+      // Sessions that had got their first choice stay there in their next turn.
       for (const [i, home] of taken.entries()) {
         if (home === "c" || idle[i]![0] !== home) continue
         add(home, -1)
@@ -149,7 +149,7 @@ describe("SessionAffinity", () => {
     )
   })
 
-  it("goes by the header where there is one", () => {
+  it("names a session by its header where the request has one", () => {
     assert.strictEqual(session("one"), sessionOf({ model: "m", messages: [user("hi")] }, ["x-session-id", "one"]))
     assert.notStrictEqual(session("one"), session("two"))
   })

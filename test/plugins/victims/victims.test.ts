@@ -27,27 +27,27 @@ const victim = (options: Partial<Victim>): Victim => ({
 describe("CostAwareVictimPicker", () => {
   const { pick } = CostAwareVictimPicker.make()
 
-  it("takes what is used least and loads quickest, the oldest of equals", () => {
+  it("picks the model that is used least and loads quickest; among equals the one unused for longest", () => {
     assert.deepStrictEqual(pick([victim({ rate: 1e-4 }), victim({}), victim({ rate: 1e-3 })], 10, now), [1])
     assert.deepStrictEqual(pick([victim({ loadMillis: 9000 }), victim({})], 10, now), [1])
     assert.deepStrictEqual(pick([victim({ lastUsedAt: 9 }), victim({ lastUsedAt: 5 })], 10, now), [1])
   })
 
-  it("takes the cheapest set that frees enough, and nothing when none does", () => {
+  it("picks the cheapest set that frees enough, and nothing when no set does", () => {
     const three = [victim({ bytes: 20, loadMillis: 2500 }), victim({}), victim({})]
     assert.deepStrictEqual(pick(three, 20, now), [1, 2])
     assert.deepStrictEqual(pick(three, 10, now), [1])
     assert.deepStrictEqual(pick(three, 41, now), [])
   })
 
-  it("asks twice the price for what was just loaded, and bans nothing", () => {
+  it("doubles the cost of a model that was just loaded, but still picks it when it must", () => {
     const fresh = victim({ loadedAt: now - 1000 })
     assert.deepStrictEqual(pick([fresh, victim({ loadMillis: 1500 })], 10, now), [1])
     assert.deepStrictEqual(pick([fresh, victim({ loadMillis: 2500 })], 10, now), [0])
     assert.deepStrictEqual(pick([fresh], 10, now), [0])
   })
 
-  it("finds a set among many, too, and leaves what is not needed", () => {
+  it("finds a set among many victims, and keeps those that are not needed", () => {
     const many = Array.from({ length: 14 }, (_, i) => victim({ loadMillis: 1000 + i }))
     assert.deepStrictEqual(Array.from(pick(many, 30, now)).sort(), [0, 1, 2])
     assert.deepStrictEqual(pick([...many, victim({ bytes: 100, loadMillis: 500 })], 30, now), [14])
@@ -56,7 +56,7 @@ describe("CostAwareVictimPicker", () => {
 })
 
 describe("OllamaOrderVictimPicker and NoVictimPicker", () => {
-  it("the shortest keep-alive first, then the weights' digest, until enough is free", () => {
+  it("OllamaOrderVictimPicker picks the shortest keep-alive first, then by digest, until enough is free", () => {
     const { pick } = OllamaOrderVictimPicker.make()
     const all = [
       victim({ keepAliveMillis: 500, blob: "b" }),
@@ -68,11 +68,11 @@ describe("OllamaOrderVictimPicker and NoVictimPicker", () => {
     assert.deepStrictEqual(pick(all, 41, now), [])
   })
 
-  it("none is nobody", () => assert.deepStrictEqual(NoVictimPicker.make().pick([victim({})], 1, now), []))
+  it("NoVictimPicker picks nothing", () => assert.deepStrictEqual(NoVictimPicker.make().pick([victim({})], 1, now), []))
 })
 
 describe("ReplicaPlan", () => {
-  it.effect("wants a model once more when it has been busy for long, until it has been quiet for longer", () => {
+  it.effect("wants a busy model on one backend more, until it has not been busy for a time", () => {
     let streams = 4
     const views = ["a", "b"].map((id) =>
       viewOf(id, {
@@ -90,7 +90,7 @@ describe("ReplicaPlan", () => {
       streams = 3
       assert.deepStrictEqual(yield* plan.targets(70_000), wanted)
       assert.deepStrictEqual(yield* plan.targets(70_001), [])
-      // A busy moment is none.
+      // A short busy time does not count.
       streams = 4
       assert.deepStrictEqual(yield* plan.targets(80_000), [])
     }).pipe(Effect.provide(Layer.merge(

@@ -1,30 +1,33 @@
 /**
- * What is the same in every turn of one conversation: its messages up to the first one of the user.
+ * Finds the part of a body that is the same in every turn of one conversation: its messages up to the first one of the
+ * user.
  *
  * @since 0.1.0
  */
 const decoder = new TextDecoder()
 const quote = 0x22
 const backslash = 0x5c
-/** Of a body looked at for the beginning of the messages; and of the messages. */
+/** The bytes of a body that are searched. */
 const lookedAt = 64 * 1024
 
+/** 1 for a bracket that opens, -1 for one that closes, 0 for any other byte. */
 const opened = (byte: number): number => byte === 0x7b || byte === 0x5b ? 1 : byte === 0x7d || byte === 0x5d ? -1 : 0
 
-/** Where the first list under `"messages"` or `"input"` begins. */
+/** The position after the bracket that opens the list `"messages"` or `"input"`; -1 where there is none. */
 const listStart = (text: string): number => {
   const found = /"(?:messages|input)"\s*:\s*\[/.exec(text)
   return found === null ? -1 : found.index + found[0].length
 }
 
 /**
- * The bytes of a conversation's messages up to and with the first one of the user; `undefined` where the body holds no conversation. The next turn begins
- * with the same bytes, so their hash names the conversation. Not a parser: a wrong guess costs a warm prompt cache and nothing else.
+ * The bytes of a conversation's messages up to and with the first one of the user; `undefined` where the body holds no
+ * conversation. The next turn of the conversation begins with the same bytes, so their hash names it. This is not a
+ * JSON parser: a wrong result costs no more than a warm prompt cache.
  *
  * @internal
  */
 export const beginning = (body: Uint8Array): Uint8Array | undefined => {
-  // Latin-1 keeps one character to a byte, so that places in the text are places in the body.
+  // Latin-1 has one character for each byte, so that positions in the text are positions in the body.
   const head = new TextDecoder("latin1").decode(body.subarray(0, lookedAt))
   const start = listStart(head)
   if (start < 0) return undefined
@@ -48,6 +51,6 @@ export const beginning = (body: Uint8Array): Uint8Array | undefined => {
       return body.subarray(start, i + 1)
     }
   }
-  // A first message too long to look through: what there is of it will do.
+  // The first message is longer than the bytes searched: its beginning names the conversation well enough.
   return depth > 0 ? body.subarray(start, head.length) : undefined
 }

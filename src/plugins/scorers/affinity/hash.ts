@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 
-/** MurmurHash3's finaliser: every bit of the result depends on every bit given. */
+/** The finaliser of MurmurHash3: every bit of the result depends on every bit of the argument. */
 const mixed = (hash: number): number => {
   let h = hash
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
@@ -12,14 +12,14 @@ const mixed = (hash: number): number => {
   return (h ^ (h >>> 16)) >>> 0
 }
 
-/** FNV-1a over bytes. @internal */
+/** FNV-1a over bytes, mixed. @internal */
 export const ofBytes = (bytes: Uint8Array): number => {
   let h = 0x811c9dc5
   for (const byte of bytes) h = Math.imul(h ^ byte, 0x01000193)
   return mixed(h)
 }
 
-/** FNV-1a over UTF-16 units. @internal */
+/** FNV-1a over UTF-16 units, mixed. @internal */
 export const ofText = (text: string): number => {
   let h = 0x811c9dc5
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)
@@ -27,8 +27,9 @@ export const ofText = (text: string): number => {
 }
 
 /**
- * How much a key wants a node, for weighted rendezvous hashing (highest random weight, Thaler and Ravishankar 1996; weights as in Schindelhauer and
- * Schomaker 2005): each key ranks all nodes, and a node that goes moves only its own keys.
+ * The rank of a node for a key, higher is better, for weighted rendezvous hashing (highest random weight, Thaler and
+ * Ravishankar 1996; weights as in Schindelhauer and Schomaker 2005). Each key ranks all nodes. When a node goes, only
+ * the keys whose first node it was move.
  *
  * @internal
  */

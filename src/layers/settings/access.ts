@@ -1,0 +1,72 @@
+/**
+ * Settings: who may use the router, with which names of models, and what is logged.
+ *
+ * @since 0.1.0
+ */
+import * as Kinds from "./kinds.ts"
+import * as Structured from "./structured.ts"
+import { variable } from "./variable.ts"
+
+/** @internal */
+export const access = {
+  origins: variable(
+    "LLAMERO_ORIGINS",
+    "Origins of web pages to let in, besides those that Ollama lets in",
+    Kinds.words("origins with commas between"),
+    "",
+    [],
+  ),
+  hosts: variable(
+    "LLAMERO_HOSTS",
+    "Host names by which clients may call a server on loopback, besides those that Ollama takes",
+    Kinds.words("host names with commas between"),
+    "",
+    [],
+  ),
+  keysFile: variable("LLAMERO_KEYS_FILE", "File of API keys; with it, every client needs a key", Kinds.path, "", ""),
+  keysOpen: variable(
+    "LLAMERO_KEYS_OPEN",
+    "Paths that need no key",
+    Kinds.words("paths with commas between"),
+    "/livez,/readyz,/admin/queues,/admin/decisions",
+  ),
+  rateLimit: variable(
+    "LLAMERO_RATE_LIMIT",
+    "Limits for each key without its own, or each tenant",
+    Structured.limits,
+    "",
+    {},
+  ),
+  aliases: variable(
+    "LLAMERO_ALIASES",
+    "Other names for models, and models to fall back on",
+    Structured.aliases,
+    "",
+    {},
+  ),
+}
+
+/** `isPattern` says whether a text names models that may be pulled. @internal */
+export const pulls = (isPattern: (text: string) => boolean) => ({
+  pulls: variable(
+    "LLAMERO_PULLS",
+    "Models that clients may pull, on all backends, such as llama3.1:8b,qwen3*",
+    Kinds.wordsThat(
+      "names of models with commas between, or beginnings with a * behind, such as llama3.1:8b,qwen3*,hf.co/someone/*",
+      isPattern,
+    ),
+    "",
+    [],
+  ),
+})
+
+/** @internal */
+export const requests = {
+  contextGuard: variable(
+    "LLAMERO_CONTEXT_GUARD",
+    "Whether prompts that cannot fit the context are refused",
+    Kinds.onOff,
+    "on",
+  ),
+  logLevel: variable("LLAMERO_LOG_LEVEL", "How much is logged", Structured.level, "Info"),
+}

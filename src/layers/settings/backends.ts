@@ -1,0 +1,79 @@
+/**
+ * Settings: which backends exist, where the router listens, and how a request is placed.
+ *
+ * @since 0.1.0
+ */
+import * as Kinds from "./kinds.ts"
+import * as Structured from "./structured.ts"
+import { variable } from "./variable.ts"
+
+/** @internal */
+export const backends = {
+  backends: variable("LLAMERO_BACKENDS", "The Ollama servers to route to", Kinds.ollamaHosts, "", []),
+  fleetFile: variable(
+    "LLAMERO_FLEET_FILE",
+    "A JSON file with the backends, read again when it changes; used when LLAMERO_BACKENDS is not set",
+    Kinds.path,
+    "",
+  ),
+  fleetMillis: variable("LLAMERO_FLEET_INTERVAL", "Time between two looks at LLAMERO_FLEET_FILE", Kinds.duration, "1s"),
+  ollamaHost: variable(
+    "OLLAMA_HOST",
+    "The one Ollama server to route to; used when LLAMERO_BACKENDS is not set",
+    Kinds.ollamaHost,
+    "",
+    "",
+  ),
+  plugins: variable("LLAMERO_PLUGINS", "Plugin files to load, in this order", Structured.plugins, ""),
+}
+
+/** @internal */
+export const listening = {
+  host: variable("LLAMERO_HOST", "Address to listen on; 0.0.0.0 lets other machines in", Kinds.address, "127.0.0.1"),
+  port: variable("LLAMERO_PORT", "Port to listen on", Kinds.port, "11435"),
+}
+
+/** @internal */
+export const streams = {
+  parallelism: variable(
+    "LLAMERO_PARALLELISM",
+    "Streams that one model serves at the same time: the servers' OLLAMA_NUM_PARALLEL",
+    Kinds.atLeast(1),
+    "1",
+  ),
+  streamsPerGpu: variable("LLAMERO_STREAMS_PER_GPU", "Streams over all models of one backend", Kinds.atLeast(1), "8"),
+  adaptive: variable(
+    "LLAMERO_ADAPTIVE_CONCURRENCY",
+    "Whether the streams of a model follow the waits that its backend reports, starting from LLAMERO_PARALLELISM",
+    Kinds.onOff,
+    "on",
+  ),
+}
+
+/** @internal */
+export const placing = {
+  scorers: variable(
+    "LLAMERO_SCORERS",
+    `Scorers that rate backends, with their weights: ${Structured.scorerNames.join(", ")}`,
+    Structured.scorers,
+    "resident=3,least-busy=1,free-memory=0.5,load-time=0.5",
+  ),
+  picker: variable(
+    "LLAMERO_PICKER",
+    "How a backend is chosen by its score: max-score, two-choices or weighted-random",
+    Kinds.oneOf(["max-score", "two-choices", "weighted-random"]),
+    "max-score",
+  ),
+  zone: variable(
+    "LLAMERO_ZONE",
+    "The router's own zone: the scorer zone prefers backends that have it as their label zone",
+    Kinds.label,
+    "",
+  ),
+  sessionHeader: variable(
+    "LLAMERO_SESSION_HEADER",
+    "Header that names a session, for the scorer session-affinity",
+    Kinds.header,
+    "x-session-id",
+  ),
+}

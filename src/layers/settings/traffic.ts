@@ -1,0 +1,134 @@
+/**
+ * Settings: how long requests wait, how large they may be, and how failures are handled.
+ *
+ * @since 0.1.0
+ */
+import * as Kinds from "./kinds.ts"
+import * as Structured from "./structured.ts"
+import { variable } from "./variable.ts"
+
+/** @internal */
+export const queues = {
+  queueCapacity: variable("LLAMERO_QUEUE_CAPACITY", "Requests waiting for one model", Kinds.atLeast(0), "128"),
+  queueBytes: variable("LLAMERO_QUEUE_BYTES", "Bytes of waiting bodies, over all models", Kinds.size, "256MiB"),
+  queueMillis: variable(
+    "LLAMERO_QUEUE_DEADLINE",
+    "Longest wait in a queue; time in which the model is loading does not count",
+    Kinds.duration,
+    "30s",
+  ),
+  tenantHeader: variable(
+    "LLAMERO_TENANT_HEADER",
+    "Header that names the tenant, so that tenants share fairly; a proxy in front must set it",
+    Kinds.header,
+    "",
+  ),
+  tenantWeights: variable(
+    "LLAMERO_TENANT_WEIGHTS",
+    "Shares of tenants, such as team-a=3; 1 for all others",
+    Structured.shares,
+    "",
+  ),
+}
+
+/** @internal */
+export const admin = {
+  adminToken: variable(
+    "LLAMERO_ADMIN_TOKEN",
+    "Bearer token of /admin/*; without it there are no such routes",
+    Kinds.secret,
+    "",
+  ),
+  decisions: variable(
+    "LLAMERO_DECISIONS",
+    "Number of last requests that /admin/decisions shows, each with its attempts; 0 turns it off",
+    Kinds.between(0, 100_000),
+    "0",
+  ),
+}
+
+/** @internal */
+export const times = {
+  connectMillis: variable("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", Kinds.duration, "5s"),
+  writeMillis: variable(
+    "LLAMERO_WRITE_TIMEOUT",
+    "For a backend to take more of a request's body",
+    Kinds.duration,
+    "10s",
+  ),
+  firstByteMillis: variable("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", Kinds.duration, "120s"),
+  gapMillis: variable("LLAMERO_GAP_TIMEOUT", "Between two chunks of a stream", Kinds.duration, "120s"),
+  answerMillis: variable("LLAMERO_ANSWER_TIMEOUT", "For an answer that does not stream", Kinds.duration, "10m"),
+  totalMillis: variable("LLAMERO_TOTAL_TIMEOUT", "For a whole answer", Kinds.optionalDuration, "off"),
+  heartbeatMillis: variable("LLAMERO_HEARTBEAT", "Silence before a stream gets a heartbeat", Kinds.duration, "15s"),
+  stallMillis: variable("LLAMERO_STALL_TIMEOUT", "For a client that does not read", Kinds.duration, "60s"),
+  loadMillis: variable("LLAMERO_LOAD_TIMEOUT", "For the load of a model", Kinds.duration, "300s"),
+}
+
+/** @internal */
+export const sizes = {
+  bodyLimit: variable("LLAMERO_BODY_LIMIT", "Largest request body", Kinds.size, "64MiB"),
+  bufferBytes: variable(
+    "LLAMERO_BUFFER_BYTES",
+    "Bytes held for clients that read slowly, over all clients; above it the clients that hold most are cut",
+    Kinds.size,
+    "256MiB",
+  ),
+  drainMillis: variable("LLAMERO_DRAIN_TIMEOUT", "For running streams to finish after SIGTERM", Kinds.duration, "30s"),
+}
+
+/** @internal */
+export const failures = {
+  attemptsMax: variable("LLAMERO_ATTEMPTS", "Attempts for one request, the first included", Kinds.atLeast(1), "3"),
+  retryRatio: variable("LLAMERO_RETRY_RATIO", "Retries that each request adds to the budget", Kinds.ratio, "0.2"),
+  retryPerSecond: variable(
+    "LLAMERO_RETRY_PER_SECOND",
+    "Retries that each second adds to the budget",
+    Kinds.ratio,
+    "10",
+  ),
+  hedge: variable(
+    "LLAMERO_HEDGE",
+    "Whether a request with a late first byte is also sent to a second backend that has the model in memory",
+    Kinds.onOff,
+    "off",
+  ),
+  breakerFailures: variable(
+    "LLAMERO_BREAKER_FAILURES",
+    "Failures one after the other that open a breaker",
+    Kinds.atLeast(1),
+    "5",
+  ),
+  breakerOpenMillis: variable("LLAMERO_BREAKER_OPEN", "How long a breaker stays open at first", Kinds.duration, "30s"),
+  breakerOpenMaxMillis: variable(
+    "LLAMERO_BREAKER_OPEN_MAX",
+    "How long a breaker stays open at most; the time doubles",
+    Kinds.duration,
+    "5m",
+  ),
+  redisUrl: variable(
+    "LLAMERO_REDIS_URL",
+    "The Redis through which replicas share breakers and rate limits",
+    Kinds.redisUrl,
+    "",
+    "",
+  ),
+  healthMillis: variable("LLAMERO_HEALTH_INTERVAL", "Time between two probes of a backend", Kinds.duration, "5s"),
+  healthTimeoutMillis: variable("LLAMERO_HEALTH_TIMEOUT", "For one probe", Kinds.duration, "5s"),
+}
+
+/** @internal */
+export const sharing = {
+  coalesce: variable(
+    "LLAMERO_COALESCE",
+    "Whether identical deterministic requests in flight share one call",
+    Kinds.onOff,
+    "on",
+  ),
+  batchInputs: variable(
+    "LLAMERO_EMBED_BATCH",
+    "Queued embedding inputs that are sent in one call; 1 for no batches",
+    Kinds.atLeast(1),
+    "64",
+  ),
+}
