@@ -4,7 +4,10 @@ import { isPublic } from "../../scripts/exports.ts"
 /** For each file, relative to `src`, the files it imports. */
 export type Tree = ReadonlyMap<string, ReadonlyArray<string>>
 
-/** Whether a file is what a deployer swaps: a layer, or a plugin. Other public files of a room are building blocks, for the room and for the test kit. */
+/**
+ * Whether a file is what a deployer swaps: a layer, or a plugin. The other public files of a room are building blocks,
+ * for the room itself and for the test kit.
+ */
 export type IsSwappable = (file: string) => boolean
 
 /** Which top folders each top folder may import, besides its own. */
@@ -30,7 +33,10 @@ const assemblies = [
 /** The top folder, "" for the barrel. */
 const topOf = (file: string): string => file.includes("/") ? file.slice(0, file.indexOf("/")) : ""
 
-/** Folders whose own folders are rooms; in the others the top folder is the one room. `layers/memory` holds rooms of its own. */
+/**
+ * The room of a file. In `layers` and `plugins` each folder is a room, and in `layers/memory` each folder of it; every
+ * other top folder is one room.
+ */
 const roomOf = (file: string): string => {
   const [top = "", room = "", inner = ""] = file.split("/").slice(0, -1)
   if (top !== "layers" && top !== "plugins") return top

@@ -1,5 +1,5 @@
 /**
- * API keys for everything that is not inference: lists, models, health, metrics, and whatever routes a deployer adds.
+ * API keys for all routes that are not inference: lists, models, health, metrics, and the routes that a deployer adds.
  *
  * @since 0.1.0
  */
@@ -14,20 +14,22 @@ const pathOf = (url: string): string => {
 }
 
 /**
- * Merge it with the routes. Every path needs a valid key but those named: a path that nobody has thought of is closed.
+ * Merge it with the routes. Every path needs a valid key, except the paths in `open`. So a new route is closed by
+ * default.
  *
  * **Gotchas**
  *
- * Inference does not come this way: it needs `ApiKeyGuard`. The routes find the key's grant in `CurrentGrant`: a key for some models sees only these in lists, and
- * is told 403 of others. Health and metrics are of the whole router, whoever asks.
+ * It does not see inference requests: those need `ApiKeyGuard`. The routes find the grant of the key in `CurrentGrant`.
+ * A key for some models sees only these models in lists, and gets 403 for others. Health and metrics show the whole
+ * router to every key.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: {
   /**
-   * Paths that need no key, exactly as written. Defaults to `/livez` and `/readyz`, which say yes or no and cost little,
-   * and to `/admin/queues` and `/admin/decisions`, which have a token of their own.
+   * Paths that need no key, exactly as written. Defaults to `/livez` and `/readyz`, which only say yes or no, and to
+   * `/admin/queues` and `/admin/decisions`, which have a token of their own.
    */
   readonly open?: ReadonlyArray<string> | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | ApiKeys> => {
