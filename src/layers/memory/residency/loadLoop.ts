@@ -91,7 +91,10 @@ export class LoadLoop {
   /** A request that used the model has ended. The model may be in memory under another name by now. */
   rested(held: Held, { key }: LoadedModel): void {
     for (const loaded of held.models.loaded.values()) {
-      if (loaded.draining && held.models.same(loaded.key, key)) this.work({ _tag: "Drain", held, loaded })
+      if (!loaded.draining) continue
+      // A report too many does no harm: the decision looks whether the model is idle.
+      const same = this.holdings.contained("comparing names", () => held.models.same(loaded.key, key), true)
+      if (same) this.work({ _tag: "Drain", held, loaded })
     }
   }
 

@@ -5,8 +5,8 @@ import { backends, LoadWorld, models } from "./loadWorld.ts"
 const histories = 10_000
 const steps = 30
 
-/** Steps after which every backend has been looked at; the others change something without a look. */
-const play = (world: LoadWorld): void => {
+/** Plays one step. Returns whether the loop has to look at all backends by itself after it: a load has ended. */
+const play = (world: LoadWorld): boolean => {
   const on = world.oneOf(backends)
   const held = world.heldOf(on)
   const what = Math.floor(world.random() * 24)
@@ -32,10 +32,11 @@ const play = (world: LoadWorld): void => {
   else if (what < 13) world.now += world.oneOf([100, 500, 1000, 3000, 10_000, 60_000])
   else if (what < 17) {
     const [work] = world.works.splice(Math.floor(world.random() * world.works.length), 1)
-    if (work === undefined) return
+    if (work === undefined) return false
     // A report may come late, when the model no longer drains or drains again.
     if (work._tag === "Drain" && world.chance(0.4)) world.works.push(work)
     world.finish(work, world.chance(0.8))
+    return work._tag === "Load"
   } else if (what < 19) {
     world.read(held)
     world.checkOverdue(held)
@@ -63,6 +64,7 @@ const play = (world: LoadWorld): void => {
     for (const hold of world.holds.filter((each) => each.held === held)) hold.pin.release()
     world.holds.splice(0, world.holds.length, ...world.holds.filter((each) => each.held !== held))
   }
+  return false
 }
 
 /** Everything that keeps loads waiting ends: then all waiters have their answer within a minute. */
@@ -86,9 +88,9 @@ const run = (seed: number): LoadWorld => {
   for (const on of backends) if (world.chance(0.7)) world.read(world.heldOf(on))
   for (world.step = 0; world.step < steps; world.step++) {
     world.threw = false
-    play(world)
+    const looks = play(world)
     world.wild = false
-    world.loop.look()
+    if (!looks) world.loop.look()
     world.checkSettled()
   }
   settle(world)

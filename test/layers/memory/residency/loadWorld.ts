@@ -417,7 +417,11 @@ export class LoadWorld {
     this.quiet(() => this.checkVictims(victims, wanted))
     this.picked = new Set()
     this.fault("the picker")
-    if (this.wild && this.chance(0.1)) return this.oneOf([[], [99], [0, 99]])
+    if (this.wild && this.chance(0.1)) {
+      // A wrong answer is as good as a throw.
+      this.threw = true
+      return this.oneOf([[], [99], [0, 99]])
+    }
     let sum = 0
     const chosen: Array<number> = []
     for (const [index, { bytes }] of victims.entries()) {

@@ -107,6 +107,26 @@ describe("a draining model", () => {
   }
 })
 
+describe("a model that left memory in use and came back under another name", () => {
+  it.effect("is unloaded for a load out of patience when the request under the first name has ended", () =>
+    Effect.gen(function* () {
+      const { calls, fake, load, model, residency } = yield* setup
+      yield* load("m-base")
+      const request = residency.hold("a", model("m-base"))
+      fake.resident = []
+      residency.forget("a", model("m-base"))
+      yield* load("m-tuned")
+      residency.request(a, model("big"))
+      yield* elapse("12 seconds")
+      assert.strictEqual(residency.state("a", model("m-tuned")), "draining")
+      assert.deepStrictEqual(calls("unload"), [])
+      request.release()
+      yield* elapse("10 seconds")
+      assert.deepStrictEqual(calls("unload"), ["unload m-tuned:latest"])
+      assert.strictEqual(residency.state("a", model("big")), "resident")
+    }).pipe(Effect.provide(managed)))
+})
+
 describe("a load", () => {
   it.effect("is joined by all requests for it, also while it is queued, and fails for all of them at once", () =>
     Effect.gen(function* () {
