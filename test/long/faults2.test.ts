@@ -1,6 +1,6 @@
 /**
- * 200 seeds of random faults: the other half. The other half runs in parallel. On Deno 8 seeds show that the runtime changes
- * nothing.
+ * 200 seeds of random faults: the second half. The first half runs in parallel. On Deno 8 seeds show that the runtime
+ * changes nothing.
  */
 import { suite } from "../simulation/faultSuite.ts"
 
