@@ -13,7 +13,7 @@ export interface Options {
 }
 
 export const usage = `node bench/run.ts [--quick] [--rounds N] [--seconds N] [--only ${groups.join(",")}]
-    [--targets llamero,node-http,undici,nginx,haproxy,direct] [--json FILE]`
+    [--targets llamero,before,node-http,undici,nginx,haproxy,direct] [--json FILE]`
 
 const number = (name: string, text: string | undefined, fallback: number, least: number): number => {
   const value = text === undefined ? fallback : Number(text)

@@ -44,8 +44,9 @@ const node = (path: string, args: ReadonlyArray<number>): Command => ({
 
 const server = "../examples/server.ts"
 const llameroMissing = existsSync(local(server)) ? undefined : "there is no examples/server.ts"
-const llamero = (port: number, env: Readonly<Record<string, string>>): Command => ({
-  ...node(server, []),
+const llamero = (port: number, env: Readonly<Record<string, string>>, program = local(server)): Command => ({
+  file: process.execPath,
+  args: [program],
   env: { LLAMERO_HOST: "127.0.0.1", LLAMERO_PORT: String(port), ...env },
 })
 
@@ -65,12 +66,24 @@ const written = (name: string, text: string): string => {
   return path
 }
 
+/** The environment of a llamero under load. */
+const underLoad = (upstream: number) => ({ LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits })
+
+/** Another checkout of this repository, with its dependencies, to compare a change with the commit before it. */
+const before = process.env["LLAMERO_BEFORE"]
+
 export const targets: ReadonlyArray<Target> = [
   {
     name: "llamero",
-    command: (port, upstream) => llamero(port, { LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits }),
+    command: (port, upstream) => llamero(port, underLoad(upstream)),
     ready: "/readyz",
     missing: llameroMissing,
+  },
+  {
+    name: "before",
+    command: (port, upstream) => llamero(port, underLoad(upstream), join(before!, "examples/server.ts")),
+    ready: "/readyz",
+    missing: before === undefined ? "LLAMERO_BEFORE names no other checkout" : undefined,
   },
   { name: "node-http", command: (...ports) => node("proxies/http.ts", ports), ready: "/api/version" },
   { name: "undici", command: (...ports) => node("proxies/undici.ts", ports), ready: "/api/version" },

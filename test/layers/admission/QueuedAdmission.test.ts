@@ -125,7 +125,7 @@ describe("QueuedAdmission", () => {
   it.effect("is not built where nothing is kept between requests", () =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(Layer.build(over(made({ name: "Mine" }))).pipe(Effect.provide(Host.ephemeral)))
-      assert.match(String(Exit.isFailure(exit) && exit.cause), /Mine keeps in memory/)
+      assert.match(String(Exit.isFailure(exit) && exit.cause), /Mine keeps state in memory/)
     }))
 })
 

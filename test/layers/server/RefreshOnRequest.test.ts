@@ -156,7 +156,7 @@ describe("a layer that keeps its state in memory", () => {
         assert.isTrue(Exit.isFailure(exit))
         const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
         assert.instanceOf(defect, NeedsResidentHost)
-        assert.match((defect as NeedsResidentHost).message, new RegExp(`^${name} keeps in memory .*; use \\w+`))
+        assert.match((defect as NeedsResidentHost).message, new RegExp(`^${name} keeps state in memory .*; use \\w+`))
       })))
   }
 
