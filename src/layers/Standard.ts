@@ -33,10 +33,10 @@ import * as ShadowPlacement from "./placement/ShadowPlacement.ts"
 import * as WatchedRelay from "./relay/WatchedRelay.ts"
 import * as PipelineRouter from "./router/PipelineRouter.ts"
 import * as RefreshOnRequest from "./server/RefreshOnRequest.ts"
-import type { Errors, Lacks, Needs, Places, Provides } from "./standard/places.ts"
+import type { Errors, Lacks, Needs, Places, Provides } from "./standard/stackTypes.ts"
 import * as CalibratedTokenEstimator from "./tokens/CalibratedTokenEstimator.ts"
 
-export type { Needs, Places, Provides } from "./standard/places.ts"
+export type { Needs, Places, Provides } from "./standard/stackTypes.ts"
 
 /**
  * Plugins for the standard layers. Each list is in the order in which its plugins are asked.

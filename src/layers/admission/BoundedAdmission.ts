@@ -9,7 +9,7 @@ import { Admission } from "../../services/Admission.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { ClassQueues, rank } from "./classQueues.ts"
 import { RankedWaiter } from "./fairQueue.ts"
-import { wholeNumber } from "./numbers.ts"
+import { wholeNumber } from "./wholeNumber.ts"
 import * as QueuedAdmission from "./QueuedAdmission.ts"
 
 /** @category models @since 0.1.0 */

@@ -31,13 +31,13 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import { every } from "../../support/every.ts"
 import type { ModelQueue } from "./modelQueue.ts"
-import { wholeNumber } from "./numbers.ts"
-import type { Queue } from "./queue.ts"
-import { Queues } from "./queues.ts"
-import * as Safely from "./safely.ts"
+import { wholeNumber } from "./wholeNumber.ts"
+import type { Queue } from "./queueContract.ts"
+import { Queues } from "./protocol.ts"
+import * as Safely from "./catchThrow.ts"
 import { type Arrival, Waiter } from "./waiter.ts"
 
-export type { Queue } from "./queue.ts"
+export type { Queue } from "./queueContract.ts"
 export { type Arrival, type Home, isEarlier, Waiter } from "./waiter.ts"
 
 /** How often deadlines are checked: an eviction is late by at most this. */

@@ -6,7 +6,7 @@
 import type { Priority } from "../../services/Priority.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import { FairQueue, Flow, type RankedWaiter } from "./fairQueue.ts"
-import type { Queue } from "./queue.ts"
+import type { Queue } from "./queueContract.ts"
 import { isEarlier } from "./waiter.ts"
 
 /** Retries go first: they have waited for their turn already. */

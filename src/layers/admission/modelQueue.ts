@@ -9,8 +9,8 @@ import { type Refusal, type RefusalReason, refuse } from "../../services/Refusal
 import type { QueuePlace } from "../../services/RoutedRequest.ts"
 import { Bag } from "../../support/bag.ts"
 import { DrainRate } from "./drainRate.ts"
-import type { Queue } from "./queue.ts"
-import type { Safely } from "./safely.ts"
+import type { Queue } from "./queueContract.ts"
+import type { Safely } from "./catchThrow.ts"
 import type { Home, Waiter } from "./waiter.ts"
 
 /** Limits of `Retry-After`, in seconds. */

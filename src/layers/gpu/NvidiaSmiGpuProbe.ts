@@ -27,7 +27,7 @@ import {
 } from "../../services/GpuProbe.ts"
 import * as SharedRead from "./probes/sharedRead.ts"
 import * as Reading from "./probes/reading.ts"
-import * as Run from "./probes/run.ts"
+import * as Run from "./probes/runProgram.ts"
 import * as Unified from "./probes/unified.ts"
 import * as Visible from "./probes/visible.ts"
 

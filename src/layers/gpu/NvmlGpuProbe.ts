@@ -50,8 +50,8 @@ export interface Options {
   /** Additional environment variables of the helper process, such as `LD_LIBRARY_PATH`. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /**
-   * The command that runs `nvml/helper.ts`, for programs that are compiled into one file. Defaults to the runtime of
-   * this process.
+   * The command that runs `nvml/helperProcess.ts`, for programs that are compiled into one file. Defaults to the
+   * runtime of this process.
    */
   readonly helper?: readonly [string, ...ReadonlyArray<string>] | undefined
   /** Folder that contains `/proc` and `/sys`. Defaults to `""`, the real root. */

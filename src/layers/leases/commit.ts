@@ -11,7 +11,7 @@ import type { Commit, Lease } from "../../services/Leases.ts"
 import type { Candidate } from "../../services/Plugin.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import type { BackendSlots, ViewServices } from "./backendSlots.ts"
-import { Findings } from "./findings.ts"
+import { Findings } from "./commitAnswer.ts"
 
 /** Takes the lease, unless the breaker refuses. @category models @since 0.1.0 */
 export type Take = (slots: BackendSlots, demand: Demand) => Lease | undefined

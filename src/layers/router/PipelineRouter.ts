@@ -19,8 +19,8 @@ import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
 import * as Guards from "./guards.ts"
 import * as Heartbeats from "./heartbeats.ts"
-import * as Rescue from "./rescue.ts"
-import { Run } from "./run.ts"
+import * as PipelineFailures from "./pipelineFailures.ts"
+import { Run } from "./requestState.ts"
 import * as Settling from "./settling.ts"
 import * as Stages from "./stages.ts"
 
@@ -59,7 +59,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       forwardCredentials: options.forwardCredentials ?? false,
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })
-    const rescued = Rescue.make(guards, routed)
+    const contained = PipelineFailures.make(guards, routed)
     let draining = false
 
     return Router.of({
@@ -73,8 +73,8 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
           const run = new Run(request, reply)
           active.add(run)
           return Effect.onExit(
-            // The second `suspend` turns what a plugin throws into a defect, which `rescued` handles.
-            rescued(run, Effect.suspend(() => draining ? closing : routed(run))),
+            // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
+            contained(run, Effect.suspend(() => draining ? closing : routed(run))),
             (exit) =>
               Effect.sync(() => {
                 active.remove(run)

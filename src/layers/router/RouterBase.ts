@@ -41,7 +41,7 @@ import { Router, type Settled } from "../../services/Router.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
 import { notFound } from "./notFound.ts"
-import { keepsNothing, unloads } from "./run.ts"
+import { keepsNothing, unloads } from "./requestState.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {

@@ -18,7 +18,7 @@ import type { Demand } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { RouterEvents } from "../../services/RouterEvents.ts"
 import type { Upstream } from "../../services/Transport.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** An attempt that failed before the client got anything of it. @internal */
 export type Failed = Attempt & { readonly _tag: "Retry" }

@@ -20,7 +20,7 @@ import * as AfterFailure from "./afterFailure.ts"
 import * as Call from "./call.ts"
 import { type Policy, tiered } from "./clientOptions.ts"
 import * as Hedge from "./hedge.ts"
-import { keepsNothing, type Run } from "./run.ts"
+import { keepsNothing, type Run } from "./requestState.ts"
 
 /** @internal */
 export interface Options {

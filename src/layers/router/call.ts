@@ -10,7 +10,7 @@ import { Residency } from "../../services/Residency.ts"
 import type { Call } from "../../services/Transport.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { type Policy, rewritten } from "./clientOptions.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** The headers that are passed on, and the body with the client's options as the policy allows them. @internal */
 export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredentials: boolean) {

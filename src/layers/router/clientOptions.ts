@@ -11,7 +11,7 @@ import type { Residency } from "../../services/Residency.ts"
 import type { Changes, Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import * as KeepAlive from "../../wire/keepAlive.ts"
 import { rewrite } from "../../wire/splice.ts"
-import { keepsNothing } from "./run.ts"
+import { keepsNothing } from "./requestState.ts"
 
 /**
  * How the router treats clients' options that change what is in memory.

@@ -6,7 +6,7 @@
 import type { Model } from "../../services/ModelCatalog.ts"
 import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { TokenEstimator } from "../../services/TokenEstimator.ts"
-import { keepsNothing, unloads } from "./run.ts"
+import { keepsNothing, unloads } from "./requestState.ts"
 
 /** The demand of a request for a model. `passThrough`: see `ClientOptions`. @internal */
 export const demandOf = (

@@ -8,7 +8,7 @@ import { clientGone } from "../../services/Outcome.ts"
 import { RouterEvents } from "../../services/RouterEvents.ts"
 import type { Bag } from "../../support/bag.ts"
 import type { Attempting } from "./attempts.ts"
-import { Run } from "./run.ts"
+import { Run } from "./requestState.ts"
 
 /**
  * As `attempt`, with a run of its own: a shared answer can outlive each of its clients. `active` gets these runs, so

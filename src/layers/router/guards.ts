@@ -9,7 +9,7 @@ import type { Guard, GuardInput, Verdict } from "../../services/Plugin.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { rewrite } from "../../wire/splice.ts"
 import { GuardMeter } from "./guardMeter.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 interface MeteredGuard<R> {
   readonly guard: Guard<R>

@@ -8,7 +8,7 @@ import { header, type QueuePlace, type RoutedRequest } from "../../services/Rout
 import { Bag } from "../../support/bag.ts"
 import { every } from "../../support/every.ts"
 import { streams } from "../../wire/request.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** How often the sweeper looks at a request in one interval. A heartbeat is late by at most a tenth of it. */
 const looks = 10

@@ -10,7 +10,7 @@ import type { Demand } from "../../services/RoutedRequest.ts"
 import { Bag } from "../../support/bag.ts"
 import { every } from "../../support/every.ts"
 import { type Job, Race, type Tools } from "./race.ts"
-import { keepsNothing, type Run } from "./run.ts"
+import { keepsNothing, type Run } from "./requestState.ts"
 
 /** How often the sweeper looks for slow attempts. A second attempt starts at most this much too late. */
 const sweepMillis = 25

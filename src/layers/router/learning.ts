@@ -7,7 +7,7 @@ import type { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import type { Residency } from "../../services/Residency.ts"
 import type { TokenEstimator } from "../../services/TokenEstimator.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** Below this part of the estimate, a count is used only when Ollama cannot have cut the prompt. */
 const suspicious = 0.75

@@ -16,7 +16,7 @@ import type { Hedged, RouterEvents } from "../../services/RouterEvents.ts"
 import type { Call } from "../../services/Transport.ts"
 import type { Bag } from "../../support/bag.ts"
 import { Contender, type Contest } from "./contender.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** The outcome that the retry policy is asked about: the first attempt has not failed, it is slow. */
 const slow = { kind: "ignored", cause: "slow" } as const

@@ -12,7 +12,7 @@ import { RouterEvents } from "../../services/RouterEvents.ts"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { streams } from "../../wire/request.ts"
 import { learnFrom } from "./learning.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** Called once for each request, with how its routing ended. @internal */
 export const make = Effect.gen(function* () {

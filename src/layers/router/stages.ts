@@ -16,7 +16,7 @@ import { demandOf } from "./demand.ts"
 import { notFound } from "./notFound.ts"
 import * as Flights from "./flights.ts"
 import type { Guards } from "./guards.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 /** @internal */
 export interface Options extends Attempts.Options {

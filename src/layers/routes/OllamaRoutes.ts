@@ -14,9 +14,9 @@ import { canonical } from "../../services/ModelName.ts"
 import { OllamaApi } from "../../services/OllamaApi.ts"
 import type { Call, Transport } from "../../services/Transport.ts"
 import * as Fanout from "./fanout.ts"
-import * as Named from "./named.ts"
+import * as Named from "./bodyWithModel.ts"
 import * as Respond from "./respond.ts"
-import * as Rows from "./rows.ts"
+import * as Rows from "./mergedLists.ts"
 import * as Version from "./version.ts"
 
 /** The lowest version in the fleet: a client can rely on it on every backend. */

@@ -8,7 +8,7 @@ import { HttpServerResponse } from "effect/http"
 import { BackendHealth } from "../../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../../services/Fleet.ts"
 import { type Call, Transport } from "../../services/Transport.ts"
-import { collect, type Collected } from "./collect.ts"
+import { collect, type Collected } from "./smallCall.ts"
 
 /**
  * How a route asks the fleet.

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { challenge, openaiError } from "../../wire/dialects.ts"
+import { challenge, openaiError } from "../../wire/errorShapes.ts"
 
 /** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
 export const nativeJson = "application/json; charset=utf-8"

@@ -8,9 +8,11 @@ import { refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import { type Endpoint, header, type QueuePlace } from "../../services/RoutedRequest.ts"
 import type { TransportError, Upstream } from "../../services/Transport.ts"
-import * as Dialects from "../../wire/dialects.ts"
+import * as ErrorShapes from "../../wire/errorShapes.ts"
 import { returnHeaders } from "../../wire/headers.ts"
 import { textOf } from "../../wire/json.ts"
+import { heartbeat } from "../../wire/heartbeat.ts"
+import { framing, streamType } from "../../wire/streamFraming.ts"
 
 const newline = 0x0a
 const endOfRecord = { ndjson: new Uint8Array([newline]), sse: new Uint8Array([newline, newline]) }
@@ -107,7 +109,7 @@ export abstract class ReplyBase implements ReplySink {
   end(): void {
     if (this.closed) return
     if (this.errors !== undefined) {
-      this.send(Dialects.backendErrorRecord(this.endpoint, this.status, textOf(this.errors), this.id))
+      this.send(ErrorShapes.backendErrorRecord(this.endpoint, this.status, textOf(this.errors), this.id))
     } else if (!this.committed) this.commit(this.status, returnHeaders(this.raw))
     this.close()
   }
@@ -121,15 +123,15 @@ export abstract class ReplyBase implements ReplySink {
   refuse(why: Refusal): void {
     if (this.closed) return
     if (!this.committed) {
-      const answer = Dialects.refusal(this.endpoint, why, this.id)
+      const answer = ErrorShapes.refusal(this.endpoint, why, this.id)
       this.commit(answer.status, [...answer.headers])
       this.send(answer.body)
       return this.close()
     }
     // With a declared length, or without records, only a broken connection tells the client that the answer is cut.
     if (!this.streams || this.measured) return this.cut()
-    if (this.bytes > 0 && !this.atBoundary()) this.write(endOfRecord[Dialects.framing(this.endpoint)])
-    this.send(Dialects.errorRecord(this.endpoint, why, this.id))
+    if (this.bytes > 0 && !this.atBoundary()) this.write(endOfRecord[framing(this.endpoint)])
+    this.send(ErrorShapes.errorRecord(this.endpoint, why, this.id))
     this.close()
   }
 
@@ -140,11 +142,11 @@ export abstract class ReplyBase implements ReplySink {
       this.early = this.status === 0
       this.commit(
         200,
-        this.early ? ["Content-Type", Dialects.streamType(this.endpoint)] : returnHeaders(this.raw),
+        this.early ? ["Content-Type", streamType(this.endpoint)] : returnHeaders(this.raw),
       )
     }
     if (!this.atBoundary()) return
-    const sign = Dialects.heartbeat(this.endpoint, this.model, this.now(), place)
+    const sign = heartbeat(this.endpoint, this.model, this.now(), place)
     if (sign !== undefined) this.push(sign)
   }
 

@@ -6,7 +6,7 @@ import * as CalibratedTokenEstimator from "../../../src/layers/tokens/Calibrated
 import * as ContextGuard from "../../../src/plugins/guards/ContextGuard.ts"
 import { TokenEstimator } from "../../../src/services/TokenEstimator.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
-import * as Dialects from "../../../src/wire/dialects.ts"
+import * as ErrorShapes from "../../../src/wire/errorShapes.ts"
 import { ask, over, request, url } from "../../support/routers.ts"
 
 const { Model } = SimulatedFleet
@@ -48,7 +48,7 @@ describe("ContextGuard", () => {
         assert.lengthOf(yield* calls(endpoint.upstreamPath), 0)
         const why = reply.refusals[0]!
         assert.match(why.message, /about 75\d\d tokens, and tiny-eos:latest takes 3768 here \(a context of 4096/)
-        const rendered = Dialects.refusal(endpoint, why, "id")
+        const rendered = ErrorShapes.refusal(endpoint, why, "id")
         const told = JSON.parse(new TextDecoder().decode(rendered.body))
         const shape = endpoint.dialect === "openai" || endpoint.dialect === "anthropic" ? told.error : told
         assert.strictEqual(shape.message ?? shape.error, why.message)

@@ -15,7 +15,7 @@ import type { GuardInput } from "../../../src/services/Plugin.ts"
 import { Router, type Settled } from "../../../src/services/Router.ts"
 import { RouterEvents } from "../../../src/services/RouterEvents.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
-import * as Dialects from "../../../src/wire/dialects.ts"
+import * as ErrorShapes from "../../../src/wire/errorShapes.ts"
 import { over, request, url } from "../../support/routers.ts"
 import { RecordingReply } from "../../support/sinks.ts"
 
@@ -60,7 +60,7 @@ const paths: ReadonlyArray<readonly [string, object]> = [
   ["/api/v1/generate", { model, prompt: "hi" }],
 ]
 const rendered = (path: string, body: object, { refusals }: RecordingReply) => {
-  const { body: bytes, headers, status } = Dialects.refusal(request(path, body).endpoint, refusals[0]!, "id")
+  const { body: bytes, headers, status } = ErrorShapes.refusal(request(path, body).endpoint, refusals[0]!, "id")
   return { status, headers: headers.join(" "), text: new TextDecoder().decode(bytes) }
 }
 /** An error without its message. */

@@ -34,7 +34,7 @@ export interface Listener {
 const stderrMax = 2_000
 
 /** In the compiled package the helper is a JavaScript file. */
-const file = new URL(`./helper${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+const file = new URL(`./helperProcess${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 const path = file.protocol === "file:" ? fileURLToPath(file) : file.href
 
 /** Deno's `--allow-ffi` cannot be limited to a library that is found by name. */

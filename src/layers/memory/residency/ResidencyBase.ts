@@ -16,10 +16,10 @@
 import { Clock, Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import { type LoadError, Residency } from "../../../services/Residency.ts"
-import { type Driver, JoinedLoads } from "./joinedLoads.ts"
-import { type Held, idOf, LoadedModels } from "./loadedModels.ts"
+import { type Driver, JoinedLoads } from "./base/joinedLoads.ts"
+import { type Held, idOf, LoadedModels } from "./base/loadedModels.ts"
 
-export type { Driver, LoadFailure } from "./joinedLoads.ts"
+export type { Driver, LoadFailure } from "./base/joinedLoads.ts"
 
 /**
  * A residency over `load` and `unload`. It keeps what was loaded, joins loads of the same model, remembers failures,

@@ -13,7 +13,7 @@ import { VramLedger } from "../../../services/VramLedger.ts"
 import * as Listeners from "../../../support/listeners.ts"
 import type { Conflicts } from "./conflicts.ts"
 import type { LoadHistory } from "./loadHistory.ts"
-import type { Loads } from "./loads.ts"
+import type { Loads } from "./loadQueue.ts"
 import { Pins } from "./pins.ts"
 import type { ResidentModels } from "./residentModels.ts"
 

@@ -5,7 +5,7 @@
  */
 import { LoadError } from "../../../services/Residency.ts"
 import { movingAverage } from "../../../support/movingAverage.ts"
-import type { SameWeights } from "./loads.ts"
+import type { SameWeights } from "./loadQueue.ts"
 
 interface Failure {
   readonly error: LoadError

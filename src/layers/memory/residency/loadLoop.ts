@@ -10,7 +10,7 @@ import type { Allocation } from "../../../services/VramLedger.ts"
 import { type Action, decide, type Event } from "./decision.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { LoadedModel } from "./loadedModel.ts"
-import type { Load } from "./loads.ts"
+import type { Load } from "./loadQueue.ts"
 import { candidatesOf, chargedOf, type Sources, stateOf } from "./snapshot.ts"
 
 /** What has to be done at a backend. It takes time; its end comes back as an event. @category models @since 0.1.0 */

@@ -8,7 +8,7 @@ import { Conflicts } from "./conflicts.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import { LoadHistory } from "./loadHistory.ts"
 import type { LoadLoop } from "./loadLoop.ts"
-import { Loads, type SameWeights } from "./loads.ts"
+import { Loads, type SameWeights } from "./loadQueue.ts"
 import { memoryOf } from "./reading.ts"
 import { ResidentModels } from "./residentModels.ts"
 

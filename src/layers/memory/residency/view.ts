@@ -9,7 +9,7 @@ import type { Residency, ResidentModel } from "../../../services/Residency.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { LoadedModel } from "./loadedModel.ts"
 import type { LoadHistory } from "./loadHistory.ts"
-import type { Loads } from "./loads.ts"
+import type { Loads } from "./loadQueue.ts"
 
 /** Milliseconds that a load takes before a byte is read: the runner has to start. */
 const loadBaseMillis = 1500

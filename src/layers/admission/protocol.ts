@@ -10,9 +10,9 @@ import { type Commit, isLease } from "../../services/Leases.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import { ModelQueue } from "./modelQueue.ts"
-import { type Answer, pass } from "./pass.ts"
-import type { Queue } from "./queue.ts"
-import type { Safely } from "./safely.ts"
+import { type Answer, pass } from "./askWaiters.ts"
+import type { Queue } from "./queueContract.ts"
+import type { Safely } from "./catchThrow.ts"
 import { type Arrival, isEarlier, type Waiter } from "./waiter.ts"
 
 /** @category models @since 0.1.0 */

@@ -2,12 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { refuse } from "../../src/services/Refusal.ts"
 import { header } from "../../src/services/RoutedRequest.ts"
-import * as Dialects from "../../src/wire/dialects.ts"
+import * as ErrorShapes from "../../src/wire/errorShapes.ts"
 import { endpoints } from "../../src/wire/endpoints.ts"
+import { heartbeat } from "../../src/wire/heartbeat.ts"
 import { endpoint, text } from "./support.ts"
 
-const render = (path: string, why: Parameters<typeof Dialects.refusal>[1]) => {
-  const { body, headers, status } = Dialects.refusal(endpoint(path), why, "r1")
+const render = (path: string, why: Parameters<typeof ErrorShapes.refusal>[1]) => {
+  const { body, headers, status } = ErrorShapes.refusal(endpoint(path), why, "r1")
   return { status, headers, body: text(body) }
 }
 
@@ -52,7 +53,7 @@ describe("dialects", () => {
 
   it("write an error record for a stream that has begun", () => {
     const why = refuse("BackendFailed", "broke")
-    const record = (path: string) => text(Dialects.errorRecord(endpoint(path), why, "r1"))
+    const record = (path: string) => text(ErrorShapes.errorRecord(endpoint(path), why, "r1"))
     assert.strictEqual(record("/api/chat"), `{"error":"broke"}\n`)
     assert.strictEqual(
       record("/v1/chat/completions"),
@@ -67,7 +68,7 @@ describe("dialects", () => {
   })
 
   it("write heartbeats that clients accept", () => {
-    const beat = (path: string) => Dialects.heartbeat(endpoint(path), "m", 0)
+    const beat = (path: string) => heartbeat(endpoint(path), "m", 0)
     assert.deepStrictEqual(JSON.parse(text(beat("/api/chat")!)), {
       model: "m",
       created_at: "1970-01-01T00:00:00.000Z",

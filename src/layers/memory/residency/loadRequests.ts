@@ -8,7 +8,7 @@ import type { Model } from "../../../services/ModelCatalog.ts"
 import type { LoadRequest } from "../../../services/Residency.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { LoadLoop } from "./loadLoop.ts"
-import type { Load } from "./loads.ts"
+import type { Load } from "./loadQueue.ts"
 import { isResident } from "./snapshot.ts"
 
 /**

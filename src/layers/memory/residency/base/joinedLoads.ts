@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Cause, type Clock, Deferred, Effect } from "effect"
-import type { Backend } from "../../../services/Fleet.ts"
-import type { Model } from "../../../services/ModelCatalog.ts"
-import { LoadError, type LoadRequest } from "../../../services/Residency.ts"
+import type { Backend } from "../../../../services/Fleet.ts"
+import type { Model } from "../../../../services/ModelCatalog.ts"
+import { LoadError, type LoadRequest } from "../../../../services/Residency.ts"
 import { idOf, type LoadedModels } from "./loadedModels.ts"
 
 /** Why a load failed. @category models @since 0.1.0 */

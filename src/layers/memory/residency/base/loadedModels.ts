@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { LoadEnd, ResidencyState, ResidentModel } from "../../../services/Residency.ts"
-import * as Listeners from "../../../support/listeners.ts"
+import type { LoadEnd, ResidencyState, ResidentModel } from "../../../../services/Residency.ts"
+import * as Listeners from "../../../../support/listeners.ts"
 
 /** A model in memory, or on its way there. @category models @since 0.1.0 */
 export interface Held {

@@ -1,12 +1,13 @@
 /**
- * Writes refusals, error records and heartbeats in the client's dialect.
+ * Writes errors in the shape of the client's dialect: Ollama's own, OpenAI's or Anthropic's.
  *
  * @since 0.1.0
  */
 import { Option } from "effect"
 import { type Refusal, refuse } from "../services/Refusal.ts"
-import type { Endpoint, QueuePlace } from "../services/RoutedRequest.ts"
+import type { Endpoint } from "../services/RoutedRequest.ts"
 import { parse } from "./json.ts"
+import { framing } from "./streamFraming.ts"
 
 const encoder = new TextEncoder()
 const bytes = (text: string): Uint8Array => encoder.encode(text)
@@ -114,18 +115,9 @@ export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered 
   return { status, headers, body }
 }
 
-/** How the records of a stream are framed. @category models @since 0.1.0 */
-export type Framing = "ndjson" | "sse"
-
-/** The framing of an endpoint's streams. @category rendering @since 0.1.0 */
-export const framing = (endpoint: Endpoint): Framing => endpoint.dialect === "native" ? "ndjson" : "sse"
-
-/** The `Content-Type` of an endpoint's streams. @category rendering @since 0.1.0 */
-export const streamType = (endpoint: Endpoint): string =>
-  endpoint.dialect === "native" ? "application/x-ndjson" : "text/event-stream"
-
+/** An error as a record of a stream. */
 const framed = (endpoint: Endpoint, record: string): Uint8Array => {
-  if (endpoint.dialect === "native") return bytes(`${record}\n`)
+  if (framing(endpoint) === "ndjson") return bytes(`${record}\n`)
   const event = endpoint.dialect === "anthropic" || endpoint.streamEnd === "response-completed" ? "event: error\n" : ""
   return bytes(`${event}data: ${record}\n\n`)
 }
@@ -157,39 +149,3 @@ export const backendErrorRecord = (endpoint: Endpoint, status: number, body: str
   Option.isSome(parse(body))
     ? framed(endpoint, body.replace(/\s*[\r\n]\s*/g, " ").trim())
     : errorRecord(endpoint, refuse("BackendFailed", `the backend answered ${status}`), id)
-
-const comment = bytes(": keep-alive\n\n")
-
-/**
- * The bytes that show a waiting client, between two records, that its connection is alive. `undefined` where the
- * endpoint does not stream.
- *
- * **Details**
- *
- * In server-sent events a heartbeat is a comment. With a `place`, the comment says the position in the queue. The
- * native dialect has no comments, and blank lines break the Python and Go clients of Ollama. There a heartbeat is a
- * record with empty content.
- *
- * The encoder of `effect/encoding/Sse` is not used: it cannot write comments.
- *
- * @category rendering
- * @since 0.1.0
- */
-export const heartbeat = (
-  endpoint: Endpoint,
-  model: string,
-  now: number,
-  place?: QueuePlace,
-): Uint8Array | undefined => {
-  if (endpoint.streamEnd === "none") return undefined
-  if (endpoint.dialect !== "native") {
-    return place === undefined
-      ? comment
-      : bytes(`: queued, position ${place.position}, about ${Math.ceil(place.waitMillis / 1000)} s\n\n`)
-  }
-  const head = { model, created_at: new Date(now).toISOString() }
-  const record = endpoint.kind === "chat"
-    ? { ...head, message: { role: "assistant", content: "" }, done: false }
-    : { ...head, response: "", done: false }
-  return bytes(`${JSON.stringify(record)}\n`)
-}

@@ -7,7 +7,7 @@ import { Cause, Effect } from "effect"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Settled } from "../../services/Router.ts"
 import type { Guards } from "./guards.ts"
-import type { Run } from "./run.ts"
+import type { Run } from "./requestState.ts"
 
 const refused = (run: Run, why: Refusal): Settled => {
   run.reply.refuse(why)
@@ -16,7 +16,7 @@ const refused = (run: Run, why: Refusal): Settled => {
 
 /** Gives every failure of a routing an end. After a guard that fails open, `routed` goes on with the next. @internal */
 export const make = (guards: Guards, routed: (run: Run, from: number) => Effect.Effect<Settled, Refusal>) => {
-  const rescued = (run: Run, routing: Effect.Effect<Settled, Refusal>): Effect.Effect<Settled> =>
+  const contained = (run: Run, routing: Effect.Effect<Settled, Refusal>): Effect.Effect<Settled> =>
     Effect.catchCause(routing, (cause) => recovered(run, cause))
 
   const recovered = (run: Run, cause: Cause.Cause<Refusal>): Effect.Effect<Settled> => {
@@ -25,7 +25,7 @@ export const make = (guards: Guards, routed: (run: Run, from: number) => Effect.
     if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
     const next = guards.passOver(run)
     if (next !== undefined) {
-      return rescued(
+      return contained(
         run,
         Effect.andThen(
           Effect.logError(`request ${run.request.id}: a guard failed`, cause),
@@ -40,5 +40,5 @@ export const make = (guards: Guards, routed: (run: Run, from: number) => Effect.
     )
   }
 
-  return rescued
+  return contained
 }

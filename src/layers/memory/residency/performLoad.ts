@@ -10,7 +10,7 @@ import type { ResidentModel } from "../../../services/Residency.ts"
 import type { Allocation } from "../../../services/VramLedger.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { Ending, LoadLoop } from "./loadLoop.ts"
-import type { Load } from "./loads.ts"
+import type { Load } from "./loadQueue.ts"
 import type { Read } from "./reading.ts"
 import { isResident } from "./snapshot.ts"
 
