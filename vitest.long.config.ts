@@ -1,5 +1,5 @@
-/** The long histories: `npm run test:long`. */
+/** The long tests: `npm run test:long`. */
 import { defineConfig } from "vitest/config"
-import { common } from "./vitest.config.ts"
+import { common, long } from "./vitest.config.ts"
 
-export default defineConfig({ test: { ...common, include: ["test/long/**/*.test.ts"] } })
+export default defineConfig({ test: { ...common, include: long } })

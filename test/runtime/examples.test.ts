@@ -3,10 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import * as SimulatedOllamaServer from "../src/simulated/SimulatedOllamaServer.ts"
-import { denoServe, prints, run, runtimes, start } from "./support/processes.ts"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
+import { denoServe, prints, run, runtimes, start } from "../support/processes.ts"
 
-const examplesFolder = resolve(import.meta.dirname, "../examples")
+const examplesFolder = resolve(import.meta.dirname, "../../examples")
 const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   "03-two-gpus.ts": [
     /gpu-2: 7\.5 of 10\.0 GiB, 0\.0 foreign: mistral:7b \(resident\), gte-qwen2:1\.5b \(resident\)/,

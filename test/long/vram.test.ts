@@ -1,8 +1,8 @@
 /** The advantage of a router that owns the memory, on a few seeds. `npm run bench:vram` prints more of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { oracle } from "./vramOracle.ts"
-import { arrivals, direct, throughLlamero } from "./vramTrace.ts"
+import { oracle } from "../simulation/vramOracle.ts"
+import { arrivals, direct, throughLlamero } from "../simulation/vramTrace.ts"
 
 const seeds = ["vram-1", "vram-2", "vram-3"]
 
