@@ -15,7 +15,8 @@
  */
 import { Clock, Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Model } from "../../../services/ModelCatalog.ts"
-import { type LoadError, Residency } from "../../../services/Residency.ts"
+import { type LoadEnd, type LoadError, Residency } from "../../../services/Residency.ts"
+import * as Listeners from "../../../support/listeners.ts"
 import { type Driver, JoinedLoads } from "./joinedLoads.ts"
 import { type Held, idOf, LoadedModels } from "./loadedModels.ts"
 
@@ -33,7 +34,7 @@ export const make = (driver: Driver): Effect.Effect<Residency["Service"], never,
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const fork = yield* FiberSet.makeRuntime()
-    const memory = new LoadedModels()
+    const memory = new LoadedModels(yield* Listeners.logged<LoadEnd | undefined>("residency"))
     const loads = new JoinedLoads(memory, driver, clock, fork)
     const use = (backend: string, model: Model): Held => {
       const before = memory.state(backend, model.key)
