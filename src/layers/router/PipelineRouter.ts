@@ -31,8 +31,8 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
   /** Defaults to a policy that never makes a second attempt. */
   readonly retry?: RetryPolicy | undefined
   /**
-   * Milliseconds of silence after which a streamed answer gets a heartbeat. Defaults to `15000`: nginx and many load
-   * balancers close a connection after 60 seconds of silence.
+   * Milliseconds of silence after which a streamed answer gets a heartbeat. Defaults to `15000`, a quarter of the
+   * silence after which nginx closes a connection (`proxy_read_timeout`, 60 seconds).
    */
   readonly heartbeatMillis?: number | undefined
   /** How to treat `num_ctx`, `keep_alive` and other options that can make a backend load a model again. */

@@ -76,8 +76,8 @@ const headersMillis = 20_000
 /** Longest time for a whole request, in milliseconds. Uploads that stall are cut earlier; a slow one may take long. */
 const requestMillis = 30 * 60_000
 /**
- * How long an idle connection stays open, in milliseconds. Longer than the 60 seconds that are usual for proxies in
- * front: if the router closed first, a request could already be on its way.
+ * How long an idle connection stays open, in milliseconds. Longer than in nginx, which closes an idle connection
+ * to a server after 60 seconds: if the router closed first, a request could already be on its way.
  */
 const idleMillis = 75_000
 
