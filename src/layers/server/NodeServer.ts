@@ -28,6 +28,11 @@ export interface Options {
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
   /**
+   * Headers that pages may send besides `tenantHeader` and those that llamero, Ollama and their clients use. Defaults
+   * to none.
+   */
+  readonly allowHeaders?: ReadonlyArray<string> | undefined
+  /**
    * Names in `Host` that a server on loopback accepts besides Ollama's built-in ones; `*` for all. Defaults to none.
    */
   readonly hosts?: ReadonlyArray<string> | undefined
@@ -126,7 +131,7 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     onIdle: () => traffic.ended(),
   }
   const rules: Handler.Rules = {
-    cors: Cors.make(options.origins),
+    cors: Cors.make(options.origins, [...(options.allowHeaders ?? []), options.tenantHeader ?? ""]),
     acceptsHost: Hosts.make(host, options.hosts),
     nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
   }
