@@ -40,8 +40,8 @@ import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import { Router, type Settled } from "../../services/Router.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
-import { notFound } from "./notFound.ts"
-import { keepsNothing, unloads } from "./run.ts"
+import * as Demands from "./demand.ts"
+import { draining, notFound } from "./refusals.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {
@@ -65,26 +65,24 @@ export const make = (
 ): Effect.Effect<Router["Service"]> =>
   Effect.sync(() => {
     let active = 0
-    let draining = false
+    let isDraining = false
     const leave = Effect.sync(() => {
       active--
     })
     return Router.of({
       active: () => active,
-      draining: () => draining,
+      draining: () => isDraining,
       drain: Effect.sync(() => {
-        draining = true
+        isDraining = true
       }),
       route: (request, reply) =>
         Effect.suspend(() => {
           active++
-          const answered = Effect.suspend(() => draining ? closing : route(request, reply))
+          const answered = Effect.suspend(() => isDraining ? draining : route(request, reply))
           return Effect.ensuring(settled(answered, reply), leave)
         }),
     })
   })
-
-const closing = Effect.fail(refuse("Draining", "this router is shutting down", { retryAfter: 5 }))
 
 const settled = (answer: Effect.Effect<LastAttempt, Refusal>, reply: ReplySink): Effect.Effect<Settled> => {
   const refused = (refusal: Refusal, last?: LastAttempt): Settled => {
@@ -134,28 +132,17 @@ export const find = (catalog: ModelCatalog["Service"], request: RoutedRequest): 
 }
 
 /**
- * What a request asks for, of admission, placement and leases. `promptTokens` defaults to a quarter of the bytes of the
- * prompt.
+ * What a request asks for, of admission, placement and leases. `promptTokens` is the estimated length of the prompt, in
+ * tokens; it defaults to a quarter of the prompt's bytes.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const demandOf = (request: RoutedRequest, model: Model, promptTokens?: number): Demand => ({
-  id: request.id,
-  kind: request.endpoint.kind,
-  model,
-  numCtx: request.envelope.numCtx,
-  promptTokens: promptTokens ?? Math.ceil(request.envelope.promptBytes / 4),
-  bytes: request.body.length,
-  tenant: request.tenant,
-  priority: request.priority,
-  since: request.receivedAt,
-  queueMillis: request.queueMillis,
-  session: request.session,
-  keepsNothing: keepsNothing(request),
-  excluded: [],
-  loads: !unloads(request),
-})
+export const demandOf = (
+  request: RoutedRequest,
+  model: Model,
+  promptTokens: number = Math.ceil(request.envelope.promptBytes / 4),
+): Demand => Demands.demandOf(request, model, promptTokens, request.envelope.numCtx)
 
 /** One attempt: sends the request, unchanged, to the backend of a lease. @category combinators @since 0.1.0 */
 export const send = (
