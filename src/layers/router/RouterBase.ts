@@ -45,6 +45,7 @@ import { draining, notFound } from "./refusals.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {
+  /** How it ended. */
   readonly attempt: Attempt
   /** Id of the backend. */
   readonly backend: string
@@ -54,8 +55,15 @@ export interface LastAttempt {
 
 /**
  * A router from the function that gets the answer of one request. The function sends the answer to `reply`, or fails
- * with a refusal, which is sent to the client. An attempt that ends as `Retry` is refused as `BackendFailed`. A
- * defect is refused as `Internal`, and logged. Guards, retries, coalescing and events are not in it.
+ * with a refusal, which is sent to the client. Guards, retries, coalescing and events are not in it.
+ *
+ * **Details**
+ *
+ * What the router refuses by itself:
+ *
+ * - `Draining` (503, `Retry-After` 5 seconds): the request came after `drain`. The function is not called.
+ * - `BackendFailed` (502, `Retry-After` 1 second): the attempt ended as `Retry`.
+ * - `Internal` (500): the function died or threw. That is logged.
  *
  * @category constructors
  * @since 0.1.0
@@ -123,7 +131,13 @@ const settledWith = (
   queuedMillis: last?.queuedMillis ?? 0,
 })
 
-/** The model that a request names; the refusal that fits when it is missing. @category lookups @since 0.1.0 */
+/**
+ * The model that a request names. Fails with `ModelNotFound` (404) where no backend has it, and with `NoBackend` (503,
+ * `Retry-After` 5 seconds) where no backend could be asked.
+ *
+ * @category lookups
+ * @since 0.1.0
+ */
 export const find = (catalog: ModelCatalog["Service"], request: RoutedRequest): Effect.Effect<Model, Refusal> => {
   const { model } = request.envelope
   const known = catalog.peek(model)
@@ -144,7 +158,13 @@ export const demandOf = (
   promptTokens: number = Math.ceil(request.envelope.promptBytes / 4),
 ): Demand => Demands.demandOf(request, model, promptTokens, request.envelope.numCtx)
 
-/** One attempt: sends the request, unchanged, to the backend of a lease. @category combinators @since 0.1.0 */
+/**
+ * One attempt: sends the request to the backend of a lease, and releases the lease with the outcome. The body is sent
+ * as it is, the headers without the client's credentials.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const send = (
   relay: Relay["Service"],
   lease: Lease,

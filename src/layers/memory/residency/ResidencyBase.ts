@@ -27,6 +27,14 @@ export type { Driver, LoadFailure } from "./joinedLoads.ts"
  * and tells listeners. It reads nothing from the servers: what they unload by themselves is found out by `forget`.
  * Memory is not managed, and contexts are not known.
  *
+ * **Details**
+ *
+ * - `request` and `load` do nothing for a remote model, and for a model that is in memory. `load` fails with a
+ *   `LoadError` when the driver fails or dies, and for `retryMillis` after it.
+ * - A model counts as in memory when its load has succeeded, or when a request has used it. `unload` takes it out at
+ *   once, unless a request uses it, and then asks the driver.
+ * - `pin` and `want` have no effect: no model is unloaded to make room, and `unload` does not look at pins.
+ *
  * @category constructors
  * @since 0.1.0
  */
