@@ -49,5 +49,6 @@ const services = stack(settings, choices, plugins).pipe(
 export default WebServer.toFetch(app(settings, choices.decisions), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
+  allowHeaders: [settings.sessionHeader],
   tenantHeader: settings.tenantHeader,
 })

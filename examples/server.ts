@@ -47,6 +47,7 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
     host: settings.host,
     port: settings.port,
     origins: settings.origins,
+    allowHeaders: [settings.sessionHeader],
     hosts: settings.hosts,
     bodyBytesMax: settings.bodyLimit,
     tenantHeader: settings.tenantHeader,

@@ -78,8 +78,8 @@ export interface Geometry {
    */
   readonly inputWeights: { readonly bytes: number; readonly tied: number } | undefined
   /**
-   * Whether nothing was missing and the formulas are known to hold for this architecture. Otherwise the margin is 25
-   * % instead of 3 %.
+   * Whether nothing was missing and the formulas are known to hold for this architecture. If not, the margin is 25 %
+   * instead of 3 %.
    */
   readonly exact: boolean
 }

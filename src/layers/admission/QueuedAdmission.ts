@@ -43,7 +43,7 @@ export { type Arrival, type Home, isEarlier, Waiter } from "./waiter.ts"
 /** How often deadlines are checked: an eviction is late by at most this. */
 const sweepInterval = Duration.millis(100)
 
-/** @category models @since 0.1.0 */
+/** How many requests may wait, and for how long. @category models @since 0.1.0 */
 export interface Bounds {
   /** Requests waiting for one model; `Infinity` for no bound. Defaults to `128`. */
   readonly queueCapacity?: number | undefined
@@ -56,11 +56,11 @@ export interface Bounds {
   readonly queueMillis?: number | undefined
 }
 
-/** @category models @since 0.1.0 */
+/** The order of the queues, and their bounds. @category models @since 0.1.0 */
 export interface Options<W extends Waiter = Waiter> extends Bounds {
-  /** Makes the empty queue of one model, which is named by its canonical key. */
+  /** Makes the empty queue of one model. It is called once for each model, with the model's canonical key. */
   readonly queue: (model: string) => Queue<W>
-  /** Names the layer in errors. Defaults to `QueuedAdmission`. */
+  /** Names the layer in errors. Defaults to `"QueuedAdmission"`. */
   readonly name?: string | undefined
   /**
    * Between models, the request with the lowest rank is asked first, then the one that arrived first. Defaults to the
@@ -76,11 +76,14 @@ export interface Options<W extends Waiter = Waiter> extends Bounds {
  *
  * With an empty queue and a commit that succeeds, nothing suspends. Otherwise the request waits, within the bounds,
  * until it is admitted, refused by its commit, shed, or evicted at its deadline, or until its client leaves. Requests
- * are asked again when a lease or anything else becomes free. A commit that throws ends its own request only. A
- * refused request is told the depth of its queue and the wait that it has to expect, in `Retry-After` from 1 to 120
- * s.
+ * are asked again when a lease or anything else becomes free. A commit that throws ends its own request only.
  *
- * Throws a `RangeError` at a bound that is not a whole number of at least 0.
+ * `admit` fails with the refusal of the commit, with `QueueFull` where a bound is reached, and with `DeadlineExceeded`
+ * at the deadline, which is checked every 100 milliseconds. The last two tell the depth of the queue and the wait that
+ * the request has to expect, in `Retry-After` from 1 to 120 seconds.
+ *
+ * Throws a `RangeError` at a bound that is not a whole number of at least 0. Dies with `NeedsResidentHost` where no
+ * process stays resident between requests.
  *
  * @category constructors
  * @since 0.1.0

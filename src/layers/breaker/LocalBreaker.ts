@@ -23,10 +23,10 @@ import * as SharedStore from "./sharedStore.ts"
 export interface Options {
   /**
    * Failures that open a breaker: a number of them in a row, or a share of the last outcomes. Defaults to
-   * `CircuitBreaker.consecutive(5)`, as Finagle and Istio do.
+   * `CircuitBreaker.consecutive(5)`.
    */
   readonly trip?: CircuitBreaker.TripPolicy | undefined
-  /** The length of the first opening. Defaults to 30 seconds, about what a restart of Ollama takes. */
+  /** The length of the first opening. Defaults to 30 seconds. */
   readonly openDuration?: Duration.Input | undefined
   /** Each opening is twice as long as the one before, up to this. Defaults to 5 minutes. */
   readonly openDurationMax?: Duration.Input | undefined

@@ -17,17 +17,17 @@ import { RouterEvents } from "../../services/RouterEvents.ts"
  */
 export const layer: Layer.Layer<never, never, BackendHealth | Breaker | Residency | RouterEvents> = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { publish } = yield* RouterEvents
+    const events = yield* RouterEvents
     const clock = yield* Clock.Clock
     const residency = yield* Residency
     const now = () => clock.currentTimeMillisUnsafe()
     const stops = [
-      (yield* BackendHealth).onChange((change) => publish({ _tag: "HealthChanged", at: now(), change })),
-      (yield* Breaker).onTransition((transition) => publish({ _tag: "BreakerMoved", at: now(), transition })),
+      (yield* BackendHealth).onChange((change) => events.publish({ _tag: "HealthChanged", at: now(), change })),
+      (yield* Breaker).onTransition((transition) => events.publish({ _tag: "BreakerMoved", at: now(), transition })),
       residency.onChange((load) => {
-        if (load !== undefined) publish({ _tag: "LoadEnded", at: now(), load })
+        if (load !== undefined) events.publish({ _tag: "LoadEnded", at: now(), load })
       }),
-      residency.onSpill((spill) => publish({ _tag: "ModelSpilled", at: now(), spill })),
+      residency.onSpill((spill) => events.publish({ _tag: "ModelSpilled", at: now(), spill })),
     ]
     yield* Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
   }),

@@ -12,12 +12,12 @@ const backlog = 1024
 
 const start = <R>(observer: Observer<R>) =>
   Effect.gen(function* () {
-    const { subscribe } = yield* RouterEvents
+    const routerEvents = yield* RouterEvents
     const pending = yield* Latch.make(false)
     // An array that is handed over as a whole, not a linked queue: old links would keep V8 from freeing later events,
     // as in `support/bag.ts`.
     let batch: Array<RouterEvent> = []
-    yield* subscribe((event) => {
+    yield* routerEvents.subscribe((event) => {
       if (batch.length < backlog) batch.push(event)
       if (batch.length === 1) pending.openUnsafe()
     })

@@ -10,7 +10,6 @@ import type { Leases } from "../../services/Leases.ts"
 import type { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Placement } from "../../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.ts"
-import { refuse } from "../../services/Refusal.ts"
 import type { Relay } from "../../services/Relay.ts"
 import type { Residency } from "../../services/Residency.ts"
 import { Router } from "../../services/Router.ts"
@@ -19,6 +18,7 @@ import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
 import * as Guards from "./guards.ts"
 import * as Heartbeats from "./heartbeats.ts"
+import { draining } from "./refusals.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
 import * as Settling from "./settling.ts"
@@ -31,8 +31,8 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
   /** Defaults to a policy that never makes a second attempt. */
   readonly retry?: RetryPolicy | undefined
   /**
-   * Milliseconds of silence after which a streamed answer gets a heartbeat. Defaults to `15000`: nginx and many load
-   * balancers close a connection after 60 seconds of silence.
+   * Milliseconds of silence after which a streamed answer gets a heartbeat. Defaults to `15000`, a quarter of the
+   * silence after which nginx closes a connection (`proxy_read_timeout`, 60 seconds).
    */
   readonly heartbeatMillis?: number | undefined
   /** How to treat `num_ctx`, `keep_alive` and other options that can make a backend load a model again. */
@@ -60,13 +60,13 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })
     const contained = PipelineFailures.make(guards, routed)
-    let draining = false
+    let isDraining = false
 
     return Router.of({
       active: () => active.size,
-      draining: () => draining,
+      draining: () => isDraining,
       drain: Effect.sync(() => {
-        draining = true
+        isDraining = true
       }),
       route: (request, reply) =>
         Effect.suspend(() => {
@@ -74,7 +74,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
           active.add(run)
           return Effect.onExit(
             // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
-            contained(run, Effect.suspend(() => draining ? closing : routed(run))),
+            contained(run, Effect.suspend(() => isDraining ? draining : routed(run))),
             (exit) =>
               Effect.sync(() => {
                 active.remove(run)
@@ -84,8 +84,6 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
         }),
     })
   })
-
-const closing = Effect.fail(refuse("Draining", "this router is shutting down", { retryAfter: 5 }))
 
 /** The services that the pipeline uses. @category models @since 0.1.0 */
 export type Needs =

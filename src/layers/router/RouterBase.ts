@@ -40,11 +40,12 @@ import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import { Router, type Settled } from "../../services/Router.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
-import { notFound } from "./notFound.ts"
-import { keepsNothing, unloads } from "./requestState.ts"
+import * as Demands from "./demand.ts"
+import { draining, notFound } from "./refusals.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {
+  /** How it ended. */
   readonly attempt: Attempt
   /** Id of the backend. */
   readonly backend: string
@@ -54,8 +55,15 @@ export interface LastAttempt {
 
 /**
  * A router from the function that gets the answer of one request. The function sends the answer to `reply`, or fails
- * with a refusal, which is sent to the client. An attempt that ends as `Retry` is refused as `BackendFailed`. A
- * defect is refused as `Internal`, and logged. Guards, retries, coalescing and events are not in it.
+ * with a refusal, which is sent to the client. Guards, retries, coalescing and events are not in it.
+ *
+ * **Details**
+ *
+ * What the router refuses by itself:
+ *
+ * - `Draining` (503, `Retry-After` 5 seconds): the request came after `drain`. The function is not called.
+ * - `BackendFailed` (502, `Retry-After` 1 second): the attempt ended as `Retry`.
+ * - `Internal` (500): the function died or threw. That is logged.
  *
  * @category constructors
  * @since 0.1.0
@@ -65,26 +73,24 @@ export const make = (
 ): Effect.Effect<Router["Service"]> =>
   Effect.sync(() => {
     let active = 0
-    let draining = false
+    let isDraining = false
     const leave = Effect.sync(() => {
       active--
     })
     return Router.of({
       active: () => active,
-      draining: () => draining,
+      draining: () => isDraining,
       drain: Effect.sync(() => {
-        draining = true
+        isDraining = true
       }),
       route: (request, reply) =>
         Effect.suspend(() => {
           active++
-          const answered = Effect.suspend(() => draining ? closing : route(request, reply))
+          const answered = Effect.suspend(() => isDraining ? draining : route(request, reply))
           return Effect.ensuring(settled(answered, reply), leave)
         }),
     })
   })
-
-const closing = Effect.fail(refuse("Draining", "this router is shutting down", { retryAfter: 5 }))
 
 const settled = (answer: Effect.Effect<LastAttempt, Refusal>, reply: ReplySink): Effect.Effect<Settled> => {
   const refused = (refusal: Refusal, last?: LastAttempt): Settled => {
@@ -125,7 +131,13 @@ const settledWith = (
   queuedMillis: last?.queuedMillis ?? 0,
 })
 
-/** The model that a request names; the refusal that fits when it is missing. @category lookups @since 0.1.0 */
+/**
+ * The model that a request names. Fails with `ModelNotFound` (404) where no backend has it, and with `NoBackend` (503,
+ * `Retry-After` 5 seconds) where no backend could be asked.
+ *
+ * @category lookups
+ * @since 0.1.0
+ */
 export const find = (catalog: ModelCatalog["Service"], request: RoutedRequest): Effect.Effect<Model, Refusal> => {
   const { model } = request.envelope
   const known = catalog.peek(model)
@@ -134,30 +146,25 @@ export const find = (catalog: ModelCatalog["Service"], request: RoutedRequest): 
 }
 
 /**
- * What a request asks for, of admission, placement and leases. `promptTokens` defaults to a quarter of the bytes of the
- * prompt.
+ * What a request asks for, of admission, placement and leases. `promptTokens` is the estimated length of the prompt, in
+ * tokens; it defaults to a quarter of the prompt's bytes.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const demandOf = (request: RoutedRequest, model: Model, promptTokens?: number): Demand => ({
-  id: request.id,
-  kind: request.endpoint.kind,
-  model,
-  numCtx: request.envelope.numCtx,
-  promptTokens: promptTokens ?? Math.ceil(request.envelope.promptBytes / 4),
-  bytes: request.body.length,
-  tenant: request.tenant,
-  priority: request.priority,
-  since: request.receivedAt,
-  queueMillis: request.queueMillis,
-  session: request.session,
-  keepsNothing: keepsNothing(request),
-  excluded: [],
-  loads: !unloads(request),
-})
+export const demandOf = (
+  request: RoutedRequest,
+  model: Model,
+  promptTokens: number = Math.ceil(request.envelope.promptBytes / 4),
+): Demand => Demands.demandOf(request, model, promptTokens, request.envelope.numCtx)
 
-/** One attempt: sends the request, unchanged, to the backend of a lease. @category combinators @since 0.1.0 */
+/**
+ * One attempt: sends the request to the backend of a lease, and releases the lease with the outcome. The body is sent
+ * as it is, the headers without the client's credentials.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
 export const send = (
   relay: Relay["Service"],
   lease: Lease,

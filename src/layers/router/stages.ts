@@ -13,9 +13,9 @@ import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import type { Bag } from "../../support/bag.ts"
 import * as Attempts from "./attempts.ts"
 import { demandOf } from "./demand.ts"
-import { notFound } from "./notFound.ts"
 import * as Flights from "./flights.ts"
 import type { Guards } from "./guards.ts"
+import { notFound } from "./refusals.ts"
 import type { Run } from "./requestState.ts"
 
 /** @internal */
@@ -62,9 +62,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     run.known = true
     run.model = model.key
     retry.seen(clock.currentTimeMillisUnsafe())
+    const { images, numCtx, promptBytes } = run.request.envelope
+    const promptTokens = tokens.estimate(model.key, promptBytes, images)
     return coalescer.join(
       run.request,
-      demandOf(run.request, model, tokens, clients.passThrough),
+      demandOf(run.request, model, promptTokens, clients.passThrough ? undefined : numCtx),
       run.reply,
       (demand, reply, request) =>
         // The coalescer hands on the run's own reply when no other client shares the answer.

@@ -24,9 +24,9 @@ export type Needs = BackendHealth | Breaker | Fleet | Prewarmer | Residency | Ro
 type Missing = (healthy: ReadonlyArray<Member>) => ReadonlyArray<string>
 
 const makeMissing = (required: ReadonlyArray<string>): Effect.Effect<Missing, never, ModelCatalog> =>
-  Effect.map(ModelCatalog, ({ peek }) => (healthy) =>
+  Effect.map(ModelCatalog, (catalog) => (healthy) =>
     required.filter((name) => {
-      const owners = peek(name)?.owners
+      const owners = catalog.peek(name)?.owners
       return !healthy.some(({ backend }) => owners?.has(backend.id))
     }))
 

@@ -23,8 +23,10 @@ const toRecord = (raw: ReadonlyArray<string>): Readonly<Record<string, string>> 
 export const layer = (options?: {
   /** Origins allowed besides Ollama's built-in ones; `*` in one stands for any text. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
+  /** Headers that pages may send besides those that llamero, Ollama and their clients use. Defaults to none. */
+  readonly allowHeaders?: ReadonlyArray<string> | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter> => {
-  const cors = Cors.make(options?.origins)
+  const cors = Cors.make(options?.origins, options?.allowHeaders)
   return HttpRouter.middleware(
     (handler) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {

@@ -28,6 +28,11 @@ export interface Options {
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
   /**
+   * Headers that pages may send besides `tenantHeader` and those that llamero, Ollama and their clients use. Defaults
+   * to none.
+   */
+  readonly allowHeaders?: ReadonlyArray<string> | undefined
+  /**
    * Names in `Host` that a server on loopback accepts besides Ollama's built-in ones; `*` for all. Defaults to none.
    */
   readonly hosts?: ReadonlyArray<string> | undefined
@@ -76,8 +81,8 @@ const headersMillis = 20_000
 /** Longest time for a whole request, in milliseconds. Uploads that stall are cut earlier; a slow one may take long. */
 const requestMillis = 30 * 60_000
 /**
- * How long an idle connection stays open, in milliseconds. Longer than the 60 seconds that are usual for proxies in
- * front: if the router closed first, a request could already be on its way.
+ * How long an idle connection stays open, in milliseconds. Longer than in nginx, which closes an idle connection
+ * to a server after 60 seconds: if the router closed first, a request could already be on its way.
  */
 const idleMillis = 75_000
 
@@ -126,7 +131,7 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     onIdle: () => traffic.ended(),
   }
   const rules: Handler.Rules = {
-    cors: Cors.make(options.origins),
+    cors: Cors.make(options.origins, [...(options.allowHeaders ?? []), options.tenantHeader ?? ""]),
     acceptsHost: Hosts.make(host, options.hosts),
     nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
   }

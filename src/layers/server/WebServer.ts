@@ -22,6 +22,11 @@ export interface Options {
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
   /**
+   * Headers that pages may send besides `tenantHeader` and those that llamero, Ollama and their clients use. Defaults
+   * to none.
+   */
+  readonly allowHeaders?: ReadonlyArray<string> | undefined
+  /**
    * Name of the header that holds the tenant, for fair queues. Something trusted in front of the router must set it. It
    * must not hold a secret: events name the tenant. Defaults to none: all requests belong to one tenant.
    */
@@ -109,7 +114,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
         tenantHeader: options?.tenantHeader?.toLowerCase() || undefined,
         active,
       },
-      cors: Cors.make(options?.origins),
+      cors: Cors.make(options?.origins, [...(options?.allowHeaders ?? []), options?.tenantHeader ?? ""]),
       nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
       stale: () => view.stale(),
       promise: Effect.runPromiseWith(context),

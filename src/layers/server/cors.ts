@@ -27,6 +27,7 @@ const builtIn = [
   "ms-browser-extension://*",
 ]
 
+/** The headers that Ollama and llamero read, and those that the clients of OpenAI and Anthropic send. */
 const allowHeaders = [
   "Authorization",
   "Content-Type",
@@ -57,11 +58,13 @@ const allowHeaders = [
     "Custom-Poll-Interval",
     "Timeout",
   ].map((name) => `X-Stainless-${name}`),
-].join(",")
+]
 
 const exposeHeaders = [
   "X-Request-Id",
   "Retry-After",
+  "WWW-Authenticate",
+  "X-Should-Retry",
   ...["Batch", "Coalesced", "Estimated-Wait", "Model", "Queue-Depth", "Rewrote"].map((name) => `X-Llamero-${name}`),
   ...["Limit", "Remaining", "Reset"].flatMap((what) =>
     ["Requests", "Tokens"].map((unit) => `X-RateLimit-${what}-${unit}`)
@@ -76,13 +79,13 @@ const normal = (origin: string): ReadonlyArray<string> => [
   ...(origin === "*" ? [] : ["Vary", "Origin"]),
 ]
 
-const preflight = (origin: string): ReadonlyArray<string> => [
+const preflight = (origin: string, headers: string): ReadonlyArray<string> => [
   "Access-Control-Allow-Origin",
   origin,
   "Access-Control-Allow-Methods",
   "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS",
   "Access-Control-Allow-Headers",
-  allowHeaders,
+  headers,
   "Access-Control-Max-Age",
   "43200",
   "Vary",
@@ -118,12 +121,14 @@ const disallowed: Decision = { status: 403, headers: [] }
 const sameOrigin: Decision = { status: undefined, headers: [] }
 
 /**
- * Makes the rules for a list of origins. One `*` in an origin stands for any text; `*` alone allows every origin.
+ * Makes the rules for a list of origins. One `*` in an origin stands for any text; `*` alone allows every origin. Pages
+ * may also send `headers`; an empty name counts for nothing.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (origins: ReadonlyArray<string> = []): Cors => {
+export const make = (origins: ReadonlyArray<string> = [], headers: ReadonlyArray<string> = []): Cors => {
+  const allowed = [...allowHeaders, ...headers.filter((name) => name !== "")].join(",")
   const anyOrigin = origins.includes("*")
   const patterns = [...builtIn, ...origins].map((origin) => origin.toLowerCase())
   return {
@@ -131,10 +136,10 @@ export const make = (origins: ReadonlyArray<string> = []): Cors => {
       if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return sameOrigin
       const lower = origin.toLowerCase()
       if (!anyOrigin && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
-      const allowed = anyOrigin ? "*" : origin
+      const answered = anyOrigin ? "*" : origin
       return method === "OPTIONS"
-        ? { status: 204, headers: preflight(allowed) }
-        : { status: undefined, headers: normal(allowed) }
+        ? { status: 204, headers: preflight(answered, allowed) }
+        : { status: undefined, headers: normal(answered) }
     },
   }
 }

@@ -3,33 +3,25 @@
  *
  * @since 0.1.0
  */
-import type { Clock, Effect, Fiber } from "effect"
+import type { Fiber } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Refusal } from "../../services/Refusal.ts"
-import { refuse } from "../../services/Refusal.ts"
 import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
-import type { Router, Settled } from "../../services/Router.ts"
+import type { Settled } from "../../services/Router.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
 import * as Request from "../../wire/request.ts"
 import { BodyReader, type Uploads } from "./body.ts"
 import { decode, isPlain } from "./decode.ts"
-import { GenerateV1Reply } from "./generateV1.ts"
+import * as Exchange from "./exchange.ts"
 import { NodeReply } from "./NodeReply.ts"
 
 /** What all exchanges of one server share. @internal */
-export interface Shared {
-  readonly clock: Clock.Clock
-  readonly router: Router["Service"]
-  readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
-  readonly bodyBytesMax: number
-  readonly tenantHeader: string | undefined
+export interface Shared extends Exchange.Shared {
   readonly uploads: Uploads
   readonly active: Bag<NodeExchange>
   /** Called when the last exchange has ended. */
   readonly onIdle: () => void
 }
-
-const unanswered: Refusal = refuse("Internal", "internal error in the router")
 
 /** @internal */
 export class NodeExchange implements Slotted {
@@ -121,11 +113,7 @@ export class NodeExchange implements Slotted {
   }
 
   private route(request: RoutedRequest): void {
-    const { reply, shared } = this
-    const streams = Request.streams(request)
-    reply.describe(request.envelope.model, streams)
-    const sink = this.endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, streams) : reply
-    const fiber = shared.fork(shared.router.route(request, sink))
+    const fiber = Exchange.route(this.shared, request, this.reply)
     if (fiber.pollUnsafe() !== undefined) return this.settled()
     this.fiber = fiber
     fiber.addObserver(() => this.settled())
@@ -134,7 +122,7 @@ export class NodeExchange implements Slotted {
   private settled(): void {
     this.fiber = undefined
     // A router that ends without an answer has a fault. Its client must not wait for ever.
-    if (!this.over && !this.reply.closed) this.reply.refuse(unanswered)
+    if (!this.over && !this.reply.closed) this.reply.refuse(Exchange.unanswered)
     this.leave()
   }
 

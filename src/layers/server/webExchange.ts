@@ -3,28 +3,20 @@
  *
  * @since 0.1.0
  */
-import type { Clock, Effect, Fiber } from "effect"
-import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Fiber } from "effect"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
-import type { Router, Settled } from "../../services/Router.ts"
+import type { Settled } from "../../services/Router.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
 import * as Requests from "../../wire/request.ts"
 import { decode, isPlain } from "./decode.ts"
-import { GenerateV1Reply } from "./generateV1.ts"
+import * as Exchange from "./exchange.ts"
 import { readWebBody } from "./webBody.ts"
 import { WebReply } from "./WebReply.ts"
 
 /** What all exchanges of a handler share. @internal */
-export interface Shared {
-  readonly clock: Clock.Clock
-  readonly router: Router["Service"]
-  readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
-  readonly bodyBytesMax: number
-  readonly tenantHeader: string | undefined
+export interface Shared extends Exchange.Shared {
   readonly active: Bag<WebExchange>
 }
-
-const unanswered: Refusal = refuse("Internal", "internal error in the router")
 
 /** @internal */
 export class WebExchange implements Slotted {
@@ -65,7 +57,7 @@ export class WebExchange implements Slotted {
 
   private async answer(raw: ReadonlyArray<string>, headers: Requests.RequestHeaders): Promise<void> {
     const { reply, endpoint } = this
-    const { bodyBytesMax, clock, fork, router, tenantHeader } = this.shared
+    const { bodyBytesMax, clock, tenantHeader } = this.shared
     const read = await readWebBody(this.request, bodyBytesMax, headers.contentLength)
     const body = "_tag" in read || isPlain(headers.contentEncoding)
       ? read
@@ -78,10 +70,7 @@ export class WebExchange implements Slotted {
       reply.refuse(made)
       return this.end()
     }
-    const streams = Requests.streams(made)
-    reply.describe(made.envelope.model, streams)
-    const sink = endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, streams) : reply
-    this.run(fork(router.route(made, sink)))
+    this.run(Exchange.route(this.shared, made, reply))
   }
 
   private run(fiber: Fiber.Fiber<Settled>): void {
@@ -89,13 +78,13 @@ export class WebExchange implements Slotted {
     if (this.over) fiber.interruptUnsafe()
     fiber.addObserver(() => {
       // A router that ends without an answer has a fault. Its client must not wait for ever.
-      if (!this.reply.closed) this.reply.refuse(unanswered)
+      if (!this.reply.closed) this.reply.refuse(Exchange.unanswered)
       this.end()
     })
   }
 
   private fail(): void {
-    this.reply.refuse(unanswered)
+    this.reply.refuse(Exchange.unanswered)
     this.end()
   }
 

@@ -55,8 +55,8 @@ export const make = (options?: {
     targets: (now) =>
       Effect.gen(function* () {
         const leases = yield* Leases
-        const { models } = yield* ModelCatalog
-        return models().flatMap((model) => model.remote ? [] : look(leases, model, now) ?? [])
+        const catalog = yield* ModelCatalog
+        return catalog.models().flatMap((model) => model.remote ? [] : look(leases, model, now) ?? [])
       }),
   }
 }

@@ -25,8 +25,12 @@ const run = shape({ context: 4096 })
 export const contract = (layer: Layer.Layer<ModelFootprints | ModelCatalog, unknown>): ReadonlyArray<Check> => {
   const setup = Effect.gen(function* () {
     const footprints = yield* ModelFootprints
-    const { find } = yield* ModelCatalog
-    const [known, unknown, remote] = [yield* find("known"), yield* find("unknown"), yield* find("r:cloud")]
+    const catalog = yield* ModelCatalog
+    const [known, unknown, remote] = [
+      yield* catalog.find("known"),
+      yield* catalog.find("unknown"),
+      yield* catalog.find("r:cloud"),
+    ]
     for (const [model, on] of [[known, a], [unknown, a], [remote, a], [known, b]] as const) {
       yield* tracked(`prepare of ${model.key} on ${on.id}`, footprints.prepare(model, on))
     }

@@ -21,8 +21,8 @@ export interface Driver<R> {
 type Body = <R>(driver: Driver<R>) => Effect.Effect<void, unknown, Residency | ModelCatalog | R>
 
 const models = Effect.gen(function* () {
-  const { find } = yield* ModelCatalog
-  return { m: yield* find("m"), n: yield* find("n"), r: yield* find("r:cloud") }
+  const catalog = yield* ModelCatalog
+  return { m: yield* catalog.find("m"), n: yield* catalog.find("n"), r: yield* catalog.find("r:cloud") }
 })
 
 const load = (model: Model) =>

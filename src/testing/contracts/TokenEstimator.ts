@@ -12,11 +12,11 @@ import { type Check, check } from "../checks.ts"
 export const contract = (layer: Layer.Layer<TokenEstimator, unknown>): ReadonlyArray<Check> => [
   check("estimates whole tokens, at least one, and never fewer for more text", () =>
     Effect.gen(function* () {
-      const { estimate, learn } = yield* TokenEstimator
-      learn("m", 400, 100)
+      const estimator = yield* TokenEstimator
+      estimator.learn("m", 400, 100)
       let before = 0
       for (const bytes of [0, 1, 4, 5, 1000, 30_000, 64 * 1024 * 1024]) {
-        const tokens = estimate("m", bytes)
+        const tokens = estimator.estimate("m", bytes)
         assert.isTrue(Number.isInteger(tokens) && tokens >= 1 && tokens >= before, `${bytes} bytes, ${tokens} tokens`)
         before = tokens
       }

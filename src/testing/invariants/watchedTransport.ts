@@ -73,13 +73,13 @@ export const transport =
   (watch: Watch, splits: boolean) => <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
     Layer.effect(
       Transport,
-      Effect.map(Transport, ({ send }) => ({
+      Effect.map(Transport, (transport) => ({
         send: (backend, call, to) => {
           const id = call.headers[call.headers.indexOf("X-Request-Id") + 1]!
           const attempt: Attempt = { id, backend: backend.id, chunks: [], status: 0, ending: undefined }
           const sink = recorded(watch, attempt, to)
           watch.tell("sent", attempt)
-          send(backend, call, splits ? split(sink) : sink)
+          transport.send(backend, call, splits ? split(sink) : sink)
         },
       })),
     ).pipe(Layer.provide(inner))

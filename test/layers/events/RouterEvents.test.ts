@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Observers from "../../../src/layers/events/Observers.ts"
 import * as RingRouterEvents from "../../../src/layers/events/RingRouterEvents.ts"
 import * as SynchronousRouterEvents from "../../../src/layers/events/SynchronousRouterEvents.ts"
-import { RouterEvents } from "../../../src/services/RouterEvents.ts"
+import { type RouterEvent, RouterEvents } from "../../../src/services/RouterEvents.ts"
 import { contract, event, settle } from "../../../src/testing/contracts/RouterEvents.ts"
 import { holds } from "../../support/checks.ts"
 
@@ -104,5 +104,40 @@ describe("Observers", () => {
       assert.deepStrictEqual(heard, ["1", "2"])
       assert.deepStrictEqual(good, ["1", "2"])
     }).pipe(Effect.provide(observers.pipe(Layer.provideMerge(RingRouterEvents.layer()))))
+  })
+
+  it.effect("subscribes to a service that is an instance of a class", () => {
+    class Events {
+      private readonly listeners: Array<(event: RouterEvent) => void> = []
+      subscribe(listener: (event: RouterEvent) => void): Effect.Effect<void, never, Scope.Scope> {
+        return Effect.sync(() => void this.listeners.push(listener))
+      }
+      publish(event: RouterEvent): void {
+        for (const listener of this.listeners) listener(event)
+      }
+      recent(): ReadonlyArray<RouterEvent> {
+        return []
+      }
+      flush(): void {}
+      lost(): number {
+        return 0
+      }
+    }
+    const heard: Array<string> = []
+    const observer = {
+      kind: "observer",
+      name: "seen",
+      observe: (one: RouterEvent) => void heard.push(id(one)),
+    } as const
+    return Effect.gen(function* () {
+      const events = yield* RouterEvents
+      events.publish(event("1"))
+      yield* settle
+      assert.deepStrictEqual(heard, ["1"])
+    }).pipe(Effect.provide(
+      Observers.layer([observer]).pipe(
+        Layer.provideMerge(Layer.sync(RouterEvents, () => new Events())),
+      ),
+    ))
   })
 })

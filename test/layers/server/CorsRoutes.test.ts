@@ -6,7 +6,7 @@ import * as CorsRoutes from "../../../src/layers/server/CorsRoutes.ts"
 import { serve } from "../../support/web.ts"
 
 const app = Layer.mergeAll(
-  CorsRoutes.layer({ origins: ["https://chat.example"] }),
+  CorsRoutes.layer({ origins: ["https://chat.example"], allowHeaders: ["X-Chat"] }),
   ManagementRoutes.layer,
   FallbackRoutes.layer,
 )
@@ -19,6 +19,7 @@ describe("CorsRoutes", () => {
       const got = yield* ask("OPTIONS /api/chat", from("http://localhost:3000"))
       assert.strictEqual(got.status, 204)
       assert.strictEqual(got.headers.get("access-control-allow-origin"), "http://localhost:3000")
+      assert.match(got.headers.get("access-control-allow-headers") ?? "", /,X-Chat$/)
     }))
 
   it.live("lets pages of allowed origins read answers, and refuses all others", () =>

@@ -362,7 +362,11 @@ describe("NodeServer", () => {
 
   it.live("answers CORS", () =>
     Effect.gen(function* () {
-      const { server } = yield* serve(ok, { origins: ["https://ui.example"] })
+      const { server } = yield* serve(ok, {
+        origins: ["https://ui.example"],
+        allowHeaders: ["X-Chat"],
+        tenantHeader: "X-Team",
+      })
       const ask = (origin: string, method: string, path = "/api/chat") =>
         Effect.promise(() =>
           fetch(server.url + path, {
@@ -372,7 +376,9 @@ describe("NodeServer", () => {
           })
         )
       assert.strictEqual((yield* ask("http://evil.example", "POST")).status, 403)
-      assert.strictEqual((yield* ask("https://ui.example", "OPTIONS")).status, 204)
+      const preflight = yield* ask("https://ui.example", "OPTIONS")
+      assert.strictEqual(preflight.status, 204)
+      assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /,X-Chat,X-Team$/)
       const allowed = yield* ask("https://ui.example", "POST")
       assert.strictEqual(allowed.headers.get("access-control-allow-origin"), "https://ui.example")
       const other = yield* ask("https://ui.example", "GET", "/hello")

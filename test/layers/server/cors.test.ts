@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
 import * as Cors from "../../../src/layers/server/cors.ts"
 import { header } from "../../../src/services/RoutedRequest.ts"
 
@@ -35,5 +36,30 @@ describe("cors", () => {
     const answer = decide("http://localhost:3000", "OPTIONS")
     assert.strictEqual(answer.status, 204)
     assert.include(header(answer.headers, "access-control-allow-headers"), "Authorization")
+  })
+
+  it("lets pages send the given headers besides its own", () => {
+    const { headers } = Cors.make([], ["X-Chat", ""]).decide("http://localhost:3000", undefined, "OPTIONS")
+    const allowed = header(headers, "access-control-allow-headers")!.split(",")
+    assert.includeMembers(allowed, ["X-Session-Id", "X-Chat"])
+    assert.notInclude(allowed, "")
+  })
+
+  it("lets pages send and read every header of docs/headers.md", () => {
+    const page = readFileSync(new URL("../../../docs/headers.md", import.meta.url), "utf8")
+    const [, sent, read] = page.split("\n## ")
+    const namesIn = (table: string): ReadonlyArray<string> =>
+      Array.from(
+        table.matchAll(/^\| (`[^|]*)\|/gm),
+        ([, cell]) => Array.from(cell!.matchAll(/`([^`]+)`/g), ([, name]) => name!),
+      )
+        .flat().filter((name) => !name.startsWith("LLAMERO_"))
+    const names = (list: string | undefined): ReadonlyArray<string> => list!.toLowerCase().split(",")
+    for (const [table, method, list] of [[sent, "OPTIONS", "allow"], [read, "POST", "expose"]] as const) {
+      const wanted = namesIn(table!)
+      assert.isAbove(wanted.length, 6)
+      const given = header(decide("http://localhost:3000", method).headers, `access-control-${list}-headers`)
+      assert.includeMembers(Array.from(names(given)), wanted.map((name) => name.toLowerCase()))
+    }
   })
 })

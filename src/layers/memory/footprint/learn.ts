@@ -47,7 +47,7 @@ export const empty: Lessons = { seen: new Map() }
 const seenMax = 5
 const keysMax = 4096
 
-/** Two loads of the same model differ by alignment and fragmentation. */
+/** Added to the largest observation: the next load may be a little larger. */
 const spread = 0.02
 
 /** Memory of the process besides Ollama's buffers, until a reading of the device has shown it. */

@@ -18,8 +18,8 @@ import * as Releases from "./releases.ts"
 /** @category models @since 0.1.0 */
 export interface Options {
   /**
-   * Kept free on every device. Defaults to 2 GiB: for what the footprints of models do not cover, such as other
-   * processes and fragmented memory.
+   * Bytes kept free on every device, because other processes may take memory that the ledger has promised. Defaults to
+   * 2 GiB.
    */
   readonly reserve?: ByteSize.Input | undefined
   /** Memory of a device by UUID, where it cannot be read or less than all of it may be used. */

@@ -46,7 +46,7 @@ export class Assignments {
       this.current.delete(id)
       pin?.release()
       const wantedByOther = Array.from(this.current.values()).some((other) =>
-        other.model === model && other.backend.id === backend.id
+        other.model.key === model.key && other.backend.id === backend.id
       )
       if (target.released === true && !wantedByOther) this.residency.unload(backend, model)
     }

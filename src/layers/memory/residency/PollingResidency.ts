@@ -100,16 +100,13 @@ const follow = Effect.fnUntraced(function* (
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const fleet = yield* Fleet
   const holdings = yield* Holdings.make(limitsOf(options))
-  const { backends, contained, listeners, now, pins, spillListeners } = holdings
+  const { backends, listeners, now, pins, spillListeners } = holdings
   const { loop, read } = makeLoop(holdings)
   const membership = Membership.make(holdings, loop)
   const request = makeRequest(holdings, loop)
   const readBackend = (backend: Backend) => Effect.suspend(() => read(membership.heldOf(backend)))
   const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")
   yield* follow(holdings, fleet, loop, readBackend, membership, interval)
-  /** A listener that throws stops neither a load nor the other listeners. */
-  const safely = <A>(listener: (value: A) => void) => (value: A): void =>
-    contained("a listener of Residency", () => listener(value), undefined)
 
   return Residency.of({
     ...View.make(holdings, fleet),
@@ -140,8 +137,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
         { concurrency: "unbounded", discard: true },
       )
     ),
-    onChange: (listener) => listeners.add(safely(listener)),
-    onSpill: (listener) => spillListeners.add(safely(listener)),
+    onChange: listeners.add,
+    onSpill: spillListeners.add,
   })
 })
 

@@ -15,7 +15,8 @@
  */
 import { Clock, Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { Model } from "../../../services/ModelCatalog.ts"
-import { type LoadError, Residency } from "../../../services/Residency.ts"
+import { type LoadEnd, type LoadError, Residency } from "../../../services/Residency.ts"
+import * as Listeners from "../../../support/listeners.ts"
 import { type Driver, JoinedLoads } from "./base/joinedLoads.ts"
 import { type Held, idOf, LoadedModels } from "./base/loadedModels.ts"
 
@@ -26,6 +27,14 @@ export type { Driver, LoadFailure } from "./base/joinedLoads.ts"
  * and tells listeners. It reads nothing from the servers: what they unload by themselves is found out by `forget`.
  * Memory is not managed, and contexts are not known.
  *
+ * **Details**
+ *
+ * - `request` and `load` do nothing for a remote model, and for a model that is in memory. `load` fails with a
+ *   `LoadError` when the driver fails or dies, and for `retryMillis` after it.
+ * - A model counts as in memory when its load has succeeded, or when a request has used it. `unload` takes it out at
+ *   once, unless a request uses it, and then asks the driver.
+ * - `pin` and `want` have no effect: no model is unloaded to make room, and `unload` does not look at pins.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -33,7 +42,7 @@ export const make = (driver: Driver): Effect.Effect<Residency["Service"], never,
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const fork = yield* FiberSet.makeRuntime()
-    const memory = new LoadedModels()
+    const memory = new LoadedModels(yield* Listeners.logged<LoadEnd | undefined>("residency"))
     const loads = new JoinedLoads(memory, driver, clock, fork)
     const use = (backend: string, model: Model): Held => {
       const before = memory.state(backend, model.key)

@@ -54,8 +54,8 @@ export interface Holdings {
   /** Numbers touches, loads and readings in the order they happen, also within one millisecond. */
   readonly nextSeq: () => number
   /**
-   * Calls code of a plugin, a listener or another service. A throw is logged as a warning, and `otherwise` is
-   * returned: it must not stop the loads of other models.
+   * Calls code of a plugin or another service. A throw is logged as a warning, and `otherwise` is returned: it must
+   * not stop the loads of other models.
    */
   readonly contained: <A>(what: string, call: () => A, otherwise: A) => A
   /** Seconds that are sent with loads: for ever where memory is managed, so that Ollama never unloads by itself. */
@@ -81,8 +81,8 @@ export const make = Effect.fnUntraced(function* (
     catalog: yield* ModelCatalog,
     backends: new Map(),
     pins: new Pins(),
-    listeners: Listeners.make<LoadEnd | undefined>(),
-    spillListeners: Listeners.make<Spill>(),
+    listeners: yield* Listeners.logged<LoadEnd | undefined>("residency"),
+    spillListeners: yield* Listeners.logged<Spill>("spills"),
     run,
     now: () => clock.currentTimeMillisUnsafe(),
     nextSeq: () => ++seq,

@@ -13,7 +13,7 @@ import type { Loads } from "./loadQueue.ts"
 
 /** Milliseconds that a load takes before a byte is read: the runner has to start. */
 const loadBaseMillis = 1500
-/** Bytes that a load reads in a millisecond: 2 GB/s, about what an NVMe disk gives. */
+/** Bytes that a load reads in a millisecond: 2 GB/s. An assumption, until a load was measured. */
 const loadBytesPerMilli = 2e6
 /** Bytes assumed for a model of unknown size. */
 const unknownBytes = 8e9

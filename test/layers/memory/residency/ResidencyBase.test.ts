@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as ResidencyBase from "../../../../src/layers/memory/residency/ResidencyBase.ts"
 import { backend } from "../../../../src/services/Fleet.ts"
@@ -69,6 +69,24 @@ describe("ResidencyBase", () => {
       assert.isUndefined(residency.failure("a", m))
       residency.request(a, m)
       assert.strictEqual(residency.state("a", m), "loading")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a listener that throws stops neither a load, nor a use, nor the other listeners", () => {
+    const { end, layer } = driven()
+    return Effect.gen(function* () {
+      const residency = yield* Residency
+      let heard = 0
+      residency.onChange(() => {
+        throw new Error("a listener is broken")
+      })
+      residency.onChange(() => heard++)
+      const load = yield* Effect.forkChild(residency.load(a, m), { startImmediately: true })
+      yield* end("m:latest")
+      yield* Fiber.join(load)
+      assert.strictEqual(residency.state("a", m), "resident")
+      residency.hold("b", m).release()
+      assert.strictEqual(heard, 3)
     }).pipe(Effect.provide(layer))
   })
 

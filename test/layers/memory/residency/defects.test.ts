@@ -364,7 +364,7 @@ describe("a listener that throws", () => {
         ends.filter((end) => end !== undefined).map(({ model: key }) => key),
         ["small:latest", "other:latest"],
       )
-      assert.isAbove(faults.warnings("a listener of Residency"), 0)
+      assert.isAbove(faults.warnings("listeners of residency"), 0)
     }))
 
   test("of spills stops no reading", ({ fake, model, residency }) =>

@@ -17,7 +17,7 @@ export interface LoadFailure {
   readonly status?: number | undefined
 }
 
-/** @category models @since 0.1.0 */
+/** How models are loaded and unloaded. @category models @since 0.1.0 */
 export interface Driver {
   /**
    * Ends when the model is in memory. Runs in the scope of the layer, at most once at a time for a model on a

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { LoadEnd, ResidencyState, ResidentModel } from "../../../../services/Residency.ts"
-import * as Listeners from "../../../../support/listeners.ts"
+import type { Listeners } from "../../../../support/listeners.ts"
 
 /** A model in memory, or on its way there. @category models @since 0.1.0 */
 export interface Held {
@@ -22,7 +22,12 @@ export const idOf = (backend: string, model: string): string => `${backend} ${mo
 /** The models in memory, by what was loaded, used and given up. @category models @since 0.1.0 */
 export class LoadedModels {
   readonly held = new Map<string, Held>()
-  readonly listeners = Listeners.make<LoadEnd | undefined>()
+  /** Must not throw: they are called between the steps of a load. */
+  readonly listeners: Listeners<LoadEnd | undefined>
+
+  constructor(listeners: Listeners<LoadEnd | undefined>) {
+    this.listeners = listeners
+  }
 
   state(backend: string, model: string): ResidencyState {
     return this.held.get(idOf(backend, model))?.state ?? "absent"

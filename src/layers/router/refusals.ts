@@ -1,8 +1,9 @@
 /**
- * The refusal of a request for a model that the catalog cannot find.
+ * Refusals that every router gives.
  *
  * @since 0.1.0
  */
+import { Effect } from "effect"
 import type { ModelCatalogError } from "../../services/ModelCatalog.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 
@@ -11,3 +12,8 @@ export const notFound = (error: ModelCatalogError, name: string): Refusal =>
   error.reason._tag === "ModelMissing"
     ? refuse("ModelNotFound", `model '${name}' not found`, { model: name })
     : refuse("NoBackend", "no backend can be reached", { retryAfter: 5 })
+
+/** The end of every request that comes after `drain`. @internal */
+export const draining: Effect.Effect<never, Refusal> = Effect.fail(
+  refuse("Draining", "this router is shutting down", { retryAfter: 5 }),
+)

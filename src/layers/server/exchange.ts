@@ -1,0 +1,34 @@
+/**
+ * The common part of the exchanges of `NodeServer` and `WebServer`.
+ *
+ * @since 0.1.0
+ */
+import type { Clock, Effect, Fiber } from "effect"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { ReplySink } from "../../services/Reply.ts"
+import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Router, Settled } from "../../services/Router.ts"
+import { streams } from "../../wire/request.ts"
+import { GenerateV1Reply } from "./generateV1.ts"
+import type { ReplyBase } from "./ReplyBase.ts"
+
+/** What all exchanges of one server share. @internal */
+export interface Shared {
+  readonly clock: Clock.Clock
+  readonly router: Router["Service"]
+  readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
+  readonly bodyBytesMax: number
+  /** In lower case. */
+  readonly tenantHeader: string | undefined
+}
+
+/** The answer where the router has ended without one. @internal */
+export const unanswered: Refusal = refuse("Internal", "internal error in the router")
+
+/** Gives a request to the router, in a fiber of its own. Its answer goes to `reply`. @internal */
+export const route = (shared: Shared, request: RoutedRequest, reply: ReplyBase): Fiber.Fiber<Settled> => {
+  const inRecords = streams(request)
+  reply.describe(request.envelope.model, inRecords)
+  const sink: ReplySink = reply.endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, inRecords) : reply
+  return shared.fork(shared.router.route(request, sink))
+}
