@@ -70,7 +70,7 @@ const written = (name: string, text: string): string => {
 const underLoad = (upstream: number) => ({ LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits })
 
 /** Another checkout of this repository, with its dependencies, to compare a change with the commit before it. */
-const before = process.env["LLAMERO_BEFORE"]
+const before = process.env["BENCH_BEFORE"]
 
 export const targets: ReadonlyArray<Target> = [
   {
@@ -83,7 +83,7 @@ export const targets: ReadonlyArray<Target> = [
     name: "before",
     command: (port, upstream) => llamero(port, underLoad(upstream), join(before!, "examples/server.ts")),
     ready: "/readyz",
-    missing: before === undefined ? "LLAMERO_BEFORE names no other checkout" : undefined,
+    missing: before === undefined ? "BENCH_BEFORE names no other checkout" : undefined,
   },
   { name: "node-http", command: (...ports) => node("proxies/http.ts", ports), ready: "/api/version" },
   { name: "undici", command: (...ports) => node("proxies/undici.ts", ports), ready: "/api/version" },

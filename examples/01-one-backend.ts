@@ -1,5 +1,5 @@
 /**
- * The smallest router: one Ollama, and the defaults for everything else.
+ * The smallest router: one Ollama server, and defaults for all other parts.
  *
  * Run `node examples/01-one-backend.ts`, then point your client at port 11435 instead of 11434.
  */

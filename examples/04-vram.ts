@@ -1,5 +1,5 @@
 /**
- * Shows the memory of this machine's devices, and which models are in it.
+ * Shows how much memory each GPU of this machine has, and which models are in it.
  *
  * Run `node examples/04-vram.ts`; with `--watch` it prints every second.
  */
@@ -26,7 +26,7 @@ const deviceRow = ({ free, health, kind, name, power, temperature, total, utilis
   show(health, (one) => one._tag === "Healthy" ? "healthy" : one.reason),
 ]
 
-/** A row for each model on a backend's disk; for a model in memory with the share that is on GPUs. */
+/** One row for each model on a backend's disk. For a model in memory it shows the share that is on GPUs. */
 const modelRows = Effect.fnUntraced(function* ({ backend: { id }, backend }: Member) {
   const { ps, tags } = yield* OllamaApi
   const [there, all] = yield* Effect.all([ps(backend), tags(backend)])
@@ -55,6 +55,7 @@ const main = Effect.gen(function* () {
   const place = yield* Place.choose(settings, reach)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
   yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, reach.gpus])
-}).pipe(Effect.provideService(References.MinimumLogLevel, "Error")) // The page already shows what the log would say.
+  // The page already shows the problems that the log would name.
+}).pipe(Effect.provideService(References.MinimumLogLevel, "Error"))
 
 runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)

@@ -1,6 +1,6 @@
 /**
  * API keys for two teams, with models, limits and priorities of their own. The GPU is simulated.
- * Run `node examples/05-tenants-and-keys.ts`. It prints which requests are let in and which are refused.
+ * Run `node examples/05-tenants-and-keys.ts`. It prints which requests pass and which are refused.
  */
 import { Layer } from "effect"
 import { RateLimiter } from "effect/persistence"

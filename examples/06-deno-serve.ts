@@ -1,5 +1,5 @@
 /**
- * A router as a web handler, `{ fetch }`, for Deno and for any other host that calls one.
+ * A router as a web handler, an object `{ fetch }`, for Deno and for any other host that calls such a handler.
  *
  * Run `deno serve -A --port 11435 examples/06-deno-serve.ts`.
  */

@@ -1,6 +1,5 @@
 /**
- * Names that stand for several models: when the first one is not available, the next one answers. The GPUs are
- * simulated.
+ * One name for several models: if no healthy backend has the first model, the next one answers. The GPUs are simulated.
  *
  * Run `node examples/07-fallback-chain.ts`. It prints which model answers each request.
  */
@@ -13,7 +12,7 @@ const [big, small] = ["http://big:11434", "http://small:11434"]
 
 const router = L.Standard.layer({
   guards: [
-    // The names that OpenAI's clients ask for, with the models that answer: the first one that a healthy backend has.
+    // Clients of OpenAI ask for these names. The first model in the list that a healthy backend has answers.
     L.AliasGuard.make({ "gpt-4o": ["llama3.1:70b", "llama3.1:8b", "mistral:7b"], "gpt-4o-mini": "mistral:7b" }),
     // A prompt that is too long for Mistral goes to Llama.
     L.ContextGuard.make({ siblings: { "mistral:7b": ["llama3.1:8b"] } }),

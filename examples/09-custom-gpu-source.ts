@@ -11,7 +11,7 @@ import process from "node:process"
 const source = "dcgm"
 const mebibytes = (count: number) => Option.some(ByteSize.mebibytes(count))
 
-/** `DCGM_FI_DEV_FB_FREE{gpu="0",UUID="GPU-…",modelName="NVIDIA A100"} 39000`, in MiB; the used memory likewise. */
+/** A line is `DCGM_FI_DEV_FB_FREE{gpu="0",UUID="GPU-…",modelName="NVIDIA A100"} 39000`, in MiB. */
 const freeLine = /^DCGM_FI_DEV_FB_FREE\{.*UUID="([^"]+)".*modelName="([^"]+)".*\} (\d+)/gm
 const parse = (page: string): ReadonlyArray<GpuProbe.GpuReading> =>
   Array.from(page.matchAll(freeLine), ([, uuid = "", name = "", free]) => {
@@ -32,8 +32,8 @@ const dcgm = Effect.map(HttpClient.HttpClient, (client) => {
 })
 const layer = Layer.effect(GpuProbe.GpuProbe, dcgm).pipe(Layer.provide(FetchHttpClient.layer))
 
-// To try it: the system's memory is read where the exporter does not answer. In a router, `probe` goes below
-// `ledger: MemoryVramLedger.layer()`.
+// If the exporter does not answer, the system's memory is read. In a router, provide `probe` to the ledger:
+// `ledger: MemoryVramLedger.layer().pipe(Layer.provide(probe))`.
 const probe = FirstThatWorksGpuProbe.layer([layer, SystemMemoryGpuProbe.layer()]).pipe(
   Layer.provide(NodeServices.layer),
 )

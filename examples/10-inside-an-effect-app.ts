@@ -10,7 +10,7 @@ import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/
 import * as NodeServer from "llamero/layers/server/NodeServer"
 import process from "node:process"
 
-/** A service of the app: counts the requests of each tenant, and lets two of them pass. */
+/** A service of the app: it counts the requests of each tenant. The first two of a tenant may pass. */
 class Billing extends Context.Service<Billing, {
   readonly charge: (tenant: string) => Effect.Effect<boolean>
   readonly charged: () => ReadonlyMap<string, number>
@@ -28,7 +28,7 @@ class Billing extends Context.Service<Billing, {
   })
 }
 
-/** A guard that uses the service. The type of the router says that it needs `Billing`. */
+/** A guard that uses the service. The type of the router names `Billing` as a service that it needs. */
 const paying: L.Plugin.Guard<Billing> = {
   kind: "guard",
   name: "paying",
@@ -40,7 +40,7 @@ const paying: L.Plugin.Guard<Billing> = {
     ),
 }
 
-/** A route of the app. */
+/** A route of the app: `GET /bill` answers with the number of requests of each tenant. */
 const bill = HttpRouter.add(
   "GET",
   "/bill",

@@ -1,6 +1,6 @@
 /**
- * A router inside another HTTP server, under a path of its own: plain node:http here. In Hono it is one line,
- * `app.mount("/ai", router.fetch)`. The GPU is simulated.
+ * A router inside another HTTP server, under the path `/ai`. Here that server is plain node:http. In Hono it is one
+ * line: `app.mount("/ai", router.fetch)`. The GPU is simulated.
  *
  * Run `node examples/11-inside-node-http.ts`.
  */
@@ -24,7 +24,7 @@ const server = createServer(async (incoming, outgoing) => {
   const path = incoming.url ?? "/"
   if (!path.startsWith("/ai/")) return void outgoing.writeHead(404).end("the router is under /ai\n")
   const leave = new AbortController()
-  outgoing.once("close", () => leave.abort()) // A client that leaves ends the generation.
+  outgoing.once("close", () => leave.abort()) // When the client leaves, the generation stops.
   const response = await router.fetch(
     new Request(`http://${incoming.headers.host}${path.slice(3)}`, {
       method: incoming.method ?? "GET",

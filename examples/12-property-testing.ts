@@ -1,5 +1,5 @@
 /**
- * Property tests of a scorer of your own: by the contract, by a property of its own, and in a whole router over
+ * Property tests of a scorer of your own: the contract of scorers, a property of this scorer, and a whole router with
  * simulated backends. `node examples/12-property-testing.ts`
  */
 import { Effect } from "effect"
@@ -12,7 +12,7 @@ const quiet: Plugin.Scorer = {
   name: "quiet",
   score: ({ backend, streams }) => 1 / (1 + streams / backend.parallelism),
 }
-/** The same with a mistake: the score is above 1 while nothing runs. */
+/** The same scorer with a mistake: its score may be above 1. */
 const wrong: Plugin.Scorer = { ...quiet, score: ({ backend, streams }) => backend.parallelism / (1 + streams) }
 
 const { scorers, ...standard } = StandardProfile.make()
@@ -33,7 +33,7 @@ const prefersTheQuieter = property(
   { seed: "quiet" },
 )
 
-/** A test runner would do: `for (const { name, run } of checks) test(name, () => Effect.runPromise(run))`. */
+/** Prints a result. In a test: `for (const { name, run } of checks) test(name, () => Effect.runPromise(run))`. */
 const tell = ({ name, run }: Check) =>
   Effect.match(run, {
     onFailure: ({ message }) => console.log(`not so: ${name}\n  ${/is rated [\d.]+/.exec(message)?.[0] ?? message}`),

@@ -1,6 +1,6 @@
 /**
- * A router of one's own: keys, limits, aliases, a profile for each kind of tenant, and a Redis through which replicas
- * share breakers and limits.
+ * A router with keys, rate limits, aliases, a profile for each kind of tenant, and a Redis through which replicas share
+ * breakers and rate limits.
  *
  * Run `node examples/13-tenants-profiles-and-redis.ts`. It needs `keys.json`, `fleet.json` and a Redis.
  */

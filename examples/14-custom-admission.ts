@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import { Admission, QueuedAdmission } from "llamero"
 import { AdmissionContract, violations } from "llamero/testing"
 
-/** Last in, first out. When it is full, the oldest request is shed. */
+/** Last in, first out. When the queue is full, the oldest request is shed. */
 const lastInFirstOut = (): QueuedAdmission.Queue => {
   const stack: Array<QueuedAdmission.Waiter> = []
   return {
@@ -13,7 +13,7 @@ const lastInFirstOut = (): QueuedAdmission.Queue => {
     displaced: () => stack.at(-1),
   }
 }
-// A router takes it as `Standard.layer({ admission: layer })`.
+// To use it in a router: `Standard.layer({ admission: layer })`.
 const layer = Layer.effect(Admission.Admission, QueuedAdmission.make({ queue: lastInFirstOut, queueCapacity: 4 }))
 const found = await Effect.runPromise(violations(AdmissionContract.contract(layer)))
 console.log(found.length === 0 ? "ok: passes AdmissionContract" : found)

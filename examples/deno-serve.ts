@@ -1,6 +1,6 @@
 /**
- * The reference server as a web handler: `deno serve -A --port 11435 examples/deno-serve.ts`, or any host that calls
- * `{ fetch }`.
+ * The reference server as a web handler. Run `deno serve -A --port 11435 examples/deno-serve.ts`, or use it on any host
+ * that calls `{ fetch }`.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Config, Effect, Layer, References } from "effect"
@@ -18,7 +18,7 @@ import * as Place from "./support/place.ts"
 import { placing } from "./support/placing.ts"
 import { stack } from "./support/stack.ts"
 
-/** The address to listen on comes from the command line here; everything else is a setting. */
+/** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
   const settings = yield* Settings.config
   const place = yield* Place.choose(settings, {

@@ -1,8 +1,9 @@
 /**
- * The GPU agent: runs beside an Ollama on another machine, and reports the machine's GPUs to the router.
+ * The GPU agent. It runs on the machine of an Ollama server, and reports the GPUs of this machine to a router on
+ * another machine.
  *
- * Run `LLAMERO_AGENT_TOKEN=… node examples/gpu-agent.ts`. The router reads it with `HttpGpuProbe.layer({ url, token
- * })`. It listens on `LLAMERO_AGENT_HOST` and `LLAMERO_AGENT_PORT`, by default 0.0.0.0:11436.
+ * Run `LLAMERO_AGENT_TOKEN=… node examples/gpu-agent.ts`. The router reads the agent with `HttpGpuProbe.layer({ url,
+ * token })`. The agent listens on `LLAMERO_AGENT_HOST` and `LLAMERO_AGENT_PORT`, by default 0.0.0.0:11436.
  */
 import { NodeHttpServer } from "@effect/platform-node"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"

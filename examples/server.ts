@@ -1,5 +1,5 @@
 /**
- * The reference server: `node examples/server.ts`. Its settings come from the environment: see
+ * The reference server: `node examples/server.ts`. Its settings are environment variables: see
  * `src/layers/Settings.ts`.
  */
 import { type Config, Duration, Effect, Layer, References } from "effect"
@@ -31,7 +31,7 @@ ${says}
   curl ${url}/api/tags
 `
 
-/** With a Redis, replicas share the state of breakers and the rates that clients have used. */
+/** The stores of breakers and rate limits. With a Redis, all replicas of the router share them. */
 const stores = ({ redisUrl }: Settings.Settings) => {
   if (redisUrl === "") return { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
   const redis = NodeRedis.layer({ url: redisUrl })

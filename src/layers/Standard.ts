@@ -1,8 +1,8 @@
 /**
- * The default router: a stack of layers, one line for each. Start here.
+ * The default router: a stack of layers, with one line of code for each. Start here.
  *
- * A layer is built from the services of the layers below it. Each line below says what the layer does, and which layers
- * it must sit above and below, and why.
+ * A layer uses the services of the layers below it. The comment on each layer says what the layer does, which layers it
+ * must be above and below, and why.
  *
  * @since 0.1.0
  */
@@ -45,14 +45,14 @@ export type { Needs, Places, Provides } from "./standard/stackTypes.ts"
  * @since 0.1.0
  */
 export interface Plugins {
-  /** Pass, rewrite or refuse a request before it is queued. Defaults to none. */
+  /** Guards pass, change or refuse a request before it is queued. Defaults to none. */
   readonly guards?: ReadonlyArray<GuardInput<unknown>> | undefined
   /**
-   * Filters, scorers and a picker, which choose the backend; a function chooses a profile for each request. Defaults to
-   * `StandardProfile`.
+   * Filters, scorers and a picker, which choose the backend; or a function that chooses such a profile for each
+   * request. Defaults to `StandardProfile`.
    */
   readonly profile?: ProfilePlacement.ProfileInput | undefined
-  /** A second profile that is asked and decides nothing: see `ShadowPlacement`. Defaults to none. */
+  /** A second profile, whose choices are recorded and not used: see `ShadowPlacement`. Defaults to none. */
   readonly shadow?: {
     readonly profile: ProfilePlacement.ProfileInput
     readonly name?: string | undefined
@@ -62,9 +62,9 @@ export interface Plugins {
   readonly retry?: RetryPolicy | undefined
   /** Chooses the models to unload when a load needs room. Defaults to `CostAwareVictimPicker`. */
   readonly victims?: VictimPicker | undefined
-  /** Say which models should be in memory. Defaults to none: a model is loaded when a request asks for it. */
+  /** Plans say which models should be in memory. Defaults to none: a model is loaded when a request asks for it. */
   readonly plans?: ReadonlyArray<Plan<unknown>> | undefined
-  /** Read every event. Defaults to none. */
+  /** Observers read every event. Defaults to none. */
   readonly observers?: ReadonlyArray<Observer<unknown>> | undefined
 }
 
@@ -76,18 +76,21 @@ export interface Plugins {
  */
 export type Swaps = { readonly [K in keyof Places]?: Layer.Layer<Places[K][0], unknown, unknown> } & Plugins
 
-/** Plugins of a layer that is swapped. They are options of the new layer: here they would silently do nothing. */
+/**
+ * The error when a plugin is given for a layer that is swapped. Such a plugin is an option of the new layer: here it
+ * would have no effect.
+ */
 const misplaced = (
   { guards, placement, plans, prewarmer, profile, residency, retry, router, shadow, victims }: Swaps,
 ): string | undefined => {
   if (router !== undefined && (guards ?? retry) !== undefined) {
-    return "guards and retry are options of the router put in"
+    return "guards and retry are options of the router that is swapped in"
   }
   if (placement !== undefined && (profile ?? shadow) !== undefined) {
-    return "profiles are options of the placement put in"
+    return "profiles are options of the placement that is swapped in"
   }
-  if (residency !== undefined && victims !== undefined) return "victims are options of the residency put in"
-  if (prewarmer !== undefined && plans !== undefined) return "plans are options of the prewarmer put in"
+  if (residency !== undefined && victims !== undefined) return "victims are options of the residency that is swapped in"
+  if (prewarmer !== undefined && plans !== undefined) return "plans are options of the prewarmer that is swapped in"
   return undefined
 }
 
@@ -102,52 +105,53 @@ const prewarmerOf = ({ plans }: Swaps) => plans === undefined ? NoPrewarmer.laye
 
 /** The upper half: the layers that a request passes. */
 const pipeline = (put: Swaps) =>
-  // Shows every event to the observers. Above all other layers, so that an observer may use any of their services.
+  // Passes every event to the observers. Above all other layers, so that an observer may use any of their services.
   Observers.layer(put.observers ?? []).pipe(
-    // Loads the models that plans want before requests ask for them. Above Residency, which does the loads, and above
-    // the ledger and health, which say where a model may go; below observers only, since no request waits for it.
+    // Loads the models that plans want, before requests ask for them. Above Residency, which runs the loads, and above
+    // the ledger and health, which say where a model may be loaded. Only observers are above it, since no request
+    // waits for it.
     Layer.provideMerge(put.prewarmer ?? prewarmerOf(put)),
     // Runs the pipeline of a request: guards, coalescing, admission, attempts, and one event at the end. Above every
-    // layer that a request passes; below the routes and servers, which give it the requests.
+    // layer that a request passes; below the routes and servers, which send it the requests.
     Layer.provideMerge(
       put.router ?? PipelineRouter.layer({ guards: put.guards ?? [], retry: put.retry ?? FailoverRetry.make() }),
     ),
-    // Joins requests: identical ones share one upstream call, and queued embedding inputs are sent together. Below the
-    // router, which calls it before admission, so that requests that share a call take one place in the queue.
+    // Joins requests: identical ones share one call to a backend, and queued embedding inputs are sent in one call.
+    // Below the router, which calls it before admission, so that requests that share a call take one place in a queue.
     Layer.provideMerge(put.coalescer ?? MemoryCoalescer.layer()),
-    // Estimates the tokens of a prompt, first as one for four characters, then from what backends counted. Below the
-    // router, whose guards limit prompts by it and which reports to it the tokens of each answer.
+    // Estimates the tokens of a prompt: at first four characters a token, later from the numbers that backends counted.
+    // Below the router: its guards use the estimates, and it reports the number that a backend counted in each prompt.
     Layer.provideMerge(put.tokens ?? CalibratedTokenEstimator.layer()),
-    // Lets requests start, wait in bounded queues, or be shed. Above Leases, which tell it when a slot is free; below
-    // the router, which holds no slot while it waits here.
+    // Decides whether a request starts, waits in a bounded queue, or is shed. Above Leases, which tell it when a slot
+    // is free; below the router, whose requests hold no slot while they wait.
     Layer.provideMerge(put.admission ?? BoundedAdmission.layer()),
     // Ranks the backends for a request with filters, scorers and a picker. Below the router, which gives it the live
-    // view of Leases at each commit; above no layer, since a ranking is a pure function of that view.
+    // view of Leases at each commit. It needs no layer below it, since a ranking is a pure function of that view.
     Layer.provideMerge(put.placement ?? placementOf(put)),
-    // Sends a request to its backend, passes the answer on byte by byte, and watches its timeouts. Above Transport,
-    // which it sends with; below the router, which decides on a retry from what it reports.
+    // Sends a request to its backend, passes the bytes of the answer on, and checks the time limits. Above Transport,
+    // which sends the bytes; below the router, which decides on a retry from the outcome that the relay reports.
     Layer.provideMerge(put.relay ?? WatchedRelay.layer()),
   )
 
 /** The lower half: the layers that know the state of the fleet. They answer no requests. */
 const knowledge = (put: Swaps) =>
-  // Publishes the changes of health, breakers and residency as events. Above these three, whose changes it listens to,
-  // and above the ring, which it writes to.
+  // Publishes the changes of health, breakers and residency as events. Above these three, since it listens to their
+  // changes, and above `RouterEvents`, since it writes to it.
   EventSources.layer.pipe(
-    // Counts streams and pins, and shows the live view of all backends. Above health, breakers, the catalog and
-    // residency, since the view shows their state; below Admission and the router, which commit leases on it.
+    // Counts streams and pins, and has the live view of all backends. Above health, breakers, the catalog and
+    // residency, since the view shows their state; below Admission and the router, which take leases from it.
     Layer.provideMerge(put.leases ?? MemoryLeases.layer),
     // Knows which models are in memory, and loads and unloads them. Above the ledger, which must allow a load first,
     // and above the catalog, which knows the names of a model; below Leases, whose view shows it.
     Layer.provideMerge(
       put.residency ?? PollingResidency.layer({ victims: put.victims ?? CostAwareVictimPicker.make() }),
     ),
-    // Says whether a model fits into GPU memory. This one does not know the memory: loads are serial, and Ollama
-    // decides what fits. Below Residency, which asks it before each load; above the catalog for ledgers that need sizes
-    // of models.
+    // Says whether a model fits into GPU memory. The default does not know the memory: it allows one load at a time,
+    // and Ollama decides what fits. Below Residency, which asks it before each load; above the catalog, because other
+    // ledgers need the sizes of models.
     Layer.provideMerge(put.ledger ?? UnmanagedVramLedger.layer),
-    // Knows which models exist, each under one name, and on which backends. Above health, so that it reads a backend
-    // again when that becomes healthy; below Residency and the router, which look up models in it.
+    // Knows which models exist, each under one name, and which backends have them on disk. Above health, so that it
+    // reads a backend again when that becomes healthy; below Residency and the router, which look up models in it.
     Layer.provideMerge(put.catalog ?? OllamaModelCatalog.layer()),
     // Says whether a backend is alive, from probes and from the outcomes of attempts. Below the catalog, which reads
     // healthy backends only, and below Leases, which report the outcomes to it.
@@ -155,18 +159,19 @@ const knowledge = (put: Swaps) =>
     // Stops requests to a backend that keeps failing, for a time. Its state is kept in this process only. Below Leases,
     // which take a permit for each attempt and report its outcome.
     Layer.provideMerge(put.breaker ?? LocalBreaker.layer().pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))),
-    // Keeps one record for each decision in a ring. At the bottom, so that every other layer may write to it.
+    // Keeps the last events, one for each decision, in a ring buffer. At the bottom, so that every other layer may
+    // write to it.
     Layer.provideMerge(put.events ?? RingRouterEvents.layer()),
   )
 
 /**
- * A whole router, except for the backends and how to reach them.
+ * A whole router, except for the fleet and the transport: the list of backends and how to reach them.
  *
  * **Details**
  *
- * To swap a layer, name its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. To add plugins, list
- * them: `Standard.layer({ guards: [mine] })`. The type of the result says which services are still needed, by layers
- * and by plugins. Plugins of a swapped layer are options of the new layer; to give them here as well is a `RangeError`.
+ * To swap a layer, give another one for its place: `Standard.layer({ admission: QueuelessAdmission.layer })`. To add
+ * plugins, list them: `Standard.layer({ guards: [mine] })`. The type of the result says which services layers and
+ * plugins still need. If you swap a layer, give its plugins to the new layer: giving them here throws a `RangeError`.
  *
  * @category layers
  * @since 0.1.0
@@ -177,25 +182,25 @@ export const layer: {
 } = (put: Swaps = {}): Layer.Layer<Provides, never, Needs> => {
   const wrong = misplaced(put)
   if (wrong !== undefined) throw new RangeError(`Standard.layer: ${wrong}`)
-  // Each line of the two halves is typed. The compiler cannot derive that the swaps' errors and needs are those of `S`.
+  // Each line of the two halves is type-checked. But the compiler cannot derive the errors and needs of `S`.
   return pipeline(put).pipe(Layer.provideMerge(knowledge(put))) as Layer.Layer<Provides, never, Needs>
 }
 
 /**
- * `layer` for hosts where no process runs between requests. The view of the fleet is read when requests come and not in
- * the background, nothing queues, and each instance counts only its own streams.
+ * As `layer`, for hosts where no process runs between requests. It reads the view of the fleet when requests come, and
+ * not in the background. It has no queue. Each instance counts only its own streams.
  *
  * **Details**
  *
- * The defaults are `QueuelessAdmission`, `IndependentCoalescer` and `RefreshOnRequest`. Layers that keep the truth in
- * memory (`BoundedAdmission`, `MemoryVramLedger`, `PlannedPrewarmer`) fail to build with `NeedsResidentHost`. Breakers
- * and rate limits are shared between instances where they have a Redis.
+ * The defaults are `QueuelessAdmission`, `IndependentCoalescer` and `RefreshOnRequest`. Layers that must keep state in
+ * memory (`BoundedAdmission`, `MemoryVramLedger`, `PlannedPrewarmer`) fail to build with `NeedsResidentHost`. With a
+ * Redis, the instances share breakers and rate limits.
  *
  * **Gotchas**
  *
- * `WebServer` calls `ViewRefresh` before each request; a listener of your own must do the same. Timers of this process
- * watch running requests and end the open time of breakers. On a host that drops timers between requests, instead of
- * freezing them, an open breaker stays open until the instance ends.
+ * `WebServer` calls `ViewRefresh` before each request. A server of your own must do the same. Timers of this process
+ * check the time limits of requests and end the open time of breakers. Some hosts drop timers between requests instead
+ * of freezing them. On such a host an open breaker stays open until the instance ends.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The profile of a router whose deployer chooses none.
+ * The default profile, with its filters, scorers and picker.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Whether a request may start now, waits its turn, or is shed.
+ * Decides whether a request starts now, waits in a queue, or is shed: refused because of load.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import type { Priority } from "./Priority.ts"
 import type { Demand } from "./RoutedRequest.ts"
 
 /**
- * One queue, now.
+ * The state of one queue at one moment.
  *
  * @category models
  * @since 0.1.0
@@ -22,9 +22,9 @@ export interface QueueSnapshot {
   readonly bytes: number
   /** How long the oldest waiting request has waited, in milliseconds. */
   readonly oldestMillis: number
-  /** The wait that a request which came now has to expect, in milliseconds, by how fast the queue drains. */
+  /** The expected wait of a request that comes now, in milliseconds, estimated from how fast the queue empties. */
   readonly waitMillis: number
-  /** Waiting requests of each class; a request that has aged counts in the class that it has reached. */
+  /** Waiting requests of each class. A request that has waited long counts in the higher class that it has reached. */
   readonly classes: Readonly<Record<Priority, number>>
   /** Waiting requests of each tenant that has at least one. */
   readonly tenants: ReadonlyArray<{ readonly tenant: string; readonly depth: number }>
@@ -38,12 +38,12 @@ export interface QueueSnapshot {
  */
 export class Admission extends Context.Service<Admission, {
   /**
-   * Asks `commit` for a lease and runs `use` with it. A lease that `use` has not released is released as `ignored`
-   * at the end. With an empty queue and a commit that succeeds, nothing suspends.
+   * Asks `commit` for a lease and runs `use` with it. If `use` does not release the lease, it is released as `ignored`
+   * at the end. If the queue is empty and the commit succeeds, the fiber does not suspend.
    *
-   * A request that is told `wait` or `loading` keeps its place in the queue. The time spent `loading` does not count
-   * against its deadline. `priority` and `deadline` of the demand are read again while it waits. `commit` is told how
-   * many requests wait for the model, its own request included.
+   * If `commit` answers `wait` or `loading`, the request keeps its place in the queue. The time spent `loading` does
+   * not count against its deadline. `priority` and `deadline` of the demand are read again while it waits. The argument
+   * of `commit` is the number of requests that wait for the model, this one included.
    */
   readonly admit: <A, E, R>(
     demand: Demand,

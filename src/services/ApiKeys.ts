@@ -1,5 +1,5 @@
 /**
- * Who may use the router, and how much.
+ * Which clients may use the router, and how much.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as ModelName from "./ModelName.ts"
 import type { Priority } from "./Priority.ts"
 
 /**
- * How much may be used in a minute, and at the same time. A limit that is absent does not apply.
+ * How much a client may use in a minute, and at the same time. A limit that is absent does not apply.
  *
  * @category models
  * @since 0.1.0
@@ -59,8 +59,8 @@ export class ApiKeysError extends Schema.TaggedError<ApiKeysError>()("ApiKeysErr
  */
 export class ApiKeys extends Context.Service<ApiKeys, {
   /**
-   * The grant of a key as a client sent it; `undefined` for a key that is not valid. Synchronous, and the same work for
-   * any number of keys, right or wrong.
+   * The grant of a key as a client sent it; `undefined` for a key that is not valid. Synchronous. It takes the same
+   * time for any number of keys, and for valid and invalid ones.
    */
   readonly find: (key: string) => Grant | undefined
   /** How many keys are valid. */

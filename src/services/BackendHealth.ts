@@ -1,5 +1,5 @@
 /**
- * Whether each backend answers: known from probes on a schedule and from the outcome of every attempt.
+ * Knows whether each backend answers, from probes on a schedule and from the outcome of every attempt.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Identical requests in flight share one upstream call.
+ * Lets identical requests share one call to a backend, while the first of them is being answered.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,8 @@ import type { Settled } from "./Router.ts"
  *
  * **Details**
  *
- * Where `reply` is the client's own, it runs in the fiber of that client. Where `reply` is shared, it runs in the
- * router's scope, as long as some client wants the answer. `request` returns the request to send where that is not the
+ * If `reply` belongs to one client, the call runs in the fiber of that client. If `reply` is shared, the call runs in
+ * the router's scope, as long as a client wants the answer. `request` returns the request to send, if that is not the
  * client's own. It is called when a lease is held, because a batch grows until then.
  *
  * @category models
@@ -34,7 +34,9 @@ export type Lead = (
  * @since 0.1.0
  */
 export class Coalescer extends Context.Service<Coalescer, {
-  /** A request that must not be shared, or a layer that shares nothing: `lead(demand, reply)`, in the same fiber. */
+  /**
+   * Answers the request, by another call or by its own. An unshared request runs `lead(demand, reply)` in its fiber.
+   */
   readonly join: (
     request: RoutedRequest,
     demand: Demand,

@@ -1,5 +1,5 @@
 /**
- * The stories of the last requests, for people: what was decided about each of them, and what happened on the way.
+ * The last requests for operators to read, each with its events and how it ended.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Which backends exist, and whether an operator lets new requests reach them.
+ * Knows which backends exist, and which of them an operator has drained or isolated.
  *
  * @since 0.1.0
  */
@@ -31,8 +31,8 @@ export interface Backend {
    * Capacity relative to the other backends: a backend of weight 2 is meant to serve twice the streams of a backend of
    * weight 1. Above 0. Defaults to `1`.
    *
-   * Every scorer that reads the weight reads it as this capacity: `LeastBusyScorer` and `PeakEwma` divide streams by it
-   * (`loadOf`), and `WeightScorer` and `SessionAffinity` divide requests in proportion to it. The standard profile has
+   * All scorers give the weight this meaning. `LeastBusyScorer` and `PeakEwma` divide streams by it (`loadOf`).
+   * `WeightScorer` and `SessionAffinity` divide requests in proportion to it. The standard profile has
    * `LeastBusyScorer`. The weight is not a limit: limits are `parallelism` and `streamsMax`.
    */
   readonly weight: number

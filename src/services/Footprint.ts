@@ -144,7 +144,7 @@ export interface Footprint {
 }
 
 /**
- * What was observed after a load.
+ * The memory of a model as it was observed after a load.
  *
  * @category models
  * @since 0.1.0
@@ -162,7 +162,7 @@ export interface Observation {
 }
 
 /**
- * What an observation changed.
+ * The change that an observation made to a footprint.
  *
  * @category models
  * @since 0.1.0
@@ -215,10 +215,11 @@ export class ModelFootprints extends Context.Service<ModelFootprints, {
   readonly of: (model: Model, backend: Backend, shape: RunShape) => Footprint | undefined
   /** The geometry of the model on a backend, once it was read. Synchronous. */
   readonly geometry: (model: Model, backend: Backend) => Geometry | undefined
-  /** Learns from what a load took. Synchronous: the next `of` uses it. */
+  /** Learns from the memory that a load has taken. Synchronous: the next `of` uses it. */
   readonly learn: (model: Model, backend: Backend, shape: RunShape, observation: Observation) => Lesson
   /**
-   * Reads what `of` needs for a model on a backend, unless it is known. Ends after one attempt, also if that failed.
+   * Reads the facts that `of` needs for a model on a backend, unless they are known. Ends after one attempt, even if
+   * that fails.
    */
   readonly prepare: (model: Model, backend: Backend) => Effect.Effect<void>
   /** Rises whenever an answer of `of` changes. */

@@ -1,5 +1,5 @@
 /**
- * What a model is made of, as far as its memory depends on it. All sizes are bytes, as plain numbers; all lengths of
+ * The properties of a model that decide how much memory it takes. All sizes are bytes, as plain numbers; all lengths of
  * contexts are tokens.
  *
  * @since 0.1.0

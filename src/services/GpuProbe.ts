@@ -1,5 +1,6 @@
 /**
- * Reads devices: how much memory they have, how much is free, whether they work. Unknown is `Option.none`, never zero.
+ * Reads the devices of a machine, with their memory, free memory and health. A value that is not known is
+ * `Option.none`, never zero.
  *
  * **Example** (Free memory on each device)
  *
@@ -34,7 +35,7 @@ import { Context, type Effect, Option, Schema } from "effect"
  */
 export type DeviceKind = "gpu" | "mig" | "integrated" | "system"
 
-/** The device is watched, and no fault was seen. @category models @since 0.1.0 */
+/** The source watches the device, and has seen no fault. @category models @since 0.1.0 */
 export class Healthy extends Schema.TaggedClass<Healthy>()("Healthy", {}) {}
 
 /** The device must not get new work; `reason` says why. @category models @since 0.1.0 */
@@ -223,8 +224,8 @@ export class GpuProbeError extends Schema.TaggedError<GpuProbeError>()("GpuProbe
  *
  * **Gotchas**
  *
- * A device that is missing from a read, or a read from another source, says nothing about that device: it is unknown,
- * not free.
+ * If a device is missing from a read, or the read comes from another source, the memory of that device is unknown. It
+ * is not free.
  *
  * @category services
  * @since 0.1.0

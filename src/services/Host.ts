@@ -1,5 +1,5 @@
 /**
- * Whether the process of the router lives on between requests.
+ * Says whether the router's process keeps running between requests.
  *
  * @since 0.1.0
  */

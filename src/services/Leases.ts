@@ -1,6 +1,6 @@
 /**
- * Leases: the breaker permit, the stream slot and the pin on a resident model that an attempt holds. All or none of
- * them are taken, in one synchronous step.
+ * Gives each attempt a lease, which holds a breaker permit, a stream slot and a pin on a model in memory. One
+ * synchronous step takes all of these parts, or none.
  *
  * @since 0.1.0
  */
@@ -26,7 +26,7 @@ export interface Lease {
 }
 
 /**
- * What a commit answers.
+ * The answer of a commit.
  *
  * - a lease;
  * - a refusal, when waiting does not help;
@@ -51,15 +51,15 @@ export class Leases extends Context.Service<Leases, {
   /** The live view of the slots and pins. */
   readonly view: FleetView
   /**
-   * Takes a lease of the first candidate that has all its parts. Starts a load when the model is in no backend's
-   * memory, or when a load ends sooner than the last request that waits for the model would be served. `waiting` is the
-   * number of requests that wait for it, this one included; `1` when absent.
+   * Takes a lease on the first candidate that has all parts. Starts a load when no backend has the model in memory.
+   * Also starts one when the load would end before the last waiting request of the model gets its turn. `waiting` is
+   * the number of requests that wait for the model, this one included; `1` when absent.
    */
   readonly commit: (ranked: Iterable<Candidate>, demand: Demand, waiting?: number) => Commit
   /** Leases held now. */
   readonly count: () => number
   /**
-   * Calls `listener`, synchronously, whenever a request that was told `wait` or `loading` may get another answer.
+   * Calls `listener`, synchronously, whenever a commit that answered `wait` or `loading` may give another answer.
    * Returns a function that stops it.
    */
   readonly onFree: (listener: () => void) => () => void

@@ -1,5 +1,5 @@
 /**
- * Which models the fleet has, each under one canonical name, and which backends own them.
+ * Knows which models the fleet has, each under one canonical name, and which backends have them on disk.
  *
  * @since 0.1.0
  */
@@ -81,8 +81,8 @@ export class ModelCatalogError extends Schema.TaggedError<ModelCatalogError>()("
  */
 export class ModelCatalog extends Context.Service<ModelCatalog, {
   /**
-   * The model for any spelling of its name, from memory. Synchronous. `undefined` does not mean that it is missing:
-   * `find` can tell.
+   * The model for any spelling of its name, as last read. Synchronous. `undefined` does not mean that no backend has
+   * the model: use `find` to know.
    */
   readonly peek: (name: string) => Model | undefined
   /** As `peek`, but reads the backends again when the name is unknown, so that it finds a model pulled a moment ago. */
@@ -94,8 +94,8 @@ export class ModelCatalog extends Context.Service<ModelCatalog, {
   /** Rises with every change, so that lists made from the catalog can be cached. */
   readonly version: () => number
   /**
-   * To be called when a backend answered that it does not have the model. It is then no owner until its next list has
-   * the model.
+   * Call it when a backend has answered that it does not have the model. The backend then does not count as an owner
+   * until its list of models has the model again.
    */
   readonly forget: (backendId: string, model: Model) => void
   /** Reads every backend now. */

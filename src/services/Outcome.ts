@@ -1,5 +1,5 @@
 /**
- * How an attempt ended, and what that says about the backend.
+ * How an attempt ended, and whether the backend, the client or load was the cause.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * The kinds of plugin. Each is a small value with a kind, a name and its functions.
+ * The types of all kinds of plugins. A plugin is a small value with a kind, a name and its functions.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import type { Changes, Demand, RoutedRequest } from "./RoutedRequest.ts"
 import type { RouterEvent } from "./RouterEvents.ts"
 
 /**
- * Drops backends that cannot serve a request. Pure and synchronous over the view.
+ * Drops backends that cannot serve a request. Pure and synchronous.
  *
  * @category models
  * @since 0.1.0
@@ -23,8 +23,8 @@ export interface Filter {
 }
 
 /**
- * Rates a backend in [0, 1], higher is better. A number outside is clamped, and `NaN` counts as 0. Pure and synchronous
- * over the view.
+ * Rates a backend in [0, 1], higher is better. A number outside is clamped, and `NaN` counts as 0. Pure and
+ * synchronous.
  *
  * @category models
  * @since 0.1.0
@@ -42,8 +42,8 @@ export interface Candidate {
 }
 
 /**
- * Chooses one candidate. When the chosen backend refuses, the picker is called again without it, and so gives an order.
- * `random` returns seeded numbers in [0, 1).
+ * Chooses one candidate. If the chosen backend cannot give a lease, the picker is called again without it. `random`
+ * returns seeded numbers in [0, 1).
  *
  * @category models
  * @since 0.1.0
@@ -81,15 +81,15 @@ export type Verdict =
     /** Headers for the answer: names and values in turn. */
     readonly headers?: ReadonlyArray<string> | undefined
     /**
-     * Called once when the request has ended, in whatever way: to give back or to charge what the guard has reserved.
+     * Called once when the request has ended, in whatever way. Here a guard can charge or give back its reservation.
      */
     readonly settled?: ((outcome: Outcome) => void) | undefined
   }
   | Refusal
 
 /**
- * Passes, rewrites or refuses a request before it is queued. A guard that needs no I/O returns a plain value, which
- * costs no step of the fiber. Metrics count by the guard's name how often it passes, refuses and fails, and how long it
+ * Passes, rewrites or refuses a request before it is queued. A guard that needs no I/O returns a plain value: this is
+ * faster than an Effect. Metrics count, by the guard's name, how often it passes, refuses and fails, and how long it
  * takes.
  *
  * **Details**
@@ -102,7 +102,7 @@ export type Verdict =
  */
 export interface Guard<R = never> {
   readonly kind: "guard"
-  /** From a closed set, since it is a label of metrics. */
+  /** A fixed text, since it is a label of metrics. */
   readonly name: string
   readonly check: (request: RoutedRequest) => Verdict | Effect.Effect<Verdict, never, R>
   /**
@@ -150,7 +150,7 @@ export interface RetryPolicy {
   readonly seen: (now: number) => void
   readonly decide: (failed: FailedAttempt, now: number) => "elsewhere" | "give-up"
   /**
-   * When a second attempt starts beside a slow first one. `decide` is asked for it as for any other attempt. Defaults
+   * When a second attempt starts while the first one is slow. `decide` must allow it like any other attempt. Defaults
    * to never.
    */
   readonly hedging?: Hedging | undefined

@@ -1,5 +1,5 @@
 /**
- * Plugins in files of their own: what the default export of such a file may be, and how a file is named.
+ * Plugins that are loaded from files. It has the types of a file's default export, and of an entry that names a file.
  *
  * @since 0.1.0
  */

@@ -5,7 +5,7 @@
  */
 import { Context } from "effect"
 
-/** A model that a plan wants in memory. @category models @since 0.1.0 */
+/** The state of a model that a plan wants in memory. @category models @since 0.1.0 */
 export interface PrewarmStatus {
   readonly plan: string
   readonly model: string

@@ -1,5 +1,5 @@
 /**
- * Why a request gets no answer from a backend. The reply writes it in the client's dialect.
+ * The errors with which the router itself answers a request. The reply writes them in the client's dialect.
  *
  * @since 0.1.0
  */
@@ -81,8 +81,8 @@ export interface Refusal {
   /** More headers to send: names and values in turn. */
   readonly headers?: ReadonlyArray<string> | undefined
   /**
-   * The state of the queue that was full or too slow. Sent as `X-Llamero-Queue-Depth` (requests that wait) and
-   * `X-Llamero-Estimated-Wait` (in seconds).
+   * The state of the queue that was full, or in which the request waited too long. Sent as `X-Llamero-Queue-Depth`
+   * (requests that wait) and `X-Llamero-Estimated-Wait` (in seconds).
    */
   readonly queue?: { readonly depth: number; readonly waitMillis: number } | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * Runs one attempt: sends the call to the backend and passes the answer on, unchanged, within time limits.
+ * Sends one request to a backend and passes the answer on to the reply, unchanged and within time limits.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,8 @@ import type { StreamEnd } from "./RoutedRequest.ts"
 import type { Call, Upstream } from "./Transport.ts"
 
 /**
- * How an attempt ended. `Retry`: it failed, and the reply has got nothing of it, so another attempt may follow.
+ * How an attempt ended. `Retry` means that it failed and that the reply got nothing of it, so another attempt may
+ * follow.
  *
  * @category models
  * @since 0.1.0
@@ -50,8 +51,8 @@ export class Relay extends Context.Service<Relay, {
     reply: ReplySink,
   ) => Effect.Effect<Attempt>
   /**
-   * As `run`, without a fiber. Calls `done` once, perhaps before `start` returns. `abort` on what it returns ends the
-   * attempt as `ignored`.
+   * As `run`, without a fiber. Calls `done` once, perhaps before `start` returns. `abort` of the returned value ends
+   * the attempt as `ignored`.
    */
   readonly start: (
     lease: Lease,

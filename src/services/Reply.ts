@@ -1,5 +1,5 @@
 /**
- * The reply: where the router writes the answer for one client.
+ * Writes the answer for one client, in the client's dialect.
  *
  * @since 0.1.0
  */

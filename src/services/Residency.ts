@@ -1,6 +1,6 @@
 /**
- * Which models are in each backend's memory, and the loads that change it. Loads belong to the router: a client that
- * leaves does not stop a load.
+ * Knows which models are in each backend's memory, and loads and unloads them. Loads belong to the router: a client
+ * that leaves does not stop a load.
  *
  * @since 0.1.0
  */
@@ -63,8 +63,8 @@ export interface LoadEnd {
   readonly millis: number
   readonly error: LoadError | undefined
   /**
-   * The model is loaded, but not all of it on GPUs, which is no success. When a load ends, this is known only where
-   * memory is managed.
+   * The model is loaded, but not all of it on GPUs, so the load does not count as a success. When a load ends, this is
+   * known only if llamero manages the memory.
    */
   readonly spilled?: boolean | undefined
 }
@@ -120,7 +120,7 @@ export interface Pin {
  * @since 0.1.0
  */
 export class Residency extends Context.Service<Residency, {
-  /** What `/api/ps` showed, as changed by what the router has done since. Synchronous. */
+  /** The state by the last `/api/ps`, and by the router's own loads and unloads since then. Synchronous. */
   readonly state: (backend: string, model: Model) => ResidencyState
   /** All models in memory or being loaded on one backend. */
   readonly list: (backend: string) => ReadonlyArray<ResidentModel>
@@ -133,7 +133,7 @@ export class Residency extends Context.Service<Residency, {
   /** Like `request`, and waits for the end of the load. Interrupting the wait does not stop the load. */
   readonly load: (backend: Backend, model: Model, options?: LoadRequest) => Effect.Effect<void, LoadError>
   /**
-   * Unloads the model if it is idle and not pinned; returns whether it is. Its memory comes back later. Synchronous.
+   * Unloads the model if it is idle and not pinned; returns whether it does. Its memory is free later. Synchronous.
    */
   readonly unload: (backend: Backend, model: Model) => boolean
   /** A request uses the model until it releases this: the model is resident, and is not unloaded. Synchronous. */
@@ -151,8 +151,8 @@ export class Residency extends Context.Service<Residency, {
   /** The explicit context the model was loaded with; `undefined` for the automatic context and for an absent model. */
   readonly tier: (backend: string, model: Model) => number | undefined
   /**
-   * The automatic context of the model on this backend: the context it has, or had when last seen, or would have.
-   * `undefined` when not known.
+   * The automatic context of the model on this backend, in tokens: that of the model in memory, or else the last one
+   * that was seen, or else the expected one. `undefined` when not known.
    */
   readonly context: (backend: string, model: Model) => number | undefined
   /**

@@ -1,5 +1,5 @@
 /**
- * Routes requests: the whole pipeline (guards, coalescing, admission, attempts, settled) behind one function.
+ * Runs the whole pipeline of a request (guards, coalescing, admission, attempts, the final event) behind one function.
  *
  * @since 0.1.0
  */

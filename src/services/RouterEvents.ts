@@ -1,5 +1,6 @@
 /**
- * One record per decision. A request only writes it. Metrics, logs, history and traces read it in the background.
+ * Publishes one event for each decision. A request only writes events. Metrics, logs and history read them in the
+ * background.
  *
  * @since 0.1.0
  */
@@ -11,7 +12,7 @@ import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
 
 /**
- * Everything about one request but its body and its API key.
+ * All facts about one request, except its body and its API key.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Reads the state of the fleet when a request comes, where it is not read in the background.
+ * Reads the state of the fleet when a request comes, on hosts where nothing runs in the background.
  *
  * @since 0.1.0
  */
@@ -12,6 +12,6 @@ import { Context, type Effect } from "effect"
  * @since 0.1.0
  */
 export const ViewRefresh = Context.Reference<{
-  /** What to wait for before the request is routed; `undefined` if the view is new enough. Never fails. */
+  /** The read to wait for before the request is routed; `undefined` if the view is new enough. Never fails. */
   readonly stale: () => Effect.Effect<void> | undefined
 }>("llamero/services/ViewRefresh", { defaultValue: () => ({ stale: () => undefined }) })

@@ -1,5 +1,5 @@
 /**
- * Device memory that is charged to models, from the start of a load until the memory is free again.
+ * Charges device memory to models, from the start of a load until the memory is free again.
  *
  * @since 0.1.0
  */
@@ -91,7 +91,7 @@ export interface DeviceStatus {
   /** Of the last good reading. */
   readonly total: number | undefined
   readonly free: number | undefined
-  /** The most that all allocations may have: min(declared or total, last good free + our own) - reserve. */
+  /** The most bytes of all allocations together: min(declared or total, last good free + our own) - reserve. */
   readonly capacity: number | undefined
   /** The sum of the allocations. */
   readonly held: number
@@ -115,7 +115,7 @@ export class VramLedger extends Context.Service<VramLedger, {
    * are only reported.
    */
   readonly managed: (backend: Backend) => boolean
-  /** Reads what `reserve` has to know about a model on a backend; `undefined` if it knows it already. */
+  /** Reads the facts that `reserve` needs about a model on a backend; `undefined` if they are known already. */
   readonly prepare: (backend: Backend, model: Model) => Effect.Effect<void> | undefined
   /** Bytes that a load would be charged; `undefined` if not known or not managed. `numCtx` as in `reserve`. */
   readonly needs: (backend: Backend, model: Model, numCtx?: number) => number | undefined

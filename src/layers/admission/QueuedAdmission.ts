@@ -1,6 +1,6 @@
 /**
- * The protocol of an admission that queues, for admissions of one's own: a queue says only in which order requests
- * are admitted.
+ * Makes an admission with a queue from the order in which requests are admitted. It keeps all other rules of the
+ * contract.
  *
  * **Example** (Last in, first out)
  *

@@ -1,5 +1,5 @@
 /**
- * Permits that cover two circuits: the backend's, and the one of a model on that backend.
+ * Takes one permit from two circuits, that of a backend and that of a model on this backend.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Runs the observers of a deployer. An observer can neither slow a request down nor stop another observer.
+ * Runs the observer plugins. An observer can neither slow a request down nor stop another observer.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * For machines whose devices cannot be read from here.
+ * A probe that reads nothing, for machines whose devices cannot be read.
  *
  * @since 0.1.0
  */

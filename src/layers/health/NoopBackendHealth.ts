@@ -1,5 +1,5 @@
 /**
- * For fleets whose health something else watches, such as Kubernetes.
+ * Counts every backend as healthy, for fleets that something else watches, such as Kubernetes.
  *
  * @since 0.1.0
  */

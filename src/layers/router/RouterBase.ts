@@ -1,6 +1,6 @@
 /**
- * What every router does, for routers of one's own: refusals, drain, the count of requests, and clients that leave. The
- * deployer's function says only how a request gets its answer.
+ * Makes a router from a function that gets the answer of one request. It does the rest: refusals, drain, the count of
+ * requests, and clients that leave.
  *
  * **Example** (One attempt for each request, on the first backend with a free slot)
  *

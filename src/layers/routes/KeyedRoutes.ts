@@ -1,5 +1,6 @@
 /**
- * API keys for all routes that are not inference: lists, models, health, metrics, and the routes that a deployer adds.
+ * Asks for API keys on all routes that are not inference: lists, models, health, metrics, and the routes that a
+ * deployer adds.
  *
  * @since 0.1.0
  */

@@ -32,14 +32,14 @@ export const access = {
   ),
   rateLimit: variable(
     "LLAMERO_RATE_LIMIT",
-    "Limits for each key without its own, or each tenant",
+    "Limits for each key that has none of its own, or for each tenant, such as requests=60,tokens=20000,concurrent=4",
     Structured.limits,
     "",
     {},
   ),
   aliases: variable(
     "LLAMERO_ALIASES",
-    "Other names for models, and models to fall back on",
+    "Other names for models, and models to fall back on, such as gpt-4o=llama3.1:8b",
     Structured.aliases,
     "",
     {},

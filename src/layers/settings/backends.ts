@@ -16,7 +16,12 @@ export const backends = {
     Kinds.path,
     "",
   ),
-  fleetMillis: variable("LLAMERO_FLEET_INTERVAL", "Time between two looks at LLAMERO_FLEET_FILE", Kinds.duration, "1s"),
+  fleetMillis: variable(
+    "LLAMERO_FLEET_INTERVAL",
+    "Time between two checks of LLAMERO_FLEET_FILE",
+    Kinds.duration,
+    "1s",
+  ),
   ollamaHost: variable(
     "OLLAMA_HOST",
     "The one Ollama server to route to; used when LLAMERO_BACKENDS is not set",

@@ -20,14 +20,19 @@ export const memory = {
   ),
   vram: variable(
     "LLAMERO_VRAM",
-    "Whether llamero decides what fits into GPU memory and what is unloaded, where it can read the devices",
+    "Whether llamero decides which models fit into GPU memory and are unloaded, if it can read the devices",
     Kinds.onOff,
     "off",
   ),
-  vramReserve: variable("LLAMERO_VRAM_RESERVE", "Kept free on each device, with LLAMERO_VRAM", Kinds.size, "2GiB"),
+  vramReserve: variable(
+    "LLAMERO_VRAM_RESERVE",
+    "Memory to keep free on each device, with LLAMERO_VRAM",
+    Kinds.size,
+    "2GiB",
+  ),
   footprintsFile: variable(
     "LLAMERO_FOOTPRINTS",
-    "A JSON file with the memory that models take, where it is known better",
+    "A JSON file with the memory that models take; it replaces the estimates",
     Kinds.path,
     "",
   ),
@@ -37,8 +42,13 @@ export const memory = {
     Kinds.agents,
     "",
   ),
-  agentToken: variable("LLAMERO_AGENT_TOKEN", "The agents' token", Kinds.secret, ""),
-  nvmlLibrary: variable("LLAMERO_NVML_LIBRARY", "NVIDIA's library, where the system does not find it", Kinds.path, ""),
+  agentToken: variable("LLAMERO_AGENT_TOKEN", "The token of the GPU agents", Kinds.secret, ""),
+  nvmlLibrary: variable(
+    "LLAMERO_NVML_LIBRARY",
+    "Path of NVIDIA's library, if the system does not find it",
+    Kinds.path,
+    "",
+  ),
   requiredModels: variable(
     "LLAMERO_REQUIRED_MODELS",
     "Models that the router needs to be ready: each on the disk of a healthy backend",

@@ -49,20 +49,35 @@ export const admin = {
 
 /** @internal */
 export const times = {
-  connectMillis: variable("LLAMERO_CONNECT_TIMEOUT", "For a connection to a backend", Kinds.duration, "5s"),
+  connectMillis: variable(
+    "LLAMERO_CONNECT_TIMEOUT",
+    "Longest wait for a connection to a backend",
+    Kinds.duration,
+    "5s",
+  ),
   writeMillis: variable(
     "LLAMERO_WRITE_TIMEOUT",
-    "For a backend to take more of a request's body",
+    "Longest wait for a backend to take more of a request's body",
     Kinds.duration,
     "10s",
   ),
-  firstByteMillis: variable("LLAMERO_FIRST_BYTE_TIMEOUT", "For the first byte of a stream", Kinds.duration, "120s"),
-  gapMillis: variable("LLAMERO_GAP_TIMEOUT", "Between two chunks of a stream", Kinds.duration, "120s"),
-  answerMillis: variable("LLAMERO_ANSWER_TIMEOUT", "For an answer that does not stream", Kinds.duration, "10m"),
-  totalMillis: variable("LLAMERO_TOTAL_TIMEOUT", "For a whole answer", Kinds.optionalDuration, "off"),
+  firstByteMillis: variable(
+    "LLAMERO_FIRST_BYTE_TIMEOUT",
+    "Longest wait for the first byte of a stream",
+    Kinds.duration,
+    "120s",
+  ),
+  gapMillis: variable("LLAMERO_GAP_TIMEOUT", "Longest time between two chunks of a stream", Kinds.duration, "120s"),
+  answerMillis: variable(
+    "LLAMERO_ANSWER_TIMEOUT",
+    "Longest wait for an answer that does not stream",
+    Kinds.duration,
+    "10m",
+  ),
+  totalMillis: variable("LLAMERO_TOTAL_TIMEOUT", "Longest time for a whole answer", Kinds.optionalDuration, "off"),
   heartbeatMillis: variable("LLAMERO_HEARTBEAT", "Silence before a stream gets a heartbeat", Kinds.duration, "15s"),
-  stallMillis: variable("LLAMERO_STALL_TIMEOUT", "For a client that does not read", Kinds.duration, "60s"),
-  loadMillis: variable("LLAMERO_LOAD_TIMEOUT", "For the load of a model", Kinds.duration, "300s"),
+  stallMillis: variable("LLAMERO_STALL_TIMEOUT", "Longest wait for a client that does not read", Kinds.duration, "60s"),
+  loadMillis: variable("LLAMERO_LOAD_TIMEOUT", "Longest time for the load of a model", Kinds.duration, "300s"),
 }
 
 /** @internal */
@@ -70,11 +85,16 @@ export const sizes = {
   bodyLimit: variable("LLAMERO_BODY_LIMIT", "Largest request body", Kinds.size, "64MiB"),
   bufferBytes: variable(
     "LLAMERO_BUFFER_BYTES",
-    "Bytes held for clients that read slowly, over all clients; above it the clients that hold most are cut",
+    "Bytes held for all clients that read slowly; above it the router disconnects those with the most bytes",
     Kinds.size,
     "256MiB",
   ),
-  drainMillis: variable("LLAMERO_DRAIN_TIMEOUT", "For running streams to finish after SIGTERM", Kinds.duration, "30s"),
+  drainMillis: variable(
+    "LLAMERO_DRAIN_TIMEOUT",
+    "Longest time for running streams to finish after SIGTERM",
+    Kinds.duration,
+    "30s",
+  ),
 }
 
 /** @internal */
@@ -95,7 +115,7 @@ export const failures = {
   ),
   breakerFailures: variable(
     "LLAMERO_BREAKER_FAILURES",
-    "Failures one after the other that open a breaker",
+    "Number of failures in a row that open a breaker",
     Kinds.atLeast(1),
     "5",
   ),
@@ -114,7 +134,7 @@ export const failures = {
     "",
   ),
   healthMillis: variable("LLAMERO_HEALTH_INTERVAL", "Time between two probes of a backend", Kinds.duration, "5s"),
-  healthTimeoutMillis: variable("LLAMERO_HEALTH_TIMEOUT", "For one probe", Kinds.duration, "5s"),
+  healthTimeoutMillis: variable("LLAMERO_HEALTH_TIMEOUT", "Longest time for one probe", Kinds.duration, "5s"),
 }
 
 /** @internal */

@@ -1,6 +1,6 @@
 /**
- * Footprints of the fleet's models: estimated from `/api/show` and `/api/tags`, corrected by what loads took,
- * overridden by a manifest file.
+ * Estimates the memory that models take, and learns from their loads. Estimates come from `/api/show` and `/api/tags`.
+ * A manifest file overrides them.
  *
  * @since 0.1.0
  */

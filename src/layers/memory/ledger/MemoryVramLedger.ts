@@ -1,5 +1,5 @@
 /**
- * The ledger of this process: it promises device memory once, over readings of the devices.
+ * Charges the memory of devices to models, from readings of the devices. The allocations are kept in this process.
  *
  * @since 0.1.0
  */
