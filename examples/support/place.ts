@@ -12,10 +12,6 @@ import type { Fleet, FleetError } from "../../src/services/Fleet.ts"
 import type { GpuProbe } from "../../src/services/GpuProbe.ts"
 import type { OllamaApi } from "../../src/services/OllamaApi.ts"
 import type { Transport } from "../../src/services/Transport.ts"
-import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
-import * as SimulatedGpuProbe from "../../src/simulated/SimulatedGpuProbe.ts"
-import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
-import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
 
 export interface Place {
   readonly layer: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport, FleetError>
@@ -68,29 +64,9 @@ const filed = (path: string, settings: Settings, reach: Reach): Place =>
     reach,
   )
 
-const simulated = (settings: Settings): Place => {
-  const url = "http://simulated-a100:11434"
-  const fleet = SimulatedFleet.layer({
-    [url]: {
-      gpus: ["80 GiB"],
-      models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral, SimulatedFleet.Model.embedder],
-      loadBandwidth: 4e9,
-      prefillRate: 5000,
-      decodeRate: 100,
-      parallelism: settings.parallelism,
-    },
-  })
-  return {
-    layer: Layer.mergeAll(
-      StaticFleet.layer([{ url, id: "simulated-a100", devices: [SimulatedGpuProbe.uuid(url)], ...limits(settings) }]),
-      SimulatedGpuProbe.layer,
-      SimulatedOllamaApi.layer,
-      SimulatedTransport.layer,
-    ).pipe(Layer.provide(fleet)),
-    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing",
-    model: SimulatedFleet.Model.llama31.name,
-  }
-}
+/** The simulated Ollama is loaded only when it is used: it is a tenth of the code that the server starts with. */
+const simulated = (settings: Settings): Promise<Place> =>
+  import("./simulatedPlace.ts").then(({ place }) => place(settings, limits(settings)))
 
 const local = "http://127.0.0.1:11434"
 
@@ -105,8 +81,8 @@ export const choose = (settings: Settings, reach: Reach): Effect.Effect<Place> =
   if (settings.backends.length > 0) return Effect.succeed(listed(settings.backends, settings, reach))
   if (settings.fleetFile !== "") return Effect.succeed(filed(settings.fleetFile, settings, reach))
   if (settings.ollamaHost !== "") return Effect.succeed(listed([settings.ollamaHost], settings, reach))
-  return Effect.map(
+  return Effect.flatMap(
     Effect.provide(answers, reach.client),
-    (found) => found ? listed([local], settings, reach) : simulated(settings),
+    (found) => found ? Effect.succeed(listed([local], settings, reach)) : Effect.promise(() => simulated(settings)),
   )
 }

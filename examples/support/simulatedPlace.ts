@@ -1,0 +1,37 @@
+/** The simulated fleet, for a machine without an Ollama. */
+import { Layer } from "effect"
+import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
+import type { Settings } from "../../src/layers/Settings.ts"
+import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../src/simulated/SimulatedGpuProbe.ts"
+import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
+import type { Place } from "./place.ts"
+
+/** `limits`: what every backend of the settings gets. */
+export const place = (
+  settings: Settings,
+  limits: { readonly parallelism: number; readonly streamsMax: number },
+): Place => {
+  const url = "http://simulated-a100:11434"
+  const fleet = SimulatedFleet.layer({
+    [url]: {
+      gpus: ["80 GiB"],
+      models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral, SimulatedFleet.Model.embedder],
+      loadBandwidth: 4e9,
+      prefillRate: 5000,
+      decodeRate: 100,
+      parallelism: settings.parallelism,
+    },
+  })
+  return {
+    layer: Layer.mergeAll(
+      StaticFleet.layer([{ url, id: "simulated-a100", devices: [SimulatedGpuProbe.uuid(url)], ...limits }]),
+      SimulatedGpuProbe.layer,
+      SimulatedOllamaApi.layer,
+      SimulatedTransport.layer,
+    ).pipe(Layer.provide(fleet)),
+    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing",
+    model: SimulatedFleet.Model.llama31.name,
+  }
+}
