@@ -55,7 +55,6 @@ const main = Effect.gen(function* () {
   const place = yield* Place.choose(settings, reach)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
   yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, reach.gpus])
-  // The page already shows the problems that the log would name.
 }).pipe(Effect.provideService(References.MinimumLogLevel, "Error"))
 
 runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)

@@ -32,7 +32,7 @@ const dcgm = Effect.map(HttpClient.HttpClient, (client) => {
 })
 const layer = Layer.effect(GpuProbe.GpuProbe, dcgm).pipe(Layer.provide(FetchHttpClient.layer))
 
-// If the exporter does not answer, the system's memory is read. In a router, provide `probe` to the ledger:
+// To try it: if the exporter does not answer, the system's memory is read. In a router, provide `probe` to the ledger:
 // `ledger: MemoryVramLedger.layer().pipe(Layer.provide(probe))`.
 const probe = FirstThatWorksGpuProbe.layer([layer, SystemMemoryGpuProbe.layer()]).pipe(
   Layer.provide(NodeServices.layer),

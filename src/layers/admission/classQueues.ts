@@ -40,7 +40,7 @@ class Tenant {
 export const rank = (demand: Demand, now: number, ageMillis: number): number =>
   demand.excluded.length > 0
     ? retryRank
-    : Math.max(rankOf.interactive, rankOf[demand.priority] - Math.floor((now - demand.since) / ageMillis))
+    : Math.max(rankOf.interactive, rankOf[demand.priority] - Math.floor(Math.max(0, now - demand.since) / ageMillis))
 
 /** @category models @since 0.1.0 */
 export class ClassQueues implements Queue<RankedWaiter> {

@@ -46,9 +46,12 @@ export const fairness = (options?: {
     return found
   }
   const alike = ({ model, tenant, wants }: QueuePlace): string => `${model} ${tenant} ${wants}`
-  const forgetAged = (waiting: Map<QueuePlace, Waiting>, now: number): void => {
+  /** Called with every time that is observed: a clock that jumps forward and back ages what waits in between. */
+  const forgetAged = (now: number): void => {
     if (ageMillis === Infinity) return
-    for (const [place, { since }] of waiting) if (now - since >= ageMillis) waiting.delete(place)
+    for (const waiting of lines.values()) {
+      for (const [place, { since }] of waiting) if (now - since >= ageMillis) waiting.delete(place)
+    }
   }
   /** A request that has left its class takes a turn of its tenant, for that tenant only. */
   const takeOwnTurn = ({ model, tenant }: QueuePlace): void => {
@@ -69,11 +72,15 @@ export const fairness = (options?: {
         if (!place.again) line(place).set(place, { place, since: at, turns: new Map() })
       },
       gone: (place) => void line(place).delete(place),
-      passedBy: ({ at, place }) => void (place.again || held.set(alike(place), at)),
+      event: ({ at }) => forgetAged(at),
+      passedBy: ({ at, place }) => {
+        forgetAged(at)
+        if (!place.again) held.set(alike(place), at)
+      },
       granted: ({ at, place }) => {
+        forgetAged(at)
         if (place.again) return
         const all = line(place)
-        forgetAged(all, at)
         const mine = all.get(place)
         if (mine === undefined) return takeOwnTurn(place)
         all.delete(place)
