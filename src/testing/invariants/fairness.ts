@@ -9,6 +9,19 @@ interface Waiting {
   readonly turns: Map<string, number>
 }
 
+type Lines = ReadonlyMap<string, Map<QueuePlace, Waiting>>
+
+/**
+ * Drops the requests that have left their class. Called with every time that is observed: while a clock is ahead,
+ * requests age, and they stay aged when it goes back.
+ */
+const dropAged = (lines: Lines, now: number, ageMillis: number): void => {
+  if (ageMillis === Infinity) return
+  for (const waiting of lines.values()) {
+    for (const [place, { since }] of waiting) if (now - since >= ageMillis) waiting.delete(place)
+  }
+}
+
 /**
  * Invariant 9: among requests of one model and class, while a request of a tenant waits and could be admitted, no
  * other tenant has more than one turn more than its tenant has.
@@ -46,13 +59,7 @@ export const fairness = (options?: {
     return found
   }
   const alike = ({ model, tenant, wants }: QueuePlace): string => `${model} ${tenant} ${wants}`
-  /** Called with every time that is observed: a clock that jumps forward and back ages what waits in between. */
-  const forgetAged = (now: number): void => {
-    if (ageMillis === Infinity) return
-    for (const waiting of lines.values()) {
-      for (const [place, { since }] of waiting) if (now - since >= ageMillis) waiting.delete(place)
-    }
-  }
+  const forgetAged = (now: number): void => dropAged(lines, now, ageMillis)
   /** A request that has left its class takes a turn of its tenant, for that tenant only. */
   const takeOwnTurn = ({ model, tenant }: QueuePlace): void => {
     for (const [key, waiting] of lines) {
