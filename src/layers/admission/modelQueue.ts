@@ -45,7 +45,7 @@ export class ModelQueue<W extends Waiter> implements Home {
 
   /** Whether one request can be asked for all. */
   get isUniform(): boolean {
-    return this.order.isUniform?.() ?? false
+    return this.safely(() => this.order.isUniform?.() ?? false, false)
   }
 
   add(waiter: W, now: number): void {

@@ -19,7 +19,7 @@ import type { Waiter } from "./waiter.ts"
  * @since 0.1.0
  */
 export interface Queue<W extends Waiter = Waiter> {
-  /** A request begins to wait. */
+  /** A request begins to wait. A throw ends this one request. */
   readonly add: (waiter: W) => void
   /**
    * A request no longer waits: it was admitted (`admitted`), refused or evicted, or its client left. Called once for
@@ -28,7 +28,7 @@ export interface Queue<W extends Waiter = Waiter> {
   readonly remove: (waiter: W, admitted: boolean) => void
   /**
    * All waiting requests, the first to be admitted first. Requests are removed and added while the result is read:
-   * return a copy, or an iterator that stands that. The reader may stop early.
+   * return a copy, or an iterator that stays correct then. The reader may stop early.
    */
   readonly order: () => Iterable<W>
   /**

@@ -9,7 +9,7 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand, QueueEntry, QueuePlace } from "../../services/RoutedRequest.ts"
 import type { Slotted } from "../../support/bag.ts"
 
-/** What a waiter asks the queue of its model. @category models @since 0.1.0 */
+/** The part of a model's queue that a waiter reads. @category models @since 0.1.0 */
 export interface Home {
   /** Whether every request in the queue waits for a load. */
   readonly loading: boolean

@@ -53,8 +53,11 @@ export class HeldLease implements Lease {
     try {
       this.tell(outcome)
     } finally {
-      this.pin?.release()
-      this.freed()
+      try {
+        this.pin?.release()
+      } finally {
+        this.freed()
+      }
     }
   }
 

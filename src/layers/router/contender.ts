@@ -14,7 +14,7 @@ export interface Contest {
   readonly reply: ReplySink
   /** The contender that has the reply; `undefined` while none has. */
   readonly winner: Contender | undefined
-  /** Gives the reply to a contender if no other has it. Returns whether it has it. */
+  /** Gives the reply to a contender if no other has it. Returns whether this contender has the reply. */
   take(contender: Contender): boolean
   /** Called with the status of the winner's answer. */
   answered(status: number): void

@@ -198,6 +198,32 @@ describe("a throw leaves nothing behind", () => {
       }))
   }
 
+  it.effect("in `isUniform` when a request joins others", () =>
+    Effect.gen(function* () {
+      const mine = new Mine()
+      const ends = yield* Effect.gen(function* () {
+        const slots = yield* MockLeases.MockSlots
+        const leases = yield* Leases
+        let loading = true
+        const first = yield* ask({ id: "first" }, () => loading ? "loading" : undefined)
+        mine.armed = true
+        const second = yield* ask({ id: "second" })
+        assert.isFalse(mine.armed, "nothing has thrown")
+        loading = false
+        slots.setFree(2)
+        yield* TestClock.adjust(500)
+        const exits = yield* Effect.forEach([first, second], Fiber.await)
+        assert.strictEqual(leases.count(), 0)
+        assert.lengthOf((yield* Admission).queues(), 0)
+        return exits.map((exit) => Exit.isSuccess(exit) ? exit.value : "died")
+      }).pipe(
+        Effect.timeout("1 minute"),
+        Effect.provide(over(mined(mine, "isUniform"))),
+        Effect.provide(Logger.layer([])),
+      )
+      assert.deepStrictEqual(ends, ["first", "second"])
+    }))
+
   it.effect("in the middle of an order", () =>
     Effect.gen(function* () {
       const mine = new Mine()

@@ -57,7 +57,7 @@ export interface Question {
 /** @category models @since 0.1.0 */
 export interface Room {
   /**
-   * The models to drain; `under way` when enough memory is on its way back already; `none` when no model may be
+   * The models to drain; `under way` when enough memory is already being freed; `none` when no model may be
    * unloaded now.
    */
   readonly leave: ReadonlyArray<ResidentCandidate> | "under way" | "none"

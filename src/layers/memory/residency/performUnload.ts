@@ -55,7 +55,7 @@ export const makePerformUnload = (holdings: Holdings, read: Read, loop: LoadLoop
       }
       // Not at once: the load that wants the memory would ask for the same unload again, which would fail again.
       if (!asked) yield* Effect.sleep(goneMillis)
-      // Somebody else uses the model, past the router.
+      // A client that does not use the router is using the model.
       if (isThere(held, loaded)) loop.happened(held, { _tag: "UnloadFailed", model: loaded.key })
     }),
   }

@@ -14,7 +14,7 @@ import type { Memory } from "./residentModels.ts"
 import { isSpilled } from "./spilled.ts"
 
 /**
- * Reads one backend. A reading that fails or is too slow leaves the last one in place. A defect of the call is passed
+ * Reads one backend. A reading that fails or is too slow leaves the previous one valid. A defect of the call is passed
  * on, after the loads of the backend have been looked at as after every reading.
  *
  * @category models
