@@ -38,8 +38,9 @@ const dropAged = (lines: Lines, now: number, ageMillis: number): void => {
  * counts as waiting for a load when a commit for its tenant, with the same wants, was told so at that very time. A
  * request that is never asked for again does therefore not count as waiting for a load.
  *
- * A request that has waited for `ageMillis` has left its class. It is not checked any more, and its admission takes
- * no turn from the class that it left; for the requests of its own tenant it counts as a turn.
+ * A request that has waited for `ageMillis` has left its class, and so has a request that a more urgent one has joined.
+ * It is not checked any more, and its admission takes no turn from the class that it left; for the requests of its own
+ * tenant it counts as a turn.
  *
  * Exercised by requests that were admitted while another tenant waited in the same queue and class.
  */
@@ -84,13 +85,13 @@ export const fairness = (options?: {
         forgetAged(at)
         if (!place.again) held.set(alike(place), at)
       },
-      granted: ({ at, place }) => {
+      granted: ({ at, place, raised = false }) => {
         forgetAged(at)
         if (place.again) return
         const all = line(place)
         const mine = all.get(place)
-        if (mine === undefined) return takeOwnTurn(place)
         all.delete(place)
+        if (mine === undefined || raised) return takeOwnTurn(place)
         let contended = false
         for (const { place: other, turns } of all.values()) {
           const passes = other.tenant !== place.tenant && held.get(alike(other)) === at

@@ -116,8 +116,11 @@ export interface Observations {
   readonly read: { readonly device: string; readonly total: number; readonly free: number }
   /** A request that arrived at that time, in milliseconds, asks for admission. */
   readonly waiting: { readonly place: QueuePlace; readonly at: number }
-  /** A request got its lease, at that time in milliseconds. */
-  readonly granted: { readonly place: QueuePlace; readonly at: number }
+  /**
+   * A request got its lease, at that time in milliseconds. `raised`: a more urgent request has joined its call while it
+   * waited, so that it belongs to a better class than its place says.
+   */
+  readonly granted: { readonly place: QueuePlace; readonly at: number; readonly raised?: boolean }
   /** A request was told that it waits for a load. Requests behind it may pass it meanwhile. */
   readonly passedBy: { readonly place: QueuePlace; readonly at: number }
   /** A request left admission: its use ended, it was refused, or its client left. */

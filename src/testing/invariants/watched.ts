@@ -165,7 +165,7 @@ export const admission = (watch: Watch) => <E, R>(inner: Layer.Layer<Admission, 
           const granting = (waiting: number) => {
             const committed = commit(waiting)
             const at = clock.currentTimeMillisUnsafe()
-            if (isLease(committed)) watch.tell("granted", { place, at })
+            if (isLease(committed)) watch.tell("granted", { place, at, raised: demand.priority !== priority })
             else if (committed === "loading") watch.tell("passedBy", { place, at })
             return committed
           }
