@@ -34,7 +34,7 @@ import type { ModelQueue } from "./modelQueue.ts"
 import { wholeNumber } from "./wholeNumber.ts"
 import type { Queue } from "./queueContract.ts"
 import { Queues } from "./protocol.ts"
-import * as Safely from "./catchThrow.ts"
+import * as CatchThrow from "./catchThrow.ts"
 import { type Arrival, Waiter } from "./waiter.ts"
 
 export type { Queue } from "./queueContract.ts"
@@ -112,7 +112,7 @@ export const makeWith = <W extends Waiter>(
   return Effect.gen(function* () {
     yield* needsResident(name, "QueuelessAdmission")
     const leases = yield* Leases
-    const queues = new Queues(plan, yield* Clock.Clock, yield* Safely.make)
+    const queues = new Queues(plan, yield* Clock.Clock, yield* CatchThrow.make)
     const stop = leases.onFree(() => queues.offer())
     yield* Effect.addFinalizer(() => Effect.sync(stop))
     yield* Effect.forkScoped(every(sweepInterval, Effect.sync(() => queues.sweep())))

@@ -6,10 +6,10 @@
 import { Effect, Result } from "effect"
 
 /** The result of `run`; `otherwise` when it throws. What it throws is logged. @category models @since 0.1.0 */
-export type Safely = <A>(run: () => A, otherwise: A) => A
+export type CatchThrow = <A>(run: () => A, otherwise: A) => A
 
 /** @category constructors @since 0.1.0 */
-export const make: Effect.Effect<Safely> = Effect.map(
+export const make: Effect.Effect<CatchThrow> = Effect.map(
   Effect.context<never>(),
   (context) => (run, otherwise) => {
     const made = Result.try(run)

@@ -10,7 +10,7 @@ import type { QueuePlace } from "../../services/RoutedRequest.ts"
 import { Bag } from "../../support/bag.ts"
 import { DrainRate } from "./drainRate.ts"
 import type { Queue } from "./queueContract.ts"
-import type { Safely } from "./catchThrow.ts"
+import type { CatchThrow } from "./catchThrow.ts"
 import type { Home, Waiter } from "./waiter.ts"
 
 /** Limits of `Retry-After`, in seconds. */
@@ -31,12 +31,12 @@ export class ModelQueue<W extends Waiter> implements Home {
   /** The first request, while queues are compared. */
   first: W | undefined = undefined
   private bytes = 0
-  private readonly safely: Safely
+  private readonly catchThrow: CatchThrow
 
-  constructor(model: string, order: Queue<W>, safely: Safely) {
+  constructor(model: string, order: Queue<W>, catchThrow: CatchThrow) {
     this.model = model
     this.order = order
-    this.safely = safely
+    this.catchThrow = catchThrow
   }
 
   get depth(): number {
@@ -45,7 +45,7 @@ export class ModelQueue<W extends Waiter> implements Home {
 
   /** Whether one request can be asked for all. */
   get isUniform(): boolean {
-    return this.safely(() => this.order.isUniform?.() ?? false, false)
+    return this.catchThrow(() => this.order.isUniform?.() ?? false, false)
   }
 
   add(waiter: W, now: number): void {
@@ -59,7 +59,7 @@ export class ModelQueue<W extends Waiter> implements Home {
   remove(waiter: W, admitted: boolean): boolean {
     if (!this.waiters.remove(waiter)) return false
     this.bytes -= waiter.demand.bytes
-    this.safely(() => this.order.remove(waiter, admitted), undefined)
+    this.catchThrow(() => this.order.remove(waiter, admitted), undefined)
     return true
   }
 
@@ -97,7 +97,7 @@ export class ModelQueue<W extends Waiter> implements Home {
   }
 
   private ahead(waiter: W): number {
-    return this.safely(() => this.order.ahead?.(waiter) ?? this.before(waiter), this.depth)
+    return this.catchThrow(() => this.order.ahead?.(waiter) ?? this.before(waiter), this.depth)
   }
 
   private before(waiter: W): number {

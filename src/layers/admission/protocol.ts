@@ -12,7 +12,7 @@ import type { Demand } from "../../services/RoutedRequest.ts"
 import { ModelQueue } from "./modelQueue.ts"
 import { type Answer, pass } from "./askWaiters.ts"
 import type { Queue } from "./queueContract.ts"
-import type { Safely } from "./catchThrow.ts"
+import type { CatchThrow } from "./catchThrow.ts"
 import { type Arrival, isEarlier, type Waiter } from "./waiter.ts"
 
 /** @category models @since 0.1.0 */
@@ -30,7 +30,7 @@ export class Queues<W extends Waiter> {
   private readonly byModel = new Map<string, ModelQueue<W>>()
   private readonly plan: Plan<W>
   private readonly clock: Clock.Clock
-  private readonly safely: Safely
+  private readonly catchThrow: CatchThrow
   /** Bytes of all waiting requests. */
   private bytes = 0
   private waiting = 0
@@ -39,10 +39,10 @@ export class Queues<W extends Waiter> {
   private isOffering = false
   private offersAgain = false
 
-  constructor(plan: Plan<W>, clock: Clock.Clock, safely: Safely) {
+  constructor(plan: Plan<W>, clock: Clock.Clock, catchThrow: CatchThrow) {
     this.plan = plan
     this.clock = clock
-    this.safely = safely
+    this.catchThrow = catchThrow
     this.sweptAt = this.now()
   }
 
@@ -54,7 +54,7 @@ export class Queues<W extends Waiter> {
   of(model: string): ModelQueue<W> {
     let queue = this.byModel.get(model)
     if (queue === undefined) {
-      queue = new ModelQueue(model, this.plan.queue(model), this.safely)
+      queue = new ModelQueue(model, this.plan.queue(model), this.catchThrow)
       this.byModel.set(model, queue)
     }
     return queue
@@ -112,7 +112,7 @@ export class Queues<W extends Waiter> {
     if (only !== undefined) this.offerTo(only)
     while (this.offersAgain) {
       this.offersAgain = false
-      for (const queue of this.safely(() => this.inOrder(), [])) this.offerTo(queue)
+      for (const queue of this.catchThrow(() => this.inOrder(), [])) this.offerTo(queue)
     }
     this.isOffering = false
   }
@@ -128,13 +128,13 @@ export class Queues<W extends Waiter> {
         const checked = Result.try(() => this.checkDeadline(queue, waiter, now, passed))
         if (Result.isFailure(checked)) this.end(queue, waiter, Effect.die(checked.failure))
       }
-      if (queue.depth > 0) this.safely(() => queue.order.refresh?.(now), undefined)
+      if (queue.depth > 0) this.catchThrow(() => queue.order.refresh?.(now), undefined)
     }
     this.offer()
   }
 
   private offerTo(queue: ModelQueue<W>): void {
-    this.safely(() => pass(queue, (waiter, isKnown) => this.ask(queue, waiter, isKnown)), undefined)
+    this.catchThrow(() => pass(queue, (waiter, isKnown) => this.ask(queue, waiter, isKnown)), undefined)
   }
 
   /**
@@ -144,7 +144,7 @@ export class Queues<W extends Waiter> {
   private inOrder(): ReadonlyArray<ModelQueue<W>> {
     const { rank } = this.plan
     const queues = Array.from(this.byModel.values()).filter((queue) => {
-      queue.first = queue.depth === 0 ? undefined : this.safely(() => queue.head(), undefined)
+      queue.first = queue.depth === 0 ? undefined : this.catchThrow(() => queue.head(), undefined)
       return queue.first !== undefined
     })
     if (queues.length < 2) return queues
@@ -190,7 +190,7 @@ export class Queues<W extends Waiter> {
     if (this.bytes + newcomer.demand.bytes > queueBytes) return shed(newcomer, "too many bytes are waiting")
     if (queue.depth < queueCapacity) return undefined
     const full = `the queue for ${queue.model} is full`
-    const displaced = this.safely(() => queue.order.displaced?.(newcomer), undefined)
+    const displaced = this.catchThrow(() => queue.order.displaced?.(newcomer), undefined)
     if (displaced === undefined || !displaced.isWaiting) return shed(newcomer, full)
     this.leave(queue, displaced)
     displaced.settle(Effect.fail(shed(displaced, full)))

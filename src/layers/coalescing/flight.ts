@@ -198,7 +198,7 @@ export class Flight implements ReplySink, Shared, Slotted {
     participant.reply.data(chunk)
   }
 
-  /** Gives the remaining chunks even to full replies: `behindMax` bounds how many bytes that can be. */
+  /** Gives the remaining chunks to every reply, also to a full one. Each gets at most `behindMax` bytes in this way. */
   private finish(last: (reply: ReplySink) => void): void {
     if (this.ended) return
     this.ended = true

@@ -18,7 +18,7 @@ export class Findings {
   /** A backend is loading the model. */
   loading = false
   /** The shortest time until an open breaker allows a trial, in milliseconds; `undefined` if no breaker refused. */
-  broken: number | undefined = undefined
+  breakerRetryMillis: number | undefined = undefined
   /** The first load of the model that failed. */
   failed: LoadError | undefined = undefined
   /** The best candidate that could load the model. */
@@ -30,7 +30,7 @@ export class Findings {
   rate = 0
 
   refusedByBreaker(retryMillis: number): void {
-    this.broken = Math.min(this.broken ?? Infinity, retryMillis)
+    this.breakerRetryMillis = Math.min(this.breakerRetryMillis ?? Infinity, retryMillis)
   }
 
   full(slots: BackendSlots, { model }: Demand): void {
@@ -41,9 +41,9 @@ export class Findings {
   }
 
   /**
-   * How long the last of `waiting` requests waits for the full backends: on average half an interval until the first
-   * stream ends, then one interval for each request before it. Where nothing was measured: what this request has
-   * waited.
+   * The time in milliseconds after which the last of `waiting` requests gets its lease. The full backends end one
+   * stream in each interval of `1 / rate`. The first stream ends after half an interval on average, and each request
+   * before the last one takes one more interval. It is never less than what this request has waited already.
    */
   waitMillis(demand: Demand, waiting: number, now: number): number {
     return Math.max(now - demand.since, this.rate === 0 ? 0 : (waiting - 0.5) / this.rate)
@@ -51,10 +51,12 @@ export class Findings {
 
   /** The answer to a request that got no lease. */
   answer(demand: Demand): Exclude<Commit, Lease> {
-    const { broken, busy, considered, failed, loading, mismatches } = this
+    const { breakerRetryMillis, busy, considered, failed, loading, mismatches } = this
     if (busy) return "wait"
     if (loading) return "loading"
-    if (broken !== undefined) return unavailable(`${demand.model.key} is failing on every backend that has it`, broken)
+    if (breakerRetryMillis !== undefined) {
+      return unavailable(`${demand.model.key} is failing on every backend that has it`, breakerRetryMillis)
+    }
     if (failed !== undefined) return loadFailed(failed)
     if (mismatches > 0) return noContext(demand)
     return considered

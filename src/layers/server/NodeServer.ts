@@ -14,7 +14,7 @@ import * as Hosts from "../../wire/hosts.ts"
 import * as Cors from "./cors.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
-import { looks, NodeTraffic } from "./nodeTraffic.ts"
+import { checksUntilStalled, NodeTraffic } from "./nodeTraffic.ts"
 import * as RequestId from "./requestId.ts"
 
 /** @category models @since 0.1.0 */
@@ -152,7 +152,7 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
   })
 
   const port = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
-  const stallInterval = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / looks)
+  const stallInterval = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / checksUntilStalled)
   yield* Effect.forkScoped(every(stallInterval, Effect.sync(() => traffic.cutStalled())))
   const bufferBytesMax = options.bufferBytesMax ?? 256 * 1024 * 1024
   yield* Effect.forkScoped(every(reliefInterval, Effect.sync(() => traffic.cutLargest(bufferBytesMax))))

@@ -7,8 +7,12 @@ import { Effect } from "effect"
 import { Bag } from "../../support/bag.ts"
 import type { NodeExchange } from "./nodeExchange.ts"
 
-/** How many times in a row a client must not have moved before it counts as stalled. @internal */
-export const looks = 4
+/**
+ * A client counts as stalled when it has read nothing between so many checks in a row.
+ *
+ * @internal
+ */
+export const checksUntilStalled = 4
 
 /** @internal */
 export class NodeTraffic {
@@ -39,9 +43,9 @@ export class NodeTraffic {
     for (const exchange of this.active.snapshot()) exchange.cut()
   }
 
-  /** Call it `looks` times in each stall timeout. */
+  /** Call it `checksUntilStalled` times in each stall timeout. */
   cutStalled(): void {
-    for (const exchange of this.active.snapshot()) if (exchange.isStuck(looks)) exchange.cut()
+    for (const exchange of this.active.snapshot()) if (exchange.isStuck(checksUntilStalled)) exchange.cut()
   }
 
   /** Cuts the answers with the most buffered bytes, until no more than `bytesMax` are buffered. */

@@ -176,7 +176,7 @@ const refused = (state: State, event: Extract<Event, { readonly _tag: "Refused" 
     message: `the victim picker ${state.rules.picker.name} failed: no model is unloaded for ${model}`,
     defect,
   }))
-  // A load that passes cannot take the memory for good: its model can be unloaded like every other model.
+  // Later loads of the queue may go first. That cannot block this load for ever: their models can be unloaded again.
   if (leave === "none") return [...warnings, ...next(rest)]
   if (leave === "under way") return warnings
   return [

@@ -28,10 +28,9 @@ export interface Ending {
 }
 
 /**
- * The loop over events. Everybody may report an event at any time, also a listener or a ledger that the loop itself
- * has called: the event waits until the current step is over. Within a step only the router's own state and the
- * ledger change; waiters and listeners are told after it. A throw of other code is contained and logged, so nothing
- * stops the loop.
+ * The loop over events. An event may be reported at any time. A listener or a ledger that the loop has called may
+ * report one too: the event then waits until the current step is over. A step changes only the router's own state and
+ * the ledger. Waiters and listeners are told after the step. When other code throws, the loop logs that and goes on.
  *
  * @category models
  * @since 0.1.0
@@ -88,11 +87,11 @@ export class LoadLoop {
     return may
   }
 
-  /** A request that used the model has ended. The model may be in memory under another name by now. */
+  /** A request that used the model has ended. By now the model may have another name in memory. */
   rested(held: Held, { key }: LoadedModel): void {
     for (const loaded of held.models.loaded.values()) {
       if (!loaded.draining) continue
-      // A report too many does no harm: the decision looks whether the model is idle.
+      // The decision checks whether the model is idle, so it is safe to report a model that is not.
       const same = this.holdings.contained("comparing names", () => held.models.same(loaded.key, key), true)
       if (same) this.work({ _tag: "Drain", held, loaded })
     }
@@ -119,8 +118,9 @@ export class LoadLoop {
     }
     if (!this.lookWanted) return false
     this.lookWanted = false
+    // An event for each backend: when the step of one throws, the others are looked at all the same.
     for (const held of this.holdings.backends.values()) {
-      if (held.loads.queue.length > 0) this.step(held, { _tag: "Changed" })
+      if (held.loads.queue.length > 0) this.events.push({ held, event: { _tag: "Changed" } })
     }
     return true
   }

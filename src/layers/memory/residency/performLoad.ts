@@ -43,7 +43,7 @@ interface Attempt extends Ending {
 
 const isMember = ({ backends }: Holdings, held: Held): boolean => backends.get(held.models.backend) === held
 
-/** A defect ends the load, too. Memory that no model in memory accounts for is given back. */
+/** Ends a load that died of a defect. Its memory is given back, unless the model is in memory after all. */
 const failed = (holdings: Holdings, held: Held, load: Load, allocation: Allocation, begun: number) => {
   const { contained, now } = holdings
   return (defect: unknown): Effect.Effect<Attempt> =>
