@@ -7,6 +7,7 @@ import { Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Fault, Model, type ServerOptions } from "../../src/simulated/SimulatedFleet.ts"
 import { type Heard, layer, send, server } from "./support.ts"
+import { runs } from "../support/runs.ts"
 
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
@@ -115,7 +116,7 @@ describe("any history", () => {
         // All keep-alives are over by now.
         assert.deepStrictEqual([simulated.resident.length, simulated.gpus[0]?.used], [0, 0])
       }).pipe(Effect.provide(Layer.fresh(layer(options)))),
-    { arbitrary: { runs: 1000, size: 60, seed: "simulated" } },
+    { arbitrary: { runs: runs(200, 1000), size: 60, seed: "simulated" } },
   )
 
   it.effect.prop("gives the same bytes each time", { history: History }, ({ history }) =>

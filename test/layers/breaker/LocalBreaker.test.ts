@@ -8,6 +8,7 @@ import { clientGone, type Outcome, success } from "../../../src/services/Outcome
 import * as BreakerContract from "../../../src/testing/contracts/Breaker.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
 import { holds } from "../../support/checks.ts"
+import { runs } from "../../support/runs.ts"
 
 const { CircuitBreakerError, CircuitBreakerStore, CircuitBreakerStoreError } = CircuitBreaker
 const memory = CircuitBreaker.layerStoreMemory()
@@ -33,7 +34,7 @@ const storeDown = Effect.fail(
 
 holds(
   "LocalBreaker is a Breaker",
-  BreakerContract.contract(LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: 1000 }),
+  BreakerContract.contract(LocalBreaker.layer().pipe(Layer.provide(memory)), { runs: runs(250, 1000) }),
 )
 holds(
   "LocalBreaker opens after five failures in a row",
@@ -44,7 +45,7 @@ const half = CircuitBreaker.rate({ threshold: 0.5, size: 10, minimumCalls: 5 })
 holds(
   "LocalBreaker by rate is a Breaker",
   BreakerContract.contract(LocalBreaker.layer({ trip: half }).pipe(Layer.provide(memory)), {
-    runs: 1000,
+    runs: runs(250, 1000),
     trips: (failures) => {
       const last = failures.slice(-10)
       return last.length >= 5 && last.filter((failure) => failure).length * 2 >= last.length

@@ -14,6 +14,7 @@ import * as MockModelCatalog from "../../../../src/testing/mocks/MockModelCatalo
 import * as MockResidency from "../../../../src/testing/mocks/MockResidency.ts"
 import { holds } from "../../../support/checks.ts"
 import * as FakeOllamaApi from "../../../support/fakeOllamaApi.ts"
+import { runs } from "../../../support/runs.ts"
 
 const { FakeServers, psRow } = FakeOllamaApi
 const owners = ["a", "b"]
@@ -350,6 +351,6 @@ describe("PollingResidency", () => {
           }
         }
       }).pipe(Effect.provide(polling)),
-    { arbitrary: { runs: 1000, size: 60, seed: "residency" } },
+    { arbitrary: { runs: runs(200, 1000), size: 60, seed: "residency" } },
   )
 })

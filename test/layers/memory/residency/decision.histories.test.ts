@@ -1,8 +1,9 @@
 /** The decision on loads and the loop that carries it out, over generated histories. */
 import { assert, describe, it } from "@effect/vitest"
 import { backends, LoadWorld, models } from "./loadWorld.ts"
+import { runs } from "../../../support/runs.ts"
 
-const histories = 10_000
+const histories = runs(1000, 10_000)
 const steps = 30
 
 /** Plays one step. Returns whether the loop has to look at all backends by itself after it: a load has ended. */
@@ -98,7 +99,7 @@ const run = (seed: number): LoadWorld => {
 }
 
 describe("the decision on loads", () => {
-  it("keeps its promises over 10,000 histories", () => {
+  it(`keeps its promises over ${histories} histories`, () => {
     // Thousands of histories throw on purpose: collecting the stacks would take most of the time.
     Error.stackTraceLimit = 0
     let answered = 0
