@@ -1,7 +1,6 @@
 /** Counts the work of finding a key: hashes, comparisons, look-ups, iterations. */
 import { assert, describe, it } from "@effect/vitest"
 import { vi } from "vitest"
-import * as Table from "../../../src/layers/keys/table.ts"
 
 const work = vi.hoisted(() => ({ hashes: 0, comparisons: 0, gets: 0, walks: 0, entries: 0 }))
 
@@ -19,6 +18,10 @@ vi.mock("node:crypto", async (original) => {
     },
   }
 })
+
+// Another test file may have loaded the module, without the counters, in this process.
+vi.resetModules()
+const Table = await import("../../../src/layers/keys/table.ts")
 
 /** The operations on keys during one search. */
 const counted = <A>(run: () => A): A => {

@@ -1,5 +1,6 @@
 /** The decision on loads and the loop that carries it out, over generated histories. */
 import { assert, describe, it } from "@effect/vitest"
+import { onTestFinished } from "vitest"
 import { backends, LoadWorld, models } from "./loadWorld.ts"
 import { runs } from "../../../support/runs.ts"
 
@@ -101,6 +102,8 @@ const run = (seed: number): LoadWorld => {
 describe("the decision on loads", () => {
   it(`keeps its promises over ${histories} histories`, () => {
     // Thousands of histories throw on purpose: collecting the stacks would take most of the time.
+    const { stackTraceLimit } = Error
+    onTestFinished(() => void (Error.stackTraceLimit = stackTraceLimit))
     Error.stackTraceLimit = 0
     let answered = 0
     for (let seed = 1; seed <= histories; seed++) {
