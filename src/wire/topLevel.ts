@@ -73,8 +73,6 @@ const unescaped = (raw: string): string =>
 export class TopLevel {
   /** The last object, if it is complete and nothing but white space came after it. */
   last: Top | undefined = undefined
-  /** Objects that came to their end. */
-  count = 0
   private top: Top = { done: false, error: false, type: undefined }
   private mode: Mode = Mode.between
   private depth = 0
@@ -88,7 +86,6 @@ export class TopLevel {
   /** Forgets what came, and begins anew. */
   reset(): void {
     this.last = undefined
-    this.count = 0
     this.mode = Mode.between
   }
 
@@ -166,7 +163,6 @@ export class TopLevel {
   private close(): void {
     this.mode = Mode.between
     this.last = this.top
-    this.count++
   }
 
   /** Passes over a value that is an object or a list. Returns where it stopped. */

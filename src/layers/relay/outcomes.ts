@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type { Outcome } from "../../services/Outcome.ts"
+import { header } from "../../services/RoutedRequest.ts"
 import type { TransportError } from "../../services/Transport.ts"
+import { isStreamType } from "../../wire/streamFraming.ts"
 
 /**
  * Texts of errors that the client caused but Ollama 0.33 answers with status 500: wrong option types and formats. If
@@ -37,6 +39,39 @@ export const isModelMissing = (status: number, body: Uint8Array): boolean => {
   if (status !== 404) return false
   const text = new TextDecoder().decode(body.subarray(0, 512))
   return text.includes(`"error"`) && text.includes("not found")
+}
+
+/**
+ * A stream that came to its end without its last record. Ollama ends one so when a model repeats itself. The model or
+ * the prompt is the cause: another backend would end it in the same way.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const truncated: Outcome = { kind: "ignored", cause: "truncated" }
+
+/**
+ * Whether another backend may answer better. 429, 502 and 503 come before any work was done, or from a proxy in front
+ * of the backend, so a retry is safe.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isElsewhere = (status: number, body: Uint8Array): boolean =>
+  status === 429 || status === 502 || status === 503 || isModelMissing(status, body)
+
+/**
+ * Whether an answer without a last record is no stream, although one was asked for: it has another type, and its length
+ * was declared or it is JSON where events were expected. Its own framing says that it is complete.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isNoStream = (rawHeaders: ReadonlyArray<string>, hasNoEvents: boolean): boolean => {
+  const type = header(rawHeaders, "content-type")
+  if (isStreamType(type)) return false
+  return header(rawHeaders, "content-length") !== undefined ||
+    (hasNoEvents && /^\s*application\/json\b/i.test(type ?? ""))
 }
 
 const causes = {

@@ -26,7 +26,7 @@ export type Ending = "whole" | "cut" | "error"
 export interface Terminator {
   readonly push: (chunk: Uint8Array) => void
   readonly end: () => Ending
-  /** Whether what came is one JSON text and no stream. Asked after `end`. */
+  /** Whether what came cannot be a stream of the dialect. Asked after `end`. */
   readonly isDocument: () => boolean
 }
 
@@ -104,7 +104,8 @@ class LastRecord implements Terminator {
   }
 
   isDocument(): boolean {
-    return !this.dropped && this.read().count() === (this.framing === "ndjson" ? 1 : 0)
+    // A JSON text is a stream of one record, where records are lines.
+    return this.framing === "sse" && !this.dropped && this.read().count() === 0
   }
 
   /** The fast way for the usual end of Ollama's own streams: one short record. */

@@ -103,17 +103,18 @@ describe("WatchedRelay", () => {
       assert.isFalse(reply.committed)
     }))
 
-  it.effect("an answer in one piece with `done: false` counts as failure, and is passed on unchanged", () =>
+  it.effect("an answer in one piece is whole when its framing says so, whatever its text says", () =>
     Effect.gen(function* () {
       for (
-        const [body, kind] of [
-          [`{"response":"x","done":false}`, "failure"],
-          [`{"response":"say \\"done\\":false","done":true,"eval_count":2}`, "success"],
-          [`{"response":"x","done":true}`, "success"],
-          // Long text before the field, and a long context after it.
-          [`{"response":"${"x".repeat(200_000)}","done":true,"context":[${"1,".repeat(100_000)}1]}`, "success"],
-          [`{"response":"${"x".repeat(200_000)}","done":false}`, "failure"],
-        ] as const
+        const body of [
+          `{"response":"x","done":false}`,
+          `{"response":"x","done" : false}`,
+          `{"response":"say \\"done\\":false","done":true,"eval_count":2}`,
+          `{"response":"x","done":true}`,
+          `{"response":"x"}`,
+          `{"response":"${"x".repeat(200_000)}","done":false}`,
+          "not JSON at all",
+        ]
       ) {
         for (const cut of [0, 1, body.length - 8]) {
           const { fiber, released, reply, upstream } = yield* start("done-true", false)
@@ -121,9 +122,60 @@ describe("WatchedRelay", () => {
           yield* Fiber.join(fiber)
           assert.strictEqual(reply.text, body)
           assert.strictEqual(reply.ended, 1)
-          assert.strictEqual(released[0]!.kind, kind, `${body.slice(-40)} cut at ${cut}`)
+          assert.strictEqual(released[0]!.kind, "success", `${body.slice(-40)} cut at ${cut}`)
         }
       }
+    }))
+
+  it.effect("an answer in one piece that breaks off is a failure, whatever came of it", () =>
+    Effect.gen(function* () {
+      for (const part of [`{"response":"x","done":true}`, `{"response":"x","done":false}`, `{"resp`]) {
+        const { fiber, released, reply, upstream } = yield* start("done-true", false)
+        upstream.answer(200, part).fail("Reset")
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.ended, 0)
+        assert.deepStrictEqual(released, [{ kind: "failure", cause: "reset-midway" }])
+      }
+    }))
+
+  it.effect("a client that asked for a stream and got another whole answer gets nothing added to it", () =>
+    Effect.gen(function* () {
+      const json = ["Content-Type", "application/json"]
+      for (
+        const [streamEnd, headers, body, ended] of [
+          ["done-true", [...json, "Content-Length", "29"], `{"response":"x","done":false}`, 1],
+          ["done-marker", [...json, "Content-Length", "14"], `{"choices":[]}`, 1],
+          ["done-marker", json, `{"choices":[]}`, 1],
+          ["message-stop", ["content-type", "application/json; charset=utf-8"], `{\n\n"type": "message"\n}`, 1],
+          ["response-completed", json, `{"object":"response","status":"incomplete"}`, 1],
+          ["done-true", ["Content-Type", "text/html", "Content-Length", "6"], "<html>", 1],
+          // These are streams.
+          ["done-true", ["Content-Type", "application/x-ndjson", "Content-Length", "30"], line, 0],
+          ["done-true", json, line + line, 0],
+          ["done-marker", ["Content-Type", "text/event-stream; charset=utf-8"], "", 0],
+          ["done-marker", json, "data: {}\n\n", 0],
+        ] as const
+      ) {
+        const { fiber, released, reply, upstream } = yield* start(streamEnd)
+        upstream.to.head(200, headers)
+        upstream.to.data(bytes(body))
+        upstream.end()
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.ended, ended, `${headers.join()} ${body}`)
+        assert.strictEqual(reply.text, body)
+        assert.strictEqual(released[0]!.kind, ended === 1 ? "success" : "ignored")
+      }
+    }))
+
+  it.effect("a large error answer to a client that asked for a stream ends as it is", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      const page = "x".repeat(100_000)
+      upstream.answer(500, page).end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.text, page)
+      assert.strictEqual(reply.ended, 1)
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "http-500" }])
     }))
 
   for (const reason of ["Exhausted", "Invalid"] as const) {
@@ -205,13 +257,13 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.kind, "success")
     }))
 
-  it.effect("a stream without its last record gets an error record and counts as failure", () =>
+  it.effect("a stream without its last record gets an error record, and is no failure of the backend", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line, line).end()
       yield* Fiber.join(fiber)
       assert.strictEqual(reply.refusals[0]!.reason, "BackendFailed")
-      assert.deepStrictEqual(released, [{ kind: "failure", cause: "truncated" }])
+      assert.deepStrictEqual(released, [{ kind: "ignored", cause: "truncated" }])
     }))
 
   it.effect("the backend's own error record is passed on unchanged, and counts as failure", () =>
@@ -240,6 +292,16 @@ describe("WatchedRelay", () => {
       assert.strictEqual(reply.ended, 1)
       assert.lengthOf(reply.refusals, 0)
       assert.strictEqual(released[0]!.kind, "success")
+    }))
+
+  it.effect("a reset after the backend's own error record adds no second one", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, `{ "error" : "boom" }\r\n`).fail("Reset")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.lengthOf(reply.refusals, 0)
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "error-record" }])
     }))
 
   it.effect("without a first byte in time the call is aborted, and another attempt may follow", () =>
@@ -353,7 +415,7 @@ describe("WatchedRelay", () => {
           assert.strictEqual(reply.text, sent)
           assert.strictEqual(reply.endings, 1)
           assert.strictEqual(reply.ended, whole ? 1 : 0)
-          assert.strictEqual(released[0]!.kind, whole ? "success" : "failure")
+          assert.strictEqual(released[0]!.kind, whole ? "success" : "ignored")
         }),
       { arbitrary: { runs: 300, size: 30, seed: streamEnd } },
     )
