@@ -13,7 +13,7 @@ import { type ByteSink, TransportError, type Upstream } from "../../services/Tra
 import { ContentDecoder, decodedHeaders, encodingOf } from "../../wire/contentDecoding.ts"
 import { concat } from "../../wire/json.ts"
 import * as FinalLine from "./finalLine.ts"
-import { isElsewhere, isNoStream, outcomeOfFailure, outcomeOfStatus, truncated } from "./outcomes.ts"
+import * as Outcomes from "./outcomes.ts"
 import * as Terminator from "./terminator.ts"
 import { type Limits, Timed } from "./timeLimits.ts"
 
@@ -95,7 +95,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
 
   fail(error: TransportError): void {
     if (this.settled) return
-    const outcome = outcomeOfFailure(error, this.firstByteAt !== undefined)
+    const outcome = Outcomes.outcomeOfFailure(error, this.firstByteAt !== undefined)
     if (this.decoder === undefined) this.broken(outcome)
     else this.decoder.breakOff(() => this.settled || this.broken(outcome))
   }
@@ -142,8 +142,8 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   private answered(): void {
     if (this.held !== undefined) {
       const body = concat(this.held)
-      const outcome = outcomeOfStatus(this.status, body)
-      if (isElsewhere(this.status, body)) {
+      const outcome = Outcomes.outcomeOfStatus(this.status, body)
+      if (Outcomes.isElsewhere(this.status, body)) {
         const answer = { status: this.status, rawHeaders: this.rawHeaders, body }
         return this.finish({ _tag: "Retry", outcome, answer })
       }
@@ -153,9 +153,9 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
     }
     if (!this.passed) this.pass()
     const ending = this.watch.end()
-    if (ending === "cut" && this.status < 400 && !isNoStream(this.rawHeaders, this.watch.isDocument())) {
+    if (ending === "cut" && this.status < 400 && !Outcomes.isNoStream(this.rawHeaders, this.watch.isDocument())) {
       this.reply.refuse(refuse("BackendFailed", "the backend ended the stream before its last record"))
-      return this.finish({ _tag: "Answered", status: this.status, outcome: truncated })
+      return this.finish({ _tag: "Answered", status: this.status, outcome: Outcomes.truncated })
     }
     this.reply.end()
     this.finish({ _tag: "Answered", status: this.status, outcome: this.outcomeOf(ending) })
@@ -184,8 +184,8 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
 
   /** The outcome of an answer that came to its end. What a whole answer says of the model's text does not matter. */
   private outcomeOf(ending: Terminator.Ending): Outcome {
-    if (ending === "error") return { kind: "failure", cause: "error-record" }
-    if (this.status >= 400) return outcomeOfStatus(this.status, undefined)
+    if (ending === "error") return Outcomes.outcomeOfErrorRecord(this.tail.text())
+    if (this.status >= 400) return Outcomes.outcomeOfStatus(this.status, undefined)
     return { kind: "success", cause: "ok", ...this.durations(), usage: FinalLine.usage(this.tail.text()) }
   }
 

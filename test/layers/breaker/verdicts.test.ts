@@ -36,7 +36,9 @@ const rows: ReadonlyArray<Row> = [
 for (const [outcomes, ...wanted] of rows) {
   for (const outcome of outcomes) {
     it(`${outcome.kind} ${outcome.cause}: backend, its trial, model, its trial: ${wanted.join(", ")}`, () => {
-      const verdicts = [backendVerdict, modelVerdict].flatMap((of) => [of(outcome, false), of(outcome, true)])
+      const verdicts: ReadonlyArray<string> = [backendVerdict, modelVerdict].flatMap((
+        of,
+      ) => [of(outcome, false), of(outcome, true)])
       assert.deepStrictEqual(verdicts, wanted)
     })
   }
