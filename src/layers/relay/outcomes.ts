@@ -25,7 +25,7 @@ const textIn = (json: string): string => {
   return typeof error === "string" ? error : json
 }
 
-/** Whether the body of a 500, or an error record, says that the client is the cause. @category predicates @since 0.1.0 */
+/** Whether the body of a 500, or an error record, says so. @category predicates @since 0.1.0 */
 export const isClientFault = (body: string): boolean => clientFaults.test(textIn(body))
 
 /** The outcome of a stream that ended in an error record; `tail` is its end. @category constructors @since 0.1.0 */
