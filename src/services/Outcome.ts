@@ -6,8 +6,9 @@
 
 /**
  * - `success`: the answer is complete.
- * - `failure`: connection refused or reset, a timeout, a status 5xx, a stream without its terminator.
- * - `ignored`: the client is the cause: a status 4xx, a missing model, a client that left.
+ * - `failure`: connection refused or reset, a timeout, a status 5xx, an error record in a stream.
+ * - `ignored`: the backend is not the cause: a status 4xx, a missing model, a client that left, a stream that came to
+ *   its end without its last record.
  * - `saturated`: status 429, or 503 with a message that the backend is busy. It lowers the limit of streams and never
  *   opens the breaker.
  *

@@ -33,6 +33,14 @@ export interface BackendAnswer {
   readonly body: Uint8Array
 }
 
+/** What the answer to a call has to be. @category models @since 0.1.0 */
+export interface Expected {
+  readonly streams: boolean
+  readonly streamEnd: StreamEnd
+  /** Whether the router itself reads the answer, so that it must be decoded. Defaults to `false`. */
+  readonly reads?: boolean | undefined
+}
+
 /**
  * Runs attempts.
  *
@@ -47,7 +55,7 @@ export class Relay extends Context.Service<Relay, {
   readonly run: (
     lease: Lease,
     call: Call,
-    expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
+    expect: Expected,
     reply: ReplySink,
   ) => Effect.Effect<Attempt>
   /**
@@ -57,7 +65,7 @@ export class Relay extends Context.Service<Relay, {
   readonly start: (
     lease: Lease,
     call: Call,
-    expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
+    expect: Expected,
     reply: ReplySink,
     done: (attempt: Attempt) => void,
   ) => Upstream

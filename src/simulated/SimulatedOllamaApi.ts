@@ -15,6 +15,7 @@ import {
   TagsModel,
   Unreachable,
 } from "../services/OllamaApi.ts"
+import { plain } from "./http/plain.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
 interface Answer {
@@ -33,7 +34,7 @@ const ask = (fleet: Fleet, backend: Backend, method: string, path: string, reque
     let status = 0
     let body = ""
     let abort: () => void = () => {}
-    server.handle({
+    plain(server)({
       method,
       path,
       headers: request === undefined ? [] : ["Content-Type", "application/json"],

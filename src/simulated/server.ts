@@ -8,6 +8,7 @@ import { type Fault, type FaultMatch, Faults } from "./faults/faults.ts"
 import { struck } from "./faults/strike.ts"
 import { isLoopback, passesAccess } from "./http/access.ts"
 import type { EndpointCall } from "./endpoints/endpoint.ts"
+import { Dress } from "./http/dress.ts"
 import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "./http/reply.ts"
 import type { Failure } from "./http/failure.ts"
 import { find } from "./endpoints/routes.ts"
@@ -150,7 +151,9 @@ export class SimulatedServer {
 
   /** Answers one request. It may call the sink before it returns. A refused connection is a `fail` without `open`. */
   handle(request: SimulatedRequest, sink: AnswerSink): void {
-    const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe())
+    const { encoding, spelling } = this.settings
+    const dress = encoding === undefined && spelling === undefined ? undefined : new Dress(spelling ?? {}, encoding)
+    const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe(), dress)
     this.#remember(reply.record)
     const process = this.#process
     const path = request.path.split("?", 1)[0] ?? "/"

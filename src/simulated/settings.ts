@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { ByteSize, Duration } from "effect"
+import type { Spelling } from "./http/dress.ts"
 import { type SimulatedModel, tinyModels } from "./models/model.ts"
 
 /**
@@ -47,6 +48,10 @@ export interface ServerOptions {
   readonly version?: string | undefined
   /** Bytes pulled per second. Defaults to `Infinity`. */
   readonly pullBandwidth?: number | undefined
+  /** How it spells its answers. Defaults to Ollama's own spelling. */
+  readonly spelling?: Spelling | undefined
+  /** Compresses every answer, whatever the client asks for, as some proxies do. Defaults to plain answers. */
+  readonly encoding?: "gzip" | undefined
   /** Most calls in the call log; the oldest are dropped first. Defaults to `1000`. */
   readonly callsMax?: number | undefined
 }
@@ -76,6 +81,8 @@ export interface Settings {
   readonly version: string
   readonly pullBandwidth: number
   readonly callsMax: number
+  readonly spelling: Spelling | undefined
+  readonly encoding: "gzip" | undefined
 }
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
@@ -107,6 +114,8 @@ export const settings = (options: ServerOptions): Settings => {
     version: options.version ?? "0.33.0-rc2",
     pullBandwidth: options.pullBandwidth ?? Infinity,
     callsMax: options.callsMax ?? 1000,
+    spelling: options.spelling,
+    encoding: options.encoding,
   }
   for (const field of ["loadBandwidth", "prefillRate", "decodeRate", "cpuSlowdown", "pullBandwidth"] as const) {
     if (!(made[field] > 0)) throw new RangeError(`SimulatedServer: ${field} must be above 0, got ${made[field]}`)

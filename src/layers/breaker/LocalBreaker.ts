@@ -167,9 +167,10 @@ const make = Effect.fnUntraced(function* (policyWith: (random: () => number) => 
  * | failure to connect (`refused`, `connect-timeout`, `reset`, `protocol`) | failure | - |
  * | failure of an answer (`http-5xx`, `error-record`) | success: it answered | failure |
  * | no answer or a broken one (†) | in a trial: failure; else - | failure |
+ * | a stream that ends without its last record (`truncated`) | success: it answered | in a trial: success; else - |
  * | ignored, saturated | - | - |
  *
- * († `first-byte-timeout`, `gap-timeout`, `truncated`, `reset-midway`.)
+ * († `first-byte-timeout`, `write-timeout`, `gap-timeout`, `reset-midway`.)
  *
  * A trial whose outcome counts for nothing makes room for the next trial. An outcome of an attempt that began before
  * the last transition counts for nothing.

@@ -40,7 +40,7 @@ export const take = (
       recorded = true
       const at = now()
       const backendMove = ofBackend.settle(backendGeneration, backendTrial, backendVerdict(outcome, backendTrial), at)
-      const modelMove = ofModel.settle(modelGeneration, modelTrial, modelVerdict(outcome), at)
+      const modelMove = ofModel.settle(modelGeneration, modelTrial, modelVerdict(outcome, modelTrial), at)
       moved(ofBackend, backendMove)
       moved(ofModel, modelMove)
     },

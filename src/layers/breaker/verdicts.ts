@@ -8,6 +8,9 @@ import { connectCauses, type Outcome } from "../../services/Outcome.ts"
 /** Whether a failure is still an answer: an HTTP status, or an error record in a stream that ended properly. */
 const isAnswer = (outcome: Outcome): boolean => outcome.cause.startsWith("http-") || outcome.cause === "error-record"
 
+/** Whether a stream came to its proper end, only without its last record. The model or the prompt is the cause. */
+const isTruncated = (outcome: Outcome): boolean => outcome.cause === "truncated"
+
 /** What an outcome counts for in one circuit. @category models @since 0.1.0 */
 export type Verdict = "success" | "failure" | "ignored"
 
@@ -21,7 +24,7 @@ export type Verdict = "success" | "failure" | "ignored"
  * @since 0.1.0
  */
 export const backendVerdict = (outcome: Outcome, trial: boolean): Verdict => {
-  if (outcome.kind === "success") return "success"
+  if (outcome.kind === "success" || isTruncated(outcome)) return "success"
   if (outcome.kind !== "failure") return "ignored"
   if (connectCauses.has(outcome.cause)) return "failure"
   if (isAnswer(outcome)) return "success"
@@ -30,12 +33,12 @@ export const backendVerdict = (outcome: Outcome, trial: boolean): Verdict => {
 
 /**
  * For the circuit of one model on a backend: every failure after the connection was made. A backend that cannot be
- * reached says nothing about the model.
+ * reached says nothing about the model. A stream without its last record passes a trial: the model generates.
  *
  * @category models
  * @since 0.1.0
  */
-export const modelVerdict = (outcome: Outcome): Verdict => {
-  if (outcome.kind === "success") return "success"
+export const modelVerdict = (outcome: Outcome, trial: boolean): Verdict => {
+  if (outcome.kind === "success" || (trial && isTruncated(outcome))) return "success"
   return outcome.kind === "failure" && !connectCauses.has(outcome.cause) ? "failure" : "ignored"
 }

@@ -8,7 +8,8 @@ import { type Attempt, Relay } from "../../services/Relay.ts"
 import { Transport } from "../../services/Transport.ts"
 import { Bag } from "../../support/bag.ts"
 import { every } from "../../support/every.ts"
-import { type Limits, WatchedAttempt } from "./watchedAttempt.ts"
+import type { Limits } from "./timeLimits.ts"
+import { WatchedAttempt } from "./watchedAttempt.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -76,7 +77,11 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
  *
  * The head is held back until the first byte of the body comes. After a failure before that, another backend can be
  * tried. Head and first chunk also leave in one packet. Error answers of up to 64 KiB are held back whole. A stream
- * that ends without the last record of its dialect gets an error record.
+ * that ends without the last record of its dialect gets an error record; that is no failure of the backend. An answer
+ * that does not stream is whole when its framing says so, whatever its text says.
+ *
+ * An answer with a `Content-Encoding` is passed on as it is, and the end of such a stream is not looked for. It is
+ * decoded where the router has to read it: error answers, calls with `reads`, and after a heartbeat.
  *
  * @category layers
  * @since 0.1.0

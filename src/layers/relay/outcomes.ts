@@ -3,26 +3,46 @@
  *
  * @since 0.1.0
  */
+import { Option } from "effect"
 import type { Outcome } from "../../services/Outcome.ts"
+import { header } from "../../services/RoutedRequest.ts"
 import type { TransportError } from "../../services/Transport.ts"
+import { parse, textOf } from "../../wire/json.ts"
+import { isStreamType } from "../../wire/streamFraming.ts"
 
 /**
- * Texts of errors that the client caused but Ollama 0.33 answers with status 500: wrong option types and formats. If
- * they counted as failures, one client's mistake could open the breaker for all.
+ * Texts of errors that the client, its prompt or the model caused but Ollama answers with status 500: wrong option
+ * types and formats (0.33), and a model that repeats itself (from 0.34.1 on). If they counted as failures, one client
+ * could open the breaker for all.
  */
-const clientFaults = [`"error":"option `, `"error":"invalid format`, "does not support", "invalid options"]
+const clientFaults =
+  /^(?:option |invalid format)|does not support|invalid options|prediction aborted, token repeat limit reached/
 
-/** Whether the body of a 500 says that the client is the cause. @category predicates @since 0.1.0 */
-export const isClientFault = (body: Uint8Array): boolean => {
-  const text = new TextDecoder().decode(body.subarray(0, 512))
-  return clientFaults.some((fault) => text.includes(fault))
+const textIn = (json: string): string => {
+  const value = Option.getOrUndefined(parse(json))
+  const error = typeof value === "object" && value !== null && "error" in value ? value.error : undefined
+  if (typeof error === "object" && error !== null && "message" in error) return String(error.message)
+  return typeof error === "string" ? error : json
+}
+
+/** Whether the body of a 500, or an error record, says so. @category predicates @since 0.1.0 */
+export const isClientFault = (body: string): boolean => clientFaults.test(textIn(body))
+
+/** The outcome of a stream that ended in an error record; `tail` is its end. @category constructors @since 0.1.0 */
+export const outcomeOfErrorRecord = (tail: string): Outcome => {
+  const line = tail.trimEnd().split(/[\r\n]/).at(-1) ?? ""
+  return isClientFault(line.replace(/^data:/, ""))
+    ? { kind: "ignored", cause: "error-record-client" }
+    : { kind: "failure", cause: "error-record" }
 }
 
 /** The outcome of a complete answer; `body` when it is known. @category constructors @since 0.1.0 */
 export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): Outcome => {
   if (status === 429 || status === 503) return { kind: "saturated", cause: `http-${status}` }
   if (status === 501 || (status >= 400 && status < 500)) return { kind: "ignored", cause: `http-${status}` }
-  if (body !== undefined && status === 500 && isClientFault(body)) return { kind: "ignored", cause: "http-500-client" }
+  if (body !== undefined && status === 500 && isClientFault(textOf([body]))) {
+    return { kind: "ignored", cause: "http-500-client" }
+  }
   return status >= 500 ? { kind: "failure", cause: `http-${status}` } : { kind: "success", cause: "ok" }
 }
 
@@ -37,6 +57,39 @@ export const isModelMissing = (status: number, body: Uint8Array): boolean => {
   if (status !== 404) return false
   const text = new TextDecoder().decode(body.subarray(0, 512))
   return text.includes(`"error"`) && text.includes("not found")
+}
+
+/**
+ * A stream that came to its end without its last record. Ollama ends one so when a model repeats itself. The model or
+ * the prompt is the cause: another backend would end it in the same way.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const truncated: Outcome = { kind: "ignored", cause: "truncated" }
+
+/**
+ * Whether another backend may answer better. 429, 502 and 503 come before any work was done, or from a proxy in front
+ * of the backend, so a retry is safe.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isElsewhere = (status: number, body: Uint8Array): boolean =>
+  status === 429 || status === 502 || status === 503 || isModelMissing(status, body)
+
+/**
+ * Whether an answer without a last record is no stream, although one was asked for: it has another type, and its length
+ * was declared or it is JSON where events were expected. Its own framing says that it is complete.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isNoStream = (rawHeaders: ReadonlyArray<string>, hasNoEvents: boolean): boolean => {
+  const type = header(rawHeaders, "content-type")
+  if (isStreamType(type)) return false
+  return header(rawHeaders, "content-length") !== undefined ||
+    (hasNoEvents && /^\s*application\/json\b/i.test(type ?? ""))
 }
 
 const causes = {

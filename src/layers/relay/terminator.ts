@@ -1,10 +1,13 @@
 /**
- * Recognises the last record of a stream without parsing it.
+ * Recognises the last record of a stream.
  *
  * @since 0.1.0
  */
+import { Option } from "effect"
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
-import { concat } from "../../wire/json.ts"
+import { parse, textOf } from "../../wire/json.ts"
+import { type Framing, RecordEdge } from "../../wire/streamFraming.ts"
+import * as Records from "./records.ts"
 
 /**
  * How a stream ended. `whole`: with its last record. `cut`: without it. `error`: with an error record of the backend.
@@ -23,90 +26,123 @@ export type Ending = "whole" | "cut" | "error"
 export interface Terminator {
   readonly push: (chunk: Uint8Array) => void
   readonly end: () => Ending
+  /** Whether what came cannot be a stream of the dialect. Asked after `end`. */
+  readonly isDocument: () => boolean
 }
 
-/** How the last line of a stream is recognised. */
-interface Marks {
-  /**
-   * Whether the line is the last record. Quotes inside a JSON string are escaped, so a match with quotes can only be a
-   * key and its value. A match without quotes could be generated text.
-   */
-  readonly whole: (line: string) => boolean
-  /** An error record begins with one of these. */
-  readonly error: ReadonlyArray<string>
+type Streaming = Exclude<StreamEnd, "none">
+
+/** Values of `type` with which a stream is whole. */
+const wholeTypes: Readonly<Record<Streaming, ReadonlyArray<string>>> = {
+  "done-true": [],
+  "done-marker": [],
+  "message-stop": ["message_stop"],
+  "response-completed": ["response.completed", "response.incomplete"],
 }
 
-const marks: Readonly<Record<Exclude<StreamEnd, "none">, Marks>> = {
-  "done-true": { whole: (line) => line.includes(`"done":true`), error: [`{"error"`] },
-  "done-marker": { whole: (line) => line === "data: [DONE]", error: [`data: {"error"`] },
-  "message-stop": {
-    whole: (line) => line.includes(`"type":"message_stop"`),
-    error: [`data: {"type":"error"`],
-  },
-  "response-completed": {
-    whole: (line) => line.includes(`"type":"response.completed"`) || line.includes(`"type":"response.incomplete"`),
-    error: [`data: {"type":"error"`, `data: {"error"`],
-  },
+/** Values of `type` with which a stream ends in an error. */
+const errorTypes: Readonly<Record<Streaming, ReadonlyArray<string>>> = {
+  "done-true": [],
+  "done-marker": ["error"],
+  "message-stop": ["error"],
+  "response-completed": ["error", "response.failed"],
 }
 
-const newline = 10
+/** `[DONE]` ends a stream of any dialect: some servers write it after the last event of the responses API. */
+const endingOf = (streamEnd: Streaming, record: Records.LastRecord | undefined): Ending => {
+  if (record === undefined) return "cut"
+  if (record.marker) return "whole"
+  const { event, top } = record
+  if (top === undefined) return "cut"
+  const type = top.type ?? event
+  if (top.error || errorTypes[streamEnd].includes(type)) return "error"
+  const whole = streamEnd === "done-true" ? top.done : wholeTypes[streamEnd].includes(type)
+  return whole ? "whole" : "cut"
+}
 
-/** Bytes kept of the start and of the end of a long last line. The marks are near one of the two. */
+/** Bytes. `JSON.parse` is faster on a short record than reading it byte by byte. */
+const shortMax = 4096
+
+/** Bytes kept before they are read. A longer record is read piece by piece and not kept. */
 const keptMax = 64 * 1024
 
 /**
- * Keeps the chunks of the last line, and reads them once, at the end. Backends mostly send each record in a chunk of
- * its own, so reading the last byte of each chunk is enough to find where lines begin.
+ * Keeps the chunks of the last record, and reads them once, at the end. Backends mostly send each record in a chunk of
+ * its own, so looking at the first and last bytes of a chunk is mostly enough to find where the last record begins.
  */
-class LastLine implements Terminator {
-  private readonly marks: Marks
-  private chunks: Array<Uint8Array> = []
+class LastRecord implements Terminator {
+  private readonly streamEnd: Streaming
+  private readonly framing: Framing
+  private readonly edge = new RecordEdge()
+  private readonly chunks: Array<Uint8Array> = []
   private length = 0
-  /** Whether the next byte that is not a newline begins another line. */
-  private ended = true
-  constructor(marks: Marks) {
-    this.marks = marks
+  /** Whether records were dropped because others came after them. */
+  private dropped = false
+  private records: Records.Records | undefined = undefined
+  private ending: Ending | undefined = undefined
+
+  constructor(streamEnd: Streaming) {
+    this.streamEnd = streamEnd
+    this.framing = streamEnd === "done-true" ? "ndjson" : "sse"
   }
 
   push(chunk: Uint8Array): void {
-    const ended = chunk[chunk.length - 1] === newline
-    if (this.ended && !(ended && blank(chunk))) {
+    if (this.edge.isBetween(this.framing) && begins(this.framing, chunk)) {
+      this.dropped ||= this.length > 0 || this.records !== undefined
       this.chunks.length = 0
       this.length = 0
+      this.records = undefined
     }
+    this.edge.pass(chunk)
     this.chunks.push(chunk)
     this.length += chunk.length
-    this.ended = ended
-    if (this.length > 4 * keptMax) this.compact()
+    if (this.length > keptMax) this.read()
   }
 
   end(): Ending {
-    const line = new TextDecoder("latin1").decode(lastLine(concat(this.chunks)))
-    if (line === "") return "cut"
-    if (this.marks.whole(line)) return "whole"
-    return this.marks.error.some((mark) => line.startsWith(mark)) ? "error" : "cut"
+    return this.ending ??= this.short() ?? endingOf(this.streamEnd, this.read().last())
   }
 
-  /** Copies the start and the end of a long line, so that its chunks can be freed. */
-  private compact(): void {
-    const line = lastLine(concat(this.chunks))
-    this.chunks = line.length > 2 * keptMax
-      ? [line.slice(0, keptMax), line.slice(line.length - keptMax)]
-      : [line.slice()]
-    this.length = Math.min(line.length, 2 * keptMax)
+  isDocument(): boolean {
+    // A JSON text is a stream of one record, where records are lines.
+    return this.framing === "sse" && !this.dropped && this.read().count() === 0
+  }
+
+  /** The fast way for the usual end of Ollama's own streams: one short record. */
+  private short(): Ending | undefined {
+    if (this.framing !== "ndjson" || this.records !== undefined || this.length > shortMax) return undefined
+    const record = Option.getOrUndefined(parse(textOf(this.chunks)))
+    return typeof record === "object" && record !== null && "done" in record && record.done === true &&
+        !("error" in record)
+      ? "whole"
+      : undefined
+  }
+
+  /** Reads the chunks that are kept, so that they can be freed. */
+  private read(): Records.Records {
+    const records = this.records ??= Records.make(this.framing)
+    for (const chunk of this.chunks) records.feed(chunk)
+    this.chunks.length = 0
+    this.length = 0
+    return records
   }
 }
 
-const blank = (chunk: Uint8Array): boolean => chunk.every((byte) => byte === newline)
+const openBrace = 0x7b
+const newline = 10
+const data = [0x64, 0x61, 0x74, 0x61, 0x3a] // data:
 
-/** The last line, without the newlines at its end. */
-const lastLine = (bytes: Uint8Array): Uint8Array => {
-  let end = bytes.length
-  while (end > 0 && bytes[end - 1] === newline) end--
-  return bytes.subarray(end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1, end)
+/** Whether a chunk that follows a whole record begins with another one. A comment, or an empty line, is none. */
+const begins = (framing: Framing, chunk: Uint8Array): boolean => {
+  if (framing === "ndjson") return chunk[0] === openBrace
+  // The name of an event comes before its data.
+  const at = chunk[0] === 0x65 ? chunk.indexOf(newline) + 1 : 0
+  for (let i = 0; i < data.length; i++) if (chunk[at + i] !== data[i]) return false
+  const value = chunk[at + data.length]
+  return (value === 0x20 ? chunk[at + data.length + 1] : value) as number > 0x20
 }
 
-const unwatched: Terminator = { push: () => {}, end: () => "whole" }
+const unwatched: Terminator = { push: () => {}, end: () => "whole", isDocument: () => true }
 
 /**
  * A terminator for one stream.
@@ -114,4 +150,4 @@ const unwatched: Terminator = { push: () => {}, end: () => "whole" }
  * @category constructors
  * @since 0.1.0
  */
-export const make = (end: StreamEnd): Terminator => end === "none" ? unwatched : new LastLine(marks[end])
+export const make = (end: StreamEnd): Terminator => end === "none" ? unwatched : new LastRecord(end)

@@ -7,24 +7,15 @@ import type { Clock } from "effect"
 import type { Lease } from "../../services/Leases.ts"
 import { clientGone, type Outcome } from "../../services/Outcome.ts"
 import { refuse } from "../../services/Refusal.ts"
-import type { Attempt } from "../../services/Relay.ts"
+import type { Attempt, Expected } from "../../services/Relay.ts"
 import type { ReplySink } from "../../services/Reply.ts"
-import type { StreamEnd } from "../../services/RoutedRequest.ts"
 import { type ByteSink, TransportError, type Upstream } from "../../services/Transport.ts"
+import { ContentDecoder, decodedHeaders, encodingOf } from "../../wire/contentDecoding.ts"
 import { concat } from "../../wire/json.ts"
 import * as FinalLine from "./finalLine.ts"
-import { isModelMissing, outcomeOfFailure, outcomeOfStatus } from "./outcomes.ts"
+import * as Outcomes from "./outcomes.ts"
 import * as Terminator from "./terminator.ts"
-
-/** Time limits in milliseconds; see `Options` of the relay. @category models @since 0.1.0 */
-export interface Limits {
-  readonly firstByteMillis: number
-  readonly gapMillis: number
-  readonly answerMillis: number
-  readonly stallMillis: number
-  readonly writeMillis: number
-  readonly totalMillis: number
-}
+import { type Limits, Timed } from "./timeLimits.ts"
 
 /** Bytes. A smaller error answer is held back whole: its body decides whether another backend is tried. */
 const heldMax = 64 * 1024
@@ -36,50 +27,41 @@ const heldMax = 64 * 1024
  * @category models
  * @since 0.1.0
  */
-export class WatchedAttempt implements ByteSink, Upstream {
+export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   slot = -1
   readonly lease: Lease
   readonly reply: ReplySink
-  readonly streams: boolean
-  readonly watch: Terminator.Terminator
+  /** Whether the router itself has to read the answer. */
+  readonly reads: boolean
+  watch: Terminator.Terminator
   readonly tail = new FinalLine.Tail()
-  /** Whether the answer does not stream, and has a field `done`. */
-  readonly saysDone: boolean
-  readonly clock: Clock.Clock
   readonly done: (self: WatchedAttempt, attempt: Attempt) => void
-  readonly sentAt: number
   upstream: Upstream | undefined = undefined
   status = 0
   rawHeaders: ReadonlyArray<string> = []
+  /** The `Content-Encoding` that the answer came with, in spite of `identity`. */
+  encoding: string | undefined = undefined
+  decoder: ContentDecoder | undefined = undefined
   /** The chunks of an error answer that is held back. */
   held: Array<Uint8Array> | undefined = undefined
   heldBytes = 0
   /** Whether the reply got something of this backend's answer. No other attempt may follow then. */
   passed = false
   settled = false
-  firstByteAt: number | undefined = undefined
-  /** When bytes last moved, in either direction. */
-  lastByteAt: number
-  /** Bytes of the call's body that the backend had not taken when the sweeper last looked. */
-  private leftToSend = 0
-  /** Since when the client has not been reading. The backend is not the cause of the silence that follows. */
-  pausedAt: number | undefined = undefined
 
   constructor(
     lease: Lease,
     reply: ReplySink,
-    expect: { readonly streams: boolean; readonly streamEnd: StreamEnd },
+    expect: Expected,
     clock: Clock.Clock,
     done: (self: WatchedAttempt, attempt: Attempt) => void,
   ) {
+    super(clock, expect.streams)
     this.lease = lease
     this.reply = reply
-    this.streams = expect.streams
     this.watch = Terminator.make(expect.streams ? expect.streamEnd : "none")
-    this.saysDone = !expect.streams && expect.streamEnd === "done-true"
-    this.clock = clock
+    this.reads = expect.reads === true
     this.done = done
-    this.sentAt = this.lastByteAt = clock.currentTimeMillisUnsafe()
   }
 
   open(upstream: Upstream): void {
@@ -92,13 +74,58 @@ export class WatchedAttempt implements ByteSink, Upstream {
     this.status = status
     this.rawHeaders = rawHeaders
     this.lastByteAt = this.clock.currentTimeMillisUnsafe()
-    if (status >= 400) this.held = []
+    this.encoding = encodingOf(rawHeaders)
+    if (status < 400) return
+    this.held = []
+    this.decode()
   }
 
   data(chunk: Uint8Array): void {
     if (this.settled || chunk.length === 0) return
-    this.lastByteAt = this.clock.currentTimeMillisUnsafe()
-    this.firstByteAt ??= this.lastByteAt
+    this.moved()
+    if (this.encoding !== undefined) this.encoded(chunk)
+    else this.take(chunk)
+  }
+
+  end(): void {
+    if (this.settled) return
+    if (this.decoder === undefined) this.answered()
+    else this.decoder.end()
+  }
+
+  fail(error: TransportError): void {
+    if (this.settled) return
+    const outcome = Outcomes.outcomeOfFailure(error, this.firstByteAt !== undefined)
+    if (this.decoder === undefined) this.broken(outcome)
+    else this.decoder.breakOff(() => this.settled || this.broken(outcome))
+  }
+
+  /**
+   * Takes a chunk of an encoded answer. It is passed on as it is, unless the router has to read it, or has sent a head
+   * that says nothing of an encoding.
+   */
+  private encoded(chunk: Uint8Array): void {
+    if (this.decoder === undefined && !this.passed) {
+      if (this.reads || this.reply.committed) this.decode()
+      else this.watch = Terminator.make("none")
+    }
+    if (this.decoder === undefined) this.take(chunk)
+    else this.decoder.push(chunk)
+  }
+
+  /** From now on the answer is decoded, if it is encoded. */
+  private decode(): void {
+    if (this.encoding === undefined) return
+    this.rawHeaders = decodedHeaders(this.rawHeaders)
+    this.decoder = new ContentDecoder(this.encoding, {
+      data: (chunk) => this.settled || this.take(chunk),
+      end: () => this.settled || this.answered(),
+      fail: () => this.settled || this.breakOff("protocol"),
+    })
+  }
+
+  /** Takes a chunk as the client gets it. */
+  private take(chunk: Uint8Array): void {
     if (this.held !== undefined) {
       this.held.push(chunk)
       this.heldBytes += chunk.length
@@ -111,41 +138,35 @@ export class WatchedAttempt implements ByteSink, Upstream {
     this.reply.data(chunk)
   }
 
-  end(): void {
-    if (this.settled) return
+  /** The answer is complete, as its own framing says. */
+  private answered(): void {
     if (this.held !== undefined) {
       const body = concat(this.held)
-      const outcome = outcomeOfStatus(this.status, body)
-      if (isRetryable(this.status) || isModelMissing(this.status, body)) {
-        return this.finish({
-          _tag: "Retry",
-          outcome,
-          answer: { status: this.status, rawHeaders: this.rawHeaders, body },
-        })
+      const outcome = Outcomes.outcomeOfStatus(this.status, body)
+      if (Outcomes.isElsewhere(this.status, body)) {
+        const answer = { status: this.status, rawHeaders: this.rawHeaders, body }
+        return this.finish({ _tag: "Retry", outcome, answer })
       }
       this.pass()
       this.reply.end()
       return this.finish({ _tag: "Answered", status: this.status, outcome })
     }
     if (!this.passed) this.pass()
-    const whole = this.watch.end()
-    if (whole === "cut") {
+    const ending = this.watch.end()
+    if (ending === "cut" && this.status < 400 && !Outcomes.isNoStream(this.rawHeaders, this.watch.isDocument())) {
       this.reply.refuse(refuse("BackendFailed", "the backend ended the stream before its last record"))
-      return this.finish({ _tag: "Answered", status: this.status, outcome: { kind: "failure", cause: "truncated" } })
+      return this.finish({ _tag: "Answered", status: this.status, outcome: Outcomes.truncated })
     }
     this.reply.end()
-    this.finish({ _tag: "Answered", status: this.status, outcome: this.ended(whole) })
-  }
-
-  fail(error: TransportError): void {
-    if (!this.settled) this.broken(outcomeOfFailure(error, this.firstByteAt !== undefined))
+    this.finish({ _tag: "Answered", status: this.status, outcome: this.outcomeOf(ending) })
   }
 
   /** The connection broke, or a time limit passed. */
   private broken(outcome: Outcome): void {
     if (!this.passed) return this.finish({ _tag: "Retry", outcome, answer: undefined })
+    const isRead = this.encoding === undefined || this.decoder !== undefined
     // The last record has come, so the client has its whole answer.
-    if (this.streams && this.watch.end() === "whole") return this.end()
+    if (this.streams && isRead && this.watch.end() !== "cut") return this.answered()
     this.reply.refuse(refuse("BackendFailed", "the backend broke off in the middle of the answer"))
     this.finish({ _tag: "Answered", status: this.status, outcome })
   }
@@ -161,29 +182,22 @@ export class WatchedAttempt implements ByteSink, Upstream {
     }
   }
 
-  /** The outcome of an answer that came to its end. */
-  private ended(whole: "whole" | "error"): Outcome {
-    if (whole === "error") return { kind: "failure", cause: "error-record" }
-    if (this.status >= 400) return outcomeOfStatus(this.status, undefined)
-    const tail = this.tail.text()
-    // The client got the answer as it is, and can see in it that it is not complete.
-    if (this.saysDone && tail.includes(`"done":false`)) return { kind: "failure", cause: "truncated" }
-    return {
-      kind: "success",
-      cause: "ok",
-      firstByteMillis: (this.firstByteAt ?? this.lastByteAt) - this.sentAt,
-      totalMillis: this.lastByteAt - this.sentAt,
-      usage: FinalLine.usage(tail),
-    }
+  /** The outcome of an answer that came to its end. What a whole answer says of the model's text does not matter. */
+  private outcomeOf(ending: Terminator.Ending): Outcome {
+    if (ending === "error") return Outcomes.outcomeOfErrorRecord(this.tail.text())
+    if (this.status >= 400) return Outcomes.outcomeOfStatus(this.status, undefined)
+    return { kind: "success", cause: "ok", ...this.durations(), usage: FinalLine.usage(this.tail.text()) }
   }
 
   private finish(attempt: Attempt): void {
     this.settled = true
+    this.decoder?.close()
     this.done(this, attempt)
   }
 
   pause(): void {
     this.pausedAt ??= this.clock.currentTimeMillisUnsafe()
+    this.decoder?.pause()
     this.upstream?.pause()
   }
 
@@ -191,6 +205,7 @@ export class WatchedAttempt implements ByteSink, Upstream {
     if (this.pausedAt === undefined) return
     this.pausedAt = undefined
     this.lastByteAt = this.clock.currentTimeMillisUnsafe()
+    this.decoder?.resume()
     this.upstream?.resume()
   }
 
@@ -204,26 +219,16 @@ export class WatchedAttempt implements ByteSink, Upstream {
   /** Ends the attempt if a time limit has passed. The sweeper calls it. */
   check(now: number, limits: Limits): void {
     if (this.settled) return
-    if (now - this.sentAt >= limits.totalMillis) return this.overdue(limits.totalMillis)
-    if (this.pausedAt !== undefined) {
-      return now - this.pausedAt < limits.stallMillis ? undefined : this.stalled()
-    }
-    const unsent = this.firstByteAt === undefined ? this.upstream?.unsent?.() ?? 0 : 0
-    if (unsent !== this.leftToSend) {
-      this.leftToSend = unsent
-      this.lastByteAt = now
-    }
-    const [limit, cause] = this.limit(limits)
-    if (now - this.lastByteAt < limit) return
-    this.upstream?.abort()
-    this.broken({ kind: "failure", cause })
+    const cause = this.late(now, limits, () => this.upstream?.unsent?.() ?? 0)
+    if (cause === undefined) return
+    if (cause === "total") return this.overdue(limits.totalMillis)
+    if (cause === "stalled") return this.stalled()
+    this.breakOff(cause)
   }
 
-  /** The limit that applies now, and the cause of a failure by it. */
-  private limit(limits: Limits): readonly [millis: number, cause: string] {
-    if (this.leftToSend > 0) return [limits.writeMillis, "write-timeout"]
-    if (this.firstByteAt !== undefined) return [limits.gapMillis, "gap-timeout"]
-    return [this.streams ? limits.firstByteMillis : limits.answerMillis, "first-byte-timeout"]
+  private breakOff(cause: string): void {
+    this.upstream?.abort()
+    this.broken({ kind: "failure", cause })
   }
 
   /** The client has not read for too long: Ollama would keep the slot for as long as it takes. */
@@ -238,13 +243,7 @@ export class WatchedAttempt implements ByteSink, Upstream {
   private overdue(limit: number): void {
     this.upstream?.abort()
     this.reply.refuse(refuse("DeadlineExceeded", `the answer was not complete after ${limit} ms`))
-    this.finish({
-      _tag: "Answered",
-      status: this.passed ? this.status : 504,
-      outcome: { kind: "ignored", cause: "total-timeout" },
-    })
+    const status = this.passed ? this.status : 504
+    this.finish({ _tag: "Answered", status, outcome: { kind: "ignored", cause: "total-timeout" } })
   }
 }
-
-/** Statuses that come before any work was done, or from a proxy in front of the backend. A retry is safe. */
-const isRetryable = (status: number): boolean => status === 429 || status === 502 || status === 503

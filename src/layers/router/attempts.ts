@@ -71,7 +71,10 @@ export const make = Effect.fnUntraced(function* ({ clients, forwardCredentials, 
 
   const attempt: Attempting = (run, demand, reply, request) => {
     run.demand = demand
-    const expect = { streams: streams(run.request), streamEnd: run.request.endpoint.streamEnd }
+    const { dialect, streamEnd } = run.request.endpoint
+    // generate-v1 is translated, and the answer of a batch is split.
+    const reads = dialect === "generate-v1" || request !== undefined
+    const expect = { streams: streams(run.request), streamEnd, reads }
     const explicit = demand.loads && !demand.model.remote && !clients.passThrough
     const numCtx = explicit ? run.request.envelope.numCtx : undefined
     return Effect.flatMap(

@@ -6,7 +6,8 @@
  */
 import { Duration, Effect } from "effect"
 import type { Backend } from "../../services/Fleet.ts"
-import { type Call, type Transport, TransportError, type Upstream } from "../../services/Transport.ts"
+import { type ByteSink, type Call, type Transport, TransportError, type Upstream } from "../../services/Transport.ts"
+import { DecodingSink } from "../../wire/contentDecoding.ts"
 import { concat } from "../../wire/json.ts"
 
 /**
@@ -18,7 +19,7 @@ import { concat } from "../../wire/json.ts"
 export interface Collected {
   readonly backend: Backend
   readonly status: number
-  /** Alternating names and values, as they came. */
+  /** Alternating names and values, as they came. The body is decoded, and they say so. */
   readonly rawHeaders: ReadonlyArray<string>
   readonly body: Uint8Array
 }
@@ -44,7 +45,7 @@ export const collect = (
     let size = 0
     let rawHeaders: ReadonlyArray<string> = []
     const chunks: Array<Uint8Array> = []
-    transport.send(backend, call, {
+    const sink: ByteSink = {
       open: (opened) => void (upstream = opened),
       head: (code, headers) => {
         status = code
@@ -65,7 +66,8 @@ export const collect = (
       },
       end: () => resume(Effect.succeed({ backend, status, rawHeaders, body: concat(chunks) })),
       fail: (error) => resume(Effect.fail(error)),
-    })
+    }
+    transport.send(backend, call, new DecodingSink(backend.id, sink))
     return Effect.sync(() => upstream?.abort())
   }).pipe(
     Effect.timeoutOrElse({

@@ -12,7 +12,8 @@ import * as ErrorShapes from "../../wire/errorShapes.ts"
 import { returnHeaders } from "../../wire/headers.ts"
 import { textOf } from "../../wire/json.ts"
 import { heartbeat } from "../../wire/heartbeat.ts"
-import { framing, streamType } from "../../wire/streamFraming.ts"
+import { encodingOf } from "../../wire/contentDecoding.ts"
+import { type Framing, framing, isStreamType, RecordEdge, streamType } from "../../wire/streamFraming.ts"
 
 const newline = 0x0a
 const endOfRecord = { ndjson: new Uint8Array([newline]), sse: new Uint8Array([newline, newline]) }
@@ -53,11 +54,9 @@ export abstract class ReplyBase implements ReplySink {
   /** The chunks of an error answer that comes after heartbeats. */
   private errors: Array<Uint8Array> | undefined = undefined
   private errorBytes = 0
-  /** Whether the answer streams but has a `Content-Length`. */
-  private measured = false
-  /** The last two bytes sent. */
-  private last = newline
-  private previous = newline
+  /** Whether a stream was asked for, but nothing can be added to the answer. */
+  private sealed = false
+  private readonly edge = new RecordEdge()
 
   constructor(endpoint: Endpoint, id: string, headers: ReadonlyArray<string>) {
     this.endpoint = endpoint
@@ -128,9 +127,9 @@ export abstract class ReplyBase implements ReplySink {
       this.send(answer.body)
       return this.close()
     }
-    // With a declared length, or without records, only a broken connection tells the client that the answer is cut.
-    if (!this.streams || this.measured) return this.cut()
-    if (this.bytes > 0 && !this.atBoundary()) this.write(endOfRecord[framing(this.endpoint)])
+    // Sealed, or without records, only a broken connection tells the client that the answer is cut.
+    if (!this.streams || this.sealed) return this.cut()
+    if (this.bytes > 0 && !this.edge.isBetween(framing(this.endpoint))) this.write(endOfRecord[framing(this.endpoint)])
     this.send(ErrorShapes.errorRecord(this.endpoint, why, this.id))
     this.close()
   }
@@ -145,7 +144,7 @@ export abstract class ReplyBase implements ReplySink {
         this.early ? ["Content-Type", streamType(this.endpoint)] : returnHeaders(this.raw),
       )
     }
-    if (!this.atBoundary()) return
+    if (this.sealed || !this.edge.isBetween(framing(this.endpoint))) return
     const sign = heartbeat(this.endpoint, this.model, this.now(), place)
     if (sign !== undefined) this.push(sign)
   }
@@ -163,13 +162,10 @@ export abstract class ReplyBase implements ReplySink {
     this.upstream?.resume()
   }
 
-  private atBoundary(): boolean {
-    return this.last === newline && (this.previous === newline || this.endpoint.dialect === "native")
-  }
-
-  private commit(status: number, headers: Array<string>): void {
+  private commit(status: number, raw: Array<string>): void {
     this.committed = true
-    this.measured = this.streams && header(headers, "content-length") !== undefined
+    const headers = this.streams && status < 300 ? unmeasured(raw) : raw
+    this.sealed = this.streams && isSealed(headers, framing(this.endpoint))
     const extra = this.extra
     for (let i = 0; i < extra.length; i++) headers.push(extra[i]!)
     this.start(status, headers)
@@ -177,10 +173,8 @@ export abstract class ReplyBase implements ReplySink {
   }
 
   private send(chunk: Uint8Array): void {
-    const length = chunk.length
-    this.bytes += length
-    this.previous = length > 1 ? chunk[length - 2]! : this.last
-    this.last = chunk[length - 1]!
+    this.bytes += chunk.length
+    this.edge.pass(chunk)
     this.push(chunk)
   }
 
@@ -215,3 +209,18 @@ export abstract class ReplyBase implements ReplySink {
     this.errors = undefined
   }
 }
+
+/** The headers of a stream without its length, which an error record at its end would make wrong. */
+const unmeasured = (headers: Array<string>): Array<string> => {
+  const isMeasuredStream = header(headers, "content-length") !== undefined && encodingOf(headers) === undefined &&
+    isStreamType(header(headers, "content-type"))
+  if (!isMeasuredStream) return headers
+  return headers.flatMap((name, i) =>
+    i % 2 === 1 || name.toLowerCase() === "content-length" ? [] : [name, headers[i + 1]!]
+  )
+}
+
+/** Whether records cannot follow the bytes of an answer: it has a length, it is encoded, or it is no event stream. */
+const isSealed = (headers: ReadonlyArray<string>, framed: Framing): boolean =>
+  header(headers, "content-length") !== undefined || encodingOf(headers) !== undefined ||
+  (framed === "sse" && /^\s*application\/json\b/i.test(header(headers, "content-type") ?? ""))

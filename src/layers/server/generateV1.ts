@@ -3,7 +3,8 @@
  *
  * **Details**
  *
- * In one piece: `{"response":"…","total_duration_ms":7.3,"eval_count":3,"load_duration_ms":1.1}`.
+ * In one piece: `{"response":"…","total_duration_ms":7.3,"eval_count":3,"load_duration_ms":1.1}`. An answer that Ollama
+ * itself says is not done (a model that repeated itself) has `"done":false` besides.
  *
  * As a stream of server-sent events: each piece of text is `data: {"response":"…","done":false}`. The last event is
  * `data: {"response":"","done":true,"done_reason":"stop",…}` with the same three figures. Heartbeats are comments. A
@@ -20,6 +21,7 @@ import type { TransportError, Upstream } from "../../services/Transport.ts"
 import { parse, textOf } from "../../wire/json.ts"
 
 const newline = 0x0a
+const carriageReturn = /\r+/
 const encoder = new TextEncoder()
 
 /** Bytes. Ollama's own limit for a line; a longer one cannot be an answer of Ollama. */
@@ -50,14 +52,17 @@ const figures = (chunk: Chunk) => ({
   load_duration_ms: number(chunk.load_duration) / 1e6,
 })
 
+const errorIn = ({ error }: Chunk): string | undefined =>
+  typeof error === "string" ? error === "" ? undefined : error : error ? JSON.stringify(error) : undefined
+
 const eventOf = (chunk: Chunk): unknown => {
-  if (chunk.error !== undefined) return { error: String(chunk.error) }
+  const error = errorIn(chunk)
+  if (error !== undefined) return { error }
   const event = { response: textIn(chunk), done: chunk.done === true }
   return chunk.done === true ? { ...event, done_reason: chunk.done_reason, ...figures(chunk) } : event
 }
 
 const unreadable: Refusal = refuse("BackendFailed", "the backend's answer could not be read")
-const unfinished: Refusal = refuse("BackendFailed", "the backend stopped before the end of its answer")
 
 /**
  * Translates the answer of a backend's `/api/generate` and writes it to the reply that it wraps.
@@ -126,10 +131,11 @@ export class GenerateV1Reply implements ReplySink {
       return this.reply.end()
     }
     const chunk = chunkOf(textOf(this.pieces))
-    if (chunk === undefined) return this.reply.refuse(unreadable)
-    // The translated answer has no field that would say that it is not complete.
-    if (chunk.done !== true) return this.reply.refuse(unfinished)
-    const body = encoder.encode(JSON.stringify({ response: textIn(chunk), ...figures(chunk) }))
+    const error = chunk === undefined ? undefined : errorIn(chunk)
+    if (error !== undefined) return this.reply.refuse(refuse("BackendFailed", error))
+    if (typeof chunk?.response !== "string") return this.reply.refuse(unreadable)
+    const answer = { response: chunk.response, ...chunk.done === true ? {} : { done: false }, ...figures(chunk) }
+    const body = encoder.encode(JSON.stringify(answer))
     this.reply.head(200, [...this.withType("application/json; charset=utf-8"), "Content-Length", String(body.length)])
     this.reply.data(body)
     this.reply.end()
@@ -161,10 +167,14 @@ export class GenerateV1Reply implements ReplySink {
 
   private line(): void {
     if (this.pieces.length === 0) return
-    const chunk = chunkOf(textOf(this.pieces))
+    const text = textOf(this.pieces)
     this.pieces = []
     this.pending = 0
-    if (chunk !== undefined) this.reply.data(encoder.encode(`data: ${JSON.stringify(eventOf(chunk))}\n\n`))
+    // JSON has no carriage return inside of a record, so it ends one.
+    for (const record of text.split(carriageReturn)) {
+      const chunk = chunkOf(record)
+      if (chunk !== undefined) this.reply.data(encoder.encode(`data: ${JSON.stringify(eventOf(chunk))}\n\n`))
+    }
   }
 
   private withType(type: string): Array<string> {

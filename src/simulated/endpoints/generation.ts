@@ -125,7 +125,11 @@ const say = Effect.fnUntraced(function* (
     if (reply.closed) return
     if (runner.dead) return yield* broken(call, generation)
     if (fault !== undefined && "after" in fault && index >= (fault.after ?? Infinity)) {
-      if (fault._tag === "Truncate") return yield* cut(call, generation, text, prompt)
+      if (fault._tag === "Truncate") {
+        return yield* (fault.error === undefined
+          ? cut(call, generation, text, prompt)
+          : broken(call, generation, fault.error))
+      }
       yield* strike(call, generation, runner)
     }
     const token = word(index)
@@ -178,10 +182,10 @@ const cut = (call: EndpointCall, generation: Generation, text: string, prompt: n
   })
 
 /** What the client of a dead runner gets: an error if nothing was sent yet, else the dialect's last chunk. */
-const broken = ({ reply }: EndpointCall, { dialect }: Generation): Effect.Effect<void, Failure> => {
-  if (!reply.headSent) return refuse(500, reply.record.tokens === 0 ? stopped : crashed)
+const broken = ({ reply }: EndpointCall, { dialect }: Generation, text?: string): Effect.Effect<void, Failure> => {
+  if (!reply.headSent) return refuse(500, text ?? (reply.record.tokens === 0 ? stopped : crashed))
   return Effect.sync(() => {
-    const last = dialect.broken(crashed)
+    const last = dialect.broken(text ?? crashed)
     if (last !== undefined) reply.write(last)
     reply.finish()
   })

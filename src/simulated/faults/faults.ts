@@ -21,7 +21,7 @@ export type Fault =
   | { readonly _tag: "Reset"; readonly after: number | undefined }
   | { readonly _tag: "Stall"; readonly after: number }
   | { readonly _tag: "Crash"; readonly after: number }
-  | { readonly _tag: "Truncate"; readonly after: number }
+  | { readonly _tag: "Truncate"; readonly after: number; readonly error: string | undefined }
 
 /**
  * The connection is refused.
@@ -65,12 +65,22 @@ export const stall = (after: number): Fault => ({ _tag: "Stall", after })
 export const crash = (after: number): Fault => ({ _tag: "Crash", after })
 
 /**
- * A stream ends after this many tokens, without its terminator and without an error, as with Ollama's repeat limit.
+ * Ollama's text for an answer that it ends because the model repeats itself, from 0.34.1 on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const repeatText = "prediction aborted, token repeat limit reached"
+
+/**
+ * A stream ends after this many tokens, without its terminator and without an error, and an answer in one piece says
+ * that it is not done, as with Ollama's repeat limit up to 0.34.0. With an `error`, it ends in this error, as with the
+ * repeat limit from 0.34.1 on (`repeatText`): status 500, or what `crash` leaves of a stream.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const truncate = (after: number): Fault => ({ _tag: "Truncate", after })
+export const truncate = (after: number, error?: string): Fault => ({ _tag: "Truncate", after, error })
 
 /**
  * An error with this status, in the dialect of the path.

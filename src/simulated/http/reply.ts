@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import type { TransportReason, Upstream } from "../../services/Transport.ts"
 import { rfc3339 } from "../go/time.ts"
+import type { Dress } from "./dress.ts"
 
 /**
  * A request as it reaches the server.
@@ -78,11 +79,13 @@ export class Reply implements Upstream {
   onClose: () => unknown = () => {}
   readonly #sink: AnswerSink
   readonly #now: () => number
+  readonly #dress: Dress | undefined
   #paused = false
   #wake: (() => void) | undefined = undefined
 
-  constructor(sink: AnswerSink, request: SimulatedRequest, now: () => number) {
+  constructor(sink: AnswerSink, request: SimulatedRequest, now: () => number, dress?: Dress) {
     this.#sink = sink
+    this.#dress = dress
     this.#now = now
     this.request = request
     this.record = { ...request, at: now(), status: undefined, tokens: 0, state: "running" }
@@ -128,12 +131,13 @@ export class Reply implements Upstream {
     body: string | Uint8Array,
     headers: ReadonlyArray<string> = [],
   ): void {
-    const bytes = typeof body === "string" ? encoder.encode(body) : body
+    const plain = typeof body === "string" ? encoder.encode(body) : body
+    const bytes = this.#dress?.whole(plain) ?? plain
     const head = this.request.method === "HEAD"
     const measured = head ? [] : bytes.length <= buffered ? ["Content-Length", String(bytes.length)] : chunked
     this.#head(status, contentType, headers, measured)
-    if (!head && bytes.length > 0) this.write(bytes)
-    this.finish()
+    if (!head && bytes.length > 0 && !this.closed) this.#sink.data(bytes)
+    if (this.#close("done")) this.#sink.end()
   }
 
   /** Sends the head of an answer that comes in pieces. */
@@ -142,10 +146,14 @@ export class Reply implements Upstream {
   }
 
   write(chunk: string | Uint8Array): void {
-    if (!this.closed) this.#sink.data(typeof chunk === "string" ? encoder.encode(chunk) : chunk)
+    if (this.closed) return
+    const bytes = typeof chunk === "string" ? encoder.encode(chunk) : chunk
+    this.#sink.data(this.#dress?.piece(bytes) ?? bytes)
   }
 
   finish(): void {
+    const last = this.closed ? undefined : this.#dress?.last()
+    if (last !== undefined) this.#sink.data(last)
     if (this.#close("done")) this.#sink.end()
   }
 
@@ -165,7 +173,7 @@ export class Reply implements Upstream {
     this.record.status = status
     const type = contentType === undefined ? [] : ["Content-Type", contentType]
     const date = ["Date", new Date(this.#now()).toUTCString()]
-    this.#sink.head(status, [...this.extra, ...headers, ...type, ...date, ...length])
+    this.#sink.head(status, [...this.extra, ...headers, ...this.#dress?.headers ?? [], ...type, ...date, ...length])
   }
 
   #close(state: CallRecord["state"]): boolean {

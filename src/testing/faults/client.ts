@@ -1,7 +1,7 @@
 /** A client without a socket. It takes what the shipped replies write, and may read slowly, stop reading, or leave. */
 import type { Clock } from "effect"
 import { ReplyBase } from "../../layers/server/ReplyBase.ts"
-import type { RoutedRequest } from "../../services/RoutedRequest.ts"
+import { header, type RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Upstream } from "../../services/Transport.ts"
 import { streams } from "../../wire/request.ts"
 import type { ClientAnswer } from "../invariants/observations.ts"
@@ -40,6 +40,7 @@ export class Client extends ReplyBase {
       tenant: request.tenant,
       streams: streams(request),
       statuses: [],
+      measured: false,
       chunks: [],
       misplaced: 0,
       opens: 0,
@@ -66,8 +67,9 @@ export class Client extends ReplyBase {
     this.watch.tell("closed", this.answer)
   }
 
-  protected start(status: number): void {
+  protected start(status: number, headers: ReadonlyArray<string>): void {
     this.answer.statuses.push(status)
+    this.answer.measured = header(headers, "content-length") !== undefined
   }
 
   protected write(chunk: Uint8Array): boolean {

@@ -5,13 +5,19 @@ import type { Checker } from "./watch.ts"
 
 const decoder = new TextDecoder()
 
+/** The data of the last event that has some, its lines joined. */
+const lastData = (text: string): string =>
+  text.replace(/\r\n?/g, "\n").split(/\n{2,}/)
+    .map((event) => event.split("\n").flatMap((line) => /^data: ?(.*)$/.exec(line)?.[1] ?? []).join("\n"))
+    .findLast((data) => data !== "") ?? ""
+
 /**
- * The JSON of the last record, in either framing. It is read in another way than the relay reads it, so that each
- * checks the other.
+ * The JSON of the last record. It is read in another way than the relay reads it, so that each checks the other.
  */
-const lastRecord = (text: string): unknown => {
-  const line = text.trimEnd().split("\n").at(-1) ?? ""
-  const json = line.startsWith("data: ") ? line.slice(6) : line
+const lastRecord = (end: StreamEnd, text: string): unknown => {
+  const json = end === "done-true"
+    ? text.trimEnd().split(/[\r\n]+/).at(-1) ?? ""
+    : lastData(text.replace(/^\uFEFF/, ""))
   if (json === "[DONE]") return { marker: true }
   try {
     return JSON.parse(json)
@@ -21,19 +27,20 @@ const lastRecord = (text: string): unknown => {
 }
 
 const isLast = (end: StreamEnd, record: object): boolean =>
-  end === "done-true"
-    ? "done" in record && record.done === true
-    : end === "done-marker"
-    ? "marker" in record
-    : end === "message-stop"
-    ? "type" in record && record.type === "message_stop"
-    : "type" in record && (record.type === "response.completed" || record.type === "response.incomplete")
+  end === "done-true" ? "done" in record && record.done === true : "marker" in record ||
+    ("type" in record &&
+      (end === "message-stop"
+        ? record.type === "message_stop"
+        : record.type === "response.completed" || record.type === "response.incomplete"))
 
-const isError = (record: object): boolean => "error" in record || ("type" in record && record.type === "error")
+const isError = (record: object): boolean =>
+  ("error" in record && Boolean(record.error)) ||
+  ("type" in record && (record.type === "error" || record.type === "response.failed"))
 
 /** How a stream that was not cut ends: in its last record, in an error record, or in neither. */
 const ending = ({ endpoint }: ClientAnswer, text: string): "whole" | "error" | "neither" => {
-  const record = lastRecord(text)
+  // The answer of `generate-v1` is translated into events.
+  const record = lastRecord(endpoint.dialect === "generate-v1" ? "none" : endpoint.streamEnd, text)
   if (typeof record !== "object" || record === null) return "neither"
   return isLast(endpoint.streamEnd, record) ? "whole" : isError(record) ? "error" : "neither"
 }
@@ -75,13 +82,13 @@ export const bytes = (): Checker => {
         if (event._tag === "RequestSettled") latest.delete(event.id)
       },
       closed: (answer) => {
-        const { chunks, endings, id, left, misplaced, opens, statuses, streams } = answer
+        const { chunks, endings, id, left, measured, misplaced, opens, statuses, streams } = answer
         if (misplaced > 0) return `${id} got a heartbeat in the middle of a record`
         const got = decoder.decode(concat(chunks))
         const attempt = latest.get(id)
         const wrong = opens > 0 && attempt !== undefined ? compare(answer, attempt, got) : undefined
         if (wrong !== undefined) return wrong
-        if (left || !streams || statuses[0] !== 200) return
+        if (left || !streams || measured || statuses[0] !== 200) return
         const how = endings[0] === "finished" ? ending(answer, got) : "cut"
         if (how === "whole") counts.whole++
         else counts.broken++

@@ -20,6 +20,8 @@ export interface ClientAnswer {
   readonly streams: boolean
   /** The statuses that were sent. More than one is a violation. */
   readonly statuses: Array<number>
+  /** Whether the answer had a `Content-Length`: it is no stream then, although the client asked for one. */
+  measured: boolean
   /** The bytes that the client got, in order, without heartbeats. */
   readonly chunks: Array<Uint8Array>
   /** Heartbeats that came in the middle of a record. */

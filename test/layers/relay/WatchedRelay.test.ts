@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib"
 import * as WatchedRelay from "../../../src/layers/relay/WatchedRelay.ts"
 import { backend } from "../../../src/services/Fleet.ts"
 import type { Lease } from "../../../src/services/Leases.ts"
 import type { Outcome } from "../../../src/services/Outcome.ts"
 import { Relay } from "../../../src/services/Relay.ts"
-import type { StreamEnd } from "../../../src/services/RoutedRequest.ts"
+import { header, type StreamEnd } from "../../../src/services/RoutedRequest.ts"
+import { Dress } from "../../../src/simulated/http/dress.ts"
 import { demandFor, modelOn } from "../../support/demands.ts"
 import { bytes, type PlayedCall, playedTransport, RecordingReply } from "../../support/sinks.ts"
 
@@ -14,7 +16,7 @@ const a = backend({ url: "http://a:11434", id: "a" })
 const call = { method: "POST", path: "/api/chat", headers: [], body: bytes("{}") }
 
 /** Starts one attempt, and returns its reply and its upstream. */
-const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: WatchedRelay.Options) =>
+const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: WatchedRelay.Options, reads = false) =>
   Effect.gen(function* () {
     const calls: Array<PlayedCall> = []
     const released: Array<Outcome> = []
@@ -26,11 +28,19 @@ const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: Wat
     const reply = new RecordingReply()
     const context = yield* Layer.build(WatchedRelay.layer(options).pipe(Layer.provide(playedTransport(calls))))
     const relay = yield* Effect.provideContext(Relay, context)
-    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd }, reply), {
+    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd, reads }, reply), {
       startImmediately: true,
     })
     return { upstream: calls[0]!, reply, fiber, released, relay }
   })
+
+const encodings: ReadonlyArray<readonly [name: string, encode: (body: Uint8Array) => Uint8Array]> = [
+  ["gzip", gzipSync],
+  ["X-GZIP", gzipSync],
+  ["deflate", deflateSync],
+  ["br", brotliCompressSync],
+  ["zstd", zstdCompressSync],
+]
 
 const line = `{"response":"x","done":false}\n`
 const last = `{"response":"","done":true,"done_reason":"stop"}\n`
@@ -83,6 +93,10 @@ describe("WatchedRelay", () => {
           [501, `{"error":"no embeddings"}`, "ignored"],
           [500, `{"error":"option \\"num_ctx\\" must be of type integer"}`, "ignored"],
           [500, `{"error":"invalid format: \\"xml\\""}`, "ignored"],
+          [500, `{ "error" : "option \\"num_ctx\\" must be of type integer" }`, "ignored"],
+          [500, `{"error":{"message":"invalid format: \\"xml\\"","type":"api_error"}}\n`, "ignored"],
+          [500, `{"error":"prediction aborted, token repeat limit reached"}`, "ignored"],
+          [500, `{"x":"option ","error":"the runner has stopped"}`, "failure"],
           [500, `{"error":"llama-server process has terminated"}`, "failure"],
         ] as const
       ) {
@@ -103,17 +117,18 @@ describe("WatchedRelay", () => {
       assert.isFalse(reply.committed)
     }))
 
-  it.effect("an answer in one piece with `done: false` counts as failure, and is passed on unchanged", () =>
+  it.effect("an answer in one piece is whole when its framing says so, whatever its text says", () =>
     Effect.gen(function* () {
       for (
-        const [body, kind] of [
-          [`{"response":"x","done":false}`, "failure"],
-          [`{"response":"say \\"done\\":false","done":true,"eval_count":2}`, "success"],
-          [`{"response":"x","done":true}`, "success"],
-          // Long text before the field, and a long context after it.
-          [`{"response":"${"x".repeat(200_000)}","done":true,"context":[${"1,".repeat(100_000)}1]}`, "success"],
-          [`{"response":"${"x".repeat(200_000)}","done":false}`, "failure"],
-        ] as const
+        const body of [
+          `{"response":"x","done":false}`,
+          `{"response":"x","done" : false}`,
+          `{"response":"say \\"done\\":false","done":true,"eval_count":2}`,
+          `{"response":"x","done":true}`,
+          `{"response":"x"}`,
+          `{"response":"${"x".repeat(200_000)}","done":false}`,
+          "not JSON at all",
+        ]
       ) {
         for (const cut of [0, 1, body.length - 8]) {
           const { fiber, released, reply, upstream } = yield* start("done-true", false)
@@ -121,9 +136,60 @@ describe("WatchedRelay", () => {
           yield* Fiber.join(fiber)
           assert.strictEqual(reply.text, body)
           assert.strictEqual(reply.ended, 1)
-          assert.strictEqual(released[0]!.kind, kind, `${body.slice(-40)} cut at ${cut}`)
+          assert.strictEqual(released[0]!.kind, "success", `${body.slice(-40)} cut at ${cut}`)
         }
       }
+    }))
+
+  it.effect("an answer in one piece that breaks off is a failure, whatever came of it", () =>
+    Effect.gen(function* () {
+      for (const part of [`{"response":"x","done":true}`, `{"response":"x","done":false}`, `{"resp`]) {
+        const { fiber, released, reply, upstream } = yield* start("done-true", false)
+        upstream.answer(200, part).fail("Reset")
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.ended, 0)
+        assert.deepStrictEqual(released, [{ kind: "failure", cause: "reset-midway" }])
+      }
+    }))
+
+  it.effect("a client that asked for a stream and got another whole answer gets nothing added to it", () =>
+    Effect.gen(function* () {
+      const json = ["Content-Type", "application/json"]
+      for (
+        const [streamEnd, headers, body, ended] of [
+          ["done-true", [...json, "Content-Length", "29"], `{"response":"x","done":false}`, 1],
+          ["done-marker", [...json, "Content-Length", "14"], `{"choices":[]}`, 1],
+          ["done-marker", json, `{"choices":[]}`, 1],
+          ["message-stop", ["content-type", "application/json; charset=utf-8"], `{\n\n"type": "message"\n}`, 1],
+          ["response-completed", json, `{"object":"response","status":"incomplete"}`, 1],
+          ["done-true", ["Content-Type", "text/html", "Content-Length", "6"], "<html>", 1],
+          // These are streams.
+          ["done-true", ["Content-Type", "application/x-ndjson", "Content-Length", "30"], line, 0],
+          ["done-true", json, line + line, 0],
+          ["done-marker", ["Content-Type", "text/event-stream; charset=utf-8"], "", 0],
+          ["done-marker", json, "data: {}\n\n", 0],
+        ] as const
+      ) {
+        const { fiber, released, reply, upstream } = yield* start(streamEnd)
+        upstream.to.head(200, headers)
+        upstream.to.data(bytes(body))
+        upstream.end()
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.ended, ended, `${headers.join()} ${body}`)
+        assert.strictEqual(reply.text, body)
+        assert.strictEqual(released[0]!.kind, ended === 1 ? "success" : "ignored")
+      }
+    }))
+
+  it.effect("a large error answer to a client that asked for a stream ends as it is", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      const page = "x".repeat(100_000)
+      upstream.answer(500, page).end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.text, page)
+      assert.strictEqual(reply.ended, 1)
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "http-500" }])
     }))
 
   for (const reason of ["Exhausted", "Invalid"] as const) {
@@ -205,13 +271,13 @@ describe("WatchedRelay", () => {
       assert.strictEqual(released[0]!.kind, "success")
     }))
 
-  it.effect("a stream without its last record gets an error record and counts as failure", () =>
+  it.effect("a stream without its last record gets an error record, and is no failure of the backend", () =>
     Effect.gen(function* () {
       const { fiber, released, reply, upstream } = yield* start()
       upstream.answer(200, line, line).end()
       yield* Fiber.join(fiber)
       assert.strictEqual(reply.refusals[0]!.reason, "BackendFailed")
-      assert.deepStrictEqual(released, [{ kind: "failure", cause: "truncated" }])
+      assert.deepStrictEqual(released, [{ kind: "ignored", cause: "truncated" }])
     }))
 
   it.effect("the backend's own error record is passed on unchanged, and counts as failure", () =>
@@ -221,6 +287,28 @@ describe("WatchedRelay", () => {
       yield* Fiber.join(fiber)
       assert.strictEqual(reply.ended, 1)
       assert.strictEqual(released[0]!.cause, "error-record")
+    }))
+
+  it.effect("an error record that the model or the prompt caused is no failure of the backend", () =>
+    Effect.gen(function* () {
+      const text = "prediction aborted, token repeat limit reached"
+      for (
+        const [streamEnd, record, kind] of [
+          ["done-true", `{"error":"${text}"}\n`, "ignored"],
+          ["done-true", `{ "error" : "${text}" }`, "ignored"],
+          ["done-marker", `data: {"error":{"message":"${text}"}}\n\n`, "ignored"],
+          ["message-stop", `event: error\r\ndata:{"type":"error","error":{"message":"${text}"}}\r\n\r\n`, "ignored"],
+          ["done-true", `{"response":"${text}","done":false}\n{"error":"the runner has stopped"}\n`, "failure"],
+          ["done-marker", `data: {"text":"${text}"}\n\ndata: {"error":{"message":"stopped"}}\n\n`, "failure"],
+        ] as const
+      ) {
+        const { fiber, released, reply, upstream } = yield* start(streamEnd)
+        upstream.answer(200, record).end()
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.ended, 1)
+        const cause = kind === "failure" ? "error-record" : "error-record-client"
+        assert.deepStrictEqual(released, [{ kind, cause }], record)
+      }
     }))
 
   it.effect("a reset in the middle ends in an error record, and is never retried", () =>
@@ -240,6 +328,16 @@ describe("WatchedRelay", () => {
       assert.strictEqual(reply.ended, 1)
       assert.lengthOf(reply.refusals, 0)
       assert.strictEqual(released[0]!.kind, "success")
+    }))
+
+  it.effect("a reset after the backend's own error record adds no second one", () =>
+    Effect.gen(function* () {
+      const { fiber, released, reply, upstream } = yield* start()
+      upstream.answer(200, line, `{ "error" : "boom" }\r\n`).fail("Reset")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(reply.ended, 1)
+      assert.lengthOf(reply.refusals, 0)
+      assert.deepStrictEqual(released, [{ kind: "failure", cause: "error-record" }])
     }))
 
   it.effect("without a first byte in time the call is aborted, and another attempt may follow", () =>
@@ -353,7 +451,7 @@ describe("WatchedRelay", () => {
           assert.strictEqual(reply.text, sent)
           assert.strictEqual(reply.endings, 1)
           assert.strictEqual(reply.ended, whole ? 1 : 0)
-          assert.strictEqual(released[0]!.kind, whole ? "success" : "failure")
+          assert.strictEqual(released[0]!.kind, whole ? "success" : "ignored")
         }),
       { arbitrary: { runs: 300, size: 30, seed: streamEnd } },
     )
@@ -369,4 +467,149 @@ describe("WatchedRelay", () => {
       yield* Fiber.join(fiber)
       assert.strictEqual(released[0]!.kind, "success")
     }))
+
+  describe("an answer that is encoded in spite of `identity`", () => {
+    const gzipped = ["Content-Type", "application/x-ndjson", "Content-Encoding", "gzip", "Content-Length", "9"]
+    const dressed = (...records: ReadonlyArray<string>): ReadonlyArray<Uint8Array> => {
+      const dress = new Dress({}, "gzip")
+      return [...records.map((record) => dress.piece(bytes(record))), dress.last()!]
+    }
+
+    it.effect("is passed on as it is, and cut where it breaks off", () =>
+      Effect.gen(function* () {
+        for (const complete of [true, false]) {
+          const { fiber, released, reply, upstream } = yield* start()
+          const chunks = dressed(line, last)
+          upstream.to.head(200, gzipped)
+          for (const chunk of complete ? chunks : chunks.slice(0, 2)) upstream.to.data(chunk)
+          if (complete) upstream.end()
+          else upstream.fail("Reset")
+          yield* Fiber.join(fiber)
+          assert.strictEqual(header(reply.rawHeaders, "content-encoding"), "gzip")
+          assert.deepStrictEqual([reply.ended, reply.refusals.length], complete ? [1, 0] : [0, 1])
+          assert.deepStrictEqual(released[0]!.cause, complete ? "ok" : "reset-midway")
+        }
+      }))
+
+    it.live("is decoded where the router has to read it", () =>
+      Effect.gen(function* () {
+        for (const [encoding, encode] of encodings) {
+          const { fiber, released, reply, upstream } = yield* start("done-true", true, {}, true)
+          upstream.to.head(200, ["Content-Encoding", encoding, "content-length", "9", "X-A", "b"])
+          const body = encode(bytes(line + last))
+          for (let at = 0; at < body.length; at += 7) upstream.to.data(body.subarray(at, at + 7))
+          upstream.end()
+          yield* Fiber.join(fiber)
+          assert.deepStrictEqual(reply.rawHeaders, ["X-A", "b"])
+          assert.strictEqual(reply.text, line + last, encoding)
+          assert.strictEqual(reply.ended, 1)
+          assert.strictEqual(released[0]!.kind, "success")
+        }
+      }))
+
+    it.live("what came before it broke off is decoded first, and an error record follows", () =>
+      Effect.gen(function* () {
+        const { fiber, released, reply, upstream } = yield* start("done-true", true, {}, true)
+        upstream.to.head(200, gzipped)
+        for (const chunk of dressed(line, last).slice(0, 1)) upstream.to.data(chunk)
+        upstream.fail("Reset")
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.text, line)
+        assert.lengthOf(reply.refusals, 1)
+        assert.deepStrictEqual(released, [{ kind: "failure", cause: "reset-midway" }])
+      }))
+
+    it.live("a stream that is decoded and ends without its last record gets an error record", () =>
+      Effect.gen(function* () {
+        const { fiber, released, reply, upstream } = yield* start("done-true", true, {}, true)
+        upstream.to.head(200, gzipped)
+        for (const chunk of dressed(line, line)) upstream.to.data(chunk)
+        upstream.end()
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.text, line + line)
+        assert.lengthOf(reply.refusals, 1)
+        assert.deepStrictEqual(released, [{ kind: "ignored", cause: "truncated" }])
+      }))
+
+    it.live("after a heartbeat it is decoded, because the head that was sent says nothing of an encoding", () =>
+      Effect.gen(function* () {
+        const { fiber, reply, upstream } = yield* start()
+        upstream.to.head(200, gzipped)
+        reply.committed = true
+        for (const chunk of dressed(line, last)) upstream.to.data(chunk)
+        upstream.end()
+        yield* Fiber.join(fiber)
+        assert.strictEqual(reply.text, line + last)
+        assert.strictEqual(reply.ended, 1)
+      }))
+
+    it.live("error answers are decoded: their text decides what follows", () =>
+      Effect.gen(function* () {
+        for (
+          const [status, body, tag, kind] of [
+            [404, `{"error":"model 'x' not found"}`, "Retry", "ignored"],
+            [500, `{"error":"option \\"num_ctx\\" must be of type integer"}`, "Answered", "ignored"],
+            [500, `{"error":"${"x".repeat(100_000)}"}`, "Answered", "failure"],
+            [503, "", "Retry", "saturated"],
+          ] as const
+        ) {
+          const { fiber, released, reply, upstream } = yield* start()
+          upstream.to.head(status, ["Content-Encoding", "gzip"])
+          if (body !== "") upstream.to.data(gzipSync(bytes(body)))
+          upstream.end()
+          const attempt = yield* Fiber.join(fiber)
+          assert.strictEqual(attempt._tag, tag)
+          if (attempt._tag === "Retry") assert.strictEqual(new TextDecoder().decode(attempt.answer!.body), body)
+          else assert.strictEqual(reply.text, body)
+          assert.strictEqual(released[0]!.kind, kind)
+        }
+      }))
+
+    it.live("what cannot be decoded is a failure, and another backend may be tried", () =>
+      Effect.gen(function* () {
+        for (
+          const [encoding, chunks, ends] of [
+            ["gzip", [bytes("this is not gzip")], true],
+            ["gzip", dressed(line, last).slice(0, 2), true],
+            ["br", [bytes("neither is this")], true],
+            ["rot13", [bytes("x")], false],
+            ["gzip, br", [bytes("x")], false],
+          ] as const
+        ) {
+          const { fiber, released, reply, upstream } = yield* start("done-true", false, {}, true)
+          upstream.to.head(200, ["Content-Encoding", encoding])
+          for (const chunk of chunks) upstream.to.data(chunk)
+          if (ends) upstream.end()
+          const attempt = yield* Fiber.join(fiber)
+          assert.deepStrictEqual(released, [{ kind: "failure", cause: "protocol" }])
+          assert.strictEqual(attempt._tag, reply.bytes > 0 ? "Answered" : "Retry")
+          assert.strictEqual(reply.ended, 0)
+        }
+      }))
+
+    it.live("a reply that is full gets no more of a small body that decodes to much", () =>
+      Effect.gen(function* () {
+        const { fiber, relay, reply, upstream } = yield* start("done-true", false, {}, true)
+        upstream.to.head(200, ["Content-Encoding", "gzip"])
+        const full = new Promise<void>((resolve) => {
+          const take = reply.data.bind(reply)
+          reply.data = (chunk) => {
+            take(chunk)
+            reply.upstream!.pause()
+            resolve()
+          }
+        })
+        upstream.to.data(gzipSync(new Uint8Array(64 * 1024 * 1024)))
+        upstream.end()
+        yield* Effect.promise(() => full)
+        for (let turn = 0; turn < 20; turn++) {
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
+        assert.isBelow(reply.bytes, 512 * 1024)
+        assert.isTrue(upstream.paused)
+        reply.upstream!.abort()
+        yield* Fiber.join(fiber)
+        assert.strictEqual(relay.active(), 0)
+      }))
+  })
 })

@@ -5,7 +5,8 @@
  */
 import { Deferred, Duration, Effect, Option, Schema } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
-import { type Call, type Transport, type Upstream } from "../../../services/Transport.ts"
+import { type ByteSink, type Call, type Transport, type Upstream } from "../../../services/Transport.ts"
+import { DecodingSink } from "../../../wire/contentDecoding.ts"
 
 /** The error that Ollama or the connection to it reports. @category errors @since 0.1.0 */
 export class PullError extends Schema.TaggedError<PullError>()("PullError", {
@@ -131,11 +132,11 @@ export const send = (
       else if (step === "success") done = true
       else if (step !== undefined) pull.add({ key: step, completed, text })
     }
-    transport.send(backend, callOf(model), {
+    const sink: ByteSink = {
       open: (opened) => void (upstream = opened),
       head: (code) => void (status = code),
       data: (chunk) => {
-        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n")
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split(/[\r\n]/)
         rest = lines.pop() ?? ""
         lines.forEach(take)
         if (rest.length > lineMax) fail(`a record above ${lineMax} characters`)
@@ -146,7 +147,8 @@ export const send = (
         else fail(status === 200 ? "the pull ended without success" : `the backend answered ${status}`)
       },
       fail: ({ description }) => fail(description),
-    })
+    }
+    transport.send(backend, callOf(model), new DecodingSink(backend.id, sink))
     return Effect.sync(() => upstream?.abort())
   }).pipe(
     Effect.timeoutOrElse({
