@@ -68,9 +68,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   })
   yield* Effect.forkScoped(every(interval, descriptions.describeDue))
 
+  const version = (backend: Backend) => health.status(backend.id).version
+
   const keyOf = (model: Model, backend: Backend, shape: RunShape): Lessons.LessonKey => ({
     host: backend.id,
-    version: health.status(backend.id).version,
+    version: version(backend),
     digest: Descriptions.digestOf(model, backend.id) ?? "",
     shape,
     gpus: backend.devices,
@@ -81,7 +83,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const geometry = descriptions.geometry(model, backend)
     const size = model.owners.get(backend.id)?.size ?? 0
     // A size of 0 means that the backend did not report it.
-    const estimated = geometry === undefined || size <= 0 ? undefined : estimate(geometry, shape, size)
+    const estimated = geometry === undefined || size <= 0
+      ? undefined
+      : estimate(geometry, shape, size, version(backend))
     return Manifest.overridden(overrides, model.key, backend.id, shape, estimated) ??
       Lessons.corrected(lessons, keyOf(model, backend, shape), estimated)
   }

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { Footprint, Observation, RunShape } from "../../../services/Footprint.ts"
+import { overheadBytes } from "./estimate.ts"
+import { runsLlamaServer } from "./versions.ts"
 
 /**
  * An observation is used for another load only if all of these are equal. Every version of Ollama may allocate
@@ -50,9 +52,6 @@ const keysMax = 4096
 /** Added to the largest observation: the next load may be a little larger. */
 const spread = 0.02
 
-/** Memory of the process besides Ollama's buffers, until a reading of the device has shown it. */
-const overheadBytes = 512 * 1024 * 1024
-
 const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
   JSON.stringify([
     host,
@@ -67,12 +66,6 @@ const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
     shape.devices,
     gpus.toSorted(),
   ])
-
-/** Whether `/api/ps` reports the buffers that llama.cpp logged. Before 0.30 Ollama reported its own estimate. */
-const reportsBuffers = (version: string | undefined): boolean => {
-  const parts = /^v?(\d+)\.(\d+)/.exec(version ?? "")
-  return parts !== null && (Number(parts[1]) > 0 || Number(parts[2]) >= 30)
-}
 
 const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
 
@@ -98,7 +91,7 @@ export const observed = (
   if (!isBytes(size) || !isBytes(sizeVram) || all === 0) return undefined
   const drop = freeDrop !== undefined && isBytes(freeDrop) ? freeDrop : 0
   const spilled = key.shape.devices > 0 && sizeVram < size
-  const plausible = reportsBuffers(key.version) && all !== fileBytes
+  const plausible = runsLlamaServer(key.version) === true && all !== fileBytes
   return {
     bytes: Math.max(all + overheadBytes * Math.max(1, key.shape.devices), drop),
     trusted: !spilled && (plausible || drop >= all),
