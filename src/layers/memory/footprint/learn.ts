@@ -67,6 +67,16 @@ const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
     gpus.toSorted(),
   ])
 
+/**
+ * Whether `/api/ps` showed the buffers that llama.cpp logged. Versions before 0.30 showed their own estimate. Ollama
+ * shows the size of the file if it knows nothing better.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isMeasured = ({ version }: LessonKey, { size, sizeVram }: Observation, fileBytes: number): boolean =>
+  runsLlamaServer(version) === true && Math.max(size, sizeVram) !== fileBytes
+
 const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
 
 /**
@@ -84,17 +94,17 @@ const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
  */
 export const observed = (
   key: LessonKey,
-  { freeDrop, size, sizeVram }: Observation,
+  observation: Observation,
   fileBytes: number,
 ): Seen | undefined => {
+  const { freeDrop, size, sizeVram } = observation
   const all = Math.max(size, sizeVram)
   if (!isBytes(size) || !isBytes(sizeVram) || all === 0) return undefined
   const drop = freeDrop !== undefined && isBytes(freeDrop) ? freeDrop : 0
   const spilled = key.shape.devices > 0 && sizeVram < size
-  const plausible = runsLlamaServer(key.version) === true && all !== fileBytes
   return {
     bytes: Math.max(all + overheadBytes * Math.max(1, key.shape.devices), drop),
-    trusted: !spilled && (plausible || drop >= all),
+    trusted: !spilled && (isMeasured(key, observation, fileBytes) || drop >= all),
   }
 }
 
