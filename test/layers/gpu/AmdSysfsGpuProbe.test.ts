@@ -71,6 +71,7 @@ describe("AmdSysfsGpuProbe", () => {
         power: Option.some(98),
         health: Option.none(),
         processes: Option.none(),
+        computeCapability: Option.none(),
       })
     }).pipe(Effect.provide(layerAt(machine))))
 
