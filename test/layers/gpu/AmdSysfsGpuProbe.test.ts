@@ -126,8 +126,8 @@ describe("AmdSysfsGpuProbe", () => {
         const [well, broken] = found.devices
         assert.deepInclude(well, { uuid: "pci-0000:c4:00.0", free: size(10.25), health: Option.none() })
         assert.strictEqual(broken?.uuid, "GPU-abcdef0123456789")
-        assert.strictEqual(Option.isSome(broken.free), memory)
-        assert.strictEqual(Option.isSome(broken.health), !memory)
+        assert.strictEqual(Option.isSome(broken!.free), memory)
+        assert.strictEqual(Option.isSome(broken!.health), !memory)
       }))
   }
 })

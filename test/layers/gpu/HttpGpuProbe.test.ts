@@ -106,8 +106,8 @@ describe("HttpGpuProbe, with an answer of which a part is wrong", () => {
         assert.lengthOf(found.devices, listed ? 2 : 1)
         if (!listed) return
         assert.strictEqual(second?.uuid, "GPU-2")
-        assert.deepStrictEqual(Option.map(second.health, ({ _tag }) => _tag), Option.some("Unhealthy"))
-        assert.isTrue(Option.isNone(second.free))
+        assert.deepStrictEqual(Option.map(second!.health, ({ _tag }) => _tag), Option.some("Unhealthy"))
+        assert.isTrue(Option.isNone(second!.free))
       }).pipe(Effect.provide(probe(() => Promise.resolve(new Response(JSON.stringify(body))))))
     })
   }
