@@ -85,14 +85,19 @@ export class LoadCharges {
       return allocation.resize(Math.max(allocation.bytes, bytes))
     }
     const devices = allocation.shares().length
-    const { after } = this.footprints.learn(model, backend, this.shape(backend, model, tokens, devices), {
-      size: observed.size,
-      sizeVram: observed.sizeVram,
-    })
-    const estimated = after?.reserve ?? allocation.bytes
-    // What is in system memory is not charged: the devices hold what `/api/ps` shows, and the process itself.
-    const most = isSpilled(backend, observed) ? bytes + overheadOf(after, devices) : Infinity
-    allocation.resize(Math.max(bytes, Math.min(estimated, most)))
+    const shape = this.shape(backend, model, tokens, devices)
+    const { after } = this.footprints.learn(model, backend, shape, { size: observed.size, sizeVram: observed.sizeVram })
+    const known = after ?? this.footprints.of(model, backend, shape)
+    if (isSpilled(backend, observed)) {
+      // What is in system memory is not charged. The devices hold what `/api/ps` shows, and the process itself.
+      return allocation.resize(Math.max(bytes, Math.min(bytes + overheadOf(known, devices), this.total(backend))))
+    }
+    allocation.resize(Math.max(bytes, known?.reserve ?? allocation.bytes))
+  }
+
+  /** Bytes of all devices of a backend. */
+  private total(backend: Backend): number {
+    return this.devices.of(backend).reduce((sum, { declared, total }) => sum + (total ?? declared ?? Infinity), 0)
   }
 
   private remember(key: string, tokens: number): void {
