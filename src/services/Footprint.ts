@@ -32,7 +32,11 @@ export interface RunShape {
   readonly parallelism: number
   /** Tokens computed at once (`ub` of llama.cpp, `num_batch` of Ollama); by Ollama's own rule when absent. */
   readonly batch: number | undefined
-  readonly flashAttention: "on" | "off" | "unknown"
+  /**
+   * `on` and `off` as `OLLAMA_FLASH_ATTENTION` says. `auto` is Ollama's default: on, where the device has a kernel for
+   * the model. `unknown` counts the larger of both.
+   */
+  readonly flashAttention: "on" | "off" | "auto" | "unknown"
   readonly kvType: KvType
   /** Whether all sequences share one cache. llama-server does so by default; with Ollama each sequence has its own. */
   readonly unified: boolean
@@ -42,7 +46,7 @@ export interface RunShape {
 
 /**
  * A `RunShape` with these defaults: one sequence, one GPU, an f16 cache, a cache for each sequence, and flash
- * attention `"unknown"`.
+ * attention `"auto"`.
  *
  * **Gotchas**
  *
@@ -56,7 +60,7 @@ export const shape = (options: Partial<RunShape> & { readonly context: number })
   const made: RunShape = {
     parallelism: 1,
     batch: undefined,
-    flashAttention: "unknown",
+    flashAttention: "auto",
     kvType: "f16",
     unified: false,
     devices: 1,
@@ -79,8 +83,8 @@ const isKvType = (text: string | undefined): text is KvType => kvTypes.some((typ
 
 /**
  * The shape in which a backend would run a model. What an Ollama server does not report is taken from the labels of
- * the backend: `kv-cache-type`, `flash-attention` (`on`, `off`) and `device` (`cpu` means system memory). A label
- * with another value is ignored.
+ * the backend: `kv-cache-type`, `flash-attention` (`on`, `off`, `unknown`) and `device` (`cpu` means system memory). A
+ * label with another value is ignored.
  *
  * @category constructors
  * @since 0.1.0
@@ -93,7 +97,7 @@ export const shapeOn = (
   return shape({
     parallelism: backend.parallelism,
     ...(isKvType(kvType) ? { kvType } : {}),
-    ...(flash === "on" || flash === "off" ? { flashAttention: flash } : {}),
+    ...(flash === "on" || flash === "off" || flash === "unknown" ? { flashAttention: flash } : {}),
     ...(onCpu(backend) ? { devices: 0 } : {}),
     ...options,
   })

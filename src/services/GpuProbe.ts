@@ -80,6 +80,11 @@ export const GpuReading = Schema.Struct({
   health: Schema.OptionFromNullOr(Schema.Union([Healthy, Unhealthy])),
   /** None where processes were not asked for or cannot be seen. */
   processes: Schema.OptionFromNullOr(Schema.Array(DeviceProcess)),
+  /**
+   * NVIDIA's compute capability, such as `9` or `8.6`. It decides whether Ollama uses flash attention. None for other
+   * devices, and from agents that do not send it.
+   */
+  computeCapability: Schema.OptionFromOptionalNullOr(Schema.Finite, { onNoneEncoding: null }),
 })
 
 /** @category models @since 0.1.0 */
@@ -98,6 +103,7 @@ export const unknown = (uuid: string, name: string, kind: DeviceKind): GpuReadin
   power: Option.none(),
   health: Option.none(),
   processes: Option.none(),
+  computeCapability: Option.none(),
 })
 
 /** A source that did not answer, and why. @category models @since 0.1.0 */

@@ -20,6 +20,11 @@ export interface ServerOptions {
   readonly pullable?: ReadonlyArray<SimulatedModel> | undefined
   /** Memory of each GPU. Defaults to none: CPU only. */
   readonly gpus?: ReadonlyArray<ByteSize.Input> | undefined
+  /**
+   * Memory for the layers that do not fit on the GPUs. A load that needs more fails: Ollama then tries once more, with
+   * a shorter context if it chose the context itself, or with nothing else loaded. Defaults to no limit.
+   */
+  readonly systemMemory?: ByteSize.Input | undefined
   /** Bytes of weights read per second. Defaults to `Infinity`. */
   readonly loadBandwidth?: number | undefined
   /** Time of a load besides reading the weights. Defaults to 0. */
@@ -66,6 +71,7 @@ export interface Settings {
   readonly models: ReadonlyArray<SimulatedModel>
   readonly pullable: ReadonlyArray<SimulatedModel>
   readonly gpus: ReadonlyArray<number>
+  readonly systemMemory: number
   readonly loadBandwidth: number
   readonly loadTime: number
   readonly releaseTime: number
@@ -94,11 +100,13 @@ const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fro
  * @since 0.1.0
  */
 export const settings = (options: ServerOptions): Settings => {
-  const gpus = (options.gpus ?? []).map((gpu) => ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(gpu)))
+  const bytes = (input: ByteSize.Input): number => ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(input))
+  const gpus = (options.gpus ?? []).map(bytes)
   const made: Settings = {
     models: options.models ?? tinyModels,
     pullable: options.pullable ?? [],
     gpus,
+    systemMemory: options.systemMemory === undefined ? Infinity : bytes(options.systemMemory),
     loadBandwidth: options.loadBandwidth ?? Infinity,
     loadTime: millis(options.loadTime ?? 0),
     releaseTime: millis(options.releaseTime ?? 0),

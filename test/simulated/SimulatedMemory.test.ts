@@ -115,4 +115,57 @@ describe("GPU memory", () => {
     yield* load("own", { options: { num_ctx: 2048 } })
     assert.deepStrictEqual((yield* ps).map((row) => row.context_length).sort(), [2048, 512])
   })
+
+  const eight = { gpus: ["80 GiB"], models: [Model.llama31, middling("a")], parallelism: 8 } as const
+
+  on("keeps its own context and spills if it does not fit on the GPU", eight, function* () {
+    yield* load("llama3.1:8b")
+    const [row] = yield* ps
+    // 8 streams of 131,072 tokens with 128 KiB each.
+    assert.strictEqual(row!.context_length, 131072)
+    assert.isAbove(row!.size, 128 * gib)
+    assert.isBelow(row!.size_vram, 80 * gib)
+    assert.isAbove(row!.size_vram, 70 * gib)
+  })
+
+  on("goes down to 32768 where the system's memory is too small for the rest, and unloads all others for it", {
+    ...eight,
+    systemMemory: "32 GiB",
+  }, function* () {
+    yield* load("a")
+    const heard = yield* load("llama3.1:8b")
+    yield* TestClock.adjust("2 seconds")
+    assert.strictEqual(heard.status, 200)
+    const [row, ...others] = yield* ps
+    assert.lengthOf(others, 0)
+    assert.strictEqual(row!.context_length, 32768)
+    assert.strictEqual(row!.size_vram, row!.size)
+    // A request without a context is served by it; one that asks for its own is not lowered.
+    yield* load("llama3.1:8b")
+    assert.deepInclude((yield* server).counts, { reloads: 0 })
+    const asked = yield* load("llama3.1:8b", { options: { num_ctx: 131072 } })
+    yield* TestClock.adjust("2 seconds")
+    assert.strictEqual(asked.status, 500)
+    assert.include(asked.text, "out of memory")
+  })
+
+  on("goes down only once", { ...eight, gpus: ["24 GiB"], systemMemory: "1 GiB" }, function* () {
+    // 32768 x 8 does not fit there: 4096 does. 4096 x 8 is not tried for a start at 262144.
+    const heard = yield* load("llama3.1:8b")
+    assert.strictEqual(heard.status, 200)
+    assert.strictEqual((yield* ps)[0]!.context_length, 4096)
+  })
+
+  on("fails where the next lower context does not fit either", {
+    gpus: ["48 GiB"],
+    systemMemory: "1 GiB",
+    models: [Model.llama31],
+    parallelism: 16,
+  }, function* () {
+    const heard = yield* load("llama3.1:8b")
+    assert.strictEqual(heard.status, 500)
+    assert.include(heard.text, "out of memory")
+    assert.deepStrictEqual(yield* ps, [])
+    assert.deepInclude((yield* server).counts, { loads: 0 })
+  })
 })

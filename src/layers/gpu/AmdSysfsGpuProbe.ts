@@ -33,11 +33,12 @@ const make = Effect.fnUntraced(function* (root: string) {
  * **Details**
  *
  * For an APU, total is its own memory plus the system memory that it may map (GTT); free is never more than the system
- * has available.
+ * has available. A card whose memory cannot be read is unhealthy; the others are read as usual.
  *
  * **Gotchas**
  *
- * sysfs does not say which processes hold the memory, nor whether the device works: `processes` and `health` are none.
+ * sysfs does not say which processes hold the memory, nor that a device works: `processes` is none, and so is `health`,
+ * unless the memory cannot be read.
  *
  * @category layers
  * @since 0.1.0

@@ -10,8 +10,11 @@ import {
   GpuProbe,
   GpuProbeError,
   type GpuProbeReason,
+  GpuReading,
   GpuReadings,
   PermissionDenied,
+  Unhealthy,
+  unknown,
   Unreachable,
 } from "../../services/GpuProbe.ts"
 import * as Agent from "../../wire/gpuAgent.ts"
@@ -31,7 +34,29 @@ export interface Options {
   readonly timeout?: Duration.Input | undefined
 }
 
-const decodeReadings = Schema.decodeUnknownEffect(Schema.fromJsonString(GpuReadings))
+const decodeAnswer = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ ...GpuReadings.fields, devices: Schema.Array(Schema.Unknown) })),
+)
+const decodeDevice = Schema.decodeUnknownOption(GpuReading)
+const decodeName = Schema.decodeUnknownOption(Schema.Struct({ uuid: Schema.NonEmptyString }))
+
+/** What one device of an answer is worth. One that cannot be read must not hide the others. */
+const deviceOf = (sent: unknown): Option.Option<GpuReading> =>
+  Option.orElse(decodeDevice(sent), () =>
+    Option.map(decodeName(sent), ({ uuid }) => ({
+      ...unknown(uuid, uuid, uuid.startsWith("MIG-") ? "mig" : uuid === "system" ? "system" : "gpu"),
+      health: Option.some(new Unhealthy({ reason: "what the agent says of it cannot be read" })),
+    })))
+
+/** The devices that can be read, or at least named, each once; nothing if the answer has devices and none can be read. */
+const devicesOf = (sent: ReadonlyArray<unknown>): Option.Option<ReadonlyArray<GpuReading>> => {
+  const found = new Map<string, GpuReading>()
+  for (const device of sent.flatMap((each) => Option.toArray(deviceOf(each)))) {
+    if (device.uuid !== "" && !found.has(device.uuid)) found.set(device.uuid, device)
+  }
+  const isRead = sent.length === 0 || sent.some((each) => Option.isSome(decodeDevice(each)))
+  return isRead ? Option.some(Array.from(found.values())) : Option.none()
+}
 const decodeFailure = Schema.decodeUnknownEffect(Schema.fromJsonString(Agent.Refused))
 
 const make = Effect.fnUntraced(function* (options: Options) {
@@ -62,8 +87,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const response = yield* Effect.mapError(client.execute(request), unreachable)
     const body = yield* Effect.mapError(response.text, unreachable)
     if (response.status !== 200) return yield* whyNot(response, body)
-    const readings = yield* Effect.mapError(decodeReadings(body), () => nonsense(200))
-    return { ...readings, source: `${source}, ${readings.source}` }
+    const answer = yield* Effect.mapError(decodeAnswer(body), () => nonsense(200))
+    const devices = devicesOf(answer.devices)
+    if (Option.isNone(devices)) return yield* nonsense(200)
+    return { ...answer, source: `${source}, ${answer.source}`, devices: devices.value }
   }).pipe(Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(fail(SharedRead.timeout(timeout))) }))
 
   const read = yield* SharedRead.make(source, timeout, once)
@@ -76,7 +103,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
  * **Details**
  *
  * `source` names the agent and the probe that answered there. An error of that probe comes through with its own reason.
- * `Unreachable`, `PermissionDenied` and `Timeout` may also be about the connection to the agent.
+ * `Unreachable`, `PermissionDenied` and `Timeout` may also be about the connection to the agent. A device that cannot be
+ * read from the answer is unhealthy; the others stay.
  *
  * **Gotchas**
  *

@@ -2,8 +2,6 @@
  * NVIDIA GPUs as the tool `nvidia-smi` prints them, for machines on which the library cannot be called. It costs a
  * process for each read.
  *
- * Its table is split at commas by hand, not by a CSV library: `nvidia-smi` never quotes a cell.
- *
  * @since 0.1.0
  */
 import { Duration, Effect, FileSystem, Layer, Option } from "effect"
@@ -23,11 +21,10 @@ import {
   PermissionDenied,
   SymbolMissing,
   Timeout,
-  unknown,
 } from "../../services/GpuProbe.ts"
 import * as SharedRead from "./probes/sharedRead.ts"
-import * as Reading from "./probes/reading.ts"
 import * as Run from "./probes/runProgram.ts"
+import * as Table from "./probes/smiTable.ts"
 import * as Unified from "./probes/unified.ts"
 import * as Visible from "./probes/visible.ts"
 
@@ -52,7 +49,6 @@ export interface Options {
 
 const source = "nvidia-smi"
 
-const base = "index,uuid,name,memory.total,memory.used,memory.free,utilization.gpu,temperature.gpu,power.draw"
 const format = "--format=csv,noheader,nounits"
 
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
@@ -63,22 +59,32 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const unified = options?.unified ?? Unified.names
   const fail = (reason: GpuProbeReason) => new GpuProbeError({ source, reason })
   const stuck = new Timeout({ description: `an earlier ${command} was killed and has not gone: the driver hangs` })
+  const known: Table.Known = new Map()
   const start = Run.make(command, () => fail(stuck))
 
-  const query = (fields: string) =>
-    start([`--query-gpu=${fields}`, format]).pipe(
+  const query = (fields: ReadonlyArray<string>) =>
+    start([`--query-gpu=${fields.join(",")}`, format]).pipe(
       Effect.mapError((error) => "_tag" in error ? error : fail(notStarted(command, error))),
     )
 
   const once = Effect.gen(function* () {
-    const full = yield* query(`${base},mig.mode.current`)
-    // Drivers from before MIG refuse the whole query because of the one field that they do not know.
-    const ended = /not a valid field/i.test(full.stdout + full.stderr) ? yield* query(base) : full
-    if (!usable(ended)) return yield* fail(reasonOf(ended))
+    let fields: ReadonlyArray<string> = [...Table.base, ...Table.newer]
+    let ended = yield* query(fields)
+    // Older drivers refuse the whole query because of the one field that they do not know, and name that field.
+    for (let left = Table.newer.length; left > 0; left--) {
+      const refused = Table.refused(ended)
+      if (refused === undefined) break
+      fields = fields.filter((field) => !refused.includes(field))
+      ended = yield* query(fields)
+    }
+    const table = Table.parse(`${ended.stdout}\n${ended.stderr}`, fields, known)
+    if (!usable(ended, table)) return yield* fail(reasonOf(ended))
     const devices = yield* Effect.forEach(
-      parse(ended.stdout),
+      table,
       (device) =>
-        unified.test(device.name) ? Unified.withSystemMemory(device, options?.root ?? "") : Effect.succeed(device),
+        unified.test(device.name) && Option.isNone(device.health)
+          ? Unified.withSystemMemory(device, options?.root ?? "")
+          : Effect.succeed(device),
     )
     const selected = Visible.select(devices, visible, process.env["CUDA_DEVICE_ORDER"])
     return { source, passedOver: [], devices: selected } satisfies GpuReadings
@@ -99,6 +105,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  * Memory comes in MiB. Text in place of a number (`[N/A]`, `[Unknown Error]`, …) is none. A GPU that is cut into MIG
  * instances is listed without memory, because the table does not show the memory of each instance.
  *
+ * A GPU that is lost is unhealthy. The others are read as usual, also if the tool then ends with an error.
+ *
  * **Gotchas**
  *
  * A process that hangs in the driver cannot be killed. It is left behind, and no second one is started while it is
@@ -110,28 +118,14 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 export const layer = (options?: Options): Layer.Layer<GpuProbe, never, FileSystem.FileSystem> =>
   Layer.effect(GpuProbe, make(options))
 
-/** Reads the lines of the table. */
-const parse = (csv: string): ReadonlyArray<GpuReading> =>
-  csv.split("\n").map((line) => line.split(",").map((cell) => cell.trim())).filter((cells) => cells.length >= 9).map(
-    ([, uuid = "", name = "", total, used, free, utilisation, temperature, power, mig]) => ({
-      ...unknown(uuid, name, "gpu"),
-      ...(mig === "Enabled" ? Reading.noMemory : Reading.memory(mebibytes(total), mebibytes(free), mebibytes(used))),
-      utilisation: Reading.percent(numeric(utilisation)),
-      temperature: Reading.celsius(numeric(temperature)),
-      power: Reading.watts(numeric(power)),
-    }),
-  )
-
-const numeric = (cell: string | undefined): number | undefined =>
-  cell !== undefined && /^-?\d+(\.\d+)?$/.test(cell) ? Number(cell) : undefined
-
-const mebibytes = (cell: string | undefined): number | undefined =>
-  Option.getOrUndefined(Option.map(Option.fromUndefinedOr(numeric(cell)), (mib) => Math.round(mib * 1024 * 1024)))
-
-/** Status 14 is a warning about a corrupt infoROM; the table is printed anyway. An empty table is an answer too. */
-const usable = ({ status, stdout }: Run.Ended): boolean =>
-  (status === 0 || status === 14) &&
-  (parse(stdout).length > 0 || /no devices were found/i.test(stdout) || stdout.trim() === "")
+/**
+ * Whether the table counts, whatever the status: the tool ends with 15 when one of several GPUs is lost, and with 14 to
+ * warn of a corrupt infoROM. An empty table is an answer only without an error.
+ */
+const usable = ({ status, stdout }: Run.Ended, table: ReadonlyArray<GpuReading>): boolean =>
+  table.some(({ health, uuid }) => Option.isNone(health) || uuid.startsWith("GPU-")) ||
+  ((status === 0 || status === 14) &&
+    (table.length > 0 || /no devices were found/i.test(stdout) || stdout.trim() === ""))
 
 /**
  * The exit statuses of the tool are the codes of the library, where the tool keeps to them. Its messages say more, so

@@ -157,6 +157,7 @@ const toReading = (raw: RawDevice, xid: string | undefined): GpuReading => {
       : raw.watched
       ? Option.some(new Healthy({}))
       : Option.none(),
+    computeCapability: Option.fromNullOr(raw.capability),
     processes: Option.map(
       Option.fromNullOr(raw.processes),
       (list) => list.map(({ pid, used }) => ({ pid, used: Reading.bytes(used) })),

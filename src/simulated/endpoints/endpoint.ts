@@ -9,7 +9,8 @@ import type { Whole } from "../dialects/dialect.ts"
 import { json } from "../dialects/native.ts"
 import type { Fault } from "../faults/faults.ts"
 import { checkOptions, runnerOptions } from "../scheduler/options.ts"
-import type { Scheduler, Wanted } from "../scheduler/scheduler.ts"
+import type { Wanted } from "../scheduler/request.ts"
+import type { Scheduler } from "../scheduler/scheduler.ts"
 import type { Disk } from "../models/disk.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import { parseName } from "../models/names.ts"
@@ -159,7 +160,13 @@ export const wantedOf = (
     (asked) =>
       Effect.map(orRefuse(400, parseKeepAlive(request["keep_alive"])), (keepAlive) => ({
         model,
-        options: runnerOptions(model, asked, request["shift"] !== false, call.scheduler.automaticContext),
+        options: runnerOptions(
+          model,
+          asked,
+          request["shift"] !== false,
+          call.scheduler.automaticContext,
+          call.scheduler.settings.parallelism,
+        ),
         keepAlive,
         asked: { ...model.parameters, ...asked },
       })),

@@ -9,7 +9,7 @@ import type { Dialect, Summary } from "../dialects/dialect.ts"
 import { type EndpointCall, refuse } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
 import type { Runner } from "../scheduler/runner.ts"
-import type { Wanted } from "../scheduler/scheduler.ts"
+import type { Wanted } from "../scheduler/request.ts"
 import { countTokens, tokenIds, word } from "../models/language.ts"
 
 /**

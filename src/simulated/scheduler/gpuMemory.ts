@@ -31,6 +31,8 @@ export interface Allocation {
   readonly vram: number
   /** Bytes on each GPU, in the order of `gpus`. */
   readonly perGpu: ReadonlyArray<number>
+  /** The buffers in system memory. */
+  readonly system: number
 }
 
 const f16 = 2
@@ -61,16 +63,18 @@ export const footprint = (model: SimulatedModel, options: RunnerOptions, paralle
   model.size + cacheBytes(model, options.numCtx * parallel) + model.overhead
 
 /**
- * The GPUs of one server process.
+ * The GPUs of one server process, and the system's memory.
  *
  * @category models
  * @since 0.1.0
  */
 export class GpuMemory {
   readonly gpus: ReadonlyArray<SimulatedGpu>
+  readonly system: { readonly total: number; used: number }
 
-  constructor(totals: ReadonlyArray<number>) {
+  constructor(totals: ReadonlyArray<number>, system: number) {
     this.gpus = totals.map((total) => ({ total, used: 0 }))
+    this.system = { total: system, used: 0 }
   }
 
   get free(): number {
@@ -94,8 +98,8 @@ export class GpuMemory {
 
   /**
    * Allocates the memory of a load: whole layers until a GPU is full, the rest in system memory, without an error.
-   * `undefined` when the request fixed the number of layers and they do not fit: the load then fails with an
-   * out-of-memory error.
+   * `undefined` when the request fixed the number of layers and they do not fit, or when the system's memory is too
+   * small for the rest: the load then fails with an out-of-memory error.
    */
   allocate(
     model: SimulatedModel,
@@ -121,11 +125,15 @@ export class GpuMemory {
     }
     if (wanted > 0 && options.numGpu > 0) return undefined
     const vram = perGpu.reduce((sum, bytes) => sum + bytes, 0)
+    const system = Math.max(0, Math.round(size) - vram)
+    if (system > this.system.total - this.system.used) return undefined
     this.gpus.forEach((gpu, index) => gpu.used += perGpu[index] ?? 0)
-    return { size: Math.round(size), vram, perGpu }
+    this.system.used += system
+    return { size: Math.round(size), vram, perGpu, system }
   }
 
   release(allocation: Allocation): void {
     this.gpus.forEach((gpu, index) => gpu.used -= allocation.perGpu[index] ?? 0)
+    this.system.used -= allocation.system
   }
 }

@@ -94,7 +94,17 @@ export const defaultContext = (vram: number): number =>
   vram < 23 * gibibyte ? 4096 : vram < 47 * gibibyte ? 32768 : 262144
 
 /**
- * The default batch for a context.
+ * The context with which Ollama tries again after a load that ran out of memory, if it chose the context itself;
+ * `undefined` if there is none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const lowerContext = (context: number): number | undefined =>
+  context > 32768 ? 32768 : context > 4096 ? 4096 : undefined
+
+/**
+ * The default batch for a context of all sequences together.
  *
  * @category constructors
  * @since 0.1.0
@@ -102,7 +112,8 @@ export const defaultContext = (vram: number): number =>
 export const automaticBatch = (context: number): number => context > 32768 ? 2048 : context > 4096 ? 1024 : 512
 
 /**
- * How a request needs its runner to be loaded.
+ * How a request needs its runner to be loaded. `automatic` is the context that Ollama would choose, `parallelism` its
+ * `OLLAMA_NUM_PARALLEL`.
  *
  * @category constructors
  * @since 0.1.0
@@ -112,6 +123,7 @@ export const runnerOptions = (
   asked: Readonly<Record<string, unknown>>,
   shift: boolean,
   automatic: number,
+  parallelism = 1,
 ): RunnerOptions => {
   const merged = { ...model.parameters, ...asked }
   const number = (key: string): number | undefined => typeof merged[key] === "number" ? merged[key] : undefined
@@ -122,7 +134,7 @@ export const runnerOptions = (
   return {
     numCtx,
     numCtxAuto: explicit === undefined,
-    numBatch: batch ?? automaticBatch(numCtx),
+    numBatch: batch ?? automaticBatch(numCtx * parallelismOf(model, parallelism)),
     numBatchAuto: batch === undefined,
     numGpu: number("num_gpu") ?? -1,
     mainGpu: number("main_gpu"),
@@ -131,6 +143,23 @@ export const runnerOptions = (
     draftNumPredict: number("draft_num_predict") ?? 0,
     shift,
   }
+}
+
+/**
+ * The options for a second attempt with a shorter context; `undefined` if the context was asked for, or is the shortest.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const withLowerContext = (
+  options: RunnerOptions,
+  model: SimulatedModel,
+  parallelism: number,
+): RunnerOptions | undefined => {
+  const numCtx = options.numCtxAuto ? lowerContext(options.numCtx) : undefined
+  if (numCtx === undefined) return undefined
+  const numBatch = automaticBatch(numCtx * parallelismOf(model, parallelism))
+  return { ...options, numCtx, ...(options.numBatchAuto ? { numBatch } : {}) }
 }
 
 /**

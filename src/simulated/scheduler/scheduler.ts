@@ -10,33 +10,10 @@ import type { SimulatedModel } from "../models/model.ts"
 import type { Settings } from "../settings.ts"
 import { expiry } from "../go/time.ts"
 import { GpuMemory, predicted } from "./gpuMemory.ts"
-import { defaultContext, needsReload, parallelismOf, type RunnerOptions } from "./options.ts"
-import { grant, Runner, type Ticket, wait } from "./runner.ts"
+import { defaultContext, needsReload, parallelismOf } from "./options.ts"
+import { mayRetry, type ScheduledRequest, type Wanted } from "./request.ts"
+import { grant, Runner, wait } from "./runner.ts"
 import { Unloading } from "./unloading.ts"
-
-/**
- * What a request needs from the scheduler.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Wanted {
-  readonly model: SimulatedModel
-  readonly options: RunnerOptions
-  /** Milliseconds; `undefined` keeps the runner's own. */
-  readonly keepAlive: number | undefined
-}
-
-/** A request in the scheduler, from its arrival until it releases its runner. */
-interface ScheduledRequest extends Ticket {
-  readonly wanted: Wanted
-  runner: Runner | undefined
-  failure: Failure | undefined
-  /** Whether the client has left. */
-  gone: boolean
-  /** Completed when the client leaves; ends the load that the request waits for. */
-  readonly left: Deferred.Deferred<void>
-}
 
 const outOfMemory = "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"
 
@@ -64,7 +41,7 @@ export class Scheduler {
     this.settings = settings
     this.clock = clock
     this.fork = fork
-    this.memory = new GpuMemory(settings.gpus)
+    this.memory = new GpuMemory(settings.gpus, settings.systemMemory)
     this.#unloading = new Unloading(this)
   }
 
@@ -83,6 +60,8 @@ export class Scheduler {
     return Effect.uninterruptibleMask((restore) => {
       const request: ScheduledRequest = {
         wanted,
+        options: wanted.options,
+        oomRetried: false,
         runner: undefined,
         failure: undefined,
         gone: false,
@@ -167,9 +146,10 @@ export class Scheduler {
 
   /** Gets one request running. Every request behind it waits, for any model. */
   #place(request: ScheduledRequest): Effect.Effect<void> {
-    const { model, options } = request.wanted
+    const { model } = request.wanted
     return Effect.gen({ self: this }, function* () {
       while (!request.gone) {
+        const { options } = request
         const runner = this.loaded.get(model.blob)
         let victim: Runner | undefined
         if (runner !== undefined) {
@@ -183,6 +163,8 @@ export class Scheduler {
           const choice = this.memory.choose(need, options)
           if (choice.fits || this.loaded.size === 0) {
             if (yield* this.#load(request, choice.group)) return
+            yield* this.#unloading.all(() => request.gone)
+            continue
           }
           victim = this.#victim()
         }
@@ -207,13 +189,14 @@ export class Scheduler {
     return sorted.find((runner) => runner.refs === 0) ?? sorted[0]
   }
 
-  /** Loads the model of a request. `false`: out of memory, and other models can be unloaded first. */
+  /** Loads the model of a request. `false`: out of memory, and it is tried again with all other models unloaded. */
   #load(request: ScheduledRequest, group: ReadonlyArray<number>): Effect.Effect<boolean> {
-    const { model, options, keepAlive } = request.wanted
+    const { keepAlive, model } = request.wanted
+    const { options } = request
     const parallelism = parallelismOf(model, this.settings.parallelism)
     const allocation = this.memory.allocate(model, options, parallelism, group)
     if (allocation === undefined) {
-      if (this.loaded.size > 0) return Effect.succeed(false)
+      if (mayRetry(request, this.settings.parallelism, this.loaded.size)) return Effect.succeed(false)
       request.failure = new Failure({ status: 500, text: outOfMemory })
       grant(request)
       return Effect.succeed(true)

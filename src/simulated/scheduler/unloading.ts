@@ -70,6 +70,22 @@ export class Unloading {
     if (this.#queue.length === 1) this.#owner.fork(this.#unloadAll)
   }
 
+  /** Unloads every model, and waits for it; not longer than somebody is there who wants it. */
+  all(gone: () => boolean): Effect.Effect<void> {
+    const { loaded } = this.#owner
+    return Effect.gen({ self: this }, function* () {
+      while (loaded.size > 0 && !gone()) {
+        // Read before `expire`: an unload without GPU memory is over at once.
+        const unloaded = this.next
+        for (const runner of loaded.values()) {
+          runner.session = 0
+          this.expire(runner)
+        }
+        yield* unloaded
+      }
+    })
+  }
+
   /** The runner's process has died. */
   crash(runner: Runner): void {
     this.#drop(runner)

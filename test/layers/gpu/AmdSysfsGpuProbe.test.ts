@@ -2,9 +2,11 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Layer, Option } from "effect"
 import { afterAll } from "vitest"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import * as AmdSysfsGpuProbe from "../../../src/layers/gpu/AmdSysfsGpuProbe.ts"
 import { GpuProbe } from "../../../src/services/GpuProbe.ts"
-import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
+import { contract, plausible } from "../../../src/testing/contracts/GpuProbe.ts"
 import { holds } from "../../support/checks.ts"
 import * as Tree from "../../support/tree.ts"
 
@@ -71,6 +73,7 @@ describe("AmdSysfsGpuProbe", () => {
         power: Option.some(98),
         health: Option.none(),
         processes: Option.none(),
+        computeCapability: Option.none(),
       })
     }).pipe(Effect.provide(layerAt(machine))))
 
@@ -93,4 +96,38 @@ describe("AmdSysfsGpuProbe", () => {
       const [device] = (yield* Effect.provide(read, layerAt(root))).devices
       assert.deepInclude(device, { uuid: "pci-card0", total: size(8), free: Option.none(), used: Option.none() })
     }))
+
+  // A folder in place of a file, or a link to nothing, is read with an error, as from a card that is off the bus.
+  const faults: ReadonlyArray<readonly [what: string, breaks: (device: string) => void, memory: boolean]> = [
+    ["memory that cannot be read", (device) => {
+      rmSync(join(device, "mem_info_vram_total"))
+      mkdirSync(join(device, "mem_info_vram_total"))
+    }, false],
+    ["no number", (device) => writeFileSync(join(device, "mem_info_vram_total"), "\n"), false],
+    ["a negative number", (device) => writeFileSync(join(device, "mem_info_vram_total"), "-19\n"), false],
+    ["sensors that cannot be read", (device) => {
+      rmSync(join(device, "gpu_busy_percent"))
+      mkdirSync(join(device, "gpu_busy_percent"))
+      rmSync(join(device, "hwmon"), { recursive: true })
+      writeFileSync(join(device, "hwmon"), "")
+    }, true],
+    ["no name", (device) => {
+      rmSync(join(device, "product_name"))
+      mkdirSync(join(device, "product_name"))
+    }, true],
+  ]
+  for (const [what, breaks, memory] of faults) {
+    it.live(`a card with ${what} hides no other`, () =>
+      Effect.gen(function* () {
+        const root = yield* Tree.scoped({ ...discrete, ...apu, ...meminfo })
+        breaks(join(root, "sys/class/drm/card1/device"))
+        const found = yield* Effect.provide(read, layerAt(root))
+        plausible(found)
+        const [well, broken] = found.devices
+        assert.deepInclude(well, { uuid: "pci-0000:c4:00.0", free: size(10.25), health: Option.none() })
+        assert.strictEqual(broken?.uuid, "GPU-abcdef0123456789")
+        assert.strictEqual(Option.isSome(broken!.free), memory)
+        assert.strictEqual(Option.isSome(broken!.health), !memory)
+      }))
+  }
 })

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Effect, Layer, Redacted } from "effect"
+import { ByteSize, Effect, Layer, Option, Redacted } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse, HttpRouter } from "effect/http"
 import * as HttpGpuProbe from "../../../src/layers/gpu/HttpGpuProbe.ts"
 import * as GpuAgentRoutes from "../../../src/layers/routes/GpuAgentRoutes.ts"
 import { DriverMismatch, GpuProbe } from "../../../src/services/GpuProbe.ts"
-import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
+import { contract, plausible } from "../../../src/testing/contracts/GpuProbe.ts"
 import * as MockGpuProbe from "../../../src/testing/mocks/MockGpuProbe.ts"
 import { holds } from "../../support/checks.ts"
 
@@ -75,6 +75,41 @@ describe("HttpGpuProbe", () => {
       Effect.gen(function* () {
         assert.strictEqual((yield* Effect.flip(read)).reason._tag, "Failed")
       }).pipe(Effect.provide(probe(() => Promise.resolve(new Response(body))))))
+  }
+})
+
+describe("HttpGpuProbe, with an answer of which a part is wrong", () => {
+  const good = { uuid: "GPU-1", name: "a card", kind: "gpu", total: 2e9, free: 1e9 }
+  const nothing = { used: null, utilisation: null, temperature: null, power: null, health: null, processes: null }
+  const wrongs: ReadonlyArray<readonly [device: unknown, listed: boolean]> = [
+    [{ ...good, ...nothing, uuid: "GPU-2", total: "much" }, true],
+    [{ ...good, ...nothing, uuid: "GPU-2", kind: "tpu" }, true],
+    [{ ...good, ...nothing, uuid: "GPU-2", total: -1 }, true],
+    [{ ...good, ...nothing, uuid: "GPU-2", health: { _tag: "Fine" } }, true],
+    [{ uuid: "GPU-2" }, true],
+    [{ ...good, ...nothing, uuid: "" }, false],
+    [{ ...good, ...nothing, uuid: 7 }, false],
+    [null, false],
+    ["GPU-2", false],
+    [{ ...good, ...nothing, total: "twice" }, false],
+  ]
+  for (const [wrong, listed] of wrongs) {
+    it.live(`keeps the other device beside ${JSON.stringify(wrong)}`, () => {
+      const body = { source: "x", passedOver: [], devices: [{ ...good, ...nothing }, wrong] }
+      return Effect.gen(function* () {
+        const found = yield* read
+        plausible(found)
+        const [first, second] = found.devices
+        assert.deepInclude(first, { uuid: "GPU-1", free: Option.some(ByteSize.bytes(1e9)), health: Option.none() })
+        // Agents from before the compute capability do not send it.
+        assert.deepStrictEqual(first?.computeCapability, Option.none())
+        assert.lengthOf(found.devices, listed ? 2 : 1)
+        if (!listed) return
+        assert.strictEqual(second?.uuid, "GPU-2")
+        assert.deepStrictEqual(Option.map(second!.health, ({ _tag }) => _tag), Option.some("Unhealthy"))
+        assert.isTrue(Option.isNone(second!.free))
+      }).pipe(Effect.provide(probe(() => Promise.resolve(new Response(JSON.stringify(body))))))
+    })
   }
 })
 

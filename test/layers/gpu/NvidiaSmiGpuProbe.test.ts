@@ -7,8 +7,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import * as NvidiaSmiGpuProbe from "../../../src/layers/gpu/NvidiaSmiGpuProbe.ts"
-import { GpuProbe } from "../../../src/services/GpuProbe.ts"
-import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
+import { GpuProbe, Unhealthy } from "../../../src/services/GpuProbe.ts"
+import { contract, plausible } from "../../../src/testing/contracts/GpuProbe.ts"
 import { holds } from "../../support/checks.ts"
 
 // The machine's own setting must not select among the devices of the test.
@@ -32,8 +32,8 @@ const layerOf = (command: string, options?: NvidiaSmiGpuProbe.Options) =>
   NvidiaSmiGpuProbe.layer({ command, ...options }).pipe(Layer.provide(NodeServices.layer))
 
 const two = [
-  "0, GPU-a, NVIDIA A100-SXM4-80GB, 81920, 7, 81150, 12, 33, 61.55, Disabled",
-  "1, GPU-b, NVIDIA A100-SXM4-80GB, 81920, 40960, 40197, 100, 70, 399.01, Disabled",
+  "0, GPU-a, NVIDIA A100-SXM4-80GB, 81920, 7, 81150, 12, 33, 61.55, Disabled, 8.0",
+  "1, GPU-b, NVIDIA A100-SXM4-80GB, 81920, 40960, 40197, 100, 70, 399.01, Disabled, 8.0",
 ]
 const working = layerOf(prints("two", ...two))
 const hung = tool("hung", `echo $$ >> ${folder}/pids\nexec sleep 60`)
@@ -64,6 +64,7 @@ describe("NvidiaSmiGpuProbe", () => {
         temperature: Option.some(70),
         power: Option.some(399.01),
         health: Option.none(),
+        computeCapability: Option.some(8),
       })
     }).pipe(Effect.provide(working)))
 
@@ -86,7 +87,9 @@ describe("NvidiaSmiGpuProbe", () => {
           assert.deepStrictEqual<unknown>(device![key], Option.none(), key)
         }
       }).pipe(
-        Effect.provide(layerOf(prints("texts", `0, GPU-a, Some card, ${Array(6).fill(text).join(", ")}, ${text}`))),
+        Effect.provide(
+          layerOf(prints("texts", `0, GPU-a, Some card, ${Array(6).fill(text).join(", ")}, ${text}, ${text}`)),
+        ),
       ))
   }
 
@@ -95,22 +98,112 @@ describe("NvidiaSmiGpuProbe", () => {
       const [device] = (yield* read).devices
       assert.strictEqual(device!.kind, "integrated")
       assert.isTrue(Option.isSome(device!.free))
-    }).pipe(Effect.provide(layerOf(prints("gb10", "0, GPU-a, NVIDIA GB10, [N/A], [N/A], [N/A], 0, 40, 5.1, [N/A]")))))
+    }).pipe(
+      Effect.provide(layerOf(prints("gb10", "0, GPU-a, NVIDIA GB10, [N/A], [N/A], [N/A], 0, 40, 5.1, [N/A], 12.1"))),
+    ))
 
   it.live("reports the memory of a card with MIG instances as unknown", () =>
     Effect.gen(function* () {
       assert.isTrue(Option.isNone((yield* read).devices[0]!.free))
     }).pipe(Effect.provide(layerOf(prints("mig", two[0]!.replace("Disabled", "Enabled"))))))
 
-  it.live("asks again without the MIG field where the driver does not know it", () =>
+  const [cut] = [two[0]!.replace(", Disabled, 8.0", "")]
+  const refuses = (field: string, status: number, row: string) =>
+    `case "$1" in *${field}*) echo 'Field "${field}" is not a valid field to query.'; exit ${status};; esac\n${row}`
+  const olds: ReadonlyArray<readonly [name: string, body: string, capability: number | undefined]> = [
+    ["neither field", refuses("mig.mode.current", 2, refuses("compute_cap", 2, `echo '${cut}'`)), undefined],
+    ["the MIG field", refuses("mig.mode.current", 2, `echo '${cut}, 7.5'`), 7.5],
+    ["the compute capability", refuses("compute_cap", 6, `echo '${cut}, Disabled'`), undefined],
+  ]
+  for (const [name, body, capability] of olds) {
+    it.live(`asks again where the driver does not know ${name}`, () =>
+      Effect.gen(function* () {
+        const [device] = (yield* read).devices
+        assert.deepStrictEqual(device!.free, Option.some(ByteSize.mebibytes(81150)))
+        assert.strictEqual(Option.getOrUndefined(device!.computeCapability), capability)
+      }).pipe(Effect.provide(layerOf(tool(`old-${name.replaceAll(" ", "-")}`, body)))))
+  }
+
+  const lines = (name: string, status: number, ...printed: ReadonlyArray<string>): string =>
+    tool(name, `cat <<'END'\n${printed.join("\n")}\nEND\nexit ${status}`)
+  const row = (text: string, uuid = "GPU-a", model = "NVIDIA A100-SXM4-80GB") =>
+    `0, ${uuid}, ${model}, ${Array(8).fill(text).join(", ")}`
+  /** How the tool prints one GPU that is broken; what it says of it; its id. */
+  const broken: ReadonlyArray<readonly [printed: string, reason: string, uuid: string, status: number]> = [
+    [row("[GPU is lost]"), "GPU is lost", "GPU-a", 15],
+    [row("[GPU is lost]", "[GPU is lost]", "[GPU is lost]"), "GPU is lost", "nvidia-smi-0", 15],
+    [row("GPU is lost"), "GPU is lost", "GPU-a", 0],
+    [row("[Unknown Error]"), "Unknown Error", "GPU-a", 255],
+    [row("[Unknown Error]", "[Unknown Error]"), "Unknown Error", "nvidia-smi-0", 0],
+    [row("[GPU requires reset]"), "GPU requires reset", "GPU-a", 16],
+    [row("ERR!"), "ERR!", "GPU-a", 15],
+    [row("[N/A]").replace(", [N/A], [N/A]", ", [GPU is lost], [N/A]"), "GPU is lost", "GPU-a", 15],
+    [
+      "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.  Reboot the system to recover this GPU",
+      "GPU is lost",
+      "pci-0000:01:00.0",
+      15,
+    ],
+    [
+      "Unable to determine the device handle for GPU0: 0000:41:00.0: Unknown Error",
+      "Unknown Error",
+      "pci-0000:41:00.0",
+      255,
+    ],
+  ]
+  for (const [index, [printed, reason, uuid, status]] of broken.entries()) {
+    it.live(`shows the healthy GPU beside ${JSON.stringify(printed.slice(0, 60))}, status ${status}`, () =>
+      Effect.gen(function* () {
+        for (const order of [[printed, two[1]!], [two[1]!, printed]]) {
+          const found = yield* Effect.provide(read, layerOf(lines(`broken-${index}`, status, ...order)))
+          plausible(found)
+          assert.lengthOf(found.devices, 2)
+          const lost = found.devices.find((device) => device.uuid === uuid)!
+          const well = found.devices.find((device) => device.uuid === "GPU-b")!
+          assert.deepStrictEqual(lost.health, Option.some(new Unhealthy({ reason })))
+          assert.isTrue(Option.isNone(lost.free))
+          assert.deepStrictEqual(well.free, Option.some(ByteSize.mebibytes(40197)))
+          assert.deepStrictEqual(well.health, Option.none())
+        }
+      }))
+  }
+
+  it.live("a sensor that fails does not make a GPU unhealthy", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual((yield* read).devices[0]!.free, Option.some(ByteSize.mebibytes(81150)))
-    }).pipe(Effect.provide(layerOf(tool(
-      "old",
-      `case "$1" in *mig*) echo 'Field "mig.mode.current" is not a valid field to query.'; exit 2;; esac\necho '${
-        two[0]!.replace(", Disabled", "")
-      }'`,
-    )))))
+      const found = yield* Effect.provide(read, layerOf(prints("sensor", two[0]!.replace("61.55", "[Unknown Error]"))))
+      assert.deepStrictEqual(found.devices[0]!.health, Option.none())
+      assert.deepStrictEqual(found.devices[0]!.free, Option.some(ByteSize.mebibytes(81150)))
+    }))
+
+  it.live("a GPU that is lost keeps the id that it had, by its address or its index, and comes back", () =>
+    Effect.gen(function* () {
+      const file = join(folder, "changing")
+      const [a, b] = two.map((line, index) => `${line}, 00000000:${index}1:00.0`)
+      const lost = "[GPU is lost]"
+      const steps: ReadonlyArray<readonly [printed: ReadonlyArray<string>, health: ReadonlyArray<string>]> = [
+        [[a!, b!], ["GPU-a", "GPU-b"]],
+        [[row(lost, lost, lost), b!], ["GPU-a lost", "GPU-b"]],
+        [["Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.", b!], ["GPU-a lost", "GPU-b"]],
+        // The index of the other one has changed: the address says which one it is.
+        [["Unable to determine the device handle for GPU0: 0000:11:00.0: GPU is lost", a!], ["GPU-b lost", "GPU-a"]],
+        [[b!], ["GPU-b"]],
+        [[a!, b!], ["GPU-a", "GPU-b"]],
+      ]
+      const probe = yield* GpuProbe
+      for (const [printed, expected] of steps) {
+        writeFileSync(file, printed.join("\n"))
+        const { devices } = yield* probe.read
+        const said = devices.map(({ health, uuid }) => Option.isSome(health) ? `${uuid} lost` : uuid)
+        assert.deepStrictEqual(said, expected)
+      }
+    }).pipe(Effect.provide(layerOf(tool("changes", `cat ${folder}/changing\nexit 15`)))))
+
+  it.live("shows a lone GPU that is lost, if it is in the table", () =>
+    Effect.gen(function* () {
+      const [device] = (yield* Effect.provide(read, layerOf(lines("all-lost", 15, row("[GPU is lost]"))))).devices
+      assert.deepStrictEqual(device!.health, Option.some(new Unhealthy({ reason: "GPU is lost" })))
+      assert.strictEqual(device!.uuid, "GPU-a")
+    }))
 
   it.live("shows no device where there is none", () =>
     Effect.gen(function* () {

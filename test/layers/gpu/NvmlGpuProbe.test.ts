@@ -107,9 +107,25 @@ if (fake === undefined) {
           temperature: Option.some(61),
           power: Option.some(123.456),
           processes: Option.none(),
+          computeCapability: Option.some(8.6),
         })
         assert.strictEqual(why(card), "Healthy")
-      }).pipe(Effect.provide(scripted(from, cards(1)).layer)))
+      }).pipe(Effect.provide(scripted(from, cards(1, { "0.capability": "8 6" })).layer)))
+
+    test("the compute capability, also of MIG instances, and none where the library does not tell", (from) =>
+      Effect.gen(function* () {
+        const { devices } = yield* read
+        assert.deepStrictEqual(devices.map(({ computeCapability }) => Option.getOrNull(computeCapability)), [
+          9,
+          12.1,
+          null,
+        ])
+      }).pipe(Effect.provide(
+        scripted(
+          from,
+          cards(3, { "0.mig": 1, "0/0.total": 1e9, "0/0.free": 1e9, "0.capability": "9 0", "1.capability": "12 1" }),
+        ).layer,
+      )))
 
     test("no card, and sixteen", (from) => {
       const { layer, set } = scripted(from, cards(0))
@@ -247,7 +263,7 @@ if (fake === undefined) {
       ["PermissionDenied", cards(2, { "rc.nvmlDeviceGetHandleByIndex_v2": 17 })],
       ["DriverNotLoaded", { "rc.nvmlInitWithFlags": 9 }],
       ["DriverMismatch", { "rc.nvmlInitWithFlags": 18 }],
-      ["DeviceLost", cards(1, { "rc.nvmlDeviceGetCount_v2": 15 })],
+      ["DeviceLost", cards(0, { "rc.nvmlDeviceGetCount_v2": 15 })],
       ["Failed", cards(1, { "rc.nvmlDeviceGetCount_v2": 999 })],
     ]
     for (const [reason, state, kind] of cases) {
@@ -284,6 +300,107 @@ if (fake === undefined) {
         assert.deepStrictEqual(back.devices.map(why), ["Healthy", "Healthy"])
         assert.deepStrictEqual(back.devices[1]!.free, Option.some(gib(20)))
         assert.strictEqual(yield* helper, pid, "one process all along")
+      }).pipe(Effect.provide(layer))
+    })
+
+    /** Where a lost GPU 0 shows itself, before it was ever read and after. */
+    const losses: ReadonlyArray<readonly [where: string, state: FakeNvml.State]> = [
+      ["its handle", { "rc.nvmlDeviceGetHandleByIndex_v2.0": 15, "rc.nvmlDeviceGetMemoryInfo_v2.0": 15 }],
+      ["its UUID", { "rc.nvmlDeviceGetUUID.0": 15, "rc.nvmlDeviceGetMemoryInfo_v2.0": 15 }],
+      ["its memory", { "rc.nvmlDeviceGetMemoryInfo_v2.0": 15 }],
+      ["its memory, until a reset", { "rc.nvmlDeviceGetMemoryInfo_v2.0": 16 }],
+      ["its MIG mode", { "rc.nvmlDeviceGetMigMode.0": 15, "rc.nvmlDeviceGetMemoryInfo_v2.0": 15 }],
+      ["the count", { "rc.nvmlDeviceGetCount_v2": 15, "rc.nvmlDeviceGetMemoryInfo_v2.0": 15 }],
+      ["the count and its handle", {
+        "rc.nvmlDeviceGetCount_v2": 15,
+        "rc.nvmlDeviceGetHandleByIndex_v2.0": 15,
+        "rc.nvmlDeviceGetMemoryInfo_v2.0": 15,
+      }],
+      ["the events", { "rc.nvmlEventSetWait_v2": 15, "rc.nvmlDeviceGetMemoryInfo_v2.0": 15 }],
+      ["every call", {
+        "rc.nvmlDeviceGetUUID.0": 15,
+        "rc.nvmlDeviceGetName.0": 15,
+        "rc.nvmlDeviceGetMigMode.0": 15,
+        "rc.nvmlDeviceGetMemoryInfo_v2.0": 15,
+        "rc.nvmlDeviceGetUtilizationRates.0": 15,
+      }],
+    ]
+    for (const [where, state] of losses) {
+      test(`a card that is lost hides no other: ${where}`, (from) =>
+        Effect.gen(function* () {
+          for (const known of [true, false]) {
+            const { layer, set } = scripted(from, cards(3, known ? {} : state))
+            yield* Effect.gen(function* () {
+              if (known) yield* read
+              set(cards(3, state))
+              for (let n = 0; n < 3; n++) {
+                const found = yield* read
+                plausible(found)
+                const [lost, ...others] = found.devices
+                assert.match(why(lost!) ?? "", /^GPU (is lost|needs a reset)/)
+                assert.isTrue(Option.isNone(lost!.free))
+                if (known) assert.strictEqual(lost!.uuid, "GPU-0")
+                assert.deepStrictEqual(others.map(({ free, uuid }) => [uuid, free]), [
+                  ["GPU-1", Option.some(gib(20))],
+                  ["GPU-2", Option.some(gib(20))],
+                ])
+                for (const other of others) assert.include([undefined, "Healthy"], why(other))
+              }
+            }).pipe(Effect.provide(layer))
+          }
+        }))
+    }
+
+    test("a card that is lost after another one was lost from the start keeps its name", (from) => {
+      const { layer, set } = scripted(from, cards(2, { "rc.nvmlDeviceGetHandleByIndex_v2.1": 15 }))
+      return Effect.gen(function* () {
+        yield* read
+        yield* read
+        set(cards(2, { "rc.nvmlDeviceGetHandleByIndex_v2": 15, "rc.nvmlDeviceGetMemoryInfo_v2": 15 }))
+        for (let n = 0; n < 3; n++) {
+          const { devices } = yield* read
+          assert.deepStrictEqual(devices.map(({ uuid }) => uuid), ["GPU-0", "nvml-1"])
+          assert.deepStrictEqual(devices.map(why), ["GPU is lost (15)", "GPU is lost (15)"])
+        }
+      }).pipe(Effect.provide(layer))
+    })
+
+    test("the first of two cards disappears: the other one, at a new index, is read at once", (from) => {
+      const { layer, set } = scripted(from, cards(2))
+      return Effect.gen(function* () {
+        yield* read
+        set(cards(1, { "0.uuid": "GPU-1" }))
+        assert.deepStrictEqual((yield* read).devices.map(({ uuid }) => uuid), ["GPU-1"])
+        set(cards(2))
+        assert.deepStrictEqual((yield* read).devices.map(({ uuid }) => uuid), ["GPU-0", "GPU-1"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    test("the MIG instances of a lost card are unhealthy, each by its name, and come back", (from) => {
+      const instances = { "0.mig": 1, "0/1.total": 1e9, "0/1.free": 1e9, "0/4.total": 1e9, "0/4.free": 1e9 }
+      const { layer, set } = scripted(from, cards(2, instances))
+      const names = ["mig MIG-0-1", "mig MIG-0-4", "gpu GPU-1"]
+      return Effect.gen(function* () {
+        yield* read
+        for (
+          const call of [
+            "nvmlDeviceGetMigMode.0",
+            "nvmlDeviceGetMaxMigDeviceCount.0",
+            "nvmlDeviceGetMigDeviceHandleByIndex.0",
+            "nvmlDeviceGetMemoryInfo_v2.0",
+          ]
+        ) {
+          set(cards(2, { ...instances, [`rc.${call}`]: 15 }))
+          const { devices } = yield* read
+          assert.deepStrictEqual(devices.map(({ kind, uuid }) => `${kind} ${uuid}`), names, call)
+          assert.deepStrictEqual(devices.map(why), ["GPU is lost (15)", "GPU is lost (15)", "Healthy"], call)
+        }
+        set(cards(2, { ...instances, "rc.nvmlDeviceGetMigDeviceHandleByIndex.0/4": 999 }))
+        assert.deepStrictEqual((yield* read).devices.map(why), ["Healthy", "unknown error (999)", "Healthy"])
+        set(cards(2, { ...instances, "rc.nvmlDeviceGetUUID.0": 999 }))
+        assert.deepStrictEqual((yield* read).devices.map(({ kind, uuid }) => `${kind} ${uuid}`), names)
+        set(cards(2, instances))
+        assert.deepStrictEqual((yield* read).devices.map(why), ["Healthy", "Healthy", "Healthy"])
       }).pipe(Effect.provide(layer))
     })
 

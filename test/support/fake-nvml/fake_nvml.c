@@ -5,11 +5,12 @@
  *
  *   count 2                          number of GPUs
  *   0.total 25769803776              of GPU 0; also free, used, reserved, util, temp, power (mW), uuid, name
+ *   0.capability 8 6                 major and minor compute capability
  *   0.lag 17179869184 700            free is this until 700 ms after the file was written
  *   0.mig 1                          MIG is on; 0.migmax slots, of which 0/0, 0/1, ... exist when they have a total
  *   0/1.total 10000000000            of instance 1 of GPU 0; also free, used, uuid, name, gi
  *   0.processes 100:1000,200:-       pid and bytes; "-" for bytes that are not available
- *   rc.nvmlDeviceGetName 999         what a function returns; rc.nvmlDeviceGetName.0 for one GPU
+ *   rc.nvmlDeviceGetName 999         what a function returns; rc.nvmlDeviceGetName.0 for one GPU; with /1 for a slot
  *   hang.nvmlDeviceGetName -1        milliseconds before a function answers; -1: it never does
  *   event.0 1 79 -1                  the first event: GPU 1 (-1: unknown), Xid 79, GPU instance (-1: none)
  *
@@ -155,7 +156,13 @@ rc_t nvmlDeviceGetCount_v2(unsigned int *count) {
 }
 #endif
 
-rc_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, device_t *d) { ENTER((int)index); *d = handle((int)index, -1); return 0; }
+rc_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, device_t *d) {
+  const char *v = look("count");
+  if ((int)index >= (v ? atoi(v) : 0)) return 2;
+  ENTER((int)index);
+  *d = handle((int)index, -1);
+  return 0;
+}
 
 static rc_t text(device_t d, const char *field, const char *prefix, char *out, unsigned int length) {
   const char *v = of(d, field);
@@ -216,6 +223,14 @@ rc_t nvmlDeviceGetUtilizationRates(device_t d, utilization_t *u) {
 
 rc_t nvmlDeviceGetPowerUsage(device_t d, unsigned int *mw) { ENTER(gpu_of(d)); *mw = (unsigned)number(d, "power", 50000); return 0; }
 
+rc_t nvmlDeviceGetCudaComputeCapability(device_t d, int *major, int *minor) {
+  const char *v;
+  ENTER(gpu_of(d));
+  v = of(d, "capability");
+  if (instance_of(d) >= 0 || !v || sscanf(v, "%d %d", major, minor) != 2) return 3;
+  return 0;
+}
+
 rc_t nvmlDeviceGetMigMode(device_t d, unsigned int *current, unsigned int *pending) {
   const char *v;
   ENTER(gpu_of(d));
@@ -227,8 +242,12 @@ rc_t nvmlDeviceGetMigMode(device_t d, unsigned int *current, unsigned int *pendi
 rc_t nvmlDeviceGetMaxMigDeviceCount(device_t d, unsigned int *count) { ENTER(gpu_of(d)); *count = (unsigned)number(d, "migmax", 7); return 0; }
 
 rc_t nvmlDeviceGetMigDeviceHandleByIndex(device_t d, unsigned int slot, device_t *out) {
+  char key[96];
+  const char *v;
   ENTER(gpu_of(d));
   *out = handle(gpu_of(d), (int)slot);
+  snprintf(key, sizeof key, "rc.%s.%d/%d", __func__, gpu_of(d), (int)slot);
+  if ((v = look(key))) return atoi(v);
   return of(*out, "total") ? 0 : 6;
 }
 

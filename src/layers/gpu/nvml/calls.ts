@@ -144,20 +144,46 @@ export const celsius = (library: Library, device: Handle): number | null => {
 export const milliwatts = (library: Library, device: Handle): number | null =>
   into(library, "nvmlDeviceGetPowerUsage", [device], 4, u32).value ?? null
 
-/** The handles of a GPU's MIG instances; undefined where it is not cut into any. @category calls @since 0.1.0 */
-export const instances = (library: Library, device: Handle): ReadonlyArray<Handle> | undefined => {
-  const mode = buffer(4)
-  const code = library.nvmlDeviceGetMigMode?.(device, mode.bytes, new Uint8Array(4))
-  if (code !== rc.ok || mode.u32(0) !== 1) return undefined
-  const most = into(library, "nvmlDeviceGetMaxMigDeviceCount", [device], 4, u32).value ?? 0
-  const found: Array<Handle> = []
-  for (let slot = 0; slot < Math.min(most, 64); slot++) {
-    // An empty slot is "not found". A handle is valid as long as its instance, so handles are read again each time.
-    const instance = into(library, "nvmlDeviceGetMigDeviceHandleByIndex", [device, slot], 8, u64)
-    if (instance.value !== undefined) found.push(instance.value)
-  }
-  return found
+/** The compute capability as one number, `8.6`; null where it is not known. @category calls @since 0.1.0 */
+export const capability = (library: Library, device: Handle): number | null => {
+  const [major, minor] = [buffer(4), buffer(4)]
+  const code = library.nvmlDeviceGetCudaComputeCapability?.(device, major.bytes, minor.bytes)
+  return code === rc.ok ? major.u32(0) + minor.u32(0) / 10 : null
 }
+
+/** A slot with a MIG instance, whose handle may not be readable. @category models @since 0.1.0 */
+export interface Instance {
+  readonly slot: number
+  readonly handle: Got<Handle>
+}
+
+/**
+ * The MIG instances of a GPU; no value where it is not cut into any. The code is the one with which the GPU cannot be
+ * asked; a GPU without MIG is not an error.
+ *
+ * @category calls
+ * @since 0.1.0
+ */
+export const instances = (
+  library: Library,
+  device: Handle,
+): { readonly rc: number; readonly value?: ReadonlyArray<Instance> | undefined } => {
+  const mode = buffer(4)
+  const code = library.nvmlDeviceGetMigMode?.(device, mode.bytes, new Uint8Array(4)) ?? rc.functionNotFound
+  if (code !== rc.ok || mode.u32(0) !== 1) return { rc: code }
+  const most = into(library, "nvmlDeviceGetMaxMigDeviceCount", [device], 4, u32)
+  if (most.value === undefined) return { rc: most.rc, value: [] }
+  const found: Array<Instance> = []
+  for (let slot = 0; slot < Math.min(most.value, 64); slot++) {
+    // An empty slot is "not found". A handle is valid as long as its instance, so handles are read again each time.
+    const handle = into(library, "nvmlDeviceGetMigDeviceHandleByIndex", [device, slot], 8, u64)
+    if (handle.value !== undefined || isFault(handle.rc)) found.push({ slot, handle })
+  }
+  return { rc: rc.ok, value: found }
+}
+
+/** Whether a slot that cannot be opened has an instance. */
+const isFault = (code: number): boolean => code === rc.lost || code === rc.resetRequired || code === rc.unknown
 
 /** @category calls @since 0.1.0 */
 export const gpuInstance = (library: Library, device: Handle): number | undefined =>

@@ -33,6 +33,7 @@ const functions = {
   nvmlDeviceGetMaxMigDeviceCount: ["u64", "buffer"],
   nvmlDeviceGetMigDeviceHandleByIndex: ["u64", "u32", "buffer"],
   nvmlDeviceGetGpuInstanceId: ["u64", "buffer"],
+  nvmlDeviceGetCudaComputeCapability: ["u64", "buffer", "buffer"],
   nvmlEventSetCreate: ["buffer"],
   nvmlEventSetFree: ["u64"],
   nvmlDeviceRegisterEvents: ["u64", "u64", "u64"],

@@ -53,6 +53,7 @@ export interface RawDevice {
   readonly percent: number | null
   readonly celsius: number | null
   readonly milliwatts: number | null
+  readonly capability: number | null
   /** Whether the events of the device are listened to. */
   readonly watched: boolean
   /** The fault that the device has now. */

@@ -8,6 +8,7 @@ import * as Events from "./events.ts"
 import type { Listed } from "./events.ts"
 import type { Library } from "./library.ts"
 import type { Failure, RawDevice, RawXid } from "./protocol.ts"
+import { isLoss, readGpu, type State } from "./readGpu.ts"
 import * as Struct from "./structs.ts"
 
 const { rc } = Struct
@@ -21,24 +22,6 @@ export interface Session {
 export interface Read {
   readonly devices: ReadonlyArray<RawDevice>
   readonly xids: ReadonlyArray<RawXid>
-}
-
-interface Gpu {
-  readonly handle: Calls.Handle
-  readonly uuid: string
-  readonly name: string
-  readonly watched: boolean
-}
-
-interface State {
-  readonly library: Library
-  readonly events: Calls.Handle | undefined
-  readonly gpus: Map<number, Gpu>
-  /** UUID and name of the GPU at each index. A GPU that is lost can no longer be asked for them. */
-  readonly identities: Map<number, Pick<Gpu, "uuid" | "name">>
-  readonly since: number
-  /** Whether a device or the events failed in a way that only a new initialisation mends. */
-  needsReinit: boolean
 }
 
 /**
@@ -61,21 +44,23 @@ export const open = (library: Library): Session | Failure => {
     read: (options) => {
       if (typeof state !== "number" && state.needsReinit && performance.now() - state.since > reinitMillis) {
         stop(state)
-        state = start(library, state.identities)
+        state = start(library, state)
       }
       return typeof state === "number" ? failed("nvmlInit", state) : readAll(state, options)
     },
   }
 }
 
-const start = (library: Library, identities: State["identities"] = new Map()): State | number => {
+/** `before` is the state of the initialisation before this one: a lost GPU keeps its name. */
+const start = (library: Library, before?: State): State | number => {
   const code = Calls.init(library)
   if (code !== rc.ok && code !== rc.noGpus) return code
   return {
     library,
     events: Calls.eventSet(library),
     gpus: new Map(),
-    identities,
+    identities: before?.identities ?? new Map(),
+    count: before?.count,
     since: performance.now(),
     needsReinit: false,
   }
@@ -92,13 +77,29 @@ const failed = (call: string, code: number): Failure => ({
   description: `${call}: ${Struct.describe(code)}`,
 })
 
-const readAll = (state: State, options: { readonly processes: boolean }): Read | Failure => {
+/** The most indices that are tried while the GPUs cannot be counted. */
+const indexMax = 64
+
+/** The number of GPUs. Where one that is lost keeps them from being counted: as many as have an index. */
+const countOf = (state: State): Calls.Got<number> => {
   const count = Calls.count(state.library)
+  if (!isLoss(count.rc)) return count
+  if (state.count !== undefined) return { rc: 0, value: state.count }
+  let index = 0
+  while (index < indexMax && Calls.handle(state.library, index).rc !== rc.invalidArgument) index++
+  return index === 0 || index === indexMax ? count : { rc: 0, value: index }
+}
+
+const readAll = (state: State, options: { readonly processes: boolean }): Read | Failure => {
+  const count = countOf(state)
   if (count.rc === rc.noGpus) return { devices: [], xids: [] }
   if (count.value === undefined) return failed("nvmlDeviceGetCount", count.rc)
   // When the number of GPUs changes, a GPU may get another index.
-  if (state.identities.size !== count.value) state.identities.clear()
-  for (const index of state.gpus.keys()) if (index >= count.value) state.gpus.delete(index)
+  if (state.count !== undefined && state.count !== count.value) {
+    state.identities.clear()
+    state.gpus.clear()
+  }
+  state.count = count.value
 
   const listed: Array<Listed> = []
   let denied: number | undefined
@@ -112,104 +113,10 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
   return withEvents(state, listed)
 }
 
-/** What one GPU is listed as: itself, or its MIG instances. A number is the code with which it may not be opened. */
-const readGpu = (
-  state: State,
-  index: number,
-  options: { readonly processes: boolean },
-): ReadonlyArray<Listed> | number => {
-  const gpu = state.gpus.get(index) ?? openGpu(state, index)
-  if (typeof gpu === "number") {
-    if (gpu === rc.noPermission || gpu === rc.blocked) return gpu
-    state.needsReinit = true
-    const { name, uuid } = state.identities.get(index) ?? { name: `GPU ${index}`, uuid: `nvml-${index}` }
-    return [{ device: broken(uuid, name, gpu), gpu: undefined, instance: undefined }]
-  }
-  const { library } = state
-  const instances = Calls.instances(library, gpu.handle)
-  if (instances === undefined || instances.length === 0) {
-    // With MIG switched on and no instance made, nothing can be allocated, although the GPU reports memory.
-    const device = readDevice(state, gpu, options, instances !== undefined)
-    // The handle is asked for again next time: the index may then belong to another GPU, or to this one again.
-    if (isLost(device)) state.gpus.delete(index)
-    return [{ device, gpu: gpu.handle, instance: undefined }]
-  }
-  return instances.map((handle, slot) => {
-    const uuid = Calls.text(library, "nvmlDeviceGetUUID", handle).value ?? `${gpu.uuid}/${slot}`
-    const name = Calls.text(library, "nvmlDeviceGetName", handle).value ?? `${gpu.name} MIG`
-    const device = readDevice(state, { handle, uuid, name, watched: gpu.watched }, options, false)
-    return { device: { ...device, kind: "mig" }, gpu: gpu.handle, instance: Calls.gpuInstance(library, handle) }
-  })
-}
-
-const openGpu = (state: State, index: number): Gpu | number => {
-  const { events, gpus, library } = state
-  const handle = Calls.handle(library, index)
-  if (handle.value === undefined) return handle.rc
-  const uuid = Calls.text(library, "nvmlDeviceGetUUID", handle.value)
-  if (uuid.value === undefined) return uuid.rc
-  const name = Calls.text(library, "nvmlDeviceGetName", handle.value).value ?? "NVIDIA GPU"
-  const watched = events !== undefined &&
-    library.nvmlDeviceRegisterEvents?.(handle.value, Struct.eventXid, events) === rc.ok
-  const gpu = { handle: handle.value, uuid: uuid.value, name, watched }
-  gpus.set(index, gpu)
-  state.identities.set(index, gpu)
-  return gpu
-}
-
-const lostWords = [Struct.describe(rc.lost), Struct.describe(rc.resetRequired)]
-
-const isLost = ({ fault }: RawDevice): boolean => fault !== null && lostWords.includes(fault)
-
-const broken = (uuid: string, name: string, code: number): RawDevice => ({
-  uuid,
-  name,
-  kind: "gpu",
-  unified: false,
-  total: null,
-  free: null,
-  used: null,
-  percent: null,
-  celsius: null,
-  milliwatts: null,
-  watched: false,
-  fault: Struct.describe(code),
-  processes: null,
-})
-
-const readDevice = (
-  state: State,
-  { handle, name, uuid, watched }: Gpu,
-  options: { readonly processes: boolean },
-  withoutMemory: boolean,
-): RawDevice => {
-  const { library } = state
-  const memory = Calls.memory(library, handle)
-  if (memory.rc === rc.lost || memory.rc === rc.resetRequired) {
-    state.needsReinit = true
-    return broken(uuid, name, memory.rc)
-  }
-  const kept = withoutMemory ? undefined : memory.value
-  // A missing permission, or a call that does not exist, is not a fault of the device.
-  const harmless: ReadonlyArray<number> = [rc.ok, rc.notSupported, rc.noPermission, rc.functionNotFound]
-  return {
-    uuid,
-    name,
-    kind: "gpu",
-    unified: memory.rc === rc.notSupported,
-    total: kept?.total ?? null,
-    free: kept?.free ?? null,
-    used: kept?.used ?? null,
-    percent: Calls.percent(library, handle),
-    celsius: Calls.celsius(library, handle),
-    milliwatts: Calls.milliwatts(library, handle),
-    watched,
-    fault: harmless.includes(memory.rc) ? null : `reading its memory: ${Struct.describe(memory.rc)}`,
-    processes: options.processes ? Calls.processes(library, handle) : null,
-  }
-}
-
-/** If waiting for events fails, every device counts as faulty, as in NVIDIA's device plugin. */
+/**
+ * If waiting for events fails, every device counts as faulty, as in NVIDIA's device plugin. But if it fails because a
+ * GPU is lost, and that GPU has been found, then the health of the others is not known: they were read.
+ */
 const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
   const devices = listed.map(({ device }) => device)
   const { events, library } = state
@@ -217,6 +124,9 @@ const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
   const { failure, xids } = Events.take(library, events, listed)
   if (failure === undefined) return { devices, xids }
   state.needsReinit = true
+  if (isLoss(failure) && devices.some(({ fault }) => fault !== null)) {
+    return { devices: devices.map((device) => ({ ...device, watched: false })), xids }
+  }
   const fault = `waiting for its events: ${Struct.describe(failure)}`
   return { devices: devices.map((device) => ({ ...device, fault: device.fault ?? fault })), xids }
 }

@@ -49,6 +49,7 @@ export const textSize = 96
 /** nvmlReturn_t: the codes that are treated specially. @category constants @since 0.1.0 */
 export const rc = {
   ok: 0,
+  invalidArgument: 2,
   notSupported: 3,
   noPermission: 4,
   notFound: 6,

@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import { ByteSize, Effect, FileSystem, Option } from "effect"
-import { type GpuReading, unknown } from "../../../services/GpuProbe.ts"
+import { type GpuReading, Unhealthy, unknown } from "../../../services/GpuProbe.ts"
 import * as Reading from "./reading.ts"
 import * as SystemMemory from "./systemMemory.ts"
 
@@ -38,6 +38,19 @@ const vramTotal = (device: string): string => `${device}/mem_info_vram_total`
 /** Whether the amdgpu driver shows memory for this device folder. @internal */
 export const isCard = (device: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   FileSystem.FileSystem.use((files) => Effect.orElseSucceed(files.exists(vramTotal(device)), () => false))
+
+/**
+ * Why the memory of a card cannot be read. The file is there, so a card that does not answer has fallen off the bus or
+ * hangs. A missing permission says nothing about the card.
+ */
+const faultOf = (device: string): Effect.Effect<string | undefined, never, FileSystem.FileSystem> =>
+  FileSystem.FileSystem.use((files) =>
+    Effect.match(files.readFileString(vramTotal(device)), {
+      onSuccess: (content) => /^\d+$/.test(content.trim()) ? undefined : "its memory is not a number",
+      onFailure: ({ message, reason }) =>
+        reason._tag === "PermissionDenied" ? undefined : `its memory cannot be read: ${message}`,
+    })
+  )
 
 const memoryOf = Effect.fnUntraced(function* (device: string, root: string) {
   const total = yield* number(vramTotal(device))
@@ -91,7 +104,9 @@ export const read = Effect.fnUntraced(function* (
     () => `AMD GPU ${address ?? ""}`.trim(),
   )
   const memory = yield* memoryOf(device, root)
-  return { ...unknown(uuid, name, memory.kind), ...memory, ...(yield* sensorsOf(device)) }
+  const fault = yield* faultOf(device)
+  const health = fault === undefined ? Option.none() : Option.some(new Unhealthy({ reason: fault }))
+  return { ...unknown(uuid, name, memory.kind), ...memory, ...(yield* sensorsOf(device)), health }
 })
 
 const difference = (a: number | undefined, b: number | undefined): number | undefined =>

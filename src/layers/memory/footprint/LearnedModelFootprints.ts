@@ -22,6 +22,7 @@ import { every } from "../../../support/every.ts"
 import * as Descriptions from "./descriptions.ts"
 import { estimate } from "./estimate.ts"
 import * as Lessons from "./learn.ts"
+import { LearnedFlash, type Run } from "./learnFlash.ts"
 import * as Manifest from "./manifest.ts"
 
 /**
@@ -55,6 +56,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const catalog = yield* ModelCatalog
   const health = yield* BackendHealth
   let lessons = Lessons.empty
+  const flash = new LearnedFlash()
   let changes = 0
   const descriptions = yield* Descriptions.make({
     api: yield* OllamaApi,
@@ -68,20 +70,29 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   })
   yield* Effect.forkScoped(every(interval, descriptions.describeDue))
 
+  const version = (backend: Backend) => health.status(backend.id).version
+
   const keyOf = (model: Model, backend: Backend, shape: RunShape): Lessons.LessonKey => ({
     host: backend.id,
-    version: health.status(backend.id).version,
+    version: version(backend),
     digest: Descriptions.digestOf(model, backend.id) ?? "",
     shape,
     gpus: backend.devices,
   })
 
+  const runOf = (model: Model, backend: Backend, shape: RunShape): Run | undefined => {
+    const geometry = descriptions.geometry(model, backend)
+    const file = model.owners.get(backend.id)?.size ?? 0
+    // A size of 0 means that the backend did not report it.
+    return geometry === undefined || file <= 0
+      ? undefined
+      : { host: backend.id, version: version(backend), gpus: backend.devices, geometry, shape, file }
+  }
+
   const of = (model: Model, backend: Backend, shape: RunShape): Footprint | undefined => {
     if (model.remote) return noMemory
-    const geometry = descriptions.geometry(model, backend)
-    const size = model.owners.get(backend.id)?.size ?? 0
-    // A size of 0 means that the backend did not report it.
-    const estimated = geometry === undefined || size <= 0 ? undefined : estimate(geometry, shape, size)
+    const run = runOf(model, backend, shape)
+    const estimated = run && estimate(run.geometry, flash.shape(run), run.file, run.version)
     return Manifest.overridden(overrides, model.key, backend.id, shape, estimated) ??
       Lessons.corrected(lessons, keyOf(model, backend, shape), estimated)
   }
@@ -92,6 +103,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const seen = model.remote ? undefined : Lessons.observed(key, observation, model.owners.get(backend.id)?.size ?? 0)
     if (seen === undefined) return { before, after: before, exceeded: 0 }
     lessons = Lessons.learn(lessons, key, seen)
+    const run = runOf(model, backend, shape)
+    if (run !== undefined && Lessons.isMeasured(key, observation, run.file)) flash.learn(run, observation)
     changes++
     const exceeded = before === undefined ? 0 : Math.max(0, seen.bytes - before.reserve)
     return { before, after: of(model, backend, shape), exceeded }
@@ -114,6 +127,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  *
  * - A footprint comes from the manifest file; else from what was learned for exactly this host, version, digest,
  *   shape and GPUs; else from the formulas.
+ * - Where it is not known whether a model runs with flash attention, its first load shows it, for all models with the
+ *   same heads on the same backend.
  * - What was learned is only in memory. After a restart the formulas hold again until the first load.
  * - Remote models need no memory.
  *

@@ -7,82 +7,28 @@
  *
  * @since 0.1.0
  */
-import type { Footprint, FootprintParts, KvType, RunShape } from "../../../services/Footprint.ts"
+import type { Footprint, FootprintParts, RunShape } from "../../../services/Footprint.ts"
 import type { Geometry } from "../../../services/Geometry.ts"
+import { computeBytes } from "./compute.ts"
+import * as Flash from "./flash.ts"
+import { elementBytes, padded, type Run, runOf } from "./run.ts"
 
 const mebibyte = 1024 * 1024
 
-/** Memory of the process on each GPU, besides Ollama's buffers. Observed: 153 to 753 MiB. */
-const overheadBytes = 512 * mebibyte
+/**
+ * Memory of the process on each GPU, besides Ollama's buffers: 600 to 605 MiB for each process on an H100 (driver 580,
+ * CUDA 13, Ollama 0.33). Other logs: 153 to 753 MiB.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const overheadBytes = 605 * mebibyte
 
 /** What Ollama itself keeps free for the graph of a projector. */
 const projectorBytes = 1024 * mebibyte
 
 /** The share added where the formulas are known to hold, and elsewhere. */
 const margins = { exact: 0.03, otherwise: 0.25 }
-
-/**
- * Bytes of an element of the cache: ggml's blocks with their scales. Ollama's own values, 1 and 0.5, are 6 to 12 %
- * too low.
- */
-const elementBytes: Readonly<Record<KvType, number>> = {
-  f32: 4,
-  f16: 2,
-  bf16: 2,
-  q8_0: 34 / 32,
-  q5_1: 24 / 32,
-  q5_0: 22 / 32,
-  q4_1: 20 / 32,
-  q4_0: 18 / 32,
-  iq4_nl: 18 / 32,
-}
-
-/** llama.cpp allocates the cells of the cache in steps of 256. */
-const padded = (cells: number): number => Math.ceil(cells / 256) * 256
-
-const isQuantised = (type: KvType): boolean => elementBytes[type] < 2
-
-/** The shape that Ollama would use for this model. */
-interface Run {
-  readonly context: number
-  readonly parallelism: number
-  readonly batch: number
-  /** Cells of a layer with full attention, for all sequences together. */
-  readonly cells: number
-  readonly kvBytes: number
-  readonly flashAttention: RunShape["flashAttention"]
-}
-
-/**
- * The batch in tokens: as the request or the Modelfile states it; else 2,048 for embedders, up to the context; else
- * by the length of the context. Ollama lowers it when little memory is free, so this is an upper bound. (Ollama 0.33,
- * `generationBatchForContext`, `DefaultEmbeddingNumBatch`.)
- *
- * @category accessors
- * @since 0.1.0
- */
-export const batchOf = (geometry: Pick<Geometry, "embedder" | "batch">, shape: RunShape): number => {
-  const given = shape.batch ?? geometry.batch
-  if (geometry.embedder) return Math.max(1, Math.min(given ?? 2048, shape.context * shape.parallelism))
-  if (given !== undefined) return given
-  return shape.context > 32_768 ? 2048 : shape.context > 4096 ? 1024 : 512
-}
-
-const runOf = (geometry: Geometry, shape: RunShape): Run => {
-  const context = Math.min(shape.context, geometry.contextTrained ?? Infinity)
-  const parallelism = geometry.embedder ? 1 : shape.parallelism
-  // A quantised cache needs flash attention. Without it llama.cpp refuses to load, and Ollama before 0.30 used f16.
-  const plain = isQuantised(shape.kvType) && shape.flashAttention === "off"
-  const flashAttention = isQuantised(shape.kvType) && !plain ? "on" : shape.flashAttention
-  return {
-    context,
-    parallelism,
-    batch: batchOf(geometry, { ...shape, context, parallelism }),
-    cells: shape.unified ? padded(context * parallelism) : parallelism * padded(context),
-    kvBytes: elementBytes[plain ? "f16" : shape.kvType],
-    flashAttention,
-  }
-}
 
 /**
  * Cells of a windowed layer: the window and the batch. A cache that all sequences share keeps a window for each of
@@ -130,37 +76,6 @@ export const recurrentBytes = (geometry: Geometry, shape: RunShape): number =>
     : 4 * geometry.recurrent.layers * geometry.recurrent.elements * runOf(geometry, shape).parallelism
 
 /**
- * An upper bound of the bytes of the compute buffer of one device.
- *
- * **Details**
- *
- * - Without flash attention, 4 bytes times the batch times the larger of the logits (`vocabulary + embedding`) and
- *   the attention scores of one layer (`1 + 4 * embedding + cells * (1 + heads)`). Exact for llama and qwen.
- * - With it there are no scores, only the mask (2 bytes for each cell and token of the batch) and 32 MiB of other
- *   buffers. This is 2 to 33 % above the real size, and up to four times the real size on builds that reserve fewer
- *   rows of logits.
- * - If flash attention is `"unknown"`, the larger of both.
- * - An encoder has no logits, and its attention covers only the batch:
- *   `3 * embedding + feed forward + batch * (1 + heads)`. Fitted to one model.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const computeBytes = (geometry: Geometry, shape: RunShape): number => {
-  const { batch, cells, flashAttention } = runOf(geometry, shape)
-  const { embeddingLength, experts, heads } = geometry
-  if (geometry.encoder) {
-    const feedForward = geometry.feedForward ?? 4 * embeddingLength
-    return 4 * batch * (3 * embeddingLength + feedForward + batch * (1 + heads))
-  }
-  const mixture = experts === undefined ? 0 : experts.used * (2 * experts.feedForward + embeddingLength)
-  const logits = Math.max(geometry.vocabulary + embeddingLength, mixture)
-  const without = 4 * batch * Math.max(logits, 1 + 4 * embeddingLength + cells * (1 + heads))
-  const withIt = 4 * batch * logits + 2 * batch * cells + 32 * mebibyte
-  return flashAttention === "on" ? withIt : flashAttention === "off" ? without : Math.max(withIt, without)
-}
-
-/**
  * The size of the file is an upper bound for the GPU. If the tensors are known, those that stay in system memory are
  * subtracted.
  */
@@ -202,17 +117,22 @@ export const fromParts = (
  * compute buffers and an overhead on each of them. The margin is 3 %, or 25 % if the geometry is not exact or a draft
  * model runs, whose memory is not reported.
  *
+ * `version` is the version of Ollama. While it is not known, it counts as a current one, because a server says its
+ * version when it is first probed. What differs: since 0.30 Ollama lets llama.cpp decide about flash attention, and in
+ * 0.33 llama.cpp reserves logits only for the last token of each sequence.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const estimate = (geometry: Geometry, shape: RunShape, fileBytes: number): Footprint => {
+export const estimate = (geometry: Geometry, asked: RunShape, fileBytes: number, version?: string): Footprint => {
+  const shape = Flash.onVersion(asked, version)
   const processes = Math.max(1, shape.devices)
   return fromParts(
     {
       weights: weightsOf(geometry, shape, fileBytes),
       kv: kvBytes(geometry, shape),
       recurrent: recurrentBytes(geometry, shape),
-      compute: computeBytes(geometry, shape) * processes,
+      compute: computeBytes(geometry, shape, version) * processes,
       projector: geometry.projector ? projectorBytes : 0,
       overhead: overheadBytes * processes,
     },

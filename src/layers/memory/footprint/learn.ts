@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import type { Footprint, Observation, RunShape } from "../../../services/Footprint.ts"
+import { overheadBytes } from "./estimate.ts"
+import { runsLlamaServer } from "./versions.ts"
 
 /**
  * An observation is used for another load only if all of these are equal. Every version of Ollama may allocate
@@ -50,9 +52,6 @@ const keysMax = 4096
 /** Added to the largest observation: the next load may be a little larger. */
 const spread = 0.02
 
-/** Memory of the process besides Ollama's buffers, until a reading of the device has shown it. */
-const overheadBytes = 512 * 1024 * 1024
-
 const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
   JSON.stringify([
     host,
@@ -68,11 +67,15 @@ const textOf = ({ digest, gpus, host, shape, version }: LessonKey): string =>
     gpus.toSorted(),
   ])
 
-/** Whether `/api/ps` reports the buffers that llama.cpp logged. Before 0.30 Ollama reported its own estimate. */
-const reportsBuffers = (version: string | undefined): boolean => {
-  const parts = /^v?(\d+)\.(\d+)/.exec(version ?? "")
-  return parts !== null && (Number(parts[1]) > 0 || Number(parts[2]) >= 30)
-}
+/**
+ * Whether `/api/ps` showed the buffers that llama.cpp logged. Versions before 0.30 showed their own estimate. Ollama
+ * shows the size of the file if it knows nothing better.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isMeasured = ({ version }: LessonKey, { size, sizeVram }: Observation, fileBytes: number): boolean =>
+  runsLlamaServer(version) === true && Math.max(size, sizeVram) !== fileBytes
 
 const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
 
@@ -91,17 +94,17 @@ const isBytes = (value: number): boolean => Number.isFinite(value) && value >= 0
  */
 export const observed = (
   key: LessonKey,
-  { freeDrop, size, sizeVram }: Observation,
+  observation: Observation,
   fileBytes: number,
 ): Seen | undefined => {
+  const { freeDrop, size, sizeVram } = observation
   const all = Math.max(size, sizeVram)
   if (!isBytes(size) || !isBytes(sizeVram) || all === 0) return undefined
   const drop = freeDrop !== undefined && isBytes(freeDrop) ? freeDrop : 0
   const spilled = key.shape.devices > 0 && sizeVram < size
-  const plausible = reportsBuffers(key.version) && all !== fileBytes
   return {
     bytes: Math.max(all + overheadBytes * Math.max(1, key.shape.devices), drop),
-    trusted: !spilled && (plausible || drop >= all),
+    trusted: !spilled && (isMeasured(key, observation, fileBytes) || drop >= all),
   }
 }
 

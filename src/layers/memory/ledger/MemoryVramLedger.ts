@@ -79,6 +79,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   const read = Effect.gen(function* () {
     yield* Readings.read(probe, devices, books.held, books.nextSeq(), timeout, now)
+    books.fitting.forget()
     Releases.finish(books.held, devices.accounts, now(), releaseTimeout)
     listeners.notify()
   })
@@ -101,8 +102,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
         footprints.of(model, backend, shapeOn(backend, { context: someContext })) === undefined
         ? footprints.prepare(model, backend)
         : undefined,
-    needs: (backend, model, numCtx) =>
-      devices.managed(backend) ? books.charges.of(backend, model, numCtx, 1) : undefined,
+    needs: (backend, model, numCtx) => devices.managed(backend) ? books.needs(backend, model, numCtx) : undefined,
     room: (backend) => devices.managed(backend) ? devices.sum(backend, "room") : undefined,
     limit: (backend) => devices.managed(backend) ? devices.sum(backend, "limit") : undefined,
     context: (backend, model) => books.charges.context(backend, model),
@@ -131,6 +131,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  * - Among several devices Ollama chooses by itself. The ledger charges the device with the most room, as Ollama
  *   would. It charges several only if no single one is large enough, and then all of them. Until a reading of all of
  *   them shows where the model really is, no other load is promised memory on any of them.
+ * - A model that fits on no backend is charged all memory of the devices, once nothing else is charged there: Ollama
+ *   fills them, and puts the other layers into system memory. `/api/ps` shows then what it has taken. If the model
+ *   fits on another backend, it is refused here.
+ * - A device that is unhealthy, or that the probe no longer lists beside the others, gets no new model. The other
+ *   devices of the backend are used.
  * - An unloaded model stays charged until a reading shows 75 % of its memory as free, or 5 seconds have passed. If no
  *   reading succeeds meanwhile, a backend with one device then counts it as free; with several devices a reading is
  *   needed.

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Backend } from "../../../services/Fleet.ts"
+import { type Backend, onCpu } from "../../../services/Fleet.ts"
 import type { DeviceAccount } from "./deviceAccount.ts"
 
 /** Ollama's shortest context. */
@@ -24,7 +24,11 @@ export const allowedContext = (tokens: number | undefined, trained: number | und
 /**
  * The label `context-length` of the backend (its `OLLAMA_CONTEXT_LENGTH`), else a value by the sum of the devices'
  * memory, as in Ollama since 0.15.5 (`server/routes.go`): below 23 GiB 4096, below 47 GiB 32768, else 262144. At most
- * the length that the model was trained with.
+ * the length that the model was trained with. System memory does not count: on the CPU it is 4096.
+ *
+ * Ollama does not ask whether the model then fits. If it does not, layers are put into system memory. Only if that
+ * memory is too small as well does Ollama try once more, with the next lower of these lengths. `/api/ps` shows what
+ * came of it.
  *
  * @category conversions
  * @since 0.1.0
@@ -36,6 +40,7 @@ export const automaticContext = (
 ): number | undefined => {
   const labelled = Number(backend.labels["context-length"])
   if (labelled > 0) return allowedContext(labelled, trained)
+  if (onCpu(backend)) return allowedContext(4096, trained)
   if (devices.length === 0) return undefined
   const totals = devices.map(({ declared, total }) => total ?? declared)
   if (totals.some((total) => total === undefined)) return undefined

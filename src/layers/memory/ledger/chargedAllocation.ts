@@ -91,13 +91,14 @@ export class ChargedAllocation implements Allocation, Charge {
 
   /**
    * Whether one of its devices can have less free memory than the ledger knows: its load has not ended, or Ollama
-   * chose among several devices and not all of them were read since.
+   * chose among several devices and not all of them were read since. A device that is lost cannot be read, and gets no
+   * new load.
    */
   get unsettled(): boolean {
     if (isLoading(this.current)) return true
     if (this.parts.length === 1) return false
     const read = this.current === "releasing" ? this.freeBefore : this.seen
-    return read.size < this.parts.length
+    return this.parts.some(({ device }) => !read.has(device) && this.accounts.get(device)?.unhealthy !== true)
   }
 
   /** Changes the charge. The devices keep their shares of it. */

@@ -38,6 +38,10 @@ export class DeviceAccount {
   failure = "not read yet"
   /** The probe reports that the device is unhealthy, so it gets no new model. */
   unhealthy = false
+  /** The last reading did not list the device, although it has listed others. */
+  absent = false
+  /** NVIDIA's compute capability. */
+  capability: number | undefined = undefined
   /** The number of the last good reading, given when it began. */
   readSeq = -1
   private readonly reserveBytes: number
@@ -58,6 +62,11 @@ export class DeviceAccount {
     let sum = 0
     for (const charge of this.charges) if (charge.seenOn(this.uuid)) sum += charge.on(this.uuid)
     return sum
+  }
+
+  /** Whether a model can be put on it, as far as is known. A declared device does not have to be listed. */
+  get usable(): boolean {
+    return !this.unhealthy && !(this.absent && this.declared === undefined)
   }
 
   /** Bytes that models may take on the empty device. */

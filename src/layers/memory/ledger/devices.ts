@@ -44,6 +44,13 @@ export class Devices {
     })
   }
 
+  /** The devices of a backend that models can be put on; all of them if none can. */
+  usable(backend: Backend): ReadonlyArray<DeviceAccount> {
+    const those = this.of(backend)
+    const usable = those.filter((account) => account.usable)
+    return usable.length > 0 ? usable : those
+  }
+
   /** Whether the memory of all devices of a backend is known. */
   managed(backend: Backend): boolean {
     const devices = this.of(backend)
@@ -52,6 +59,6 @@ export class Devices {
 
   /** The sum over the devices of a backend. A device whose value is below 0 counts as 0. */
   sum(backend: Backend, of: "room" | "limit"): number {
-    return this.of(backend).reduce((sum, account) => sum + Math.max(0, account[of] ?? 0), 0)
+    return this.usable(backend).reduce((sum, account) => sum + Math.max(0, account[of] ?? 0), 0)
   }
 }

@@ -22,6 +22,39 @@ const divided = (devices: ReadonlyArray<DeviceAccount>, needed: number, whole: n
   })
 }
 
+/** Whether `need(devices)` bytes fit into the empty devices. @category predicates @since 0.1.0 */
+export const fitsEmpty = (devices: ReadonlyArray<DeviceAccount>, need: (devices: number) => number): boolean => {
+  const most = devices.reduce((sum, { limit }) => Math.max(sum, limit ?? 0), 0)
+  const limits = devices.reduce((sum, { limit }) => sum + Math.max(0, limit ?? 0), 0)
+  return need(1) <= most || (devices.length > 1 && need(devices.length) <= limits)
+}
+
+const unsettled = (devices: ReadonlyArray<DeviceAccount>): NoRoom | undefined =>
+  devices.some((device) => device.unsettled)
+    ? noRoom("another load on these devices has not ended, or no reading shows it yet", [], false)
+    : undefined
+
+/**
+ * All memory of the devices, for a model that does not fit: Ollama fills them, and puts the other layers into system
+ * memory. Nothing else may be charged there at its start.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const whole = (devices: ReadonlyArray<DeviceAccount>): Fit => {
+  const waits = unsettled(devices)
+  if (waits !== undefined) return waits
+  const held = devices.reduce((sum, account) => sum + account.held, 0)
+  if (held > 0) {
+    const freeing = [{ devices: devices.map(({ uuid }) => uuid), bytes: held }]
+    return noRoom("it needs all memory of its devices", freeing, false)
+  }
+  const shares = devices.map(({ room, uuid }) => ({ device: uuid, bytes: Math.max(0, Math.floor(room ?? 0)) }))
+  return shares.some(({ bytes }) => bytes > 0)
+    ? { _tag: "Fits", shares }
+    : noRoom("other processes use its devices", [], false)
+}
+
 /**
  * Finds room for `need(devices)` bytes. While a load on one of the devices has not ended, none of them takes another
  * load: both loads would count on the same free memory, and Ollama may put either model on any of the devices.
@@ -32,26 +65,24 @@ const divided = (devices: ReadonlyArray<DeviceAccount>, needed: number, whole: n
 export const fit = (devices: ReadonlyArray<DeviceAccount>, need: (devices: number) => number): Fit => {
   const one = need(1)
   const most = devices.reduce((sum, { limit }) => Math.max(sum, limit ?? 0), 0)
-  const limits = devices.reduce((sum, { limit }) => sum + Math.max(0, limit ?? 0), 0)
   const all = devices.length > 1 ? need(devices.length) : Infinity
-  if (one > most && all > limits) {
+  if (!fitsEmpty(devices, need)) {
     return noRoom(`it needs ${gib(one)}, and an empty device has at most ${gib(most)}`, [], true)
   }
-  if (devices.some(({ unsettled }) => unsettled)) {
-    return noRoom("another load on these devices has not ended, or no reading shows it yet", [], false)
-  }
+  const waits = unsettled(devices)
+  if (waits !== undefined) return waits
   const best = devices.reduce((roomiest, each) => (each.room ?? 0) > (roomiest.room ?? 0) ? each : roomiest)
   if ((best.room ?? 0) >= one) {
     return { _tag: "Fits", shares: devices.map(({ uuid }) => ({ device: uuid, bytes: uuid === best.uuid ? one : 0 })) }
   }
   if (one > most) {
-    const whole = devices.reduce((sum, { room }) => sum + Math.max(0, room ?? 0), 0)
-    const level = devices.every(({ room }) => (room ?? 0) > 0)
-    if (whole >= all && level) return { _tag: "Fits", shares: divided(devices, all, whole) }
+    const room = devices.reduce((sum, device) => sum + Math.max(0, device.room ?? 0), 0)
+    const level = devices.every((device) => (device.room ?? 0) > 0)
+    if (room >= all && level) return { _tag: "Fits", shares: divided(devices, all, room) }
     const uuids = devices.map(({ uuid }) => uuid)
     return noRoom(
       `it needs ${gib(all)}, and less is free`,
-      [{ devices: uuids, bytes: Math.max(1, all - whole) }],
+      [{ devices: uuids, bytes: Math.max(1, all - room) }],
       false,
     )
   }

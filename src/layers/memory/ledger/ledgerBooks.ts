@@ -9,7 +9,8 @@ import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Allocation, DeviceStatus, NoRoom, Observed, Share } from "../../../services/VramLedger.ts"
 import { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
-import { type Fit, fit } from "./fit.ts"
+import { type Fit, fit, whole } from "./fit.ts"
+import { Fitting } from "./fitting.ts"
 import { bytesOn, LoadCharges } from "./loadCharge.ts"
 import * as Releases from "./releases.ts"
 import { isLoading, UnchargedAllocations } from "./unchargedAllocations.ts"
@@ -29,6 +30,8 @@ export interface Options {
 export class LedgerBooks {
   readonly devices: Devices
   readonly charges: LoadCharges
+  /** On which backends models fit. */
+  readonly fitting: Fitting
   readonly held = new Set<ChargedAllocation>()
   private readonly uncharged: UnchargedAllocations
   private readonly options: Options
@@ -41,6 +44,7 @@ export class LedgerBooks {
     this.options = options
     this.devices = options.devices
     this.charges = new LoadCharges(options.footprints, options.devices)
+    this.fitting = new Fitting(options.fleet, this.charges)
     this.uncharged = new UnchargedAllocations(options.changed, () => {
       this.unchargedSeq = this.nextSeq()
     })
@@ -63,7 +67,7 @@ export class LedgerBooks {
 
   adopt(backend: Backend, model: string, observed: Observed): Allocation {
     if (!this.devices.managed(backend)) return this.uncharged.adopt(backend, model)
-    const those = this.devices.of(backend)
+    const those = this.devices.usable(backend)
     // It is not known on which of its devices Ollama put the model, so all of them get an equal share.
     const bytes = Math.ceil(bytesOn(backend, observed) / those.length)
     const shares = those.map(({ uuid }) => ({ device: uuid, bytes }))
@@ -75,7 +79,9 @@ export class LedgerBooks {
   observe(allocation: Allocation, model: Model | undefined, observed: Observed): void {
     if (!(allocation instanceof ChargedAllocation)) return
     const member = this.options.fleet.members().find(({ backend }) => backend.id === allocation.backend)
-    if (member !== undefined) this.charges.observe(allocation, member.backend, model, observed)
+    if (member === undefined) return
+    this.charges.observe(allocation, member.backend, model, observed)
+    this.fitting.forget()
   }
 
   allocations(): ReadonlyArray<Allocation> {
@@ -123,9 +129,21 @@ export class LedgerBooks {
     return allocation
   }
 
+  /**
+   * Bytes that a load is charged. A model that fits nowhere is charged all memory of the devices, because Ollama then
+   * puts some layers into system memory. Where another backend has room for the model, this one refuses it.
+   */
+  needs(backend: Backend, model: Model, numCtx: number | undefined): number | undefined {
+    const need = this.charges.of(backend, model, numCtx, 1)
+    if (need === undefined || this.fitting.on(backend, model, numCtx)) return need
+    const limit = this.devices.sum(backend, "limit")
+    return this.fitting.spills(backend, model, numCtx) ? limit : Math.max(need, limit + 1)
+  }
+
   private fits(backend: Backend, model: Model, numCtx: number | undefined): Fit {
-    const those = this.devices.of(backend)
-    const whole = Math.max(...those.map(({ limit }) => limit ?? 0))
-    return fit(those, (count) => this.charges.of(backend, model, numCtx, count) ?? whole)
+    const those = this.devices.usable(backend)
+    if (this.fitting.spills(backend, model, numCtx)) return whole(those)
+    const most = Math.max(...those.map(({ limit }) => limit ?? 0))
+    return fit(those, (count) => this.charges.of(backend, model, numCtx, count) ?? most)
   }
 }

@@ -25,6 +25,8 @@ const take = (
   // A reading that began later has already ended: this one is older.
   if (begun < account.readSeq) return true
   account.unhealthy = Option.isSome(reading.health) && reading.health.value._tag === "Unhealthy"
+  account.absent = false
+  account.capability = Option.getOrUndefined(reading.computeCapability) ?? account.capability
   if (free === undefined) {
     account.total ??= number(reading.total)
     account.failure = "free memory is not readable"
@@ -67,6 +69,7 @@ export const read = Effect.fnUntraced(function* (
     if (good.has(uuid) || begun < account.readSeq || readings?.some((reading) => reading.uuid === uuid) === true) {
       continue
     }
+    account.absent = readings !== undefined && readings.length > 0
     account.failure = Result.isFailure(result)
       ? result.failure.message || "the probe failed"
       : readings === undefined

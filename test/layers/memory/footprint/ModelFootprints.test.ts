@@ -131,6 +131,50 @@ describe("LearnedModelFootprints", () => {
       assert.deepStrictEqual(footprints.of(known, a, run), bound)
     }).pipe(Effect.provide(learned())))
 
+  it.effect("learns from one load that a backend has flash attention, for other contexts and models of the kind", () =>
+    Effect.gen(function* () {
+      const { footprints, known } = yield* setup
+      yield* footprints.prepare(known, a)
+      const long = { ...run, context: 131_072, flashAttention: "unknown" } as const
+      const [on, before] = [footprints.of(known, a, { ...long, flashAttention: "on" }), footprints.of(known, a, long)]
+      const observe = (bytes: number, vram = bytes) => footprints.learn(known, a, long, { size: bytes, sizeVram: vram })
+      const other = () => footprints.of(known, a, { ...long, context: 65_536 })!.reserve
+      const unlearned = other()
+      const took = 21_731 * 1024 * 1024
+      assert.isAbove(before!.reserve, 2 * on!.reserve)
+      observe(took, took / 2)
+      assert.strictEqual(other(), unlearned, "a spilled model shows nothing")
+      observe(llama31.size)
+      assert.strictEqual(other(), unlearned, "the size of the file shows nothing")
+      observe(took)
+      const learnedHere = other()
+      assert.isBelow(learnedHere, unlearned / 2)
+      assert.strictEqual(
+        learnedHere,
+        footprints.of(known, a, { ...long, context: 65_536, flashAttention: "on" })!.reserve,
+      )
+      const there = backend({ url: "http://b", id: "b" })
+      assert.isAbove(footprints.of(known, there, long)!.reserve, 2 * on!.reserve, "not on another backend")
+      const off = { ...long, flashAttention: "off" } as const
+      assert.strictEqual(footprints.of(known, a, off)?.reserve, before?.reserve, "a label still counts")
+      observe(2 * took)
+      assert.strictEqual(other(), unlearned, "forgotten when a load took more")
+      ;(yield* Versions).set("a", "0.34.0")
+      assert.strictEqual(other(), unlearned)
+    }).pipe(Effect.provide(learned())))
+
+  it.effect("a server from before 0.30 has flash attention for some models only", () =>
+    Effect.gen(function* () {
+      const { footprints, known } = yield* setup
+      yield* footprints.prepare(known, a)
+      const reserve = () => footprints.of(known, a, { ...run, context: 65_536 })!.reserve
+      const now = reserve()
+      ;(yield* Versions).set("a", "0.24.0")
+      assert.isAbove(reserve(), 1.5 * now)
+      ;(yield* Versions).delete("a")
+      assert.strictEqual(reserve(), now, "while the version is not known, it counts as a current one")
+    }).pipe(Effect.provide(learned())))
+
   it.effect("the manifest overrides both, and a lesson still reports when it was not enough", () =>
     Effect.gen(function* () {
       const { footprints, known, unknown } = yield* setup

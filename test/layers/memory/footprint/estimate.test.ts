@@ -1,17 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import {
-  batchOf,
-  computeBytes,
-  estimate,
-  kvBytes,
-  recurrentBytes,
-} from "../../../../src/layers/memory/footprint/estimate.ts"
+import * as Compute from "../../../../src/layers/memory/footprint/compute.ts"
+import * as Estimate from "../../../../src/layers/memory/footprint/estimate.ts"
+import { kvBytes, recurrentBytes } from "../../../../src/layers/memory/footprint/estimate.ts"
+import { batchOf } from "../../../../src/layers/memory/footprint/run.ts"
 import { type Footprint, kvTypes, type RunShape, shape } from "../../../../src/services/Footprint.ts"
 import type { Geometry } from "../../../../src/services/Geometry.ts"
 import { fileOf, geometryOf, isTied, mebibyte, more, type Row, rows, shapeOf, statesTotal, totalOf } from "./rows.ts"
 
 const all = [...rows, ...more]
+
+/** The logs are of builds of llama.cpp that reserve logits for every token, or it is not known of which build. */
+const version = "0.24.0"
+const estimate = (...[geometry, run, file]: Parameters<typeof Estimate.estimate>) =>
+  Estimate.estimate(geometry, run, file, version)
+const computeBytes = (geometry: Geometry, run: RunShape) => Compute.computeBytes(geometry, run, version)
 
 /** Equal to the logged value, to the decimals that were logged. */
 const assertLogged = (bytes: number, logged: number): void => {
@@ -144,6 +147,10 @@ describe("the batch", () => {
     assert.strictEqual(batchOf(generator, shape({ context: 4097 })), 1024)
     assert.strictEqual(batchOf(generator, shape({ context: 32_768 })), 1024)
     assert.strictEqual(batchOf(generator, shape({ context: 32_769 })), 2048)
+    // All sequences together: Ollama looks at the whole cache.
+    assert.strictEqual(batchOf(generator, shape({ context: 2048, parallelism: 2 })), 512)
+    assert.strictEqual(batchOf(generator, shape({ context: 2048, parallelism: 4 })), 1024)
+    assert.strictEqual(batchOf(generator, shape({ context: 8192, parallelism: 8 })), 2048)
     assert.strictEqual(batchOf(embedder, shape({ context: 8192 })), 2048)
     assert.strictEqual(batchOf(embedder, shape({ context: 512 })), 512)
     assert.strictEqual(batchOf({ ...generator, batch: 64 }, shape({ context: 8192 })), 64)
@@ -170,7 +177,7 @@ describe("estimate", () => {
       assert.strictEqual(margin, Math.ceil(total * 0.25))
     }
     assert.strictEqual(
-      at({}).parts!.compute,
+      at({ flashAttention: "unknown" }).parts!.compute,
       Math.max(
         at({ flashAttention: "on" }).parts!.compute,
         at({ flashAttention: "off" }).parts!.compute,

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import * as Lessons from "../../../../src/layers/memory/footprint/learn.ts"
 import { type Footprint, shape } from "../../../../src/services/Footprint.ts"
 
-const overhead = 512 * 1024 * 1024
+const overhead = 605 * 1024 * 1024
 const file = 4e9
 const key: Lessons.LessonKey = {
   host: "a",
