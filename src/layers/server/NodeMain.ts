@@ -7,7 +7,7 @@
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { basename } from "node:path"
 import process from "node:process"
-import * as LogLines from "../events/LogLines.ts"
+import * as LogLines from "./LogLines.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<E> {
