@@ -12,6 +12,7 @@ import * as NodeTransport from "llamero/layers/transport/NodeTransport"
 import process from "node:process"
 
 const server = NodeServer.layer(OllamaApp.layer(), { port: Number(process.env["PORT"] || 11435) }).pipe(
+  NodeServer.withLogAddress,
   Layer.provide(Standard.layer()),
   Layer.provide([NodeTransport.layer(), HttpOllamaApi.layer(), StaticFleet.layer(["http://127.0.0.1:11434"])]),
   Layer.provide(FetchHttpClient.layer),

@@ -19,6 +19,7 @@ const { scorers, ...standard } = StandardProfile.make()
 const router = Standard.layer({ profile: { ...standard, scorers: [...scorers, { scorer: byLength, weight: 2 }] } })
 const cards = ["small", "big"].map((card) => ({ url: `http://${card}:11434`, labels: { card } }))
 const server = NodeServer.layer(OllamaApp.layer(), { port: Number(process.env["PORT"] || 11435) }).pipe(
+  NodeServer.withLogAddress,
   Layer.provide(router),
   Layer.provide([StaticFleet.layer(cards), NodeTransport.layer(), HttpOllamaApi.layer()]),
   Layer.provide(FetchHttpClient.layer),

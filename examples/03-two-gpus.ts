@@ -44,17 +44,19 @@ const main = Effect.gen(function* () {
       for (const { capacity, device, foreign, held } of ledger.devices()) {
         const there = ledger.allocations().filter((one) => one.shares().some((share) => share.device === device))
         const models = there.map((one) => `${one.model} (${one.state()})`).join(", ")
-        console.log(`  ${device}: ${gib(held)} of ${gib(capacity)} GiB, ${gib(foreign)} foreign: ${models}`)
+        const over = held - (capacity ?? held)
+        const told = over > 0 ? `; ${gib(over)} GiB too much, so no other model fits here` : ""
+        console.log(`  ${device}: ${gib(held)} of ${gib(capacity)} GiB, ${gib(foreign)} foreign: ${models}${told}`)
       }
     })
 
   for (const model of [llama31.name, mistral.name]) yield* ask("/api/generate", { model, prompt: "hi", stream: false })
   yield* ask("/api/embed", { model: embedder.name, input: "hi" })
-  yield* show("three models, each where there was room:")
+  yield* show("three models, each where there was room (of 12 GiB, 2 stay free):")
   // Another program starts on the second GPU.
   yield* (yield* MockGpuProbe.MockReadings).set([gpu("gpu-1", 6), gpu("gpu-2", 1)])
   yield* ledger.refresh
-  yield* show("another program takes memory:")
+  yield* show("another program takes memory, and what it takes is not for models:")
 })
 
 await Effect.runPromise(Effect.scoped(Effect.provide(main, stack)))

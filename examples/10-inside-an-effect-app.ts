@@ -53,7 +53,7 @@ const simulated = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer
 )
 const app = Layer.merge(L.OllamaApp.layer(), bill)
 const server = NodeServer.layer(app, { port: Number(process.env["PORT"] || 11435), tenantHeader: "x-team" }).pipe(
-  Layer.tap((context) => Effect.log(`listening on ${Context.get(context, NodeServer.NodeServer).url}`)),
+  NodeServer.withLogAddress,
   Layer.provide(L.Standard.layer({ guards: [paying] })),
   Layer.provide([simulated, L.StaticFleet.layer([url]), Billing.layer]),
 )

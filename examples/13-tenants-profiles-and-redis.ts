@@ -33,6 +33,7 @@ const router = L.Standard.layer({
 })
 const port = Number(process.env["PORT"] || 11435)
 const server = NodeServer.layer(Layer.merge(L.OllamaApp.layer(), L.KeyedRoutes.layer()), { port }).pipe(
+  NodeServer.withLogAddress,
   Layer.provide(router),
   Layer.provide([L.FileApiKeys.layer("keys.json"), L.FileFleet.layer("fleet.json")]),
   Layer.provide([NodeTransport.layer(), L.HttpOllamaApi.layer(), NodeFileSystem.layer]),

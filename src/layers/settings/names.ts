@@ -3,34 +3,13 @@
  *
  * @since 0.1.0
  */
+import { distance } from "../../support/nearest.ts"
 import * as Parse from "./parse.ts"
 
 const prefix = "LLAMERO_"
 
 /** An environment. @internal */
 export type Env = Readonly<Record<string, string | undefined>>
-
-/** Edits between two texts: letters added, left out, replaced, and neighbours exchanged. @internal */
-export const distance = (left: string, right: string): number => {
-  let beforeLast: ReadonlyArray<number> = []
-  let last: ReadonlyArray<number> = Array.from({ length: right.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= left.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= right.length; j++) {
-      const isSame = left[i - 1] === right[j - 1]
-      const isExchanged = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1]
-      row[j] = Math.min(
-        last[j]! + 1,
-        row[j - 1]! + 1,
-        last[j - 1]! + (isSame ? 0 : 1),
-        isExchanged ? beforeLast[j - 2]! + 1 : Infinity,
-      )
-    }
-    beforeLast = last
-    last = row
-  }
-  return last[right.length]!
-}
 
 /** The way people write a name that a shell or an orchestrator would not take. */
 const plain = (name: string): string => name.trim().toUpperCase().replaceAll(/[-.\s]/g, "_")
