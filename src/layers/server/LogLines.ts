@@ -20,6 +20,11 @@ export const formats: ReadonlyArray<Format> = ["pretty", "json"]
 export const formatOf = (text: string | undefined, isTerminal: boolean): Format =>
   formats.find((format) => format === text?.trim().toLowerCase()) ?? (isTerminal ? "pretty" : "json")
 
+/** Characters that a terminal or a reader of lines may act on, as JSON escapes them. */
+const escaped = (text: string): string =>
+  // deno-lint-ignore no-control-regex
+  text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 const asText = (value: unknown): string => typeof value === "string" ? value : Formatter.format(value)
 
 const messageOf = (message: unknown): string => Array.ensure(message).map(asText).join(" ")
@@ -37,17 +42,13 @@ export const json: Logger.Logger<unknown, string> = Logger.make(({ cause, date, 
   const head = { time: date.toISOString(), level: logLevel.toLowerCase(), message: messageOf(message) }
   const rest = annotationsOf(fiber).filter(([name]) => !Object.hasOwn(head, name))
   const why = cause.reasons.length === 0 ? {} : { cause: Cause.pretty(cause) }
-  return Formatter.formatJson({ ...head, ...Object.fromEntries(rest), ...why })
+  return escaped(Formatter.formatJson({ ...head, ...Object.fromEntries(rest), ...why }))
 })
 
-/** A value between blanks. Whatever could end the line, hide it or colour it is escaped: clients choose some values. */
+/** A value between blanks. Clients choose some values. */
 const word = (value: unknown): string => {
   const text = asText(value)
-  if (/^[\w.:/@+*,-]+$/.test(text)) return text
-  return JSON.stringify(text).replaceAll(
-    /[\x7f-\x9f\u2028\u2029]/g,
-    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  )
+  return /^[\w.:/@+*,-]+$/.test(text) ? text : escaped(JSON.stringify(text))
 }
 
 const colours: Readonly<Record<string, number>> = { Trace: 90, Debug: 90, Info: 32, Warn: 33, Error: 31, Fatal: 31 }
@@ -70,7 +71,7 @@ export const pretty = (options?: {
     const line = [
       paint(`${time}.${two(date.getMilliseconds(), 3)}`, 90),
       paint(logLevel.toUpperCase().padEnd(5), colours[logLevel] ?? 0),
-      messageOf(message).replaceAll(/\s*\n\s*/g, " "),
+      escaped(messageOf(message).replaceAll(/\s*\n\s*/g, " ")),
       ...annotationsOf(fiber).map(([name, value]) => `${paint(`${name}=`, 36)}${word(value)}`),
     ].join(" ")
     return cause.reasons.length === 0 ? line : `${line}\n${Cause.pretty(cause)}`
