@@ -104,7 +104,6 @@ describe("LogLines", () => {
           assert.notMatch(line, /[\x00-\x1f\u2028\u2029]/)
         }
         const [pretty = ""] = yield* written(LogLines.pretty(), request(model))
-        // deno-lint-ignore no-control-regex
         assert.notMatch(pretty, /[\x7f-\x9f]/)
         assert.include(pretty, " tenant=default ")
       }))
