@@ -24,7 +24,7 @@ const stack = L.Standard.layer({ ledger: L.MemoryVramLedger.layer() }).pipe(
     SimulatedTransport.layer.pipe(Layer.provide(simulated)),
     SimulatedOllamaApi.layer.pipe(Layer.provide(simulated)),
     MockGpuProbe.layer(ids.map((id) => gpu(id, 12))),
-    // The bytes that each model takes. In production LearnedModelFootprints estimates and learns them.
+    // The bytes of each model. In production LearnedModelFootprints estimates and learns them.
     MockModelFootprints.layer({ [llama31.name]: 6e9, [mistral.name]: 6e9, [embedder.name]: 2e9 }),
   )),
 )
@@ -42,19 +42,19 @@ const main = Effect.gen(function* () {
     Effect.sync(() => {
       console.log(what)
       for (const { capacity, device, foreign, held } of ledger.devices()) {
-        const there = ledger.allocations().filter((one) => one.shares().some((share) => share.device === device))
-        const models = there.map((one) => `${one.model} (${one.state()})`).join(", ")
-        console.log(`  ${device}: ${gib(held)} of ${gib(capacity)} GiB, ${gib(foreign)} foreign: ${models}`)
+        const models = ledger.allocations().filter((one) => one.shares().some((share) => share.device === device))
+          .map((one) => `${one.model} (${one.state()})`).join(", ")
+        const over = held - (capacity ?? held)
+        const told = over > 0 ? `; ${gib(over)} GiB too much, so no other model fits here` : ""
+        console.log(`  ${device}: ${gib(held)} of ${gib(capacity)} GiB, ${gib(foreign)} foreign: ${models}${told}`)
       }
     })
-
   for (const model of [llama31.name, mistral.name]) yield* ask("/api/generate", { model, prompt: "hi", stream: false })
   yield* ask("/api/embed", { model: embedder.name, input: "hi" })
-  yield* show("three models, each where there was room:")
-  // Another program starts on the second GPU.
+  yield* show("three models, each where there was room (of 12 GiB, 2 stay free):")
   yield* (yield* MockGpuProbe.MockReadings).set([gpu("gpu-1", 6), gpu("gpu-2", 1)])
   yield* ledger.refresh
-  yield* show("another program takes memory:")
+  yield* show("another program takes memory, and what it takes is not for models:")
 })
 
 await Effect.runPromise(Effect.scoped(Effect.provide(main, stack)))

@@ -17,6 +17,7 @@ const services = L.Standard.layer().pipe(
     Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, L.StaticFleet.layer([url])),
   ),
   Layer.provide(SimulatedFleet.layer({ [url]: {} })),
+  Layer.provide(L.LogLines.layerOf("pretty")),
 )
 const router = L.WebServer.toFetch(L.OllamaApp.layer(), services)
 
@@ -44,5 +45,10 @@ const server = createServer(async (incoming, outgoing) => {
   }
   outgoing.end()
 })
-server.listen(Number(process.env["PORT"] ?? 11436), "127.0.0.1", () => console.log("listening on", server.address()))
+const port = Number(process.env["PORT"] || 11436)
+server.once("error", ({ message }) => {
+  console.error(`${message}; set PORT to a free port`)
+  process.exit(1)
+})
+server.listen(port, "127.0.0.1", () => console.log("listening on", server.address()))
 process.once("SIGTERM", () => server.close(() => router.dispose().then(() => process.exit(0))))

@@ -16,6 +16,9 @@ import type {
   VictimPicker,
 } from "../services/Plugin.ts"
 import { type AnyPlugin, type Definition, PluginError, type PluginFileEntry } from "../services/PluginFile.ts"
+import { didYouMean, nearest } from "../support/nearest.ts"
+import * as Loading from "./pluginfiles/loading.ts"
+import * as Options from "./pluginfiles/options.ts"
 
 /** The plugins of all files, by kind, in the order of the files. @category models @since 0.1.0 */
 export interface Plugins {
@@ -45,32 +48,48 @@ const kinds = Object.keys(functions).join(", ")
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null
 
+const wantedExport = "a plugin, a list of plugins or PluginFile.define(…)"
+
+const article = (value: unknown): string =>
+  value === null
+    ? "null"
+    : Array.isArray(value)
+    ? "a list"
+    : `${typeof value === "object" ? "an" : "a"} ${typeof value}`
+
 /** Why a value is not a plugin; `undefined` when it is one. */
 const flaw = (value: unknown): string | undefined => {
-  if (!isRecord(value)) return `must be a plugin, a list of plugins or PluginFile.define(…), got ${typeof value}`
+  if (!isRecord(value) || Array.isArray(value)) {
+    const hint = typeof value === "function" ? "; a function that makes a plugin belongs in PluginFile.define" : ""
+    return `its default export must be ${wantedExport}; got ${article(value)}${hint}`
+  }
   const { kind, name } = value
   const wanted = typeof kind === "string" && Object.hasOwn(functions, kind)
     ? functions[kind as AnyPlugin["kind"]]
     : undefined
-  if (wanted === undefined) return `its kind must be one of ${kinds}; got ${JSON.stringify(kind)}`
+  if (wanted === undefined) {
+    const near = typeof kind === "string" ? didYouMean(kind, Object.keys(functions)) : ""
+    return `its kind must be one of ${kinds}; got ${JSON.stringify(kind) ?? "none"}${near}`
+  }
   if (typeof name !== "string" || name === "") return `a ${kind} needs a name`
   const lacking = wanted.find((method) => typeof value[method] !== "function")
-  return lacking === undefined ? undefined : `the ${kind} ${JSON.stringify(name)} needs a function ${lacking}`
+  if (lacking === undefined) return undefined
+  const near = nearest(lacking, Object.keys(value).filter((key) => typeof value[key] === "function"))
+  return `the ${kind} ${JSON.stringify(name)} needs a function ${lacking}${
+    near === undefined ? "" : `; it has ${near}`
+  }`
+}
+
+/** A file whose plugin has a name instead of being the default export. */
+const noDefault = (module: Readonly<Record<string, unknown>>): string => {
+  const name = Object.keys(module).find((name) => isDefinition(module[name]) || flaw(module[name]) === undefined)
+  return name === undefined
+    ? `has no default export: it must export ${wantedExport} as default`
+    : `has no default export; did you mean export default ${name}?`
 }
 
 const isDefinition = (value: unknown): value is Definition<unknown> =>
   isRecord(value) && value["kind"] === "definition" && typeof value["make"] === "function" && "options" in value
-
-/** The module of a file. */
-const imported = (entry: PluginFileEntry, folder: string) =>
-  Effect.tryPromise({
-    try: (): Promise<{ readonly default?: unknown }> => import(new URL(entry.from, folder).href),
-    catch: (error) =>
-      new PluginError({
-        file: entry.from,
-        description: `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-      }),
-  })
 
 /** The value that a file exports; for a definition the value that it makes from the entry's options. */
 const exportedBy = Effect.fnUntraced(function* (
@@ -78,12 +97,13 @@ const exportedBy = Effect.fnUntraced(function* (
   folder: string,
 ): Effect.fn.Return<unknown, PluginError> {
   const fail = (description: string) => new PluginError({ file: entry.from, description })
-  const { default: exported } = yield* imported(entry, folder)
-  if (exported === undefined) return yield* fail("has no default export")
+  const module = yield* Effect.mapError(Loading.load(entry.from, folder), fail)
+  const { default: exported } = module
+  if (exported === undefined) return yield* fail(noDefault(module))
   if (!isDefinition(exported)) return entry.options === undefined ? exported : yield* fail("takes no options")
   const options = yield* Effect.mapError(
-    Schema.decodeUnknownEffect(exported.options, { onExcessProperty: "error" })(entry.options ?? {}),
-    (error) => fail(`its options are wrong: ${error.message}`),
+    Schema.decodeUnknownEffect(exported.options, { onExcessProperty: "error", errors: "all" })(entry.options ?? {}),
+    (error) => fail(`its options are wrong: ${Options.explain(exported.options, error)}`),
   )
   return yield* Effect.try({
     try: () => exported.make(options),
@@ -91,18 +111,23 @@ const exportedBy = Effect.fnUntraced(function* (
   })
 })
 
+const of = <K extends AnyPlugin["kind"]>(all: ReadonlyArray<AnyPlugin>, kind: K) =>
+  all.filter((plugin): plugin is Extract<AnyPlugin, { readonly kind: K }> => plugin.kind === kind)
+
 const load = Effect.fnUntraced(function* (entry: PluginFileEntry, folder: string) {
   const made = yield* exportedBy(entry, folder)
   const list: ReadonlyArray<unknown> = Array.isArray(made) ? made : [made]
+  const fail = (description: string) => new PluginError({ file: entry.from, description })
+  if (list.length === 0) return yield* fail("exports an empty list")
   for (const one of list) {
     const description = flaw(one)
-    if (description !== undefined) return yield* new PluginError({ file: entry.from, description })
+    if (description !== undefined) return yield* fail(description)
+  }
+  if (entry.weight !== undefined && of(list as ReadonlyArray<AnyPlugin>, "scorer").length === 0) {
+    return yield* fail("has a weight, but no scorer that it could count for")
   }
   return { entry, plugins: list as ReadonlyArray<AnyPlugin> }
 })
-
-const of = <K extends AnyPlugin["kind"]>(all: ReadonlyArray<AnyPlugin>, kind: K) =>
-  all.filter((plugin): plugin is Extract<AnyPlugin, { readonly kind: K }> => plugin.kind === kind)
 
 /**
  * Loads plugin files: all of them, or fails with a `PluginError` that says which file is wrong and why.

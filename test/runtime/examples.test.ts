@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
+import { type AddressInfo, createServer, type Server } from "node:net"
 import { join, resolve } from "node:path"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { denoServe, prints, run, runtimes, start } from "../support/processes.ts"
@@ -10,7 +11,7 @@ const examplesFolder = resolve(import.meta.dirname, "../../examples")
 const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   "03-two-gpus.ts": [
     /gpu-2: 7\.5 of 10\.0 GiB, 0\.0 foreign: mistral:7b \(resident\), gte-qwen2:1\.5b \(resident\)/,
-    /another program takes memory:[^]*gpu-2: 7\.5 of 6\.5 GiB, 3\.5 foreign: mistral:7b/,
+    /another program takes memory[^]*gpu-2: 7\.5 of 6\.5 GiB, 3\.5 foreign: mistral:7b.*; 1\.0 GiB too much, so no other model fits here$/m,
   ],
   "05-tenants-and-keys.ts": [
     /no key: 401/,
@@ -87,6 +88,30 @@ for (const [runtime, command] of Object.entries(runtimes)) {
       }).pipe(Effect.scoped), 60_000)
   })
 }
+
+describe("examples on a port that is taken", () => {
+  const taken = Effect.acquireRelease(
+    Effect.promise(() =>
+      new Promise<Server>((resolve) => {
+        const server = createServer().listen(0, "127.0.0.1", () => resolve(server))
+      })
+    ),
+    (server) => Effect.sync(() => server.close()),
+  )
+  for (const file of ["01-one-backend", "02-custom-scorer", "10-inside-an-effect-app", "11-inside-node-http"]) {
+    for (const [runtime, command] of Object.entries(runtimes)) {
+      it.live(`${file}.ts on ${runtime} says so in one line, and has no stack`, () =>
+        Effect.gen(function* () {
+          const { port } = (yield* taken).address() as AddressInfo
+          const { printed, status } = yield* run([...command, `examples/${file}.ts`], { PORT: String(port) })
+          assert.strictEqual(status, 1, printed)
+          const lines = printed.trimEnd().split("\n").filter((line) => !line.includes("backend is healthy"))
+          assert.lengthOf(lines, 1, printed)
+          assert.match(lines[0]!, new RegExp(`127\\.0\\.0\\.1:${port}.*set PORT to a free port$`))
+        }), 60_000)
+    }
+  }
+})
 
 it.live("06-deno-serve.ts serves what it routes to", () =>
   Effect.gen(function* () {

@@ -207,3 +207,7 @@ export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Se
     }),
     // As in `HttpRouter.serve`, only the type drops what routes need at request time.
   ) as unknown as Served<E, R>
+
+/** Logs the address of a server when it listens. @category combinators @since 0.1.0 */
+export const withLogAddress = <E, R>(server: Layer.Layer<NodeServer, E, R>): Layer.Layer<NodeServer, E, R> =>
+  Layer.tap(server, (context) => Effect.logInfo(`listening on ${Context.get(context, NodeServer).url}`))

@@ -75,7 +75,7 @@ const decodeEntries = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Array(Schema.Struct({
     from: Schema.String,
     options: Schema.optionalKey(Schema.Unknown),
-    weight: Schema.optionalKey(Schema.Finite),
+    weight: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0))),
   }))),
   { onExcessProperty: "error" },
 )
