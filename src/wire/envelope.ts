@@ -21,6 +21,7 @@ import {
   valueEnd,
 } from "./json.ts"
 import { type Draft, draft } from "./draft.ts"
+import * as KeepAlive from "./keepAlive.ts"
 import { scanMultipart } from "./multipart.ts"
 
 /** The key without which there is nothing to generate. */
@@ -134,6 +135,7 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
       return ""
     case Keys.keepAlive:
       into.keepAliveSpan = { start, end }
+      if (end - start > KeepAlive.lengthMax) return "keep_alive is too long"
       if (!isNull(bytes, start)) into.keepAlive = shortText(bytes, start, end)
       return ""
     case Keys.options:
