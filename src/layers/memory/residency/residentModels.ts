@@ -132,10 +132,10 @@ export class ResidentModels {
     return !wasAlive
   }
 
-  used(key: string, now: number): void {
+  used(key: string, now: number, client: string | undefined): void {
     const uses = this.uses.get(key)
-    if (uses === undefined) this.uses.set(key, new UseRate(now))
-    else uses.add(now)
+    if (uses === undefined) this.uses.set(key, new UseRate(now, client))
+    else uses.add(now, client)
   }
 
   /** Applies a reading that began at `seq`. Returns whether anything changed that can be seen from outside. */
