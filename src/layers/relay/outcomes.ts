@@ -5,6 +5,7 @@
  */
 import type { Outcome } from "../../services/Outcome.ts"
 import type { TransportError } from "../../services/Transport.ts"
+import { missingModel } from "../../wire/missingModel.ts"
 
 /**
  * Texts of errors that the client caused but Ollama 0.33 answers with status 500: wrong option types and formats. If
@@ -27,17 +28,12 @@ export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): O
 }
 
 /**
- * Whether an answer says that the backend does not have the model. A 404 for a path that the backend does not know has
- * another body.
+ * Whether an answer says that the backend does not have a model. A 404 about anything else is the answer itself.
  *
  * @category predicates
  * @since 0.1.0
  */
-export const isModelMissing = (status: number, body: Uint8Array): boolean => {
-  if (status !== 404) return false
-  const text = new TextDecoder().decode(body.subarray(0, 512))
-  return text.includes(`"error"`) && text.includes("not found")
-}
+export const isModelMissing = (status: number, body: Uint8Array): boolean => missingModel(status, body) !== undefined
 
 const causes = {
   Refused: "refused",
