@@ -94,7 +94,7 @@ for (const [kind, stack] of Object.entries(stacks)) {
       Effect.gen(function* () {
         yield* elapse("5500 millis")
         const { counts } = yield* server("a")
-        const [{ backend }] = (yield* Fleet).members() as readonly [{ readonly backend: never }]
+        const { backend } = (yield* Fleet).members()[0]!
         yield* (yield* OllamaApi).load(backend, embedder, { embedder: true }).pipe(Effect.forkChild)
         yield* elapse("3 seconds")
         assert.lengthOf((yield* server("a")).resident, 1)

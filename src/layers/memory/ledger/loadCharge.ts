@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Backend, onCpu } from "../../../services/Fleet.ts"
+import { type Backend, loadsAlike, onCpu } from "../../../services/Fleet.ts"
 import { type ModelFootprints, type RunShape, shapeOn } from "../../../services/Footprint.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Observed } from "../../../services/VramLedger.ts"
@@ -28,8 +28,8 @@ export const bytesOn = (backend: Backend, { size, sizeVram }: Observed): number 
 export class LoadCharges {
   readonly footprints: ModelFootprints["Service"]
   readonly devices: Devices
-  /** The contexts that backends chose by themselves, as `/api/ps` showed them. */
-  private readonly contexts = new Map<string, number>()
+  /** The contexts that backends chose by themselves, as `/api/ps` showed them, and how the backend was then. */
+  private readonly contexts = new Map<string, { readonly on: Backend; readonly tokens: number }>()
 
   constructor(footprints: ModelFootprints["Service"], devices: Devices) {
     this.footprints = footprints
@@ -42,8 +42,10 @@ export class LoadCharges {
 
   /** The context that the backend would choose by itself. */
   context(backend: Backend, model: Model): number | undefined {
-    return this.contexts.get(`${backend.id} ${model.key}`) ??
-      automaticContext(backend, this.devices.of(backend), this.trained(backend, model))
+    const chosen = this.contexts.get(`${backend.id} ${model.key}`)
+    // With other devices or labels it may choose another one.
+    if (chosen !== undefined && loadsAlike(chosen.on, backend)) return chosen.tokens
+    return automaticContext(backend, this.devices.of(backend), this.trained(backend, model))
   }
 
   /** Bytes that a load over `devices` devices is charged. */
@@ -59,7 +61,9 @@ export class LoadCharges {
     if (bytes === 0) return
     allocation.observed = bytes
     const tokens = allowedContext(observed.contextLength, undefined)
-    if (observed.automatic && tokens !== undefined) this.contexts.set(`${backend.id} ${allocation.model}`, tokens)
+    if (observed.automatic && tokens !== undefined) {
+      this.contexts.set(`${backend.id} ${allocation.model}`, { on: backend, tokens })
+    }
     if (model === undefined || tokens === undefined) {
       return allocation.resize(Math.max(allocation.bytes, bytes))
     }

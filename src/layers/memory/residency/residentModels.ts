@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Option } from "effect"
+import type { Backend } from "../../../services/Fleet.ts"
 import type { Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import * as ModelName from "../../../services/ModelName.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
@@ -114,7 +115,7 @@ export class ResidentModels {
     model: Model,
     seq: number,
     now: number,
-    load?: { readonly allocation: Allocation; readonly tier: number | undefined },
+    load?: { readonly allocation: Allocation; readonly tier: number | undefined; readonly on?: Backend },
   ): boolean {
     let loaded = this.find(model)
     const wasAlive = loaded !== undefined && this.alive(loaded, now)
@@ -123,6 +124,7 @@ export class ResidentModels {
     if (load !== undefined) {
       const { allocation: before } = loaded
       loaded.allocation = load.allocation
+      loaded.chargedOn = load.on
       loaded.tier = load.tier
       loaded.ours = true
       loaded.loadedAt = now
@@ -213,6 +215,7 @@ export class ResidentModels {
   private remove(loaded: LoadedModel): void {
     const { allocation } = loaded
     loaded.allocation = undefined
+    loaded.chargedOn = undefined
     loaded.row = undefined
     loaded.expiresAt = undefined
     loaded.tier = undefined
