@@ -98,6 +98,11 @@ export interface Envelope {
   readonly imageBytes: number
   /** The prompt is empty or absent. In the native dialect such a call only loads or unloads the model. */
   readonly emptyPrompt: boolean
+  /**
+   * The client asks for a prompt that is too long to be cut: `truncate` is `true`, or `truncation` is `auto`. Without
+   * these fields Ollama cuts, too, but then the client has not asked for it.
+   */
+  readonly cuts?: boolean | undefined
 }
 
 /**
