@@ -220,6 +220,24 @@ describe("ollama stop", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: { ...a100, decodeRate: 2 } }))))
 
+  it.effect("counts a client whose answer was another client's call", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      const same = { ...prompt, options: { num_predict: 2, temperature: 0 } }
+      const chats = yield* Effect.forEach(["1", "2"], (last) =>
+        start("/api/generate", same, { address: `10.0.0.${last}` }))
+      yield* elapse("20 seconds")
+      const how: Array<unknown> = []
+      for (const chat of chats) {
+        how.push((yield* Fiber.join(chat)).settled.coalesced)
+      }
+      assert.includeMembers(how, ["identical"])
+      for (const last of ["1", "2"]) {
+        const { settled } = yield* finish("/api/generate", stop, { address: `10.0.0.${last}` }, 500)
+        assert.strictEqual(settled.status, 403, last)
+      }
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
   it.effect("two at one time both get their answer", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
