@@ -31,7 +31,8 @@ export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOpti
   )
 
 /**
- * Routes one call that arrives now, by default without a tenant and an address. Gives how it was settled, and the reply as its client saw it.
+ * Routes one call that arrives now, by default without a tenant and an address. Gives how it was settled, and the reply
+ * as its client saw it.
  *
  * @category running
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** Which 404 says that a backend does not have a model. The texts are those of Ollama 0.33, and of servers before it. */
+/** Which 404 says that a backend does not have a model. The texts are those of Ollama 0.33 and of older servers. */
 import { assert, describe, it } from "@effect/vitest"
 import { missingModel } from "../../src/wire/missingModel.ts"
 

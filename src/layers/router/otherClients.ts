@@ -9,7 +9,7 @@ import { clientOf } from "../../services/RoutedRequest.ts"
 import type { Bag } from "../../support/bag.ts"
 import { type Run, unloads } from "./requestState.ts"
 
-/** Whose requests use a model or wait for it, besides the one that asks. `others` if any is another client's. @internal */
+/** Whose requests use a model or wait for it, besides the one that asks: `others` if any is another's. @internal */
 export type Company = "others" | "own" | "none"
 
 /** @internal */
