@@ -115,6 +115,18 @@ export const onCpu = ({ devices, labels }: Backend): boolean =>
   labels["device"] === "cpu" || (devices.length > 0 && devices.every((uuid) => uuid.startsWith("system")))
 
 /**
+ * Whether a backend loads models in the same way after a change as before: its devices, its labels and its parallelism
+ * are the same.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const loadsAlike = (one: Backend, other: Backend): boolean =>
+  one === other ||
+  JSON.stringify([one.devices, one.labels, one.parallelism]) ===
+    JSON.stringify([other.devices, other.labels, other.parallelism])
+
+/**
  * - `active`: takes new requests.
  * - `draining`: gets no new requests and finishes those it has.
  * - `isolated`: held out by an operator, as by a breaker that stays open.

@@ -159,8 +159,13 @@ export class Residency extends Context.Service<Residency, {
    * Keep-alive that loads on this backend ask for: seconds, negative for ever; `undefined` for the backend's default.
    */
   readonly keepAlive: (backend: string) => number | undefined
-  /** When a request last used the model, by `touch`; `undefined` when none has. Milliseconds by the router's clock. */
-  readonly usedAt: (backend: string, model: Model) => number | undefined
+  /**
+   * When a request last used the model, by `touch`; `undefined` when none has. Milliseconds by the router's clock. With
+   * `but`, uses by this client do not count.
+   */
+  readonly usedAt: (backend: string, model: Model, but?: string) => number | undefined
+  /** Whether the model has a `pin`, under any name of its weights. */
+  readonly pinned: (backend: string, model: Model) => boolean
   /** The memory of the backend, and the bytes the model would take; `undefined` where memory is not managed. */
   readonly memory: (backend: string, model: Model) => MemoryView | undefined
   /** The models in memory now that have layers in system memory which should be on a GPU. */
@@ -169,8 +174,11 @@ export class Residency extends Context.Service<Residency, {
   readonly failure: (backend: string, model: Model) => LoadError | undefined
   /** Milliseconds that a load of the model is expected to take: measured in earlier loads, else estimated. */
   readonly loadMillis: (backend: string, model: Model) => number
-  /** A request has used the model: it is resident, and its keep-alive begins again. Synchronous. */
-  readonly touch: (backend: string, model: Model) => void
+  /**
+   * A request has used the model: it is resident, and its keep-alive begins again. `client` is who sent it, as
+   * `clientOf` tells. Synchronous.
+   */
+  readonly touch: (backend: string, model: Model, client?: string) => void
   /**
    * A request waits for a model that is in memory. When models are chosen to make room, this counts like a use.
    * Synchronous.

@@ -98,6 +98,11 @@ export interface Envelope {
   readonly imageBytes: number
   /** The prompt is empty or absent. In the native dialect such a call only loads or unloads the model. */
   readonly emptyPrompt: boolean
+  /**
+   * The client asks for a prompt that is too long to be cut: `truncate` is `true`, or `truncation` is `auto`. Without
+   * these fields Ollama cuts, too, but then the client has not asked for it.
+   */
+  readonly cuts?: boolean | undefined
 }
 
 /**
@@ -132,6 +137,8 @@ export interface RoutedRequest {
   readonly body: Uint8Array
   readonly envelope: Envelope
   readonly tenant: string
+  /** The address from which the client has connected, without its port; absent where the server does not know it. */
+  readonly address?: string | undefined
   readonly priority: Priority
   /** What the client's API key allows, when a guard has read one. */
   readonly grant?: Grant | undefined
@@ -182,6 +189,8 @@ export interface Demand {
   /** Bytes of the body, which the router holds while the request waits. */
   readonly bytes: number
   readonly tenant: string
+  /** Who asks: see `clientOf`. */
+  readonly client?: string | undefined
   /** Admission reads it again while the request waits: a demand that several callers share can get a better class. */
   priority: Priority
   /** When the request arrived, by the router's clock, in milliseconds. */
@@ -205,6 +214,23 @@ export interface Demand {
   /** Whether the model must be in memory first. `false` for a call that only unloads it. */
   readonly loads: boolean
 }
+
+/** The tenant of a request that no header and no guard gives to another. @category constants @since 0.1.0 */
+export const defaultTenant = "default"
+
+/**
+ * Who sends a request: its tenant, or where it has none, the address of the client. Of two requests with different
+ * values, one is "another client's" for the other one.
+ *
+ * **Gotchas**
+ *
+ * Behind a proxy all clients have the proxy's address: let the proxy set a tenant.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const clientOf = ({ address, grant, tenant }: RoutedRequest): string =>
+  grant !== undefined || tenant !== defaultTenant ? tenant : `@${address ?? ""}`
 
 /**
  * The value of a header in a list of names and values in turn, in any letter case. The first one counts.

@@ -23,6 +23,11 @@ export class TokenEstimator extends Context.Service<TokenEstimator, {
    * where the estimate is not enough.
    */
   readonly atLeast: (request: RoutedRequest) => number
+  /**
+   * As `estimate`, for a request, without what no model reads of it. It reads the whole prompt, so it is for the few
+   * requests where the estimate is not enough. Absent: the estimate is used.
+   */
+  readonly reread?: ((model: string, request: RoutedRequest) => number) | undefined
   /** The real number of tokens of a prompt without images (`prompt_eval_count`), for estimators that learn. */
   readonly learn: (model: string, promptBytes: number, tokens: number) => void
 }>()("llamero/services/TokenEstimator") {}

@@ -8,30 +8,36 @@ import type { Backend, Fleet, Member } from "../services/Fleet.ts"
 
 /**
  * Runs `loop` for every backend until the backend leaves the fleet or the scope closes, and calls `removed` for each
- * backend that left. A backend whose URL changed under the same id counts as a new backend.
+ * backend that left. A backend whose URL changed under the same id counts as a new backend. Any other change does not
+ * start its loop again: `latest` gives the backend as it is now.
  *
  * @category utils
  * @since 0.1.0
  */
 export const perBackend = Effect.fnUntraced(function* (
   fleet: Fleet["Service"],
-  loop: (backend: Backend) => Effect.Effect<unknown>,
+  loop: (backend: Backend, latest: () => Backend) => Effect.Effect<unknown>,
   removed: (id: string) => void,
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const fibers = yield* FiberMap.make<string>()
-  const urls = new Map<string, string>()
+  const known = new Map<string, { backend: Backend }>()
   const follow = Effect.fnUntraced(function* (members: ReadonlyArray<Member>) {
     const present = new Map(members.map(({ backend }) => [backend.id, backend]))
-    for (const [id, url] of urls) {
+    for (const [id, { backend: { url } }] of known) {
       if (present.get(id)?.url === url) continue
-      urls.delete(id)
+      known.delete(id)
       yield* FiberMap.remove(fibers, id)
       removed(id)
     }
     for (const backend of present.values()) {
-      if (urls.has(backend.id)) continue
-      urls.set(backend.id, backend.url)
-      yield* FiberMap.run(fibers, backend.id, loop(backend))
+      const before = known.get(backend.id)
+      if (before !== undefined) {
+        before.backend = backend
+        continue
+      }
+      const entry = { backend }
+      known.set(backend.id, entry)
+      yield* FiberMap.run(fibers, backend.id, loop(backend, () => entry.backend))
     }
   })
   yield* follow(fleet.members())

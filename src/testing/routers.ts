@@ -9,6 +9,7 @@ import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
 import { Leases } from "../services/Leases.ts"
 import { Relay } from "../services/Relay.ts"
+import type { RoutedRequest } from "../services/RoutedRequest.ts"
 import { Router } from "../services/Router.ts"
 import * as SimulatedFleet from "../simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../simulated/SimulatedOllamaApi.ts"
@@ -30,7 +31,8 @@ export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOpti
   )
 
 /**
- * Routes one call that arrives now. Gives how it was settled, and the reply as its client saw it.
+ * Routes one call that arrives now, by default without a tenant and an address. Gives how it was settled, and the reply
+ * as its client saw it.
  *
  * @category running
  * @since 0.1.0
@@ -40,11 +42,12 @@ export const ask = (
   body: object | string,
   reply = new RecordingReply(),
   headers: ReadonlyArray<string> = [],
+  from: Partial<Pick<RoutedRequest, "address" | "queueMillis" | "tenant">> = {},
 ) =>
   Effect.gen(function* () {
     const router = yield* Router
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-    const settled = yield* router.route(request(path, body, now, headers), reply)
+    const settled = yield* router.route({ ...request(path, body, now, headers), ...from }, reply)
     return { settled, reply }
   })
 

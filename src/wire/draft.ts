@@ -21,6 +21,7 @@ export interface Draft {
   images: number
   imageBytes: number
   emptyPrompt: boolean
+  cuts: boolean
 }
 
 /** Shared by all bodies without runner options, which is nearly every body. */
@@ -42,4 +43,5 @@ export const draft = (): Draft => ({
   images: 0,
   imageBytes: 0,
   emptyPrompt: true,
+  cuts: false,
 })

@@ -21,6 +21,7 @@ import {
   valueEnd,
 } from "./json.ts"
 import { type Draft, draft } from "./draft.ts"
+import * as KeepAlive from "./keepAlive.ts"
 import { scanMultipart } from "./multipart.ts"
 
 /** The key without which there is nothing to generate. */
@@ -33,12 +34,12 @@ const mainKey = (endpoint: Endpoint): number =>
 
 /**
  * The top-level keys that are read. Ollama's `/v1` ignores `options`, `keep_alive` and `shift`, so they are not read
- * there. Instead `/v1` has `temperature` and `seed` at the top.
+ * there. Instead `/v1` has `temperature`, `seed` and `truncation` at the top.
  */
 const keysOf = (endpoint: Endpoint): number =>
   endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
     ? Keys.all
-    : Keys.all & ~(Keys.options | Keys.keepAlive | Keys.shift) | Keys.sampling
+    : Keys.all & ~(Keys.options | Keys.keepAlive | Keys.shift) | Keys.sampling | Keys.truncation
 
 /** Reads one value into the draft. Returns what is wrong with it; the empty string when nothing is. */
 type Take = (into: Draft, bytes: Uint8Array, key: number, start: number, end: number, endpoint: Endpoint) => string
@@ -83,6 +84,8 @@ const walk = (
 
 /** Go reads `null` as absent. Its span is kept nevertheless: a rewrite must replace it and not add the key again. */
 const isNull = (bytes: Uint8Array, start: number) => bytes[start] === 0x6e
+
+const isTrue = (bytes: Uint8Array, start: number) => bytes[start] === 0x74
 
 const takeSampling: Take = (into, bytes, key, start, end) => {
   if (isNull(bytes, start)) return ""
@@ -134,6 +137,7 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
       return ""
     case Keys.keepAlive:
       into.keepAliveSpan = { start, end }
+      if (end - start > KeepAlive.lengthMax) return "keep_alive is too long"
       if (!isNull(bytes, start)) into.keepAlive = shortText(bytes, start, end)
       return ""
     case Keys.options:
@@ -144,6 +148,12 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
       return walk(into, bytes, start, Keys.numCtx | Keys.sampling | (Keys.runner & ~Keys.shift), endpoint, takeOption)
     case Keys.shift:
       return takeRunnerOption(into, bytes, key, start, end, endpoint)
+    case Keys.truncate:
+      into.cuts ||= isTrue(bytes, start)
+      return ""
+    case Keys.truncation:
+      into.cuts ||= shortText(bytes, start, end) === `"auto"`
+      return ""
     case Keys.temperature:
     case Keys.seed:
       return takeSampling(into, bytes, key, start, end, endpoint)
@@ -184,23 +194,6 @@ const notAnObject = (body: Uint8Array, at: number, endpoint: Endpoint): string =
   if (end < 0) return invalidByte(body, end)
   const kind = kindAt(body, at)
   return kind === "null" ? "" : `json: cannot unmarshal ${kind} into Go value of type ${requestType(endpoint)}`
-}
-
-/**
- * The spans of the values that hold the prompt (`Envelope.promptBytes` lists the keys), in the order of the body.
- *
- * @category scanning
- * @since 0.1.0
- */
-export const promptSpans = (body: Uint8Array, endpoint: Endpoint): ReadonlyArray<Span> => {
-  const found: Array<Span> = []
-  const at = skipSpace(body, 0)
-  if (endpoint.kind === "transcribe" || body[at] !== openBrace) return found
-  walk(draft(), body, at, Keys.prompts, endpoint, (_into, _bytes, _key, start, end) => {
-    found.push({ start, end })
-    return ""
-  })
-  return found
 }
 
 /**

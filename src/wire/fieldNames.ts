@@ -49,10 +49,14 @@ export const useMmap = 262144
 export const draftNumPredict = 524288
 /** At the top of the native dialect. Another value makes Ollama reload a model, too. @internal */
 export const shift = 1048576
+/** At the top. Whether Ollama cuts a prompt that is too long. @internal */
+export const truncate = 2097152
+/** At the top of `/v1`: the same in OpenAI's words. @internal */
+export const truncation = 4194304
 /** The keys that change how a model is loaded, except `num_ctx`. @internal */
 export const runner = numThread | numGpu | numBatch | mainGpu | useMmap | draftNumPredict | shift
 /** The top-level keys of the native dialect. @internal */
-export const all = 2047 | shift
+export const all = 2047 | shift | truncate
 /** The keys that decide whether the same call gives the same answer again. @internal */
 export const sampling = temperature | seed
 
@@ -78,6 +82,8 @@ const names: ReadonlyArray<readonly [number, string]> = [
   [useMmap, "use_mmap"],
   [draftNumPredict, "draft_num_predict"],
   [shift, "shift"],
+  [truncate, "truncate"],
+  [truncation, "truncation"],
 ]
 
 /** The name of one key. @internal */

@@ -5,23 +5,31 @@
  */
 import { Option, Result } from "effect"
 
-/** Milliseconds in each unit of Go's `time` package. */
+/** Nanoseconds in each unit of Go's `time` package. */
 const units: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  "µs": 1e-3,
-  "μs": 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
+  ns: 1,
+  us: 1e3,
+  "µs": 1e3,
+  "μs": 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
 }
 
-/** The longest duration of Go, in milliseconds: 2^63 - 1 ns, as exactly as a number can say it. */
-const longest = 2 ** 63 / 1e6
+/** The longest duration of Go, in nanoseconds: 2^63 - 1, as exactly as a number can say it. */
+export const nanosMax = 2 ** 63
+
+/** The nanoseconds of `whole.fraction` units. Go cuts the fraction of each part to whole nanoseconds. */
+const nanosOf = (whole: string, fraction: string, unit: number): number =>
+  Number(whole) * unit + (fraction === "" ? 0 : Math.trunc(Number(fraction) * (unit / 10 ** fraction.length)))
 
 /**
  * Go's `time.ParseDuration` (https://pkg.go.dev/time#ParseDuration), in milliseconds. The failure is Go's own text.
+ *
+ * **Details**
+ *
+ * The result is a whole number of nanoseconds, as in Go: `0.9ns` is 0, and so is `-0.9ns`.
  *
  * @category decoding
  * @since 0.1.0
@@ -30,21 +38,21 @@ export const parse = (text: string): Result.Result<number, string> => {
   const quoted = JSON.stringify(text)
   const signed = /^([+-]?)(.*)$/s.exec(text)
   const sign = signed?.[1] === "-" ? -1 : 1
-  let rest = signed?.[2] ?? ""
+  const rest = signed?.[2] ?? ""
   if (rest === "0") return Result.succeed(0)
   if (rest === "") return Result.fail(`time: invalid duration ${quoted}`)
+  const part = /(?:(\d+)(?:\.(\d*))?|\.(\d+))([^\d.]*)/y
   let total = 0
-  while (rest !== "") {
-    const part = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest)
-    if (part === null) return Result.fail(`time: invalid duration ${quoted}`)
-    const unit = part[2] ?? ""
+  while (part.lastIndex < rest.length) {
+    const found = part.exec(rest)
+    if (found === null) return Result.fail(`time: invalid duration ${quoted}`)
+    const unit = found[4] ?? ""
     if (unit === "") return Result.fail(`time: missing unit in duration ${quoted}`)
     const scale = units[unit]
     if (scale === undefined) return Result.fail(`time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`)
-    total += Number(part[1]) * scale
-    rest = rest.slice(part[0].length)
+    total += nanosOf(found[1] ?? "", found[2] ?? found[3] ?? "", scale)
   }
-  return total <= longest ? Result.succeed(sign * total) : Result.fail(`time: invalid duration ${quoted}`)
+  return total <= nanosMax ? Result.succeed(sign * total / 1e6) : Result.fail(`time: invalid duration ${quoted}`)
 }
 
 /** The units of `effect`'s durations in Go's form. */

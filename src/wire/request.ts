@@ -6,7 +6,7 @@
 import { millisOrSeconds } from "./goDuration.ts"
 import { type Refusal, refuse } from "../services/Refusal.ts"
 import { all as priorities } from "../services/Priority.ts"
-import { type Endpoint, header, type RoutedRequest } from "../services/RoutedRequest.ts"
+import { defaultTenant, type Endpoint, header, type RoutedRequest } from "../services/RoutedRequest.ts"
 import { canStream } from "./endpoints.ts"
 import { scan } from "./envelope.ts"
 import { rewrite } from "./splice.ts"
@@ -83,8 +83,6 @@ export const readHeaders = (raw: ReadonlyArray<string>): RequestHeaders => {
 /** Characters. Events keep the name and maps have it as a key, so a client must not choose how much memory it takes. */
 const modelLengthMax = 512
 
-/** The tenant of a request that no header and no guard gives to another. */
-const defaultTenant = "default"
 /** Characters. For the same reason as `modelLengthMax`. */
 const tenantLengthMax = 128
 
@@ -104,7 +102,7 @@ const longTenant = refuse("BadRequest", "the tenant's name is too long")
  * added to a body that lacks it.
  *
  * `now` is when the request arrived, in milliseconds by the router's clock. `tenantHeader`, in lower case, names the
- * header that holds the tenant.
+ * header that holds the tenant. `address` is the client's, without a port.
  *
  * @category constructors
  * @since 0.1.0
@@ -117,6 +115,7 @@ export const make = (
   body: Uint8Array,
   now: number,
   tenantHeader?: string,
+  address?: string,
 ): RoutedRequest | Refusal => {
   const envelope = scan(body, endpoint, read.contentType)
   if ("_tag" in envelope) return envelope
@@ -138,6 +137,7 @@ export const make = (
     body: sent.body,
     envelope: sent.envelope,
     tenant,
+    address,
     priority,
     receivedAt: now,
     queueMillis,

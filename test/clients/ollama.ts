@@ -108,6 +108,21 @@ await check("bad keep_alive", async () => {
   is([error["status_code"], error.message], [400, `time: invalid duration "soon"`], "error")
 })
 
+await check("an unload, as of `ollama stop`, unloads what this client has used, and loads nothing", async () => {
+  const inMemory = async (): Promise<ReadonlyArray<string>> => (await client.ps()).models.map(({ model }) => model)
+  await client.generate({ model: chat, prompt: "Why?", options })
+  await client.embed({ model: embed, input: "Why?" })
+  that((await inMemory()).length >= 2, `in memory: ${await inMemory()}`)
+  for (const model of [chat, embed, chat]) {
+    const answer = await client.generate({ model, prompt: "", keep_alive: model === chat ? 0 : "0m0s" })
+    is([answer.done, answer.done_reason, answer.response], [true, "unload", ""], model)
+  }
+  const left = (await inMemory()).filter((model) => model === chat || model === embed)
+  is(left, [], "left in memory")
+  const again = await client.generate({ model: chat, prompt: "Why?", options })
+  is(again.response, whole, "response after it")
+})
+
 await check("pull is refused with a reason", async () => {
   const error = await fails(() => client.pull({ model: chat }))
   is(error["status_code"], 403, "status")

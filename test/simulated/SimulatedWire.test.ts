@@ -1,6 +1,7 @@
 /** Behaviour of a real server that the captures do not show: names, Go's JSON, `/v1` details, model management. */
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { zstdCompressSync } from "node:zlib"
 import { Model } from "../../src/simulated/SimulatedFleet.ts"
 import { lines, on, ps, send, server } from "./support.ts"
@@ -105,6 +106,37 @@ describe("Go's JSON", () => {
       const heard = yield* send("/api/generate", { model: "tiny-eos", prompt: "x", ...more })
       assert.deepStrictEqual([heard.status, errorOf(heard.text)], [status, text])
     }
+  })
+
+  on("keep_alive 0 without a prompt unloads, in each spelling that Go reads as 0", {}, function* () {
+    const { counts } = yield* server
+    for (const keep_alive of [0, -0, 1e-10, "0", "0s", "-0s", "0m0s", "0.0s", ".0h", "0.1ns", "-0.9ns", "0.6ns0.6ns"]) {
+      yield* send("/api/generate", { model: "tiny-eos" })
+      assert.lengthOf(yield* ps, 1)
+      const heard = yield* send("/api/generate", { model: "tiny-eos", keep_alive })
+      assert.strictEqual(lines(heard)[0]?.["done_reason"], "unload", `${keep_alive}`)
+      assert.lengthOf(yield* ps, 0, `${keep_alive}`)
+    }
+    const { loads } = counts
+    const again = yield* send("/api/chat", { model: "tiny-eos", messages: [], keep_alive: "0m" })
+    assert.deepStrictEqual([lines(again)[0]?.["done_reason"], counts.loads], ["unload", loads])
+  })
+
+  on("a keep_alive above 0 without a prompt is a load, however short it is", {}, function* () {
+    for (const keep_alive of ["1ns", 1e-9, "1ms"]) {
+      const heard = yield* send("/api/generate", { model: "tiny-eos", keep_alive })
+      assert.strictEqual(lines(heard)[0]?.["done_reason"], "load", `${keep_alive}`)
+      yield* TestClock.adjust("10 millis")
+      assert.lengthOf(yield* ps, 0, `${keep_alive}`)
+    }
+    assert.strictEqual((yield* server).counts.loads, 3)
+  })
+
+  on("a keep_alive that 64 bits cannot hold in nanoseconds unloads the model at once", {}, function* () {
+    yield* send("/api/generate", { model: "tiny-eos", prompt: "hi", keep_alive: 1e10, ...bounded, stream: false })
+    assert.lengthOf(yield* ps, 0)
+    yield* send("/api/generate", { model: "tiny-eos", prompt: "hi", keep_alive: 9e9, ...bounded, stream: false })
+    assert.lengthOf(yield* ps, 1)
   })
 
   on("reads a body of 1 MiB of escapes", {}, function* () {

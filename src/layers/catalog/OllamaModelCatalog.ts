@@ -90,7 +90,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   yield* perBackend(
     fleet,
-    (backend) => watch(interval, read(backend)),
+    (_backend, latest) => watch(interval, Effect.suspend(() => read(latest()))),
     (id) => {
       answering.delete(id)
       known.lists.delete(id)

@@ -70,9 +70,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   yield* perBackend(
     fleet,
-    (backend) => {
-      watched.set(backend.id, new WatchedBackend(backend.id, watchedOptions))
-      return watch(interval, probe(backend))
+    ({ id }, latest) => {
+      watched.set(id, new WatchedBackend(id, watchedOptions))
+      return watch(interval, Effect.suspend(() => probe(latest())))
     },
     (id) => watched.delete(id),
   )

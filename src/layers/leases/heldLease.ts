@@ -68,7 +68,7 @@ export class HeldLease implements Lease {
     this.permit.record(outcome)
     health.record(slots.backend.id, outcome)
     if (outcome.kind === "success" && !demand.model.remote && demand.keepsNothing !== true) {
-      residency.touch(slots.backend.id, demand.model)
+      residency.touch(slots.backend.id, demand.model, demand.client)
     }
   }
 

@@ -9,6 +9,7 @@ import { header } from "../../services/RoutedRequest.ts"
 import type { TransportError } from "../../services/Transport.ts"
 import { parse, textOf } from "../../wire/json.ts"
 import { isStreamType } from "../../wire/streamFraming.ts"
+import { missingModel } from "../../wire/missingModel.ts"
 
 /**
  * Texts of errors that the client, its prompt or the model caused but Ollama answers with status 500: wrong option
@@ -47,17 +48,12 @@ export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): O
 }
 
 /**
- * Whether an answer says that the backend does not have the model. A 404 for a path that the backend does not know has
- * another body.
+ * Whether an answer says that the backend does not have a model. A 404 about anything else is the answer itself.
  *
  * @category predicates
  * @since 0.1.0
  */
-export const isModelMissing = (status: number, body: Uint8Array): boolean => {
-  if (status !== 404) return false
-  const text = new TextDecoder().decode(body.subarray(0, 512))
-  return text.includes(`"error"`) && text.includes("not found")
-}
+export const isModelMissing = (status: number, body: Uint8Array): boolean => missingModel(status, body) !== undefined
 
 /**
  * A stream that came to its end without its last record. Ollama ends one so when a model repeats itself. The model or

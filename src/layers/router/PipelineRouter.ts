@@ -7,7 +7,7 @@ import { Clock, Effect, Layer } from "effect"
 import type { Admission } from "../../services/Admission.ts"
 import type { Coalescer } from "../../services/Coalescer.ts"
 import type { Leases } from "../../services/Leases.ts"
-import type { ModelCatalog } from "../../services/ModelCatalog.ts"
+import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Placement } from "../../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.ts"
 import type { Relay } from "../../services/Relay.ts"
@@ -18,11 +18,13 @@ import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
 import * as Guards from "./guards.ts"
 import * as Heartbeats from "./heartbeats.ts"
+import * as OtherClients from "./otherClients.ts"
 import { draining } from "./refusals.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
 import * as Settling from "./settling.ts"
 import * as Stages from "./stages.ts"
+import * as Unload from "./unload.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
@@ -52,10 +54,15 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     const guards = yield* Guards.make(options.guards ?? [], clock)
     const settle = yield* Settling.make
     const active = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
+    const clients = policy(options.clientOptions)
+    const companyOf = OtherClients.make(active, yield* ModelCatalog)
+    const unloading = yield* Unload.make(clients, companyOf)
     const routed = yield* Stages.make({
       guards,
       retry: options.retry ?? noRetry,
-      clients: policy(options.clientOptions),
+      clients,
+      companyOf,
+      unload: unloading.unload,
       forwardCredentials: options.forwardCredentials ?? false,
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })
@@ -78,6 +85,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
             (exit) =>
               Effect.sync(() => {
                 active.remove(run)
+                unloading.settled()
                 settle(run, exit)
               }),
           )

@@ -7,6 +7,7 @@ import { Clock, Effect } from "effect"
 import type { BackendView } from "../../services/FleetView.ts"
 import { Leases } from "../../services/Leases.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
+import * as ModelName from "../../services/ModelName.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import { Placement } from "../../services/Placement.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
@@ -18,6 +19,7 @@ import type { Demand } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { RouterEvents } from "../../services/RouterEvents.ts"
 import type { Upstream } from "../../services/Transport.ts"
+import { missingModel } from "../../wire/missingModel.ts"
 import type { Run } from "./requestState.ts"
 
 /** An attempt that failed before the client got anything of it. @internal */
@@ -46,9 +48,10 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
   const placement = yield* Placement
   const residency = yield* Residency
 
-  /** A backend that answers 404 no longer has the model. */
-  const forgetMissing = (demand: Demand, backend: string, cause: string): void => {
-    if (cause !== "http-404") return
+  /** A backend that names the model in a 404 no longer has it. */
+  const forgetMissing = (demand: Demand, backend: string, answer: BackendAnswer | undefined): void => {
+    const missing = answer === undefined ? undefined : missingModel(answer.status, answer.body)
+    if (missing === undefined || ModelName.canonical(missing) !== demand.model.key) return
     residency.forget(backend, demand.model)
     catalog.forget(backend, demand.model)
   }
@@ -61,7 +64,7 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
     const { cause } = outcome
     const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, backend] }
     const now = clock.currentTimeMillisUnsafe()
-    forgetMissing(demand, backend, cause)
+    forgetMissing(demand, backend, answer)
     const retries = placement.rank(elsewhere, leases.view).size > 0 &&
       anotherMaySucceed(cause, demand, leases.view.find(backend)) &&
       retry.decide({ demand, backend, outcome, attempts: run.attempts }, now) === "elsewhere"
@@ -72,8 +75,9 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
   }
 
   const afterFailure: AfterFailure = {
-    record: (demand, backend, { outcome: { cause } }) => {
-      forgetMissing(demand, backend, cause)
+    record: (demand, backend, attempt) => {
+      const { cause } = attempt.outcome
+      forgetMissing(demand, backend, attempt._tag === "Retry" ? attempt.answer : undefined)
       publish(demand, backend, cause)
     },
     next,

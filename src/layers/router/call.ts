@@ -10,10 +10,11 @@ import { Residency } from "../../services/Residency.ts"
 import type { Call } from "../../services/Transport.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { type Policy, rewritten } from "./clientOptions.ts"
+import type { CompanyOf } from "./otherClients.ts"
 import type { Run } from "./requestState.ts"
 
 /** The headers that are passed on, and the body with the client's options as the policy allows them. @internal */
-export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredentials: boolean) {
+export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredentials: boolean, companyOf: CompanyOf) {
   const clock = yield* Clock.Clock
   const leases = yield* Leases
   const residency = yield* Residency
@@ -28,7 +29,9 @@ export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredent
     }
     const view = leases.view.find(backend.id)
     if (view === undefined) return call
-    const changed = rewritten(run.request, model, view, residency, clients, clock.currentTimeMillisUnsafe())
+    const company = () => companyOf(run, model) === "others"
+    const asked = { request: run.request, model, view, company, now: clock.currentTimeMillisUnsafe() }
+    const changed = rewritten(asked, residency, clients)
     if (changed === undefined) return call
     // Only once: another attempt may rewrite the same fields again.
     if (run.rewrote === undefined) reply.annotate(["x-llamero-rewrote", changed.names.join()])

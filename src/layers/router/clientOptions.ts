@@ -8,7 +8,7 @@ import type { BackendView } from "../../services/FleetView.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Residency } from "../../services/Residency.ts"
-import type { Changes, Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
+import { type Changes, clientOf, type Demand, type RoutedRequest } from "../../services/RoutedRequest.ts"
 import * as KeepAlive from "../../wire/keepAlive.ts"
 import { rewrite } from "../../wire/splice.ts"
 import { keepsNothing } from "./requestState.ts"
@@ -27,8 +27,8 @@ export interface ClientOptions {
    */
   readonly contextTiers?: ReadonlyArray<number> | undefined
   /**
-   * `keep_alive: 0` is removed when another request used the model within this time, in milliseconds. Defaults to
-   * `300000`, Ollama's own default keep-alive.
+   * How long a client needs a model after it has used it, in milliseconds. A `keep_alive` of another client that ends
+   * earlier is removed, and another client's unload is refused. Defaults to `300000`, Ollama's own default keep-alive.
    */
   readonly sharedMillis?: number | undefined
   /**
@@ -105,39 +105,72 @@ const tooLong = (model: Model, tokens: number, most: number | undefined): Refusa
       "; leave num_ctx out or ask for less",
   )
 
-/** Whether another request uses the model, or has used it within `sharedMillis` and did not unload it. */
-const shared = (
-  view: BackendView,
+/** The last use of a model by another client, and until when that client needs it. Milliseconds. @internal */
+export interface OtherUse {
+  readonly at: number
+  readonly until: number
+}
+
+/**
+ * How long a client needs a model after its last use, in milliseconds: as long as it would stay without anybody's
+ * `keep_alive`, but at most `sharedMillis`.
+ */
+const neededMillis = (backend: string, residency: Residency["Service"], { sharedMillis }: Policy): number => {
+  const ours = residency.keepAlive(backend)
+  return ours === undefined || ours < 0 ? sharedMillis : Math.min(sharedMillis, ours * 1000)
+}
+
+/** The last use of the model on one backend by another client than this one. @internal */
+export const otherUse = (
+  client: string,
+  { backend }: BackendView,
   model: Model,
   residency: Residency["Service"],
   policy: Policy,
-  now: number,
-): boolean => {
-  if (view.streamsOf(model) > 1) return true
-  const usedAt = residency.usedAt(view.backend.id, model)
-  return usedAt !== undefined && now - usedAt < policy.sharedMillis
+): OtherUse | undefined => {
+  const at = residency.usedAt(backend.id, model, client)
+  return at === undefined ? undefined : { at, until: at + neededMillis(backend.id, residency, policy) }
+}
+
+/** What decides about the options of one request. @internal */
+export interface Asked {
+  readonly request: RoutedRequest
+  readonly model: Model
+  /** The backend that gets the request. */
+  readonly view: BackendView
+  /** Whether requests of other clients use the model or wait for it. Asked only when the request has a `keep_alive`. */
+  readonly company: () => boolean
+  /** Milliseconds by the router's clock. */
+  readonly now: number
+}
+
+/** Until when others need the model: other clients, a plan that keeps it in memory, and requests that run now. */
+const neededUntil = (
+  { company, model, now, request, view }: Asked,
+  residency: Residency["Service"],
+  policy: Policy,
+): number => {
+  const { id } = view.backend
+  const others = otherUse(clientOf(request), view, model, residency, policy)?.until ?? -Infinity
+  const held = residency.pinned(id, model) || view.streamsOf(model) > 1 || company()
+  return held ? Math.max(others, now + neededMillis(id, residency, policy)) : others
 }
 
 /** Whether to remove the client's `keep_alive`. */
-const dropsKeepAlive = (
-  request: RoutedRequest,
-  view: BackendView,
-  model: Model,
-  residency: Residency["Service"],
-  policy: Policy,
-  now: number,
-): boolean => {
+const dropsKeepAlive = (asked: Asked, residency: Residency["Service"], policy: Policy): boolean => {
+  const { now, request, view } = asked
   const raw = request.envelope.keepAlive
   if (raw === undefined) return false
-  if (keepsNothing(request)) return shared(view, model, residency, policy, now)
   const wanted = KeepAlive.seconds(raw)
   // A value that cannot be read is left for Ollama to refuse.
   if (wanted === undefined) return false
   const ours = residency.keepAlive(view.backend.id)
-  if (ours === undefined) return false
-  // Where the router keeps models for ever, Ollama must not unload one by itself. A client may not ask for a longer
-  // time than the router's own.
-  return ours < 0 || wanted > ours
+  // Where the router keeps models for ever, Ollama must not unload one by itself later. A client may not ask for a
+  // longer time than the router's own.
+  if (ours !== undefined && !keepsNothing(request) && (ours < 0 || !(wanted <= ours))) return true
+  if (wanted === Infinity) return false
+  // On many machines Ollama unloads the model at once for a number that is too large.
+  return now + (Number.isNaN(wanted) ? 0 : wanted * 1000) < neededUntil(asked, residency, policy)
 }
 
 /** A changed body. @internal */
@@ -152,20 +185,14 @@ export interface Rewrite {
  *
  * @internal
  */
-export const rewritten = (
-  request: RoutedRequest,
-  model: Model,
-  view: BackendView,
-  residency: Residency["Service"],
-  policy: Policy,
-  now: number,
-): Rewrite | undefined => {
+export const rewritten = (asked: Asked, residency: Residency["Service"], policy: Policy): Rewrite | undefined => {
+  const { model, request, view } = asked
   const { body, endpoint, envelope } = request
   const native = endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
   if (policy.passThrough || model.remote || !native) return undefined
   const tier = residency.tier(view.backend.id, model)
   const context = envelope.numCtx !== tier
-  const keepAlive = dropsKeepAlive(request, view, model, residency, policy, now)
+  const keepAlive = dropsKeepAlive(asked, residency, policy)
   const runner = !policy.passRunnerOptions && envelope.runnerOptions.length > 0
   if (!context && !keepAlive && !runner) return undefined
   const changes: Changes = {

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Model } from "../../services/ModelCatalog.ts"
-import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
+import { clientOf, type Demand, type RoutedRequest } from "../../services/RoutedRequest.ts"
 import { keepsNothing, unloads } from "./requestState.ts"
 
 /**
@@ -25,6 +25,7 @@ export const demandOf = (
   promptTokens,
   bytes: request.body.length,
   tenant: request.tenant,
+  client: clientOf(request),
   priority: request.priority,
   since: request.receivedAt,
   queueMillis: request.queueMillis,

@@ -74,9 +74,14 @@ export class Run {
   }
 }
 
-/** Whether the request has `keep_alive: 0`, in any spelling: the backend unloads the model after it. @internal */
+/**
+ * Whether the request has `keep_alive: 0`, in any spelling, or a time so short that it comes to the same: the backend
+ * unloads the model after it.
+ *
+ * @internal
+ */
 export const keepsNothing = ({ envelope }: RoutedRequest): boolean =>
-  envelope.keepAlive !== undefined && KeepAlive.seconds(envelope.keepAlive) === 0
+  envelope.keepAlive !== undefined && KeepAlive.unloads(envelope.keepAlive)
 
 /** Whether the request only unloads the model. @internal */
 export const unloads = (request: RoutedRequest): boolean => request.envelope.emptyPrompt && keepsNothing(request)

@@ -7,12 +7,13 @@ import { Clock, Effect, Exit } from "effect"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import { Residency } from "../../services/Residency.ts"
+import { clientOf } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { RouterEvents } from "../../services/RouterEvents.ts"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { streams } from "../../wire/request.ts"
 import { learnFrom } from "./learning.ts"
-import type { Run } from "./requestState.ts"
+import { keepsNothing, type Run } from "./requestState.ts"
 
 /** Called once for each request, with how its routing ended. @internal */
 export const make = Effect.gen(function* () {
@@ -22,11 +23,19 @@ export const make = Effect.gen(function* () {
   const residency = yield* Residency
   const tokens = yield* TokenEstimator
 
+  /** The lease was another client's. This one has used the model, too. */
+  const used = (run: Run, backend: string): void => {
+    const model = catalog.peek(run.model)
+    if (model === undefined || model.remote || keepsNothing(run.request)) return
+    residency.touch(backend, model, clientOf(run.request))
+  }
+
   return (run: Run, exit: Exit.Exit<Settled>): void => {
     run.settled = true
     const settled = Exit.isSuccess(exit) ? exit.value : run.end("canceled", 499, undefined)
     const outcome = settled.outcome ?? { kind: "ignored", cause: settled.refusal?.reason ?? "client-gone" }
     if (settled.coalesced === undefined) learnFrom(run, outcome, tokens, residency, catalog)
+    else if (outcome.kind === "success" && settled.backend !== undefined) used(run, settled.backend)
     const now = clock.currentTimeMillisUnsafe()
     events.publish({
       _tag: "RequestSettled",

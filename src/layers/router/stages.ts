@@ -16,7 +16,8 @@ import { demandOf } from "./demand.ts"
 import * as Flights from "./flights.ts"
 import type { Guards } from "./guards.ts"
 import { notFound } from "./refusals.ts"
-import type { Run } from "./requestState.ts"
+import { type Run, unloads } from "./requestState.ts"
+import type { Unloading } from "./unload.ts"
 
 /** @internal */
 export interface Options extends Attempts.Options {
@@ -24,6 +25,7 @@ export interface Options extends Attempts.Options {
   readonly retry: RetryPolicy
   /** Where the runs of shared answers are kept while they go on. */
   readonly shared: Bag<Run>
+  readonly unload: Unloading["unload"]
 }
 
 /** Routes a request from the guard at an index on; from 0 when absent. @internal */
@@ -31,7 +33,7 @@ export type Routing = (run: Run, from?: number) => Effect.Effect<Settled, Refusa
 
 /** @internal */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { clients, guards, retry, shared } = options
+  const { clients, guards, retry, shared, unload } = options
   const catalog = yield* ModelCatalog
   const clock = yield* Clock.Clock
   const coalescer = yield* Coalescer
@@ -61,6 +63,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const coalesced = (run: Run, model: Model): Effect.Effect<Settled, Refusal> => {
     run.known = true
     run.model = model.key
+    if (unloads(run.request) && !model.remote) return unload(run, model)
     retry.seen(clock.currentTimeMillisUnsafe())
     const { images, numCtx, promptBytes } = run.request.envelope
     const promptTokens = tokens.estimate(model.key, promptBytes, images)

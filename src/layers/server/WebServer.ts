@@ -35,7 +35,11 @@ export interface Options {
 
 /** The handler that a host calls. @category models @since 0.1.0 */
 export interface WebHandler {
-  readonly fetch: (request: Request) => Promise<Response>
+  /**
+   * Answers a request. `info` is what `deno serve` gives as the second argument: the address of the client is read from
+   * its `remoteAddr`. On other hosts clients have no address.
+   */
+  readonly fetch: (request: Request, info?: unknown) => Promise<Response>
   /** Number of inference requests that have not ended. */
   readonly active: () => number
 }
@@ -58,6 +62,12 @@ export type Made<E, R> = Effect.Effect<
   Router | Scope.Scope | Exclude<HttpRouter.Request.Without<R>, HttpRouter.HttpRouter>
 >
 
+/** The address of a client, from `Deno.ServeHandlerInfo`. */
+const addressOf = (info: unknown): string | undefined => {
+  const from = (info as { readonly remoteAddr?: { readonly hostname?: unknown } | null } | null | undefined)?.remoteAddr
+  return typeof from?.hostname === "string" ? from.hostname : undefined
+}
+
 /** What the requests of a handler share. */
 interface Parts {
   readonly shared: Shared
@@ -69,7 +79,7 @@ interface Parts {
   readonly app: (request: Request) => Promise<Response>
 }
 
-const answer = async (parts: Parts, request: Request): Promise<Response> => {
+const answer = async (parts: Parts, request: Request, info: unknown): Promise<Response> => {
   const raw = rawOf(request.headers)
   const headers = readHeaders(raw)
   const id = parts.nextId(headers.requestId)
@@ -88,7 +98,7 @@ const answer = async (parts: Parts, request: Request): Promise<Response> => {
     const fixed = ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra]
     return new Response("405 method not allowed", { status: 405, headers: pairs(fixed) })
   }
-  return new WebExchange(parts.shared, request, endpoint, id, extra).start(raw, headers)
+  return new WebExchange(parts.shared, request, endpoint, id, extra, addressOf(info)).start(raw, headers)
 }
 
 /**
@@ -130,7 +140,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
         }),
       )
     )
-    return { fetch: (request: Request) => answer(parts, request), active: () => active.size }
+    return { fetch: (request: Request, info?: unknown) => answer(parts, request, info), active: () => active.size }
     // As in `HttpRouter.toWebHandler`, only the type drops what routes need at request time.
   }) as unknown as Made<E, R>
 
@@ -163,7 +173,8 @@ export const toFetch = <A, E, R, RIn, EIn>(
   ready.catch(() => {})
   let disposing: Promise<void> | undefined
   return {
-    fetch: (request) => handler === undefined ? ready.then((made) => made.fetch(request)) : handler.fetch(request),
+    fetch: (request, info) =>
+      handler === undefined ? ready.then((made) => made.fetch(request, info)) : handler.fetch(request, info),
     active: () => handler?.active() ?? 0,
     dispose: () => disposing ??= Effect.runPromise(Scope.close(scope, Exit.void)),
   }

@@ -25,6 +25,15 @@ export interface Shared {
 /** The answer where the router has ended without one. @internal */
 export const unanswered: Refusal = refuse("Internal", "internal error in the router")
 
+/**
+ * An address without what a client's choice of protocol adds to it: an IPv4 address that is written as an IPv6 one,
+ * and the loopback address of IPv6, are the addresses of IPv4.
+ *
+ * @internal
+ */
+export const plainAddress = (address: string | undefined): string | undefined =>
+  address === "::1" ? "127.0.0.1" : address?.startsWith("::ffff:") === true ? address.slice(7) : address
+
 /** Gives a request to the router, in a fiber of its own. Its answer goes to `reply`. @internal */
 export const route = (shared: Shared, request: RoutedRequest, reply: ReplyBase): Fiber.Fiber<Settled> => {
   const inRecords = streams(request)

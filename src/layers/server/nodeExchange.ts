@@ -107,6 +107,7 @@ export class NodeExchange implements Slotted {
       body,
       clock.currentTimeMillisUnsafe(),
       this.shared.tenantHeader,
+      Exchange.plainAddress(this.incoming.socket.remoteAddress),
     )
     if ("_tag" in request) return this.reply.refuse(request)
     this.route(request)

@@ -24,15 +24,24 @@ export class WebExchange implements Slotted {
   private readonly shared: Shared
   private readonly request: Request
   private readonly endpoint: Endpoint
+  private readonly address: string | undefined
   private readonly reply: WebReply
   private readonly onAbort = () => this.leave()
   private fiber: Fiber.Fiber<Settled> | undefined = undefined
   private over = false
 
-  constructor(shared: Shared, request: Request, endpoint: Endpoint, id: string, cors: ReadonlyArray<string>) {
+  constructor(
+    shared: Shared,
+    request: Request,
+    endpoint: Endpoint,
+    id: string,
+    cors: ReadonlyArray<string>,
+    address: string | undefined,
+  ) {
     this.shared = shared
     this.request = request
     this.endpoint = endpoint
+    this.address = Exchange.plainAddress(address)
     this.reply = new WebReply(endpoint, id, cors, shared.clock, this.onAbort)
   }
 
@@ -63,9 +72,16 @@ export class WebExchange implements Slotted {
       ? read
       : await decode(headers.contentEncoding, read, bodyBytesMax)
     if (reply.closed) return
-    const made = "_tag" in body
-      ? body
-      : Requests.make(reply.id, endpoint, raw, headers, body, clock.currentTimeMillisUnsafe(), tenantHeader)
+    const made = "_tag" in body ? body : Requests.make(
+      reply.id,
+      endpoint,
+      raw,
+      headers,
+      body,
+      clock.currentTimeMillisUnsafe(),
+      tenantHeader,
+      this.address,
+    )
     if ("_tag" in made) {
       reply.refuse(made)
       return this.end()

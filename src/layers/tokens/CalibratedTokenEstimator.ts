@@ -6,7 +6,7 @@
 import { Layer } from "effect"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { movingAverage } from "../../support/movingAverage.ts"
-import { leastTokens } from "./leastTokens.ts"
+import { leastTokens, renderedBytes } from "./leastTokens.ts"
 
 /** What was learned about one model. */
 interface Learned {
@@ -58,13 +58,15 @@ export const layer = (options?: {
   const first = Math.log(bytesPerToken)
   return Layer.sync(TokenEstimator, () => {
     const models = new Map<string, Learned>()
+    const estimate = (model: string, promptBytes: number, images = 0): number => {
+      const learned = models.get(model)
+      const per = learned === undefined ? bytesPerToken : Math.exp(learned.logBytesPerToken)
+      return Math.max(1, Math.ceil(promptBytes / per) + images * tokensPerImage)
+    }
     return {
-      estimate: (model, promptBytes, images = 0) => {
-        const learned = models.get(model)
-        const per = learned === undefined ? bytesPerToken : Math.exp(learned.logBytesPerToken)
-        return Math.max(1, Math.ceil(promptBytes / per) + images * tokensPerImage)
-      },
+      estimate,
       atLeast: leastTokens,
+      reread: (model, request) => estimate(model, renderedBytes(request), request.envelope.images),
       learn: (model, promptBytes, tokens) => {
         const seen = promptBytes / tokens
         if (promptBytes < bytesMin || !(seen >= bytesPerTokenMin && seen <= bytesPerTokenMax)) return

@@ -5,7 +5,7 @@
  */
 import { Layer } from "effect"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
-import { leastTokens } from "./leastTokens.ts"
+import { leastTokens, renderedBytes } from "./leastTokens.ts"
 
 /**
  * Counts `bytesPerToken` bytes of the prompt as one token, and at least one token for a prompt.
@@ -29,10 +29,12 @@ export const layer = (options?: {
   if (!(bytesPerToken > 0)) {
     throw new RangeError(`CharactersTokenEstimator.layer: bytesPerToken must be above 0, got ${bytesPerToken}`)
   }
+  const estimate = (_model: string, promptBytes: number, images = 0): number =>
+    Math.max(1, Math.ceil(promptBytes / bytesPerToken) + images * tokensPerImage)
   return Layer.succeed(TokenEstimator, {
-    estimate: (_model, promptBytes, images = 0) =>
-      Math.max(1, Math.ceil(promptBytes / bytesPerToken) + images * tokensPerImage),
+    estimate,
     atLeast: leastTokens,
+    reread: (model, request) => estimate(model, renderedBytes(request), request.envelope.images),
     learn: () => {},
   })
 }

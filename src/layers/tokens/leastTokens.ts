@@ -4,14 +4,16 @@
  * @since 0.1.0
  */
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
-import { promptSpans } from "../../wire/envelope.ts"
+import { rendered } from "../../wire/rendered.ts"
 
 /**
  * Whether a byte belongs to a word: letters, digits and everything beyond ASCII. Punctuation and spaces are not
- * counted.
+ * counted. The apostrophe is part of a word, because `don't` is one token for gpt-oss; so is the underscore, because
+ * `<|start_header_id|>` is one for Llama 3.
  */
 const isWordByte = (byte: number): boolean =>
-  (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte >= 0x80
+  (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) ||
+  byte >= 0x80 || byte === 0x27 || byte === 0x5f
 
 /** The longest token that is counted as one. Longer ones are rare; `internationalization` has 20 bytes. */
 const tokenBytesMax = 24
@@ -46,24 +48,32 @@ const wordsIn = (bytes: Uint8Array, start: number, end: number): number => {
 }
 
 /**
- * A lower bound of the tokens of a prompt.
+ * A lower bound of the tokens of a prompt: the words of what every template renders that can serve the request.
  *
  * **Details**
  *
  * In English prose it finds about three quarters of the tokens. Images are not counted: their tokens depend on the
- * model.
+ * model. Neither are, because some templates leave them out:
+ *
+ * - thinking of earlier answers, in a field or at the start of the content;
+ * - tools, and calls of tools;
+ * - system prompts and results of tools, where the request offers no tools;
+ * - everything, where the request brings its own `template`.
  *
  * @category conversions
  * @since 0.1.0
  */
-export const leastTokens = ({ body, endpoint, envelope }: RoutedRequest): number => {
+export const leastTokens = ({ body, endpoint }: RoutedRequest): number => {
   let words = 0
-  for (const { end, start } of promptSpans(body, endpoint)) words += wordsIn(body, start, end)
-  return Math.max(0, words - imageWords(envelope.imageBytes))
+  for (const { end, start } of rendered(body, endpoint).always) words += wordsIn(body, start, end)
+  return words
 }
 
 /**
- * The words in the base64 of images. It has one about every 18 bytes; 15 is used, so that the result stays a lower
- * bound.
+ * The bytes of a prompt, as in `Envelope.promptBytes`, without what no template renders.
+ *
+ * @category conversions
+ * @since 0.1.0
  */
-const imageWords = (bytes: number): number => Math.ceil(bytes / 15)
+export const renderedBytes = ({ body, endpoint, envelope }: RoutedRequest): number =>
+  Math.max(0, envelope.promptBytes - rendered(body, endpoint).neverBytes)

@@ -23,10 +23,13 @@ const make = Effect.fnUntraced(function* (timeout: Duration.Duration) {
   const embed = (backend: Backend, call: string, body: object) =>
     send(backend, call, Calls.post(backend, "/api/embed", body))
 
-  /** Loads or unloads a model with an empty prompt. Embedding models need `/api/embed` for it. */
+  /**
+   * Loads or unloads a model with an empty prompt. Embedding models need `/api/embed` for a load. Not for an unload:
+   * `/api/embed` would load a model that is not in memory, and `/api/generate` never does.
+   */
   const residency = Effect.fnUntraced(
     function* (backend: Backend, call: "load" | "unload", embedder: boolean, body: { readonly model: string }) {
-      if (embedder) return yield* embed(backend, call, body)
+      if (embedder && call === "load") return yield* embed(backend, call, body)
       const { model, ...options } = body
       const request = Calls.post(backend, "/api/generate", { model, stream: false, ...options })
       return yield* send(backend, call, request).pipe(

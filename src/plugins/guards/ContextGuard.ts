@@ -41,6 +41,9 @@ export interface Options {
   readonly siblings?: Readonly<Record<string, ReadonlyArray<string>>> | undefined
 }
 
+/** How the JSON of `true` begins. */
+const letterT = 0x74
+
 /** Options with their defaults applied. */
 interface Rules {
   readonly isCertain: boolean
@@ -127,6 +130,10 @@ const tooLong = (model: Model, estimate: number, context: number, limit: number)
       `(a context of ${context} tokens, less what is kept for the answer)`,
   )
 
+/** Whether the client asks for a cut: of its prompt, or of its beginning while the answer grows. */
+const wantsCut = ({ body, envelope: { cuts, runnerOptions } }: RoutedRequest): boolean =>
+  cuts === true || runnerOptions.some(({ name, start }) => name === "shift" && body[start] === letterT)
+
 const check = (services: Services, rules: Rules, request: RoutedRequest): Verdict => {
   const pass: Verdict = { _tag: "Pass", request }
   const { endpoint, envelope } = request
@@ -137,7 +144,8 @@ const check = (services: Services, rules: Rules, request: RoutedRequest): Verdic
   if (offered === undefined) return pass
   const context = Math.min(Math.max(offered, envelope.numCtx ?? 0), model.contextTrained ?? Infinity)
   const limit = rules.forPrompt(context)
-  const estimate = estimateOf(services, model, request)
+  if (estimateOf(services, model, request) <= limit || wantsCut(request)) return pass
+  const estimate = services.tokens.reread?.(model.key, request) ?? estimateOf(services, model, request)
   if (estimate <= limit || (rules.isCertain && services.tokens.atLeast(request) <= limit)) return pass
   return enlarged(services, rules, request, model, estimate) ?? tooLong(model, estimate, context, limit)
 }
@@ -148,7 +156,12 @@ const check = (services: Services, rules: Rules, request: RoutedRequest): Verdic
  * **Details**
  *
  * The estimate costs little and lets most requests pass. A prompt that is too long by the estimate is read once more,
- * for the fewest tokens that it can have, so that an error of the estimate refuses no prompt.
+ * for the fewest tokens that it can have, so that an error of the estimate refuses no prompt. Only the text counts that
+ * every template renders: no thinking of earlier answers, no tools and calls of tools, no ids, and no system prompt
+ * unless the request offers tools.
+ *
+ * A request that asks for the cut passes: with `truncate` or `shift` set to `true`, or on `/v1/responses` with
+ * `truncation` set to `auto`.
  *
  * The context is the largest one that an owner of the model has it loaded with, or would load it with. Where that is
  * not known, it is the context that the model was trained with. A larger `num_ctx` in the request counts instead.

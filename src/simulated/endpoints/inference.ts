@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Effect } from "effect"
+import { Effect, Option, Result } from "effect"
 import { goJson } from "../go/encode.ts"
+import { parseKeepAlive } from "../go/time.ts"
 import * as native from "../dialects/native.ts"
 import { answerJson, body, type Endpoint, type EndpointCall, inferenceModel, refuse, wantedOf } from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
@@ -96,11 +97,12 @@ const checkCapabilities = (
   return refuse(400, `${parseName(model.name)?.full ?? model.name} does not support ${lacks.join(", ")}`)
 }
 
-/** An empty prompt with `keep_alive` 0 unloads the model. Ollama ignores the rest of such a request. */
-const isUnload = (request: Record<string, unknown>): boolean => {
-  const keep = request["keep_alive"]
-  return keep === 0 || (typeof keep === "string" && /^[+-]?(0[a-zµ]*)+$/.test(keep))
-}
+/**
+ * An empty prompt with `keep_alive` 0, in any spelling, unloads the model. Ollama ignores the rest of such a request.
+ * Above 0 it is a load, however short the time is.
+ */
+const isUnload = (request: Record<string, unknown>): boolean =>
+  Option.contains(Result.getSuccess(parseKeepAlive(request["keep_alive"])), 0)
 
 /**
  * The answer to a request that generates nothing. `extra` are the fields of this endpoint between the time and `done`.

@@ -36,14 +36,20 @@ export const expiry = (now: number, session: number): number => now + Math.min(s
 
 /**
  * Ollama's `keep_alive` in milliseconds: a number is seconds, a string is a Go duration, a negative value is
- * `Infinity`.
+ * `Infinity`. Only whole nanoseconds count.
+ *
+ * A number of seconds that 64 bits cannot hold in nanoseconds becomes the smallest integer, as on x86-64: the model is
+ * unloaded as soon as it is idle.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const parseKeepAlive = (value: unknown): Result.Result<number | undefined, string> => {
   if (value === undefined || value === null) return Result.succeed(undefined)
-  if (typeof value === "number") return Result.succeed(value < 0 ? Infinity : value * 1000)
+  if (typeof value === "number") {
+    const nanos = value * 1e9
+    return Result.succeed(value < 0 ? Infinity : nanos < GoDuration.nanosMax ? Math.trunc(nanos) / 1e6 : -forever)
+  }
   if (typeof value === "string") {
     return Result.map(GoDuration.parse(value), (millis) => millis < 0 ? Infinity : millis)
   }

@@ -170,6 +170,7 @@ const residency = (loads: Loads, options: Made): Residency["Service"] => ({
     return { release: () => {} }
   },
   pin: () => ({ release: () => {} }),
+  pinned: () => false,
   serves: (_backend, _model, numCtx) =>
     numCtx === undefined || options.context === undefined ? true : options.context >= numCtx,
   tier: () => undefined,

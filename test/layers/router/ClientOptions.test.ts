@@ -21,11 +21,13 @@ const finish = <A, E, R>(effect: Effect.Effect<A, E, R>, millis = 20_000) =>
     return yield* Fiber.join(fiber)
   })
 
-const generate = (more: object, options: object = {}, reply = new RecordingReply()) =>
+const generate = (more: object, options: object = {}, reply = new RecordingReply(), from: { tenant?: string } = {}) =>
   ask(
     "/api/generate",
     { model: name, prompt: "hi", stream: false, ...more, options: { num_predict: 2, ...options } },
     reply,
+    [],
+    from,
   )
 
 const contexts = [1024, 2048, 512, 4096]
@@ -162,16 +164,60 @@ describe("other options that load a model again", () => {
 })
 
 describe("keep_alive", () => {
-  it.effect("0 cannot unload a model that others use, with a prompt or without", () =>
+  const short = [0, -0, "0", "0s", "-0s", "0m0s", "1ms", 0.001, 1e-3, "0.5s", "1ns", "-0.1ns", 1e-10, "2s", "4m", 1e10]
+  for (const [kind, stack] of [["not managed", over({ a: a100 })], ["managed", overManaged({ a: a100 })]] as const) {
+    it.effect(`that is shorter than another client needs the model is removed, memory ${kind}`, () =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds")
+        yield* finish(generate({}, {}, undefined, { tenant: "b" }))
+        for (const keep_alive of short) {
+          const { reply, settled } = yield* finish(generate({ keep_alive }, {}, undefined, { tenant: "a" }), 1000)
+          assert.strictEqual(settled.status, 200, reply.text)
+          assert.include(reply.annotations.join(), "x-llamero-rewrote,keep_alive", `${keep_alive}`)
+          assert.isAbove((yield* server("a")).resident[0]?.keepAlive ?? 0, 299, `${keep_alive}`)
+        }
+      }).pipe(Effect.provide(stack)))
+
+    it.effect(`that unloads the client's own model stays as it is, memory ${kind}`, () =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds")
+        for (const keep_alive of [0, "0m0s", "1ms", 0.001]) {
+          yield* finish(generate({}))
+          const { reply } = yield* finish(generate({ keep_alive }))
+          assert.deepStrictEqual(reply.annotations, [], `${keep_alive}`)
+          assert.lengthOf((yield* server("a")).resident, 0, `${keep_alive}`)
+        }
+      }).pipe(Effect.provide(stack)))
+  }
+
+  it.effect("that outlasts the need of other clients stays, and so does a short one once that is over", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")
-      yield* finish(generate({}))
-      const { reply } = yield* finish(generate({ keep_alive: 0 }))
-      assert.include(reply.annotations.join(), "x-llamero-rewrote,keep_alive")
-      for (const zero of ["0s", "-0s", "+0", "0h0m", "0.1ns"]) {
-        yield* finish(ask("/api/generate", { model: name, keep_alive: zero }))
-        assert.lengthOf((yield* server("a")).resident, 1, zero)
+      yield* finish(generate({}, {}, undefined, { tenant: "b" }), 10_000)
+      for (const keep_alive of ["5m", "10m", -1, "-0.5s", 300]) {
+        const { reply } = yield* finish(generate({ keep_alive }, {}, undefined, { tenant: "a" }), 1000)
+        assert.deepStrictEqual(reply.annotations, [], `${keep_alive}`)
       }
+      yield* elapse("6 minutes", "1 second")
+      const { reply } = yield* finish(generate({ keep_alive: "1s" }, {}, undefined, { tenant: "a" }))
+      assert.deepStrictEqual(reply.annotations, [])
+    }).pipe(Effect.provide(over({ a: a100 }))))
+
+  it.effect("that unloads is removed while a request of another client waits for the model", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      yield* finish(generate({ keep_alive: 0 }))
+      const mine = yield* Effect.forkChild(
+        generate({ keep_alive: 0 }, { num_predict: 400 }, undefined, { tenant: "a" }),
+        {
+          startImmediately: true,
+        },
+      )
+      const theirs = yield* Effect.forkChild(generate({}, {}, undefined, { tenant: "b" }), { startImmediately: true })
+      yield* elapse(60_000)
+      assert.include((yield* Fiber.join(mine)).reply.annotations.join(), "keep_alive")
+      yield* Fiber.join(theirs)
+      assert.strictEqual((yield* server("a")).counts.loads, 2)
     }).pipe(Effect.provide(over({ a: a100 }))))
 
   it.effect("0 unloads a model that no other request uses", () =>

@@ -6,6 +6,7 @@ import * as PipelineRouter from "../../../src/layers/router/PipelineRouter.ts"
 import * as StandardProfile from "../../../src/plugins/StandardProfile.ts"
 import { BackendHealth } from "../../../src/services/BackendHealth.ts"
 import { Breaker } from "../../../src/services/Breaker.ts"
+import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import type { Guard, Scorer } from "../../../src/services/Plugin.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import { Residency } from "../../../src/services/Residency.ts"
@@ -126,6 +127,32 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(settled.status, 404)
       assert.strictEqual(reply.text, `{"error":"model 'tiny-eos' not found"}`)
     }).pipe(Effect.provide(over({ a: {} }))))
+
+  for (
+    const text of [
+      "image not found",
+      `tool "tiny-eos" not found`,
+      "previous_response not found",
+      "model 'other' not found",
+      "model 'tiny-eos' not found: blob not found",
+    ]
+  ) {
+    it.effect(`a 404 that does not say that the model is missing is the answer: ${text}`, () =>
+      Effect.gen(function* () {
+        yield* ready
+        yield* finish(ask("/api/chat", chat))
+        const { loads } = (yield* server("a")).counts
+        ;(yield* server("a")).faults.set(Fault.failure(404, text), { path: "/api/chat", times: 1 })
+        const { reply, settled } = yield* finish(ask("/api/chat", chat))
+        assert.deepStrictEqual([settled.status, settled.attempts], [404, 1])
+        assert.deepStrictEqual(JSON.parse(reply.text), { error: text })
+        const model = (yield* ModelCatalog).peek("tiny-eos")
+        assert.isTrue(model?.owners.has("a"))
+        assert.strictEqual((yield* Residency).state("a", model!), "resident")
+        assert.strictEqual((yield* finish(ask("/api/chat", chat))).settled.status, 200)
+        assert.strictEqual((yield* server("a")).counts.loads, loads)
+      }).pipe(Effect.provide(over({ a: {} }))))
+  }
 
   it.effect("an idle backend with the model in memory that stays silent: the other one answers", () =>
     Effect.gen(function* () {

@@ -58,14 +58,144 @@ describe("atLeast", () => {
     Effect.map(TokenEstimator, ({ atLeast }) => atLeast(request(path, { model: "m", ...body })))
   const user = (content: unknown) => ({ messages: [{ role: "user", content }] })
 
+  const long = "one two three four"
+  const said = { role: "user", content: long }
+  const tools = [{ type: "function", function: { name: "f", description: "a b c d e", parameters: {} } }]
+  const earlier = "I had thought about it for long"
+
   it.effect("counts the words of the prompt in every dialect, and no other part of the body", () =>
     Effect.gen(function* () {
-      const words = "one two three four"
-      // The other three words are `role`, `user` and `content`.
-      assert.strictEqual(yield* least({ ...user(words), options: { stop: ["a b c d e f"] } }), 7)
-      assert.strictEqual(yield* least({ prompt: words }, "/api/generate"), 4)
-      assert.strictEqual(yield* least({ input: words }, "/v1/responses"), 4)
-      assert.strictEqual(yield* least(user("na\u00efve\nna\\u00efve")), 3 + 3)
+      assert.strictEqual(yield* least({ ...user(long), options: { stop: ["a b c d e f"] }, format: { a: "b c" } }), 4)
+      assert.strictEqual(yield* least({ prompt: long }, "/api/generate"), 4)
+      assert.strictEqual(yield* least({ prompt: long, images: ["a b"] }, "/api/v1/generate"), 4)
+      assert.strictEqual(yield* least({ prompt: long, suffix: "five six" }, "/v1/completions"), 6)
+      assert.strictEqual(yield* least({ input: long }, "/v1/responses"), 4)
+      assert.strictEqual(yield* least({ input: [said, said] }, "/v1/responses"), 8)
+      assert.strictEqual(yield* least({ input: [long, "five"] }, "/api/embed"), 5)
+      assert.strictEqual(yield* least({ prompt: long }, "/api/embeddings"), 4)
+      assert.strictEqual(yield* least(user([{ type: "text", text: long }]), "/v1/messages"), 4)
+      assert.strictEqual(yield* least(user("na\u00efve\nna\\u00efve")), 3)
+      assert.strictEqual(yield* least({ MESSAGES: [{ Role: "USER", Content: long }] }), 4)
+    }).pipe(Effect.provide(CharactersTokenEstimator.layer())))
+
+  const dialogs: ReadonlyArray<readonly [string, string, object, number]> = [
+    ["thinking", "/api/chat", { messages: [said, { role: "assistant", content: "five", thinking: earlier }, said] }, 9],
+    ...["reasoning", "reasoning_content"].map((key) =>
+      [
+        key,
+        "/v1/chat/completions",
+        { messages: [said, { role: "assistant", content: "five", [key]: earlier }, said] },
+        9,
+      ] as const
+    ),
+    ["thinking blocks", "/v1/messages", {
+      messages: [said, {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: earlier, signature: "a b c" },
+          { type: "redacted_thinking", data: earlier },
+          { type: "text", text: "five" },
+        ],
+      }, said],
+    }, 9],
+    ["reasoning items", "/v1/responses", {
+      input: [
+        said,
+        {
+          type: "reasoning",
+          id: "rs_1",
+          summary: [{ type: "summary_text", text: earlier }],
+          encrypted_content: earlier,
+        },
+        { type: "message", role: "assistant", content: [{ type: "output_text", text: "five" }] },
+        said,
+      ],
+    }, 9],
+    ["thinking in the content", "/api/chat", {
+      messages: [said, { role: "assistant", content: `<think>\n${earlier}\n</think>\n\nfive` }, said],
+    }, 9],
+    ["thinking in the content that Go wrote", "/api/chat", {
+      messages: [said, { role: "assistant", content: `\u003cthink\u003e${earlier}\u003c/think\u003e five` }, said],
+    }, 9],
+    ["thinking that was broken off", "/api/chat", {
+      messages: [{ role: "assistant", content: `\n<think>${earlier}` }, said],
+    }, 4],
+    ["thinking as Gemma writes it", "/api/chat", {
+      messages: [said, { role: "assistant", content: `<|channel>thought ${earlier}<channel|>five` }, said],
+    }, 9],
+    ["what follows the words `<think>` of a user", "/api/chat", {
+      messages: [{ role: "user", content: "what is <think> one two</think> three" }],
+    }, 7],
+    ["ids, names and fields of other servers", "/v1/chat/completions", {
+      messages: [{ ...said, id: "a b c", name: "d e f", metadata: { g: "h i" }, cache_control: { type: "j k" } }],
+    }, 4],
+    ["calls of tools and their ids", "/api/chat", {
+      messages: [
+        said,
+        {
+          role: "assistant",
+          content: "five",
+          tool_calls: [{ id: "a b", function: { name: "f", arguments: { x: "c d e f" } } }],
+        },
+        said,
+      ],
+    }, 9],
+    ["refusals and audio", "/v1/chat/completions", {
+      messages: [said, { role: "assistant", content: "five", refusal: earlier, audio: { id: earlier } }, said],
+    }, 9],
+    ["system prompts without tools", "/api/chat", { messages: [{ role: "system", content: "five six" }, said] }, 4],
+    ["instructions", "/v1/responses", { instructions: earlier, input: long }, 4],
+    [
+      "a system prompt of Anthropic",
+      "/v1/messages",
+      { system: [{ type: "text", text: earlier }], messages: [said] },
+      4,
+    ],
+    ["system of generate", "/api/generate", { prompt: long, system: earlier, context: [1, 2, 3] }, 4],
+    ["what a template of the client's own may leave out", "/api/generate", { prompt: long, template: "hello" }, 0],
+    ["a suffix with raw", "/api/generate", { prompt: long, suffix: earlier, raw: true, template: "" }, 4],
+    ["other parts", "/v1/messages", {
+      messages: [{ role: "user", content: [{ type: "text", text: long }, { type: "document", title: earlier }] }],
+    }, 4],
+    // A template that knows no tools renders of these two turns of a user only the later one.
+    ["turns around a tool, without tools", "/api/chat", {
+      messages: [said, { role: "tool", content: earlier }, { role: "user", content: "five" }],
+    }, 1],
+  ]
+  for (const [what, path, body, words] of dialogs) {
+    it.effect(`does not count ${what}: ${path}`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual(yield* least(body, path), words)
+      }).pipe(Effect.provide(CharactersTokenEstimator.layer())))
+  }
+
+  it.effect("counts system prompts and results of tools where the request offers tools", () =>
+    Effect.gen(function* () {
+      const system = { role: "system", content: "five six" }
+      assert.strictEqual(yield* least({ tools, messages: [system, said, { role: "tool", content: long }] }), 10)
+      assert.strictEqual(yield* least({ tools: [], messages: [system, said] }), 4)
+      const results = [{ type: "tool_result", tool_use_id: "a b", content: [{ type: "text", text: long }] }]
+      const anthropic = { tools, system: "five six", messages: [said, { role: "user", content: results }] }
+      assert.strictEqual(yield* least(anthropic, "/v1/messages"), 10)
+      const output = { type: "function_call_output", call_id: "a b", output: long }
+      assert.strictEqual(yield* least({ tools, instructions: "five", input: [said, output] }, "/v1/responses"), 9)
+    }).pipe(Effect.provide(CharactersTokenEstimator.layer())))
+
+  it.effect("counts one token where a tokeniser has one: contractions, names with underscores", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* least({ prompt: "don't you'll I'm" }, "/api/generate"), 3)
+      assert.strictEqual(yield* least({ prompt: "<|start_header_id|> __init__" }, "/api/generate"), 2)
+    }).pipe(Effect.provide(CharactersTokenEstimator.layer())))
+
+  it.effect("reads anything without an end or an error", () =>
+    Effect.gen(function* () {
+      const broken = [`[{"role":`, `[{"role":"user","content":"a b"},`, `{"a":[}`, `[[[["x"]]]]`, `["a",]`, "[1,2,{]"]
+      for (const messages of broken) {
+        const found = request("/api/chat", { model: "m" })
+        const body = new TextEncoder().encode(`{"model":"m","messages":${messages}`)
+        const { atLeast } = yield* TokenEstimator
+        assert.isAtLeast(atLeast({ ...found, body }), 0, messages)
+      }
     }).pipe(Effect.provide(CharactersTokenEstimator.layer())))
 
   it.effect("counts no words in an image", () =>

@@ -113,7 +113,7 @@ describe("HttpOllamaApi", () => {
         }],
         ["POST", "http://a:1/prefix/api/embed", { model: "e:latest", keep_alive: 60 }],
         ["POST", "http://a:1/prefix/api/generate", { model: "m:latest", stream: false, keep_alive: 0 }],
-        ["POST", "http://a:1/prefix/api/embed", { model: "e:latest", keep_alive: 0 }],
+        ["POST", "http://a:1/prefix/api/generate", { model: "e:latest", stream: false, keep_alive: 0 }],
       ])
       assert.isTrue(sent.every(({ headers }) => headers["origin"] === undefined))
     }).pipe(Effect.provide(layer))

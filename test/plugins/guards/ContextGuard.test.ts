@@ -76,6 +76,65 @@ describe("ContextGuard", () => {
       yield* passes("/api/generate", { model: "nobody-has-it", prompt: words(6000) })
     }).pipe(Effect.provide(over({ a: {} }, { router: guarded() }))))
 
+  const said = { role: "user", content: "hello word" }
+  const earlier = words(20_000)
+  const thought: ReadonlyArray<readonly [string, object]> = [
+    ["/api/chat", { messages: [said, { role: "assistant", content: "yes", thinking: earlier }, said] }],
+    ["/v1/chat/completions", { messages: [said, { role: "assistant", content: "yes", reasoning: earlier }, said] }],
+    ["/v1/chat/completions", {
+      messages: [said, { role: "assistant", content: "yes", reasoning_content: earlier }, said],
+    }],
+    ["/v1/messages", {
+      max_tokens: 5,
+      messages: [
+        said,
+        { role: "assistant", content: [{ type: "thinking", thinking: earlier, signature: earlier }] },
+        { role: "assistant", content: [{ type: "redacted_thinking", data: earlier }, { type: "text", text: "yes" }] },
+        said,
+      ],
+    }],
+    ["/v1/responses", { input: [said, { type: "reasoning", summary: [], encrypted_content: earlier }, said] }],
+    ["/api/chat", { messages: [{ ...said, note: earlier }] }],
+  ]
+  for (const judge of ["certain", "likely"] as const) {
+    it.effect(`does not refuse for what is not rendered, judge ${judge}`, () =>
+      Effect.gen(function* () {
+        for (const [path, body] of thought) {
+          const { reply } = yield* finish(ask(path, { model, ...body }))
+          assert.deepStrictEqual(reply.refusals, [], `${path} ${JSON.stringify(body).slice(0, 100)}`)
+        }
+      }).pipe(Effect.provide(over({ a: {} }, { router: guarded({ judge }) }))))
+  }
+
+  it.effect("lets a prompt pass whose client asks for the cut, and no other one", () =>
+    Effect.gen(function* () {
+      const status = (path: string, more: object) =>
+        Effect.map(finish(ask(path, { ...bodies.find(([each]) => each === path)![1](words(6000)), ...more })), (done) =>
+          done.settled.status)
+      const asked: ReadonlyArray<readonly [string, object]> = [
+        ["/api/generate", { truncate: true }],
+        ["/api/chat", { truncate: true }],
+        ["/api/chat", { TRUNCATE: true }],
+        ["/api/chat", { shift: true }],
+        ["/api/v1/generate", { truncate: true }],
+        ["/v1/chat/completions", { truncate: true }],
+        ["/v1/responses", { truncation: "auto" }],
+      ]
+      for (const [path, more] of asked) {
+        assert.strictEqual(yield* status(path, more), 200, JSON.stringify([path, more]))
+      }
+      const others: ReadonlyArray<readonly [string, object]> = [
+        ["/api/generate", { truncate: false }],
+        ["/api/generate", { truncate: null }],
+        ["/api/chat", { shift: false }],
+        ["/v1/responses", { truncation: "disabled" }],
+        ["/v1/chat/completions", { shift: true }],
+      ]
+      for (const [path, more] of others) {
+        assert.strictEqual(yield* status(path, more), 400, JSON.stringify([path, more]))
+      }
+    }).pipe(Effect.provide(over({ a: {} }, { router: guarded() }))))
+
   it.effect("refuses by the estimate with judge `likely`: more than 7,536 of 8,192 tokens", () =>
     Effect.gen(function* () {
       const status = (bytes: number) =>

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ByteSize, Clock, Duration, Effect, Layer } from "effect"
+import { ByteSize, Clock, Duration, Effect, Layer, Stream } from "effect"
 import { Fleet } from "../../../services/Fleet.ts"
 import { ModelFootprints, shapeOn } from "../../../services/Footprint.ts"
 import { GpuProbe } from "../../../services/GpuProbe.ts"
@@ -40,6 +40,8 @@ const bytesOf = (input: ByteSize.Input): number => ByteSize.toNumberUnsafe(ByteS
 /** A context for which every model has a footprint once it was described. */
 const someContext = 4096
 
+const readFailed = (defect: unknown) => Effect.logError("a reading of the devices failed", defect)
+
 /** Reads the devices now and then: often while memory is being released, else each `interval`. */
 const watch = (
   read: Effect.Effect<void>,
@@ -57,7 +59,7 @@ const watch = (
       if (!releasing() && now() < next) continue
       next = now() + interval
       // One failed run must not end the readings: without them no memory would become free again.
-      yield* Effect.catchDefect(read, (defect) => Effect.logError("a reading of the devices failed", defect))
+      yield* Effect.catchDefect(read, readFailed)
     }
   })
 
@@ -94,6 +96,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     now,
   }
   yield* Effect.forkScoped(watch(read, releasing, times))
+  // Devices that a backend gets while the router runs are read before a load can be promised memory on them.
+  yield* Effect.forkScoped(Stream.runForEach(Stream.drop(fleet.changes, 1), (members) => {
+    const unread = members.some(({ backend }) => devices.of(backend).some(({ limit }) => limit === undefined))
+    return unread ? Effect.catchDefect(read, readFailed) : Effect.sync(() => listeners.notify())
+  }))
 
   return VramLedger.of({
     managed: (backend) => devices.managed(backend),

@@ -12,6 +12,10 @@ export class Devices {
   readonly accounts = new Map<string, DeviceAccount>()
   private readonly reserveBytes: number
   private readonly declared: Readonly<Record<string, number>>
+  /** What each backend states with its label, by device and id of the backend. */
+  private readonly stated = new Map<DeviceAccount, Map<string, number>>()
+  /** By backend as it was: after a change of its devices or labels it is another object. */
+  private readonly known = new WeakMap<Backend, ReadonlyArray<DeviceAccount>>()
 
   constructor(reserveBytes: number, declared: Readonly<Record<string, number>>) {
     this.reserveBytes = reserveBytes
@@ -32,16 +36,28 @@ export class Devices {
    * uses.
    */
   of(backend: Backend): ReadonlyArray<DeviceAccount> {
-    const label = backend.labels["memory"]
-    const uuids = backend.devices.length > 0 ? backend.devices : label === undefined ? [] : [`memory of ${backend.id}`]
-    return uuids.map((uuid) => {
-      const account = this.account(uuid)
-      const declared = label === undefined
-        ? undefined
-        : Option.getOrUndefined(ByteSize.fromInput(label as ByteSize.Input))
-      if (declared !== undefined) account.declared ??= ByteSize.toNumberUnsafe(declared)
-      return account
-    })
+    let found = this.known.get(backend)
+    if (found === undefined) this.known.set(backend, found = this.find(backend))
+    return found
+  }
+
+  private find({ devices, id, labels: { memory } }: Backend): ReadonlyArray<DeviceAccount> {
+    const uuids = devices.length > 0 ? devices : memory === undefined ? [] : [`memory of ${id}`]
+    const accounts = uuids.map((uuid) => this.account(uuid))
+    const size = memory === undefined ? undefined : Option.getOrUndefined(ByteSize.fromInput(memory as ByteSize.Input))
+    this.state(id, accounts, size === undefined ? undefined : ByteSize.toNumberUnsafe(size))
+    return accounts
+  }
+
+  /** A backend states the memory of its devices, now and no longer as before. Of several backends the least counts. */
+  private state(id: string, accounts: ReadonlyArray<DeviceAccount>, bytes: number | undefined): void {
+    for (const account of this.accounts.values()) {
+      const stated = this.stated.get(account) ?? new Map<string, number>()
+      this.stated.set(account, stated)
+      if (bytes !== undefined && accounts.includes(account)) stated.set(id, bytes)
+      else if (!stated.delete(id)) continue
+      account.declared = this.declared[account.uuid] ?? (stated.size > 0 ? Math.min(...stated.values()) : undefined)
+    }
   }
 
   /** The devices of a backend that models can be put on; all of them if none can. */

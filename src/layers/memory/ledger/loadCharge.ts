@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Backend, onCpu } from "../../../services/Fleet.ts"
+import { type Backend, loadsAlike, onCpu } from "../../../services/Fleet.ts"
 import { type Footprint, type ModelFootprints, type RunShape, shapeOn } from "../../../services/Footprint.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Observed } from "../../../services/VramLedger.ts"
@@ -32,12 +32,18 @@ const overheadOf = (footprint: Footprint | undefined, devices: number): number =
 /** The most contexts that are remembered. The oldest ones are dropped. */
 const contextsMax = 4096
 
+/** The context that a backend chose by itself, as `/api/ps` showed it, and what the backend was then. */
+interface Chosen {
+  readonly on: Backend
+  readonly tokens: number
+}
+
 /** @category models @since 0.1.0 */
 export class LoadCharges {
   readonly footprints: ModelFootprints["Service"]
   readonly devices: Devices
-  /** The contexts that backends chose by themselves, as `/api/ps` showed them. */
-  private readonly contexts = new Map<string, number>()
+  /** The contexts that backends chose by themselves, by backend and model. */
+  private readonly contexts = new Map<string, Chosen>()
 
   constructor(footprints: ModelFootprints["Service"], devices: Devices) {
     this.footprints = footprints
@@ -61,8 +67,10 @@ export class LoadCharges {
 
   /** The context that the backend would choose by itself. */
   context(backend: Backend, model: Model): number | undefined {
-    return this.contexts.get(`${backend.id} ${model.key}`) ??
-      automaticContext(backend, this.devices.of(backend), this.trained(backend, model))
+    const chosen = this.contexts.get(`${backend.id} ${model.key}`)
+    // With other devices or labels it may choose another one.
+    if (chosen !== undefined && loadsAlike(chosen.on, backend)) return chosen.tokens
+    return automaticContext(backend, this.devices.of(backend), this.trained(backend, model))
   }
 
   /** Bytes that a load over `devices` devices is charged. */
@@ -80,7 +88,9 @@ export class LoadCharges {
     if (bytes === 0) return
     allocation.observed = bytes
     const tokens = allowedContext(observed.contextLength, undefined)
-    if (observed.automatic && tokens !== undefined) this.remember(`${backend.id} ${allocation.model}`, tokens)
+    if (observed.automatic && tokens !== undefined) {
+      this.remember(`${backend.id} ${allocation.model}`, { on: backend, tokens })
+    }
     if (model === undefined || tokens === undefined) {
       return allocation.resize(Math.max(allocation.bytes, bytes))
     }
@@ -100,9 +110,9 @@ export class LoadCharges {
     return this.devices.of(backend).reduce((sum, { declared, total }) => sum + (total ?? declared ?? Infinity), 0)
   }
 
-  private remember(key: string, tokens: number): void {
+  private remember(key: string, chosen: Chosen): void {
     this.contexts.delete(key)
-    this.contexts.set(key, tokens)
+    this.contexts.set(key, chosen)
     for (const oldest of this.contexts.keys()) {
       if (this.contexts.size <= contextsMax) break
       this.contexts.delete(oldest)

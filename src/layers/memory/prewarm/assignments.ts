@@ -37,7 +37,12 @@ export class Assignments {
       const { backend, model, plan, target } = each
       const id = `${plan} ${model.key} ${backend.id}`
       ids.add(id)
-      if (this.current.has(id)) continue
+      const before = this.current.get(id)
+      if (before !== undefined) {
+        // The devices and labels of the backend may have changed.
+        this.current.set(id, { ...each, pin: before.pin })
+        continue
+      }
       const pin = target.pinned === true ? this.residency.pin(backend.id, model) : undefined
       this.current.set(id, { ...each, pin })
     }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Deferred, Duration, Effect, Layer, type Scope } from "effect"
+import { Deferred, Duration, Effect, Layer, type Scope, Stream } from "effect"
 import { type Backend, Fleet } from "../../../services/Fleet.ts"
 import type { ModelCatalog } from "../../../services/ModelCatalog.ts"
 import type { OllamaApi } from "../../../services/OllamaApi.ts"
@@ -85,15 +85,21 @@ const makeLoop = (holdings: Holdings.Holdings): { readonly loop: LoadLoop; reado
 
 /** The background work: readings of every backend, and looks at the loads that wait. */
 const follow = Effect.fnUntraced(function* (
-  { ledger }: Holdings.Holdings,
+  { ledger, run }: Holdings.Holdings,
   fleet: Fleet["Service"],
   loop: LoadLoop,
   readBackend: (backend: Backend) => Effect.Effect<void>,
-  { remove }: Membership.Membership,
+  { changed, remove }: Membership.Membership,
   interval: Duration.Duration,
 ): Effect.fn.Return<void, never, Scope.Scope> {
   yield* Effect.acquireRelease(Effect.sync(() => ledger.onChange(() => loop.look())), (stop) => Effect.sync(stop))
-  yield* perBackend(fleet, (backend) => watch(interval, readBackend(backend)), remove)
+  yield* perBackend(fleet, (_backend, latest) => watch(interval, Effect.suspend(() => readBackend(latest()))), remove)
+  yield* Effect.forkScoped(
+    Stream.runForEach(fleet.changes, (members) =>
+      Effect.sync(() => {
+        for (const backend of changed(members)) run(readBackend(backend))
+      })),
+  )
   yield* Effect.forkScoped(every(Duration.millis(lookMillis), Effect.sync(() => loop.look())))
 })
 
@@ -102,7 +108,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const holdings = yield* Holdings.make(limitsOf(options))
   const { backends, listeners, now, pins, spillListeners } = holdings
   const { loop, read } = makeLoop(holdings)
-  const membership = Membership.make(holdings, loop)
+  const membership = Membership.make(holdings, loop, fleet.members)
   const request = makeRequest(holdings, loop)
   const readBackend = (backend: Backend) => Effect.suspend(() => read(membership.heldOf(backend)))
   const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")

@@ -19,6 +19,7 @@ import { type LoadEnd, type LoadError, Residency } from "../../../services/Resid
 import * as Listeners from "../../../support/listeners.ts"
 import { type Driver, JoinedLoads } from "./base/joinedLoads.ts"
 import { type Held, idOf, LoadedModels } from "./base/loadedModels.ts"
+import { UseRate } from "./useRate.ts"
 
 export type { Driver, LoadFailure } from "./base/joinedLoads.ts"
 
@@ -44,10 +45,9 @@ export const make = (driver: Driver): Effect.Effect<Residency["Service"], never,
     const fork = yield* FiberSet.makeRuntime()
     const memory = new LoadedModels(yield* Listeners.logged<LoadEnd | undefined>("residency"))
     const loads = new JoinedLoads(memory, driver, clock, fork)
-    const use = (backend: string, model: Model): Held => {
+    const assume = (backend: string, model: Model): Held => {
       const before = memory.state(backend, model.key)
       const held = memory.put(backend, model.key, before === "loading" ? "loading" : "resident")
-      held.usedAt = clock.currentTimeMillisUnsafe()
       if (before === "absent") memory.listeners.notify(undefined)
       return held
     }
@@ -76,7 +76,7 @@ export const make = (driver: Driver): Effect.Effect<Residency["Service"], never,
         return true
       },
       hold: (backend, model) => {
-        const held = use(backend, model)
+        const held = assume(backend, model)
         held.uses++
         let released = false
         return {
@@ -86,8 +86,16 @@ export const make = (driver: Driver): Effect.Effect<Residency["Service"], never,
           },
         }
       },
-      touch: (backend, model) => void use(backend, model),
-      usedAt: (backend, { key }) => memory.held.get(idOf(backend, key))?.usedAt,
+      touch: (backend, model, client) => {
+        const held = assume(backend, model)
+        const now = clock.currentTimeMillisUnsafe()
+        if (held.used === undefined) held.used = new UseRate(now, client)
+        else held.used.add(now, client)
+      },
+      usedAt: (backend, { key }, but) => {
+        const used = memory.held.get(idOf(backend, key))?.used
+        return but === undefined ? used?.lastAt : used?.lastAtBut(but)
+      },
       forget: (backend, model) => memory.forget(backend, model?.key),
       failure: (backend, { key }) => loads.failure(backend, key),
       loadMillis: driver.loadMillis ?? (() => 10_000),
@@ -98,6 +106,7 @@ export const make = (driver: Driver): Effect.Effect<Residency["Service"], never,
 /** What a residency says that manages no memory and knows no contexts. */
 const unmanaged = {
   pin: () => ({ release: () => {} }),
+  pinned: () => false,
   serves: () => true,
   tier: () => undefined,
   context: () => undefined,

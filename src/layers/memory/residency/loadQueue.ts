@@ -33,15 +33,20 @@ export type SameWeights = (one: string, other: string) => boolean
  * @since 0.1.0
  */
 export class Loads {
-  readonly backend: Backend
   readonly queue: Array<Load> = []
   running: Load | undefined
   private readonly same: SameWeights
+  private readonly latest: () => Backend
   private idleSince = 0
 
-  constructor(backend: Backend, same: SameWeights) {
-    this.backend = backend
+  /** `latest` gives the backend as it is now: its devices and labels may change. */
+  constructor(latest: () => Backend, same: SameWeights) {
+    this.latest = latest
     this.same = same
+  }
+
+  get backend(): Backend {
+    return this.latest()
   }
 
   /** The load of a set of weights, under any of its names. */

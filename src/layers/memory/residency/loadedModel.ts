@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Backend } from "../../../services/Fleet.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 import type { Allocation } from "../../../services/VramLedger.ts"
 
@@ -20,6 +21,8 @@ export class LoadedModel {
   /** Milliseconds by the router's clock; `Infinity` for "for ever"; `undefined` while not known. */
   expiresAt: number | undefined = undefined
   allocation: Allocation | undefined = undefined
+  /** The backend, with its devices, when the allocation was last compared with a reading. */
+  chargedOn: Backend | undefined = undefined
   /** The explicit context with which the router loaded the model; `undefined` for the automatic context. */
   tier: number | undefined = undefined
   /** Whether the router loaded the model. Only then does the router know whether the context is the automatic one. */

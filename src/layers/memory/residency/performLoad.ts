@@ -82,13 +82,14 @@ export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop):
       held: Held,
       { model, numCtx }: Load,
       allocation: Allocation,
+      on: Backend,
       millis: number,
     ): Effect.fn.Return<Attempt> {
       const { conflicts, history, loads, models } = held
       const managed = ledger.managed(loads.backend)
       const present = isMember(holdings, held)
       allocation.move(present ? "resident" : "releasing")
-      if (present) models.assume(model, nextSeq(), now(), { allocation, tier: numCtx })
+      if (present) models.assume(model, nextSeq(), now(), { allocation, tier: numCtx, on })
       history.succeeded(model.key, millis)
       // Where memory is managed a load is over only when `/api/ps` shows the model. Where the load may have pushed out
       // other models, it is over only when `/api/ps` shows that.
@@ -112,9 +113,10 @@ export const makePerformLoad = (holdings: Holdings, read: Read, loop: LoadLoop):
       return { millis: 0, error: undefined, after: "nothing" }
     }
     const begun = now()
-    const result = yield* call(holdings, held.loads.backend, load)
+    const { backend } = held.loads
+    const result = yield* call(holdings, backend, load)
     const millis = now() - begun
-    if (Result.isSuccess(result)) return yield* book(held, load, allocation, millis)
+    if (Result.isSuccess(result)) return yield* book(held, load, allocation, backend, millis)
     // The backend may not have given back yet what the load had taken.
     allocation.move("releasing")
     const { description, status } = result.failure

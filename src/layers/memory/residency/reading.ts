@@ -6,7 +6,7 @@
 import { Effect, Exit, Option } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
-import type { Observed } from "../../../services/VramLedger.ts"
+import type { Allocation, Observed } from "../../../services/VramLedger.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { LoadedModel } from "./loadedModel.ts"
 import type { LoadLoop } from "./loadLoop.ts"
@@ -59,31 +59,44 @@ const observedOf = (loaded: LoadedModel, row: PsModel): Observed => ({
 /** What a reading changes in the ledger's charges for one backend. @category constructors @since 0.1.0 */
 export const memoryOf = (
   { catalog, contained, ledger, run, spillListeners }: Holdings,
-  backend: Backend,
+  latest: () => Backend,
 ): Memory => {
+  const { id } = latest()
   const report = (model: string, row: PsModel): void => {
-    spillListeners.notify({ backend: backend.id, model, size: row.size, sizeVram: row.size_vram })
+    spillListeners.notify({ backend: id, model, size: row.size, sizeVram: row.size_vram })
     run(Effect.annotateLogs(Effect.logWarning("model does not fit on the GPU: layers spilled to the CPU"), {
-      backend: backend.id,
+      backend: id,
       model,
       size: row.size,
       sizeVram: row.size_vram,
     }))
   }
-  const adopt = (loaded: LoadedModel, row: PsModel) => ledger.adopt(backend, loaded.key, observedOf(loaded, row))
+  const adopt = (loaded: LoadedModel, row: PsModel) => ledger.adopt(latest(), loaded.key, observedOf(loaded, row))
+  /** Whether it is charged to a device that the backend does not use: its devices have changed since. */
+  const isElsewhere = (allocation: Allocation): boolean => {
+    const shares = allocation.shares()
+    if (shares.length === 0) return false
+    const own = ledger.devices().filter(({ backends }) => backends.includes(id))
+    return shares.some((share) => !own.some(({ device }) => device === share.device))
+  }
   const charge = (loaded: LoadedModel, row: PsModel): void => {
+    const backend = latest()
+    const { chargedOn } = loaded
     loaded.allocation ??= adopt(loaded, row)
     // Adopted before the memory of the backend could be read: from now on it is charged.
-    if (loaded.allocation.shares().length === 0 && ledger.managed(backend)) {
+    const isUncharged = loaded.allocation.shares().length === 0 && ledger.managed(backend)
+    const isChanged = chargedOn !== undefined && chargedOn !== backend && isElsewhere(loaded.allocation)
+    if (isUncharged || isChanged) {
       loaded.allocation.move("gone")
       loaded.allocation = adopt(loaded, row)
     }
+    loaded.chargedOn = backend
     ledger.observe(loaded.allocation, catalog.peek(loaded.key), observedOf(loaded, row))
   }
   return {
     observe: (loaded, row) => {
       contained(`charging ${loaded.key}`, () => charge(loaded, row), undefined)
-      const spilled = isSpilled(backend, row)
+      const spilled = isSpilled(latest(), row)
       if (spilled && !loaded.spilled) report(loaded.key, row)
       loaded.spilled = spilled
     },

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Option } from "effect"
+import type { Backend } from "../../../services/Fleet.ts"
 import type { Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import * as ModelName from "../../../services/ModelName.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
@@ -114,7 +115,7 @@ export class ResidentModels {
     model: Model,
     seq: number,
     now: number,
-    load?: { readonly allocation: Allocation; readonly tier: number | undefined },
+    load?: { readonly allocation: Allocation; readonly tier: number | undefined; readonly on?: Backend },
   ): boolean {
     let loaded = this.find(model)
     const wasAlive = loaded !== undefined && this.alive(loaded, now)
@@ -123,6 +124,7 @@ export class ResidentModels {
     if (load !== undefined) {
       const { allocation: before } = loaded
       loaded.allocation = load.allocation
+      loaded.chargedOn = load.on
       loaded.tier = load.tier
       loaded.ours = true
       loaded.loadedAt = now
@@ -132,10 +134,10 @@ export class ResidentModels {
     return !wasAlive
   }
 
-  used(key: string, now: number): void {
+  used(key: string, now: number, client: string | undefined): void {
     const uses = this.uses.get(key)
-    if (uses === undefined) this.uses.set(key, new UseRate(now))
-    else uses.add(now)
+    if (uses === undefined) this.uses.set(key, new UseRate(now, client))
+    else uses.add(now, client)
   }
 
   /** Applies a reading that began at `seq`. Returns whether anything changed that can be seen from outside. */
@@ -213,6 +215,7 @@ export class ResidentModels {
   private remove(loaded: LoadedModel): void {
     const { allocation } = loaded
     loaded.allocation = undefined
+    loaded.chargedOn = undefined
     loaded.row = undefined
     loaded.expiresAt = undefined
     loaded.tier = undefined

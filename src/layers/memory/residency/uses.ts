@@ -35,10 +35,10 @@ export const make = ({ backends, listeners, nextSeq, now }: Holdings, loop: Load
         },
       }
     },
-    touch: (backend, model) => {
+    touch: (backend, model, client) => {
       const held = backends.get(backend)
       if (held === undefined) return
-      held.models.used(held.models.find(model)?.key ?? model.key, now())
+      held.models.used(held.models.find(model)?.key ?? model.key, now(), client)
       assume(held, model)
     },
     want: (backend, model) => {

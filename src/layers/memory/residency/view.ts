@@ -56,6 +56,7 @@ export type View = Pick<
   | "context"
   | "keepAlive"
   | "usedAt"
+  | "pinned"
   | "memory"
   | "spills"
   | "failure"
@@ -63,7 +64,7 @@ export type View = Pick<
 >
 
 /** @category constructors @since 0.1.0 */
-export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fleet: Fleet["Service"]): View => {
+export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holdings, fleet: Fleet["Service"]): View => {
   const loadedOf = (backend: string, model: Model): LoadedModel | undefined => {
     const models = backends.get(backend)?.models
     const loaded = models?.find(model)
@@ -111,9 +112,14 @@ export const make = ({ backends, keepAlive, ledger, limits, now }: Holdings, fle
       const member = backends.get(backend)?.loads.backend
       return member === undefined ? limits.keepAlive : keepAlive(member)
     },
-    usedAt: (backend, model) => {
+    usedAt: (backend, model, but) => {
       const held = backends.get(backend)
-      return held?.models.uses.get(held.models.find(model)?.key ?? model.key)?.lastAt
+      const uses = held?.models.uses.get(held.models.find(model)?.key ?? model.key)
+      return but === undefined ? uses?.lastAt : uses?.lastAtBut(but)
+    },
+    pinned: (backend, model) => {
+      const held = backends.get(backend)
+      return held !== undefined && pins.has(held.models, model.key)
     },
     memory: (id, model) => {
       const backend = backends.get(id)?.loads.backend

@@ -5,6 +5,7 @@
  */
 import type { LoadEnd, ResidencyState, ResidentModel } from "../../../../services/Residency.ts"
 import type { Listeners } from "../../../../support/listeners.ts"
+import type { UseRate } from "../useRate.ts"
 
 /** A model in memory, or on its way there. @category models @since 0.1.0 */
 export interface Held {
@@ -13,7 +14,8 @@ export interface Held {
   state: "loading" | "resident"
   /** Requests that use the model. */
   uses: number
-  usedAt: number | undefined
+  /** When requests have used the model; `undefined` before the first. */
+  used: UseRate | undefined
 }
 
 /** @category models @since 0.1.0 */
@@ -37,7 +39,7 @@ export class LoadedModels {
     const id = idOf(backend, model)
     const held = this.held.get(id)
     if (held !== undefined && held.state === state) return held
-    const put = held ?? { backend, model, state, uses: 0, usedAt: undefined }
+    const put = held ?? { backend, model, state, uses: 0, used: undefined }
     put.state = state
     this.held.set(id, put)
     return put
