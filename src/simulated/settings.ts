@@ -49,6 +49,11 @@ export interface ServerOptions {
   readonly pullBandwidth?: number | undefined
   /** Most calls in the call log; the oldest are dropped first. Defaults to `1000`. */
   readonly callsMax?: number | undefined
+  /**
+   * Headers, with their values, that a proxy in front of the server asks for. A call without one of them gets 401.
+   * Defaults to none: Ollama asks for nothing.
+   */
+  readonly credentials?: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -76,6 +81,7 @@ export interface Settings {
   readonly version: string
   readonly pullBandwidth: number
   readonly callsMax: number
+  readonly credentials: Readonly<Record<string, string>>
 }
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
@@ -107,6 +113,7 @@ export const settings = (options: ServerOptions): Settings => {
     version: options.version ?? "0.33.0-rc2",
     pullBandwidth: options.pullBandwidth ?? Infinity,
     callsMax: options.callsMax ?? 1000,
+    credentials: options.credentials ?? {},
   }
   for (const field of ["loadBandwidth", "prefillRate", "decodeRate", "cpuSlowdown", "pullBandwidth"] as const) {
     if (!(made[field] > 0)) throw new RangeError(`SimulatedServer: ${field} must be above 0, got ${made[field]}`)

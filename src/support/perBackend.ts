@@ -8,7 +8,8 @@ import type { Backend, Fleet, Member } from "../services/Fleet.ts"
 
 /**
  * Runs `loop` for every backend until the backend leaves the fleet or the scope closes, and calls `removed` for each
- * backend that left. A backend whose URL changed under the same id counts as a new backend.
+ * backend that left. A backend whose URL changed under the same id counts as a new backend, and so does one that asks
+ * for authentication now and did not before.
  *
  * @category utils
  * @since 0.1.0
@@ -19,18 +20,19 @@ export const perBackend = Effect.fnUntraced(function* (
   removed: (id: string) => void,
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const fibers = yield* FiberMap.make<string>()
-  const urls = new Map<string, string>()
+  const running = new Map<string, Backend>()
   const follow = Effect.fnUntraced(function* (members: ReadonlyArray<Member>) {
     const present = new Map(members.map(({ backend }) => [backend.id, backend]))
-    for (const [id, url] of urls) {
-      if (present.get(id)?.url === url) continue
-      urls.delete(id)
+    for (const [id, { access, url }] of running) {
+      const now = present.get(id)
+      if (now?.url === url && now.access === access) continue
+      running.delete(id)
       yield* FiberMap.remove(fibers, id)
       removed(id)
     }
     for (const backend of present.values()) {
-      if (urls.has(backend.id)) continue
-      urls.set(backend.id, backend.url)
+      if (running.has(backend.id)) continue
+      running.set(backend.id, backend)
       yield* FiberMap.run(fibers, backend.id, loop(backend))
     }
   })

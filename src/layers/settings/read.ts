@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import { Config, ConfigProvider, Effect } from "effect"
+import { withoutPasswords } from "../../services/BackendAccess.ts"
 import type { ScorerName } from "./structured.ts"
 import type { Variable } from "./variable.ts"
 
 /** The value of each variable in a table. @internal */
 export type ValuesOf<T> = { readonly [K in keyof T]: T[K] extends Variable<infer A> ? A : never }
 
+/** The text may be a URL with a password, which must not be printed. */
 const wrong = (name: string, text: string, wanted: string): Config.ConfigError =>
   new Config.ConfigError(
-    new ConfigProvider.SourceError({ message: `${name}=${JSON.stringify(text)}: wants ${wanted}` }),
+    new ConfigProvider.SourceError({ message: `${name}=${JSON.stringify(withoutPasswords(text))}: wants ${wanted}` }),
   )
 
 /** A variable that is empty counts as not set: compose files and shells set many variables to nothing. */

@@ -134,7 +134,8 @@ export class NodeCall implements Upstream {
 
   /**
    * Whether the backend had closed the connection, as far as can be known: it had a call before, and no byte came back
-   * for this one. A backend may close an idle connection at any time, also while a call is on its way (RFC 9112, 9.3.1).
+   * for this one. A backend may close an idle connection at any time, also while a call is on its way (RFC 9112,
+   * 9.3.1).
    */
   private wasClosed(): boolean {
     const { connection } = this
