@@ -79,7 +79,7 @@ const timeoutOf = (options: Options | undefined) => Duration.fromInputUnsafe(opt
  *
  * Unknown fields of answers are ignored, and missing ones get a default where that is safe, so that a fleet can mix old
  * and new servers. No `Origin` is sent: Ollama answers 403 to an origin that it does not know. A call whose connection
- * breaks is sent once more, since the connection may have been an old one that the backend had closed.
+ * breaks is sent again, up to three times, since the connection may have been an old one that the backend had closed.
  *
  * **Gotchas**
  *

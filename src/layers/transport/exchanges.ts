@@ -12,6 +12,13 @@ import { concat } from "../../wire/json.ts"
 import { reasonOf } from "./failures.ts"
 import type { Exchange } from "./ollamaCalls.ts"
 
+/**
+ * How often a control call is sent once more when its connection broke. Neither a client nor every transport tells
+ * whether it used a pooled connection that the backend had closed, and the next one can be of the same kind. Control
+ * calls can be sent twice without harm.
+ */
+const repeats = 3
+
 const accept = ["accept", "application/json"]
 
 const causeOf = ({ reason }: HttpClientError.HttpClientError): unknown => "cause" in reason ? reason.cause : undefined
@@ -23,14 +30,7 @@ const describe = (error: HttpClientError.HttpClientError): string => {
   return deeper instanceof Error && deeper.message !== "" ? deeper.message : error.reason.message
 }
 
-/**
- * Over the deployer's `HttpClient`.
- *
- * A client does not tell whether it used a pooled connection that the backend had closed. A control call can be sent
- * twice without harm, so one that breaks is sent once more.
- *
- * @internal
- */
+/** Over the deployer's `HttpClient`. @internal */
 export const overHttpClient = (client: HttpClient.HttpClient): Exchange => (backend, { body, method, path }) => {
   const raw = withAccess(accept, backend.access)
   const headers: Record<string, string> = {}
@@ -42,7 +42,7 @@ export const overHttpClient = (client: HttpClient.HttpClient): Exchange => (back
   return client.execute(request).pipe(
     Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text }))),
     Effect.retry({
-      times: 1,
+      times: repeats,
       while: (error) => error.reason._tag === "TransportError" && reasonOf(causeOf(error), true) === "Reset",
     }),
     Effect.mapError((error) =>
@@ -92,14 +92,19 @@ class Whole implements ByteSink {
 }
 
 /** Over the transport that carries the requests of clients. @internal */
-export const overTransport = (transport: Transport["Service"]): Exchange => (backend, { body, method, path }) =>
-  Effect.callback((resume) => {
-    const json = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body))
+export const overTransport = (transport: Transport["Service"]): Exchange => (backend, { body, method, path }) => {
+  const json = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body))
+  const headers = json === undefined ? accept : [...accept, "content-type", "application/json"]
+  const once = Effect.callback<{ readonly status: number; readonly text: string }, TransportError>((resume) => {
     const sink = new Whole(
       (status, bytes) => resume(Effect.succeed({ status, text: new TextDecoder().decode(bytes) })),
-      ({ description, reason }) => resume(Effect.fail(new Unreachable({ description, refused: reason === "Refused" }))),
+      (error) => resume(Effect.fail(error)),
     )
-    const headers = json === undefined ? accept : [...accept, "content-type", "application/json"]
     transport.send(backend, { method, path, headers, body: json }, sink)
     return Effect.sync(() => sink.upstream?.abort())
   })
+  return once.pipe(
+    Effect.retry({ times: repeats, while: ({ reason }) => reason === "Reset" }),
+    Effect.mapError(({ description, reason }) => new Unreachable({ description, refused: reason === "Refused" })),
+  )
+}
