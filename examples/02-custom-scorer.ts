@@ -2,12 +2,13 @@
  * A scorer of your own: short prompts go to the small cards, long prompts to the big ones.
  * `node examples/02-custom-scorer.ts`
  */
-import { NodeRuntime } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { HttpOllamaApi, OllamaApp, type Plugin, Standard, StandardProfile, StaticFleet } from "llamero"
+import * as NodeMain from "llamero/layers/server/NodeMain"
 import * as NodeServer from "llamero/layers/server/NodeServer"
 import * as NodeTransport from "llamero/layers/transport/NodeTransport"
+import process from "node:process"
 
 const byLength: Plugin.Scorer = {
   kind: "scorer",
@@ -17,9 +18,9 @@ const byLength: Plugin.Scorer = {
 const { scorers, ...standard } = StandardProfile.make()
 const router = Standard.layer({ profile: { ...standard, scorers: [...scorers, { scorer: byLength, weight: 2 }] } })
 const cards = ["small", "big"].map((card) => ({ url: `http://${card}:11434`, labels: { card } }))
-const server = NodeServer.layer(OllamaApp.layer()).pipe(
+const server = NodeServer.layer(OllamaApp.layer(), { port: Number(process.env["PORT"] || 11435) }).pipe(
   Layer.provide(router),
   Layer.provide([StaticFleet.layer(cards), NodeTransport.layer(), HttpOllamaApi.layer()]),
   Layer.provide(FetchHttpClient.layer),
 )
-NodeRuntime.runMain(Layer.launch(server))
+NodeMain.runMain(Layer.launch(server))

@@ -5,11 +5,11 @@
  */
 import { Effect, Option, References, Schedule } from "effect"
 import process from "node:process"
+import * as NodeMain from "../src/layers/server/NodeMain.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import { Fleet, type Member } from "../src/services/Fleet.ts"
 import { GpuProbe, type GpuReading } from "../src/services/GpuProbe.ts"
 import { OllamaApi } from "../src/services/OllamaApi.ts"
-import { runMain } from "./support/main.ts"
 import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
 import { bar, gib, table } from "./support/table.ts"
@@ -50,11 +50,11 @@ const once = Effect.gen(function* () {
 }).pipe(watching ? Effect.catch(({ message }) => Effect.succeed(message)) : (page) => page)
 
 const main = Effect.gen(function* () {
-  const settings = yield* Settings.config
+  const settings = yield* Settings.fromEnv(process.env)
   const reach = nodeReach(settings)
-  const place = yield* Place.choose(settings, reach)
+  const place = yield* Place.choose(settings, reach, process.env)
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
   yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, reach.gpus])
 }).pipe(Effect.provideService(References.MinimumLogLevel, "Error"))
 
-runMain(main, (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message)
+NodeMain.runMain(main, { why: (error) => error._tag === "ConfigError" ? Settings.explain(error) : error.message })

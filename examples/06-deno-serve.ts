@@ -1,7 +1,7 @@
 /**
  * A router as a web handler, an object `{ fetch }`, for Deno and for any other host that calls such a handler.
  *
- * Run `deno serve -A --port 11435 examples/06-deno-serve.ts`.
+ * Run `deno serve -A --port ${PORT:-11435} examples/06-deno-serve.ts`.
  */
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"

@@ -2,11 +2,11 @@
  * A router inside an Effect app that has its own routes and services, on one port. The GPU is simulated.
  * Run `node examples/10-inside-an-effect-app.ts`.
  */
-import { NodeRuntime } from "@effect/platform-node"
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import * as L from "llamero"
 import { SimulatedFleet, SimulatedOllamaApi, SimulatedTransport } from "llamero/simulated"
+import * as NodeMain from "llamero/layers/server/NodeMain"
 import * as NodeServer from "llamero/layers/server/NodeServer"
 import process from "node:process"
 
@@ -52,9 +52,9 @@ const simulated = Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer
   Layer.provide(SimulatedFleet.layer({ [url]: {} })),
 )
 const app = Layer.merge(L.OllamaApp.layer(), bill)
-const server = NodeServer.layer(app, { port: Number(process.env["PORT"] ?? 11435), tenantHeader: "x-team" }).pipe(
+const server = NodeServer.layer(app, { port: Number(process.env["PORT"] || 11435), tenantHeader: "x-team" }).pipe(
   Layer.tap((context) => Effect.log(`listening on ${Context.get(context, NodeServer.NodeServer).url}`)),
   Layer.provide(L.Standard.layer({ guards: [paying] })),
   Layer.provide([simulated, L.StaticFleet.layer([url]), Billing.layer]),
 )
-NodeRuntime.runMain(Layer.launch(server))
+NodeMain.runMain(Layer.launch(server))

@@ -4,12 +4,13 @@
  *
  * Run `node examples/13-tenants-profiles-and-redis.ts`. It needs `keys.json`, `fleet.json` and a Redis.
  */
-import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
+import { NodeFileSystem } from "@effect/platform-node"
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import * as L from "llamero"
 import * as NodeRedis from "llamero/layers/sharing/NodeRedis"
+import * as NodeMain from "llamero/layers/server/NodeMain"
 import * as NodeServer from "llamero/layers/server/NodeServer"
 import * as NodeTransport from "llamero/layers/transport/NodeTransport"
 import process from "node:process"
@@ -30,11 +31,12 @@ const router = L.Standard.layer({
   profile: ({ tenant }) => tenant === "batch" ? spread : chatting,
   breaker: L.LocalBreaker.layerRedis().pipe(Layer.provide(redis)),
 })
-const server = NodeServer.layer(Layer.merge(L.OllamaApp.layer(), L.KeyedRoutes.layer()), { port: 11435 }).pipe(
+const port = Number(process.env["PORT"] || 11435)
+const server = NodeServer.layer(Layer.merge(L.OllamaApp.layer(), L.KeyedRoutes.layer()), { port }).pipe(
   Layer.provide(router),
   Layer.provide([L.FileApiKeys.layer("keys.json"), L.FileFleet.layer("fleet.json")]),
   Layer.provide([NodeTransport.layer(), L.HttpOllamaApi.layer(), NodeFileSystem.layer]),
   Layer.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreRedis()), Layer.provide(redis))),
   Layer.provide(FetchHttpClient.layer),
 )
-NodeRuntime.runMain(Layer.launch(server))
+NodeMain.runMain(Layer.launch(server))

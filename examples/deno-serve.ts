@@ -1,18 +1,17 @@
 /**
- * The reference server as a web handler. Run `deno serve -A --port 11435 examples/deno-serve.ts`, or use it on any host
- * that calls `{ fetch }`.
+ * The reference server as a web handler. Run `deno serve -A --port ${PORT:-11435} examples/deno-serve.ts`, or use it on
+ * any host that calls `{ fetch }`.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Config, Effect, Layer, References } from "effect"
 import { FetchHttpClient } from "effect/http"
 import process from "node:process"
-import { pathToFileURL } from "node:url"
-import * as PluginFiles from "../src/layers/PluginFiles.ts"
+import * as LogLines from "../src/layers/server/LogLines.ts"
 import * as WebServer from "../src/layers/server/WebServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as FetchTransport from "../src/layers/transport/FetchTransport.ts"
-import type { PluginError } from "../src/services/PluginFile.ts"
 import { localProbe } from "./support/gpus.ts"
+import * as Files from "./support/files.ts"
 import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
 import { placing } from "./support/placing.ts"
@@ -20,33 +19,39 @@ import { stack } from "./support/stack.ts"
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
-  const settings = yield* Settings.config
-  const place = yield* Place.choose(settings, {
+  const settings = yield* Settings.fromEnv(process.env)
+  const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
+  const reach = {
     transport: FetchTransport.layer(),
     client: FetchHttpClient.layer,
     files: NodeFileSystem.layer,
     gpus: localProbe(settings.nvmlLibrary),
-  })
-  console.log(`llamero: ${place.says}`)
-  const plugins = yield* PluginFiles.fromFiles(settings.plugins, pathToFileURL("./").href)
+  }
+  const place = yield* Place.choose(settings, reach, process.env)
   return { settings, place, plugins }
 })
 
-const explained = Effect.catch(started, (error: Config.ConfigError | PluginError) =>
-  Effect.sync(() => {
-    console.error(`llamero: ${error._tag === "PluginError" ? error.message : Settings.explain(error)}`)
-    return process.exit(1)
-  }))
-
-const { place, plugins, settings } = await Effect.runPromise(explained)
-
-const choices = placing(settings)
-const services = stack(settings, choices, plugins).pipe(
-  Layer.provideMerge(place.layer),
-  Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
+const explained = Effect.catch(
+  started,
+  (error: Config.ConfigError | Files.FilesWrong | Place.NoBackends) =>
+    Effect.sync(() => {
+      console.error(`llamero: ${error._tag === "ConfigError" ? Settings.explain(error) : error.message}`)
+      return process.exit(1)
+    }),
 )
 
-export default WebServer.toFetch(app(settings, choices.decisions), services, {
+const { place, plugins, settings } = await Effect.runPromise(explained)
+const format = LogLines.formatOf(settings.logFormat, process.stdout.isTTY === true)
+console.log(format === "json" ? JSON.stringify({ level: "info", message: place.says }) : `llamero: ${place.says}`)
+
+const choices = placing(settings)
+const services = stack(settings, choices, plugins, place.simulated).pipe(
+  Layer.provideMerge(place.layer),
+  Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
+  Layer.provideMerge(LogLines.layerOf(format, { colours: process.stdout.isTTY === true })),
+)
+
+export default WebServer.toFetch(app(settings, choices.decisions, place.simulated), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
   allowHeaders: [settings.sessionHeader],

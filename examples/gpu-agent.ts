@@ -6,31 +6,31 @@
  * token })`. The agent listens on `LLAMERO_AGENT_HOST` and `LLAMERO_AGENT_PORT`, by default 0.0.0.0:11436.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { Config, Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
+import process from "node:process"
 import * as GpuAgentRoutes from "../src/layers/routes/GpuAgentRoutes.ts"
+import * as NodeMain from "../src/layers/server/NodeMain.ts"
+import * as Settings from "../src/layers/Settings.ts"
 import { localProbe } from "./support/gpus.ts"
-import { runMain } from "./support/main.ts"
-
-const settings = Config.all({
-  token: Config.Redacted("LLAMERO_AGENT_TOKEN").pipe(Config.withDefault(Redacted.make(""))),
-  host: Config.String("LLAMERO_AGENT_HOST").pipe(Config.withDefault("0.0.0.0")),
-  port: Config.Int("LLAMERO_AGENT_PORT").pipe(Config.withDefault(11436)),
-  library: Config.String("LLAMERO_NVML_LIBRARY").pipe(Config.withDefault("")),
-})
 
 const main = Effect.gen(function* () {
-  const { host, library, port, token } = yield* settings
-  if (Redacted.value(token) === "") {
+  const { host, library, port, token } = yield* Settings.agentFromEnv(process.env)
+  if (token === "") {
     return yield* Effect.fail({ message: "set LLAMERO_AGENT_TOKEN: without a token the agent does not start" })
   }
-  const agent = HttpRouter.serve(GpuAgentRoutes.layer({ token }), { disableLogger: true }).pipe(
+  const agent = HttpRouter.serve(GpuAgentRoutes.layer({ token: Redacted.make(token) }), { disableLogger: true }).pipe(
     HttpServer.withLogAddress,
     Layer.provide(localProbe(library)),
     Layer.provide(NodeHttpServer.layer(createServer, { host, port })),
   )
   return yield* Layer.launch(agent)
-}).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv()))
+})
 
-runMain(main, (error) => error.message)
+NodeMain.runMain(main, {
+  why: (error) =>
+    error instanceof Config.ConfigError
+      ? Settings.explain(error)
+      : NodeMain.explain(error, { host: "LLAMERO_AGENT_HOST", port: "LLAMERO_AGENT_PORT" }),
+})

@@ -2,28 +2,39 @@
  * The reference server: `node examples/server.ts`. Its settings are environment variables: see
  * `src/layers/Settings.ts`.
  */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
-import { pathToFileURL } from "node:url"
 import * as LocalBreaker from "../src/layers/breaker/LocalBreaker.ts"
-import * as PluginFiles from "../src/layers/PluginFiles.ts"
+import * as LogLines from "../src/layers/server/LogLines.ts"
+import type * as PluginFiles from "../src/layers/PluginFiles.ts"
+import * as NodeMain from "../src/layers/server/NodeMain.ts"
 import * as NodeServer from "../src/layers/server/NodeServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as NodeRedis from "../src/layers/sharing/NodeRedis.ts"
 import type { ApiKeysError } from "../src/services/ApiKeys.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
 import type { FootprintError } from "../src/services/Footprint.ts"
-import type { PluginError } from "../src/services/PluginFile.ts"
+import * as Files from "./support/files.ts"
 import { app } from "./support/guards.ts"
-import { runMain } from "./support/main.ts"
 import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
 import { placing } from "./support/placing.ts"
 import { stack } from "./support/stack.ts"
 
-const banner = (url: string, { model, says }: Place.Place): string => `
+/** A few lines for people, or one line for programs. It is always shown, so it is no event of some level. */
+const banner = (url: string, { model, says, simulated }: Place.Place, settings: Settings.Settings): string =>
+  LogLines.formatOf(settings.logFormat, process.stdout.isTTY === true) === "json"
+    ? JSON.stringify({
+      time: new Date().toISOString(),
+      level: "info",
+      message: `llamero listening on ${url}`,
+      routing: says,
+      simulated,
+    })
+    : `
 llamero listening on ${url}
 ${says}
 
@@ -43,31 +54,32 @@ const stores = ({ redisUrl }: Settings.Settings) => {
 
 const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins) => {
   const choices = placing(settings)
-  return NodeServer.layer(app(settings, choices.decisions), {
+  return NodeServer.layer(app(settings, choices.decisions, place.simulated), {
     host: settings.host,
     port: settings.port,
     origins: settings.origins,
     allowHeaders: [settings.sessionHeader],
     hosts: settings.hosts,
     bodyBytesMax: settings.bodyLimit,
+    headBytesMax: settings.headLimit,
     tenantHeader: settings.tenantHeader,
     bufferBytesMax: settings.bufferBytes,
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
-    Layer.provide(stack(settings, choices, plugins, stores(settings))),
+    Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(place.layer),
   )
 }
 
 const main = Effect.scoped(Effect.gen(function* () {
-  const settings = yield* Settings.config
-  for (const name of Settings.unknownNames(Object.keys(process.env))) console.warn(`llamero: ${name} is no setting`)
-  const plugins = yield* PluginFiles.fromFiles(settings.plugins, pathToFileURL("./").href)
-  const place = yield* Place.choose(settings, nodeReach(settings))
+  const settings = yield* Settings.fromEnv(process.env)
+  const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
+  const reach = nodeReach(settings)
+  const place = yield* Place.choose(settings, reach, process.env)
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer
-    console.log(banner(url, place))
+    console.log(banner(url, place, settings))
     yield* Effect.never
   }).pipe(
     Effect.provide(server(settings, place, plugins)),
@@ -75,15 +87,18 @@ const main = Effect.scoped(Effect.gen(function* () {
   )
 }))
 
-const why = (
-  error: ApiKeysError | Config.ConfigError | FleetError | FootprintError | HttpServerError.ServeError | PluginError,
-): string => {
-  if (error._tag === "ConfigError") return Settings.explain(error)
-  if (error._tag !== "ServeError") return error.message
-  const { address, code, message, port } = error.cause as NodeJS.ErrnoException & { address?: string; port?: number }
-  return code === "EADDRINUSE"
-    ? `${address}:${port} is in use; set LLAMERO_PORT to a free port`
-    : `cannot listen: ${message}`
-}
+type Failure =
+  | ApiKeysError
+  | Config.ConfigError
+  | Files.FilesWrong
+  | FleetError
+  | FootprintError
+  | HttpServerError.ServeError
+  | Place.NoBackends
 
-runMain(main, why)
+const why = (error: Failure): string =>
+  error._tag === "ConfigError"
+    ? Settings.explain(error)
+    : NodeMain.explain(error, { host: "LLAMERO_HOST", port: "LLAMERO_PORT" })
+
+NodeMain.runMain(main, { why })

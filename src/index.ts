@@ -67,6 +67,7 @@ export * as IndependentCoalescer from "./layers/coalescing/IndependentCoalescer.
 export * as KeyedRoutes from "./layers/routes/KeyedRoutes.ts"
 export * as LearnedModelFootprints from "./layers/memory/footprint/LearnedModelFootprints.ts"
 export * as LocalBreaker from "./layers/breaker/LocalBreaker.ts"
+export * as LogLines from "./layers/server/LogLines.ts"
 export * as ManagementRoutes from "./layers/routes/ManagementRoutes.ts"
 export * as MemoryCoalescer from "./layers/coalescing/MemoryCoalescer.ts"
 export * as MemoryLeases from "./layers/leases/MemoryLeases.ts"

@@ -10,6 +10,7 @@ import * as AliasGuard from "../../src/plugins/guards/AliasGuard.ts"
 import * as ApiKeyGuard from "../../src/plugins/guards/ApiKeyGuard.ts"
 import * as ContextGuard from "../../src/plugins/guards/ContextGuard.ts"
 import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
+import * as SimulatedMark from "../../src/simulated/SimulatedMark.ts"
 import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
 import type { Decisions } from "../../src/services/Decisions.ts"
 
@@ -19,7 +20,8 @@ const isEmpty = (values: object): boolean => Object.keys(values).length === 0
  * In the order in which they are asked: the key, the limits, the name of the model, the length of the prompt. A guard
  * that is not set is left out, and costs nothing.
  */
-export const guards = (settings: Settings) => [
+export const guards = (settings: Settings, simulated: boolean) => [
+  ...(simulated ? [SimulatedMark.guard] : []),
   ...(settings.keysFile === "" ? [] : [ApiKeyGuard.make()]),
   // With keys it is always there, since keys may have limits of their own.
   ...(settings.keysFile === "" && isEmpty(settings.rateLimit) ? [] : [RateLimitGuard.make(settings.rateLimit)]),
@@ -43,13 +45,16 @@ export const services = (
   Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(limits)))
 
 /** All routes besides inference; behind keys when there is a file of keys. */
-export const app = (settings: Settings, decisions: Decisions | undefined) => {
-  const routes = OllamaApp.layer({
-    bodyLimit: ByteSize.bytes(settings.bodyLimit),
-    adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
-    decisions,
-    requiredModels: settings.requiredModels,
-    pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
-  })
+export const app = (settings: Settings, decisions: Decisions | undefined, simulated: boolean) => {
+  const routes = Layer.merge(
+    simulated ? SimulatedMark.layer : Layer.empty,
+    OllamaApp.layer({
+      bodyLimit: ByteSize.bytes(settings.bodyLimit),
+      adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
+      decisions,
+      requiredModels: settings.requiredModels,
+      pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
+    }),
+  )
   return settings.keysFile === "" ? routes : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen }))
 }

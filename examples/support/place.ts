@@ -1,12 +1,12 @@
 /** Chooses the fleet: the backends in the settings, else the Ollama on this machine, else a simulated one. */
-import { Effect, type FileSystem, Layer, Redacted } from "effect"
+import { Effect, type FileSystem, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import * as FileFleet from "../../src/layers/fleet/FileFleet.ts"
 import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
 import * as HttpGpuProbe from "../../src/layers/gpu/HttpGpuProbe.ts"
 import * as NoGpuProbe from "../../src/layers/gpu/NoGpuProbe.ts"
 import * as ProbedFleet from "../../src/layers/gpu/ProbedFleet.ts"
-import type { Settings } from "../../src/layers/Settings.ts"
+import { backendNames, type Settings } from "../../src/layers/Settings.ts"
 import * as HttpOllamaApi from "../../src/layers/transport/HttpOllamaApi.ts"
 import { backend, type Fleet, type FleetError } from "../../src/services/Fleet.ts"
 import type { GpuProbe } from "../../src/services/GpuProbe.ts"
@@ -19,6 +19,8 @@ export interface Place {
   readonly says: string
   /** A model for the command in the banner. */
   readonly model: string
+  /** Whether the answers are made up. */
+  readonly simulated: boolean
 }
 
 const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerGpu })
@@ -50,6 +52,7 @@ const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, settings: Se
   ),
   says: `routing to ${where}`,
   model: "MODEL",
+  simulated: false,
 })
 
 const listed = (urls: ReadonlyArray<string>, settings: Settings, reach: Reach): Place =>
@@ -83,12 +86,26 @@ const answers = HttpClient.get(`${local}/api/version`).pipe(
   Effect.orElseSucceed(() => false),
 )
 
-export const choose = (settings: Settings, reach: Reach): Effect.Effect<Place> => {
-  if (settings.backends.length > 0) return Effect.succeed(listed(settings.backends, settings, reach))
-  if (settings.fleetFile !== "") return Effect.succeed(filed(settings.fleetFile, settings, reach))
-  if (settings.ollamaHost !== "") return Effect.succeed(listed([settings.ollamaHost], settings, reach))
-  return Effect.flatMap(
-    Effect.provide(answers, reach.client),
-    (found) => found ? Effect.succeed(listed([local], settings, reach)) : Effect.promise(() => simulated(settings)),
-  )
+/** Backends are configured, and there are none. */
+export class NoBackends extends Schema.TaggedError<NoBackends>()("NoBackends", { names: Schema.Array(Schema.String) }) {
+  override get message(): string {
+    const names = this.names.join(", ")
+    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers; ` +
+      `or unset ${names}, to look around with a simulated Ollama`
+  }
 }
+
+/** `env` says whether backends are configured at all: only where they are not, the answers may be made up. */
+export const choose = Effect.fnUntraced(function* (
+  settings: Settings,
+  reach: Reach,
+  env: Readonly<Record<string, string | undefined>>,
+): Effect.fn.Return<Place, NoBackends> {
+  if (settings.backends.length > 0) return listed(settings.backends, settings, reach)
+  if (settings.fleetFile !== "") return filed(settings.fleetFile, settings, reach)
+  if (settings.ollamaHost !== "") return listed([settings.ollamaHost], settings, reach)
+  if (yield* Effect.provide(answers, reach.client)) return listed([local], settings, reach)
+  const names = backendNames(env)
+  if (names.length > 0) return yield* new NoBackends({ names })
+  return yield* Effect.promise(() => simulated(settings))
+})

@@ -31,7 +31,9 @@ export const place = (
       SimulatedOllamaApi.layer,
       SimulatedTransport.layer,
     ).pipe(Layer.provide(fleet)),
-    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing",
+    simulated: true,
+    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing; " +
+      "LLAMERO_BACKENDS names real ones",
     model: SimulatedFleet.Model.llama31.name,
   }
 }

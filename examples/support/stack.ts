@@ -47,11 +47,12 @@ export interface Stores {
 }
 const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
 
-/** `placing` comes from settings, `plugins` from files. */
+/** `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. */
 export const stack = (
   settings: Settings,
   placing: Placing,
   plugins: PluginFiles.Plugins,
+  simulated: boolean,
   { circuits, limits } = memory,
 ) =>
   Standard.layer({
@@ -61,7 +62,7 @@ export const stack = (
     coalescer: settings.coalesce ? MemoryCoalescer.layer(settings) : IndependentCoalescer.layer,
     relay: WatchedRelay.layer(settings),
     router: PipelineRouter.layer({
-      guards: [...Guards.guards(settings), ...placing.guards, ...plugins.guards],
+      guards: [...Guards.guards(settings, simulated), ...placing.guards, ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
       retry: plugins.retry ?? retries(settings),
     }),

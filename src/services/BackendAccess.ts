@@ -170,5 +170,5 @@ export const withAccess = (
  */
 export const withoutPasswords = (text: string): string => {
   const at = text.lastIndexOf("@")
-  return at < 0 ? text : `***${text.slice(at)}`
+  return at < 0 ? text : `…${text.slice(at)}`
 }

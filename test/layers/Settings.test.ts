@@ -74,6 +74,10 @@ describe("Settings", () => {
     ["[::1]", "http://[::1]:11434"],
     ["[::]:1234", "http://[::1]:1234"],
     [`"example.com"`, "http://example.com:11434"],
+    ["http://me:hunter2@example.com", "http://me:hunter2@example.com"],
+    ["https://me:p%40ss%2F@example.com:8443/a/", "https://me:p%40ss%2F@example.com:8443/a"],
+    ["me:hunter2@0.0.0.0", "http://me:hunter2@127.0.0.1:11434"],
+    ["http://token@[::1]:1", "http://token@[::1]:1"],
   ]
   for (const [given, wanted] of hosts) {
     it.effect(`OLLAMA_HOST=${given}`, () =>
@@ -114,11 +118,74 @@ describe("Settings", () => {
           { LLAMERO_ZONE: "eu 1" },
           { LLAMERO_SESSION_HEADER: "x session" },
           { LLAMERO_DECISIONS: "1000000" },
+          { LLAMERO_PREWARM: "llama3.1:8b mistral:7b" },
+          { LLAMERO_ORIGINS: "chat.example" },
+          { LLAMERO_HOSTS: "http://gpu.example" },
+          { LLAMERO_KEYS_OPEN: "livez" },
+          { LLAMERO_HOST: "0.0.0.0:11435" },
+          { LLAMERO_AGENTS: "10.0.0.4:11436" },
+          { LLAMERO_REDIS_URL: "10.0.0.9:6379" },
+          { LLAMERO_PORT: "11435 # the usual one" },
+          { LLAMERO_BACKENDS: "http://a:11434 http://b:11434" },
         ]
       ) {
         const [[name, value]] = Object.entries(env) as [[string, string]]
         assert.isTrue((yield* complaint(env)).startsWith(`${name}=${JSON.stringify(value)}: wants `), name)
       }
+    }))
+
+  it.effect("are read without the quotes and blanks that files for containers keep", () =>
+    Effect.gen(function* () {
+      const settings = yield* read({
+        LLAMERO_PORT: ` "8080" `,
+        LLAMERO_BACKENDS: `'http://a:11434,http://b:11434'`,
+        LLAMERO_PREWARM: `" llama3.1:8b "`,
+        LLAMERO_PLUGINS: `'[{"from":"./near.ts"}]'`,
+        LLAMERO_KEYS_FILE: `""`,
+      })
+      assert.deepStrictEqual(settings, {
+        ...Settings.defaults,
+        port: 8080,
+        backends: ["http://a:11434", "http://b:11434"],
+        prewarm: ["llama3.1:8b"],
+        plugins: [{ from: "./near.ts" }],
+      })
+    }))
+
+  it.effect("take PORT where LLAMERO_PORT is not set", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* read({ PORT: "8080" })).port, 8080)
+      assert.strictEqual((yield* read({ PORT: "8080", LLAMERO_PORT: "9090" })).port, 9090)
+      assert.match(yield* complaint({ PORT: "http" }), /^PORT="http": wants a port/)
+    }))
+
+  it.effect("show no password of a URL that cannot be read", () =>
+    Effect.gen(function* () {
+      for (
+        const env of [
+          { LLAMERO_REDIS_URL: "http://me:hunter2@redis.example" },
+          { LLAMERO_BACKENDS: "http://a, ftp://me:hunter2@b" },
+          { LLAMERO_BACKENDS: "me:hunter2@b:99999999" },
+          { LLAMERO_BACKENDS: "http://me:hunter2/hunter2@b" },
+          { LLAMERO_BACKENDS: "http://me:hunter2,hunter2@b" },
+          { LLAMERO_BACKENDS: "http://me:hunter2@@b:0" },
+          { OLLAMA_HOST: "http://me:hunter2@b:99999" },
+          { LLAMERO_BACKENDS: "http://me:hunter2@127.0.0.1:11435" },
+          { LLAMERO_AGENTS: "http://me:hunter2@b:1" },
+          { LLAMERO_AGENTS: "ws://me:hunter2@b" },
+        ]
+      ) {
+        const text = yield* complaint(env)
+        assert.notInclude(text, "hunter2")
+        assert.include(text, "…@")
+      }
+    }))
+
+  it.effect("name a backend that is there twice without its password, whoever its user is", () =>
+    Effect.gen(function* () {
+      const text = yield* complaint({ LLAMERO_BACKENDS: "http://me:hunter2@a:1,http://you:hunter3@a:1" })
+      assert.match(text, /http:\/\/a:1 is there twice/)
+      assert.notMatch(text, /hunter/)
     }))
 
   it.effect("never make the router send requests to itself", () =>
@@ -134,6 +201,24 @@ describe("Settings", () => {
         yield* complaint({ LLAMERO_ZONE: "eu-1" }),
         `LLAMERO_ZONE="eu-1": wants zone among LLAMERO_SCORERS, such as resident=3,least-busy=1,zone=2`,
       )
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_BACKENDS: "a,http://a:11434" }),
+        "LLAMERO_BACKENDS: wants each backend once, and http://a:11434 is there twice",
+      )
+      assert.match(yield* complaint({ LLAMERO_BACKENDS: "b,localhost,127.0.0.1:11434" }), /is there twice/)
+      assert.match(
+        yield* complaint({ LLAMERO_BACKENDS: "a", LLAMERO_FLEET_FILE: "fleet.json" }),
+        /^LLAMERO_BACKENDS and LLAMERO_FLEET_FILE both name the backends/,
+      )
+      assert.match(
+        yield* complaint({ LLAMERO_AGENTS: "http://a:1", LLAMERO_VRAM: "on" }),
+        /^LLAMERO_AGENTS: wants LLAMERO_AGENT_TOKEN/,
+      )
+      assert.match(
+        yield* complaint({ LLAMERO_BREAKER_OPEN: "10m" }),
+        /^LLAMERO_BREAKER_OPEN="600000ms": wants at most LLAMERO_BREAKER_OPEN_MAX, which is 300000ms/,
+      )
+      assert.match(yield* complaint({ LLAMERO_TENANT_WEIGHTS: "a=2" }), /^LLAMERO_TENANT_WEIGHTS: wants /)
       assert.match(yield* complaint({ LLAMERO_SCORERS: "zone=1" }), /^LLAMERO_ZONE="": wants the router's zone/)
       assert.strictEqual(
         yield* complaint({ LLAMERO_DECISIONS: "10" }),
@@ -157,9 +242,25 @@ describe("Settings", () => {
       assert.strictEqual((yield* read({ LLAMERO_TOTAL_TIMEOUT: "10m" })).totalMillis, 600_000)
     }))
 
-  it.effect("find typing errors in names", () =>
-    Effect.sync(() => {
-      assert.deepStrictEqual(Settings.unknownNames(["PATH", "LLAMERO_PORT", "LLAMERO_BACKEND"]), ["LLAMERO_BACKEND"])
-      assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on |")
+  it.effect("tell everything that is wrong at once", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_PORT: "http", LLAMERO_ZONE: "eu-1", LLAMERO_GAP_TIMEOUT: "30" }),
+        [
+          "3 settings are wrong:",
+          `LLAMERO_PORT="http": wants a port from 0 to 65535 (0: any free one)`,
+          `LLAMERO_GAP_TIMEOUT="30": wants a duration with its unit, such as 500ms, 30s or 5m`,
+          `LLAMERO_ZONE="eu-1": wants zone among LLAMERO_SCORERS, such as resident=3,least-busy=1,zone=2`,
+        ].join("\n  "),
+      )
+      // A rule is silent about a setting that cannot be read.
+      assert.strictEqual(
+        yield* complaint({ LLAMERO_SCORERS: "zone", LLAMERO_ZONE: "eu-1" }),
+        `LLAMERO_SCORERS="zone": wants ${Settings.variables.scorers.wanted}`,
+      )
     }))
+
+  it("have the table for the documentation", () => {
+    assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on")
+  })
 })

@@ -49,7 +49,8 @@ const routes = Effect.fnUntraced(function* (http: HttpRouter.HttpRouter, missing
       health: status.state,
       reason: [status.reason, ...residency.spills(backend.id).map(({ model }) => `${model} spilled to the CPU`)]
         .filter((reason) => reason !== "").join("; "),
-      since: new Date(status.since).toISOString(),
+      // A backend that was never probed has no such moment.
+      since: status.state === "unknown" ? null : new Date(status.since).toISOString(),
       version: status.version ?? null,
       breaker: breaker.state(backend.id),
     }

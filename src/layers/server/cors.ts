@@ -65,7 +65,9 @@ const exposeHeaders = [
   "Retry-After",
   "WWW-Authenticate",
   "X-Should-Retry",
-  ...["Batch", "Coalesced", "Estimated-Wait", "Model", "Queue-Depth", "Rewrote"].map((name) => `X-Llamero-${name}`),
+  ...["Batch", "Coalesced", "Estimated-Wait", "Model", "Queue-Depth", "Rewrote", "Simulated"].map((name) =>
+    `X-Llamero-${name}`
+  ),
   ...["Limit", "Remaining", "Reset"].flatMap((what) =>
     ["Requests", "Tokens"].map((unit) => `X-RateLimit-${what}-${unit}`)
   ),

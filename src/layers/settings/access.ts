@@ -12,14 +12,20 @@ export const access = {
   origins: variable(
     "LLAMERO_ORIGINS",
     "Origins of web pages to let in, besides those that Ollama lets in",
-    Kinds.words("origins with commas between"),
+    Kinds.wordsThat(
+      "origins with commas between, such as https://chat.example,http://*.lan:*, or * for all",
+      (word) => word.includes("*") || /^[a-z][\w+.-]*:\/\/\S+$/i.test(word),
+    ),
     "",
     [],
   ),
   hosts: variable(
     "LLAMERO_HOSTS",
     "Host names by which clients may call a server on loopback, besides those that Ollama takes",
-    Kinds.words("host names with commas between"),
+    Kinds.wordsThat(
+      "host names with commas between, such as gpu.example, or * for all",
+      (word) => /^(\*|[\w.:[\]-]+)$/.test(word),
+    ),
     "",
     [],
   ),
@@ -27,7 +33,7 @@ export const access = {
   keysOpen: variable(
     "LLAMERO_KEYS_OPEN",
     "Paths that need no key",
-    Kinds.words("paths with commas between"),
+    Kinds.wordsThat("paths with commas between, such as /livez,/metrics", (word) => /^\/\S*$/.test(word)),
     "/livez,/readyz,/admin/queues,/admin/decisions",
   ),
   rateLimit: variable(
@@ -69,4 +75,10 @@ export const requests = {
     "on",
   ),
   logLevel: variable("LLAMERO_LOG_LEVEL", "How much is logged", Structured.level, "Info"),
+  logFormat: variable(
+    "LLAMERO_LOG_FORMAT",
+    "json or pretty, a line for each event; when it is not set: pretty on a terminal, else json",
+    Kinds.oneOf(["", "pretty", "json"]),
+    "",
+  ),
 }

@@ -12,7 +12,7 @@ export const backends = {
   backends: variable("LLAMERO_BACKENDS", "The Ollama servers to route to", Kinds.ollamaHosts, "", []),
   fleetFile: variable(
     "LLAMERO_FLEET_FILE",
-    "A JSON file with the backends, read again when it changes; used when LLAMERO_BACKENDS is not set",
+    "A JSON file with the backends, read again when it changes; instead of LLAMERO_BACKENDS",
     Kinds.path,
     "",
   ),
@@ -24,7 +24,7 @@ export const backends = {
   ),
   ollamaHost: variable(
     "OLLAMA_HOST",
-    "The one Ollama server to route to; used when LLAMERO_BACKENDS is not set",
+    "The one Ollama server to route to; used when no other setting names backends",
     Kinds.ollamaHost,
     "",
     "",
@@ -41,7 +41,17 @@ export const backends = {
 /** @internal */
 export const listening = {
   host: variable("LLAMERO_HOST", "Address to listen on; 0.0.0.0 lets other machines in", Kinds.address, "127.0.0.1"),
-  port: variable("LLAMERO_PORT", "Port to listen on", Kinds.port, "11435"),
+  port: {
+    ...variable("LLAMERO_PORT", "Port to listen on; PORT counts when it is not set", Kinds.port, "11435"),
+    also: "PORT",
+  },
+  ignored: variable(
+    "LLAMERO_IGNORE",
+    "Names that begin with LLAMERO_ and belong to other programs; a * at the end stands for any text",
+    Kinds.words("names with commas between"),
+    "",
+    [],
+  ),
 }
 
 /** @internal */

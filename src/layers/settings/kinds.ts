@@ -48,8 +48,8 @@ export const port: Kind<number> = { wanted: "a port from 0 to 65535 (0: any free
 
 /** @internal */
 export const address: Kind<string> = {
-  wanted: "an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::",
-  parse: (text) => /^[\w.:%-]+$/.test(text) ? text : undefined,
+  wanted: "an address to listen on, without a port, such as 127.0.0.1, 0.0.0.0 or ::",
+  parse: (text) => /^[\w.%-]+$/.test(text) || /^[\da-f.]*(:[\da-f.]*){2,7}(%\w+)?$/i.test(text) ? text : undefined,
 }
 
 /** The URL of one Ollama server, from any spelling that `OLLAMA_HOST` takes. @internal */
@@ -121,6 +121,6 @@ export const wordsThat = (wanted: string, test: (word: string) => boolean): Kind
 
 /** One of a few words, whatever its case. @internal */
 export const oneOf = <const A extends string>(words: ReadonlyArray<A>): Kind<A> => ({
-  wanted: `one of ${words.join(", ")}`,
+  wanted: `one of ${words.filter((word) => word !== "").join(", ")}`,
   parse: (text) => words.find((word) => word.toLowerCase() === text.toLowerCase()),
 })

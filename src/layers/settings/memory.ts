@@ -6,7 +6,10 @@
 import * as Kinds from "./kinds.ts"
 import { variable } from "./variable.ts"
 
-const models = Kinds.words("models with commas between")
+const models = Kinds.wordsThat(
+  "names of models with commas between, such as llama3.1:8b,mistral:7b",
+  (word) => /^[^\s"';]+$/.test(word),
+)
 
 /** @internal */
 export const memory = {

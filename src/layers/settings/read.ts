@@ -1,81 +1,63 @@
 /**
- * Reads settings from their variables, and checks the ones that depend on each other.
+ * Reads settings from their variables, and tells everything that is wrong with them at once.
  *
  * @since 0.1.0
  */
 import { Config, ConfigProvider, Effect } from "effect"
 import { withoutPasswords } from "../../services/BackendAccess.ts"
-import type { ScorerName } from "./structured.ts"
 import type { Variable } from "./variable.ts"
 
 /** The value of each variable in a table. @internal */
 export type ValuesOf<T> = { readonly [K in keyof T]: T[K] extends Variable<infer A> ? A : never }
 
-/** The text may be a URL with a password, which must not be printed. */
-const wrong = (name: string, text: string, wanted: string): Config.ConfigError =>
-  new Config.ConfigError(
-    new ConfigProvider.SourceError({ message: `${name}=${JSON.stringify(withoutPasswords(text))}: wants ${wanted}` }),
-  )
+/** An error of one or more flaws, a line each. @internal */
+export const failing = (flaws: ReadonlyArray<string>): Config.ConfigError =>
+  new Config.ConfigError(new ConfigProvider.SourceError({ message: flaws.join("\n") }))
+
+/** The flaws of an error, a line each. @internal */
+export const flawsOf = ({ cause, message }: Config.ConfigError): ReadonlyArray<string> =>
+  (cause._tag === "SourceError" ? cause.message : message).split("\n")
+
+/** A value as an error may show it: without the user and password of a URL, wherever they stand in it. */
+const shown = (text: string): string => JSON.stringify(withoutPasswords(text))
+
+/** Files for `docker run --env-file` keep the quotes that a shell would remove. */
+const unquoted = (text: string): string => /^(["'])(.*)\1$/s.exec(text)?.[2]?.trim() ?? text
+
+/** What a variable says: its value, or why it has none. */
+type Reading<A> = { readonly value: A; readonly flaw: string | undefined }
 
 /** A variable that is empty counts as not set: compose files and shells set many variables to nothing. */
-const read = <A>({ fallback, name, parse, wanted }: Variable<A>): Config.Config<A> =>
-  Config.mapEffect(Config.withDefault(Config.String(name), ""), (given): Effect.Effect<A, Config.ConfigError> => {
-    const text = given.trim()
-    if (text === "") return Effect.succeed(fallback)
+const read = <A>({ also, fallback, name, parse, wanted }: Variable<A>): Config.Config<Reading<A>> => {
+  const given = (name: string) => Config.map(Config.withDefault(Config.String(name), ""), (text) => text.trim())
+  const texts = Config.all([given(name), also === undefined ? Config.succeed("") : given(also)])
+  return Config.map(texts, ([first, second]) => {
+    const [from, text] = first !== "" || also === undefined ? [name, unquoted(first)] : [also, unquoted(second)]
+    if (text === "") return { value: fallback, flaw: undefined }
     const value = parse(text)
-    return value === undefined ? Effect.fail(wrong(name, text, wanted)) : Effect.succeed(value)
+    return value === undefined
+      ? { value: fallback, flaw: `${from}=${shown(text)}: wants ${wanted}` }
+      : { value, flaw: undefined }
   })
-
-/** All values of a table; the first one that cannot be read is the error. @internal */
-export const all = <T extends Readonly<Record<string, Variable<unknown>>>>(variables: T): Config.Config<ValuesOf<T>> =>
-  Config.all(
-    Object.fromEntries(Object.entries(variables).map(([key, variable]) => [key, read<unknown>(variable)])),
-  ) as unknown as Config.Config<ValuesOf<T>>
-
-/** The settings that depend on each other. */
-interface Dependent {
-  readonly adminToken: string
-  readonly backends: ReadonlyArray<string>
-  readonly decisions: number
-  readonly host: string
-  readonly ollamaHost: string
-  readonly port: number
-  readonly scorers: ReadonlyArray<readonly [ScorerName, number]>
-  readonly zone: string
-}
-
-const isRouter = ({ host, port }: Dependent) => (url: string): boolean => {
-  const target = new URL(url)
-  return Number(target.port) === port && ["127.0.0.1", "localhost", "[::1]", host].includes(target.hostname)
-}
-
-/** What is wrong with settings that each can be read, but do not go together. */
-const conflict = (settings: Dependent): Config.ConfigError | undefined => {
-  const { adminToken, backends, decisions, scorers, zone } = settings
-  const loop = backends.find(isRouter(settings))
-  if (loop !== undefined) return wrong("LLAMERO_BACKENDS", loop, "backends other than this router itself")
-  const scoresZone = scorers.some(([name]) => name === "zone")
-  if (scoresZone && zone === "") return wrong("LLAMERO_ZONE", "", "the router's zone, since LLAMERO_SCORERS names zone")
-  if (!scoresZone && zone !== "") {
-    return wrong("LLAMERO_ZONE", zone, "zone among LLAMERO_SCORERS, such as resident=3,least-busy=1,zone=2")
-  }
-  if (decisions > 0 && adminToken === "") {
-    return wrong("LLAMERO_DECISIONS", String(decisions), "LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for")
-  }
-  return undefined
 }
 
 /**
- * The settings, if they go together.
- *
- * A shell that points its clients at the router (`OLLAMA_HOST=127.0.0.1:11435`) may also start the router. Then
- * `ollamaHost` is cleared, so that the router does not send requests to itself.
+ * All values of a table, if they can be read and go together. The error has a line for everything that is wrong.
+ * `rules` says what is wrong with values that can be read; it gets the keys of those that cannot.
  *
  * @internal
  */
-export const checked = <S extends Dependent>(settings: S): Effect.Effect<S, Config.ConfigError> => {
-  const error = conflict(settings)
-  if (error !== undefined) return Effect.fail(error)
-  const toItself = settings.ollamaHost !== "" && isRouter(settings)(settings.ollamaHost)
-  return Effect.succeed(toItself ? { ...settings, ollamaHost: "" } : settings)
-}
+export const all = <T extends Readonly<Record<string, Variable<unknown>>>>(
+  variables: T,
+  rules: (values: ValuesOf<T>, unread: ReadonlySet<string>) => ReadonlyArray<string> = () => [],
+): Config.Config<ValuesOf<T>> =>
+  Config.mapEffect(
+    Config.all(Object.fromEntries(Object.entries(variables).map(([key, variable]) => [key, read(variable)]))),
+    (readings) => {
+      const entries = Object.entries<Reading<unknown>>(readings)
+      const values = Object.fromEntries(entries.map(([key, { value }]) => [key, value])) as unknown as ValuesOf<T>
+      const unread = new Set(entries.flatMap(([key, { flaw }]) => flaw === undefined ? [] : [key]))
+      const flaws = [...entries.flatMap(([, { flaw }]) => flaw ?? []), ...rules(values, unread)]
+      return flaws.length === 0 ? Effect.succeed(values) : Effect.fail(failing(flaws))
+    },
+  )

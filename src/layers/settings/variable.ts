@@ -25,6 +25,8 @@ export interface Variable<A> extends Kind<A> {
   readonly shown: string
   /** The default as a value. */
   readonly fallback: A
+  /** A variable that counts where this one is not set: one that other programs know, too. */
+  readonly also?: string | undefined
 }
 
 /**

@@ -82,8 +82,8 @@ describe("what a backend asks for", () => {
   })
 
   it("is hidden in settings that cannot be read, wherever the password stands", () => {
-    assert.strictEqual(withoutPasswords("http://u:p@h,http://v:q@i:99999"), "***@i:99999")
-    assert.strictEqual(withoutPasswords("u:p/w@@h"), "***@h")
+    assert.strictEqual(withoutPasswords("http://u:p@h,http://v:q@i:99999"), "…@i:99999")
+    assert.strictEqual(withoutPasswords("u:p/w@@h"), "…@h")
     assert.strictEqual(withoutPasswords("http://h:1"), "http://h:1")
   })
 })
@@ -164,7 +164,7 @@ describe("a fleet file", () => {
   })
 
   const bad: ReadonlyArray<readonly [name: string, entry: unknown, RegExp]> = [
-    ["no such variable", { url: "http://u@a:1", token: { env: "NOBODY" } }, /"\*\*\*@a:1": .*NOBODY is not set/],
+    ["no such variable", { url: "http://u@a:1", token: { env: "NOBODY" } }, /"…@a:1": .*NOBODY is not set/],
     ["no such file", { url: "http://a:1", id: "big", token: { file: "/no/token" } }, /token of "big": \/no\/token/],
     ["an empty file", { url: "http://a:1", token: { file: "/empty" } }, /\/empty is empty/],
     ["no authority in its file", { url: "https://a:1", caFile: "/text" }, /PEM/],

@@ -146,3 +146,16 @@ export const fromFile = (path: string, options?: Omit<Options, "manifest">) =>
       Effect.map((manifest) => layer({ ...options, manifest })),
     ),
   ).pipe(Layer.catch((error) => Layer.effect(ModelFootprints, Effect.fail(manifestError(path, error)))))
+
+/**
+ * Reads a manifest file as `fromFile` does, only to find out what is wrong with it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const check = (path: string): Effect.Effect<void, FootprintError, FileSystem.FileSystem> =>
+  FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
+    Effect.flatMap(Manifest.parse),
+    Effect.mapError((error) => manifestError(path, error)),
+    Effect.asVoid,
+  )

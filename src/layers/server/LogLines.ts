@@ -1,0 +1,88 @@
+/**
+ * Loggers that write one line for each event: JSON for programs, or a short text for people.
+ *
+ * @since 0.1.0
+ */
+import { Array, Cause, type Fiber, Formatter, type Layer, Logger, References } from "effect"
+
+/** @category models @since 0.1.0 */
+export type Format = "json" | "pretty"
+
+/** All formats, for settings. @category constants @since 0.1.0 */
+export const formats: ReadonlyArray<Format> = ["pretty", "json"]
+
+/**
+ * The format that a text names, in any case. For every other text: pretty on a terminal, else JSON.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const formatOf = (text: string | undefined, isTerminal: boolean): Format =>
+  formats.find((format) => format === text?.trim().toLowerCase()) ?? (isTerminal ? "pretty" : "json")
+
+const asText = (value: unknown): string => typeof value === "string" ? value : Formatter.format(value)
+
+const messageOf = (message: unknown): string => Array.ensure(message).map(asText).join(" ")
+
+const annotationsOf = (fiber: Fiber.Fiber<unknown, unknown>): ReadonlyArray<readonly [string, unknown]> =>
+  Object.entries(fiber.getRef(References.CurrentLogAnnotations))
+
+/**
+ * A JSON object in one line: `time`, `level` and `message`, then the annotations, and `cause` where there is one.
+ *
+ * @category loggers
+ * @since 0.1.0
+ */
+export const json: Logger.Logger<unknown, string> = Logger.make(({ cause, date, fiber, logLevel, message }) => {
+  const head = { time: date.toISOString(), level: logLevel.toLowerCase(), message: messageOf(message) }
+  const rest = annotationsOf(fiber).filter(([name]) => !Object.hasOwn(head, name))
+  const why = cause.reasons.length === 0 ? {} : { cause: Cause.pretty(cause) }
+  return Formatter.formatJson({ ...head, ...Object.fromEntries(rest), ...why })
+})
+
+/** A value between blanks. Whatever could end the line, hide it or colour it is escaped: clients choose some values. */
+const word = (value: unknown): string => {
+  const text = asText(value)
+  if (/^[\w.:/@+*,-]+$/.test(text)) return text
+  return JSON.stringify(text).replaceAll(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  )
+}
+
+const colours: Readonly<Record<string, number>> = { Trace: 90, Debug: 90, Info: 32, Warn: 33, Error: 31, Fatal: 31 }
+
+/**
+ * `12:30:05.123 INFO  request id=… model=llama3.1:8b status=200`, in local time. The stack of a cause follows in lines
+ * of its own.
+ *
+ * @category loggers
+ * @since 0.1.0
+ */
+export const pretty = (options?: {
+  /** Defaults to no colours. */
+  readonly colours?: boolean | undefined
+}): Logger.Logger<unknown, string> =>
+  Logger.make(({ cause, date, fiber, logLevel, message }) => {
+    const paint = (text: string, code: number) => options?.colours === true ? `\x1b[${code}m${text}\x1b[0m` : text
+    const two = (value: number, width = 2) => String(value).padStart(width, "0")
+    const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map((value) => two(value)).join(":")
+    const line = [
+      paint(`${time}.${two(date.getMilliseconds(), 3)}`, 90),
+      paint(logLevel.toUpperCase().padEnd(5), colours[logLevel] ?? 0),
+      messageOf(message).replaceAll(/\s*\n\s*/g, " "),
+      ...annotationsOf(fiber).map(([name, value]) => `${paint(`${name}=`, 36)}${word(value)}`),
+    ].join(" ")
+    return cause.reasons.length === 0 ? line : `${line}\n${Cause.pretty(cause)}`
+  })
+
+/**
+ * Writes the log to the console in a format, in place of the loggers there are.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOf = (format: Format, options?: {
+  /** Colours of the pretty format. Defaults to none. */
+  readonly colours?: boolean | undefined
+}): Layer.Layer<never> => Logger.layer([Logger.withConsoleLog(format === "json" ? json : pretty(options))])
