@@ -61,7 +61,7 @@ export type BackendInput =
  * **Gotchas**
  *
  * Throws a `RangeError` when the URL is not `http:` or `https:`, when a limit is not a whole number of at least 1, when
- * the weight is not a finite number above 0, and when a header cannot be sent. No password and no token is in the error.
+ * the weight is not a finite number above 0, and when a header cannot be sent. The error has no password and no token.
  *
  * @category constructors
  * @since 0.1.0

@@ -116,8 +116,8 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  * - An attempt whose connection is refused makes a backend `unhealthy` at once. The backend is then probed at once,
  *   because only its queue of connections may have been full. Two other failures to connect in a row cause a probe at
  *   once.
- * - A probe that gets no answer does not count while bytes of answers to clients arrive from the backend: a busy machine
- *   can be slow to accept a probe. A refused connection and an error status do count.
+ * - A probe that gets no answer does not count while bytes of answers to clients arrive from the backend: a busy
+ *   machine can be slow to accept a probe. A refused connection and an error status do count.
  * - A slow answer to another call changes nothing: `/api/ps` of a healthy server can take 10 seconds.
  *
  * @category layers

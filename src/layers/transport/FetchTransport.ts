@@ -130,9 +130,9 @@ class FetchCall implements Upstream {
  *
  * - The host's own limits apply: Node's `fetch` fails after 10 seconds without a connection, after 300 seconds without
  *   headers and for a head of more than 16 KiB. `fetch` does not tell when it has connected or has sent a body, so this
- *   layer cannot limit those times. A backend that cannot be connected to fails by the relay's first-byte limit instead.
- * - The host decides what happens on a pooled connection that the backend has closed. Deno's `fetch` sends the call once
- *   more; Node's `fetch` fails, which counts as a failure of the backend. The same with a `100 Continue` that nobody
+ *   layer cannot limit those times. A backend that cannot be connected to fails by the relay's first-byte limit.
+ * - The host decides what happens on a pooled connection that the backend has closed. Deno's `fetch` sends the call
+ *   again; Node's `fetch` fails, which counts as a failure of the backend. The same with a `100 Continue` that nobody
  *   asked for: Deno's drops it, Node's fails. `NodeTransport` has neither fault.
  * - The host knows which authorities may sign the certificate of a backend; a backend's own `ca` has no effect. Node
  *   reads more from the file in `NODE_EXTRA_CA_CERTS`, Deno from the file in `DENO_CERT`.

@@ -134,8 +134,8 @@ class Origin {
 }
 
 /**
- * The TLS options for more authorities besides the usual ones; `ca` alone would replace those. The context is made once:
- * to read the usual ones takes a tenth of a second.
+ * The TLS options for more authorities besides the usual ones; `ca` alone would replace those. The context is made
+ * once: to read the usual ones takes a tenth of a second.
  */
 const trusting = (protocol: string, ca: ReadonlyArray<string | undefined>) => {
   const more = ca.filter((one) => one !== undefined)

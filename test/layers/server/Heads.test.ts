@@ -81,7 +81,11 @@ describe.skipIf(onDeno)("a head of a request (not on Deno: its server has limits
       assert.include(seen.requests[0]!.headers, "X-Last")
     }))
 
-  const shapes: ReadonlyArray<readonly [path: string, shape: (body: any) => unknown]> = [
+  interface Answer {
+    readonly type?: string
+    readonly error: string & { readonly type?: string; readonly message?: string }
+  }
+  const shapes: ReadonlyArray<readonly [path: string, shape: (body: Answer) => unknown]> = [
     ["/api/chat", (body) => body.error],
     ["/api/tags", (body) => body.error],
     ["/hello", (body) => body.error],
