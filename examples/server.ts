@@ -2,6 +2,7 @@
  * The reference server: `node examples/server.ts`. Its settings are environment variables: see
  * `src/layers/Settings.ts`.
  */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { type Config, Duration, Effect, Layer, References } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
@@ -60,6 +61,7 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
     allowHeaders: [settings.sessionHeader],
     hosts: settings.hosts,
     bodyBytesMax: settings.bodyLimit,
+    headBytesMax: settings.headLimit,
     tenantHeader: settings.tenantHeader,
     bufferBytesMax: settings.bufferBytes,
     drainTimeout: Duration.millis(settings.drainMillis),
@@ -72,8 +74,8 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
 
 const main = Effect.scoped(Effect.gen(function* () {
   const settings = yield* Settings.fromEnv(process.env)
+  const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
   const reach = nodeReach(settings)
-  const plugins = yield* Effect.provide(Files.checked(settings), reach.files)
   const place = yield* Place.choose(settings, reach, process.env)
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer

@@ -11,6 +11,7 @@
 // services
 export * as Admission from "./services/Admission.ts"
 export * as ApiKeys from "./services/ApiKeys.ts"
+export * as BackendAccess from "./services/BackendAccess.ts"
 export * as BackendHealth from "./services/BackendHealth.ts"
 export * as Breaker from "./services/Breaker.ts"
 export * as Coalescer from "./services/Coalescer.ts"

@@ -34,6 +34,18 @@ const exists = (setting: string, path: string) =>
     (found) => found ? [] : [`${setting}: there is no file ${path}`],
   )
 
+const isPem = (setting: string, path: string) =>
+  flawOf(
+    setting,
+    Effect.flatMap(
+      FileSystem.FileSystem.use((files) => files.readFileString(path)),
+      (text) =>
+        text.includes("-----BEGIN CERTIFICATE-----")
+          ? Effect.void
+          : Effect.fail(new Error(`${path} has no certificate`)),
+    ),
+  )
+
 const folder = pathToFileURL(`${process.cwd()}/`).href
 
 /** The flaws of each plugin file. Files that are good alone may still not go together. */
@@ -52,7 +64,7 @@ export const checked = (
   settings: Settings,
 ): Effect.Effect<PluginFiles.Plugins, FilesWrong, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { backends, fleetFile, footprintsFile, keysFile, nvmlLibrary, vram } = settings
+    const { backends, caFile, fleetFile, footprintsFile, keysFile, nvmlLibrary, vram } = settings
     const loaded = yield* Effect.option(PluginFiles.fromFiles(settings.plugins, folder))
     const found = yield* Effect.all([
       backends.length === 0 ? Effect.succeed([]) : builds("LLAMERO_BACKENDS", StaticFleet.layer(backends)),
@@ -61,6 +73,7 @@ export const checked = (
       footprintsFile === ""
         ? Effect.succeed([])
         : flawOf("LLAMERO_FOOTPRINTS", LearnedModelFootprints.check(footprintsFile)),
+      caFile === "" ? Effect.succeed([]) : isPem("LLAMERO_CA_FILE", caFile),
       vram && nvmlLibrary.includes("/") ? exists("LLAMERO_NVML_LIBRARY", nvmlLibrary) : Effect.succeed([]),
       loaded._tag === "None" ? pluginFlaws(settings) : Effect.succeed([]),
     ])

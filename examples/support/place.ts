@@ -8,7 +8,7 @@ import * as NoGpuProbe from "../../src/layers/gpu/NoGpuProbe.ts"
 import * as ProbedFleet from "../../src/layers/gpu/ProbedFleet.ts"
 import { backendNames, type Settings } from "../../src/layers/Settings.ts"
 import * as HttpOllamaApi from "../../src/layers/transport/HttpOllamaApi.ts"
-import type { Fleet, FleetError } from "../../src/services/Fleet.ts"
+import { backend, type Fleet, type FleetError } from "../../src/services/Fleet.ts"
 import type { GpuProbe } from "../../src/services/GpuProbe.ts"
 import type { OllamaApi } from "../../src/services/OllamaApi.ts"
 import type { Transport } from "../../src/services/Transport.ts"
@@ -28,7 +28,7 @@ const limits = (settings: Settings) => ({ parallelism: settings.parallelism, str
 /** The layers that reach backends, files and devices. They differ between runtimes. */
 export interface Reach {
   readonly transport: Layer.Layer<Transport>
-  /** For control calls. Its timeout for the head of a response must be longer than a load takes. */
+  /** For GPU agents. */
   readonly client: Layer.Layer<HttpClient.HttpClient>
   readonly files: Layer.Layer<FileSystem.FileSystem>
   /** The devices of this machine, for `LLAMERO_VRAM`. */
@@ -46,7 +46,8 @@ const probed = (fleet: Layer.Layer<Fleet, FleetError>, settings: Settings, { cli
 const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, settings: Settings, reach: Reach): Place => ({
   layer: Layer.mergeAll(
     settings.vram ? probed(fleet, settings, reach) : Layer.merge(fleet, NoGpuProbe.layer),
-    HttpOllamaApi.layer().pipe(Layer.provide(reach.client)),
+    // A transport of its own, so that control calls and streams do not share connections.
+    HttpOllamaApi.layerTransport().pipe(Layer.provide(Layer.fresh(reach.transport))),
     reach.transport,
   ),
   says: `routing to ${where}`,
@@ -55,7 +56,12 @@ const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, settings: Se
 })
 
 const listed = (urls: ReadonlyArray<string>, settings: Settings, reach: Reach): Place =>
-  real(StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))), urls.join(", "), settings, reach)
+  real(
+    StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))),
+    urls.map((url) => backend(url).url).join(", "),
+    settings,
+    reach,
+  )
 
 const filed = (path: string, settings: Settings, reach: Reach): Place =>
   real(

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Context, type Effect, Schema, type Stream } from "effect"
+import { Context, type Effect, type Redacted, Schema, type Stream } from "effect"
+import * as Access from "./BackendAccess.ts"
 
 /**
  * One Ollama server.
@@ -14,7 +15,10 @@ import { Context, type Effect, Schema, type Stream } from "effect"
 export interface Backend {
   /** Short and stable: the name in metrics, logs, headers and admin calls. Defaults to `host:port` of the URL. */
   readonly id: string
-  /** Origin plus an optional path prefix, without a slash at the end: `http://10.0.0.4:11434`. */
+  /**
+   * Origin plus an optional path prefix, without a slash at the end: `http://10.0.0.4:11434`. It has no user and no
+   * password.
+   */
   readonly url: string
   /** Any names and values, for filters and scorers: `{ device: "cpu", zone: "a" }`. */
   readonly labels: Readonly<Record<string, string>>
@@ -36,23 +40,28 @@ export interface Backend {
    * `LeastBusyScorer`. The weight is not a limit: limits are `parallelism` and `streamsMax`.
    */
   readonly weight: number
+  /** What the backend asks for, such as a token. Absent where it asks for nothing. */
+  readonly access?: Redacted.Redacted<Access.BackendAccess> | undefined
 }
 
 /**
- * What a deployer writes to name a backend: a URL, or a URL and the fields that differ from the defaults.
+ * What a deployer writes to name a backend: a URL, or a URL and the fields that differ from the defaults. The URL can
+ * have a user and a password, `https://user:password@host`, which are sent as HTTP Basic authentication.
  *
  * @category models
  * @since 0.1.0
  */
-export type BackendInput = string | (Partial<Omit<Backend, "url">> & { readonly url: string })
+export type BackendInput =
+  | string
+  | (Partial<Omit<Backend, "access" | "url">> & Access.AccessInput & { readonly url: string })
 
 /**
  * A `Backend` from a `BackendInput`.
  *
  * **Gotchas**
  *
- * Throws a `RangeError` when the URL is not `http:` or `https:`, when a limit is not a whole number of at least 1, and
- * when the weight is not a finite number above 0.
+ * Throws a `RangeError` when the URL is not `http:` or `https:`, when a limit is not a whole number of at least 1, when
+ * the weight is not a finite number above 0, and when a header cannot be sent. The error has no password and no token.
  *
  * @category constructors
  * @since 0.1.0
@@ -61,16 +70,20 @@ export const backend = (input: BackendInput): Backend => {
   const options = typeof input === "string" ? { url: input } : input
   const url = URL.canParse(options.url) ? new URL(options.url) : undefined
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new RangeError(`Fleet.backend: url must be an http(s) URL, got ${JSON.stringify(options.url)}`)
+    const shown = JSON.stringify(Access.withoutPasswords(options.url))
+    throw new RangeError(`Fleet.backend: url must be an http(s) URL, got ${shown}`)
   }
+  const id = options.id ?? url.host
+  const access = Access.make(id, url, options)
   const made: Backend = {
-    id: options.id ?? url.host,
+    id,
     url: url.origin + url.pathname.replace(/\/+$/, ""),
     labels: options.labels ?? {},
     parallelism: options.parallelism ?? 1,
     streamsMax: options.streamsMax ?? 8,
     devices: options.devices ?? [],
     weight: options.weight ?? 1,
+    ...(access === undefined ? {} : { access }),
   }
   for (const field of ["parallelism", "streamsMax"] as const) {
     if (!Number.isInteger(made[field]) || made[field] < 1) {

@@ -93,7 +93,11 @@ export type ShowModel = typeof ShowModel.Type
  * @category errors
  * @since 0.1.0
  */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { description: Schema.String }) {}
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  description: Schema.String,
+  /** Whether there was no connection at all: nothing listens there. Absent when that is not known. */
+  refused: Schema.optionalKey(Schema.Boolean),
+}) {}
 
 /**
  * Ollama answered with an error: its status and the text of its `error` field.

@@ -114,4 +114,9 @@ export class Transport extends Context.Service<Transport, {
    * before it returns.
    */
   readonly send: (backend: Backend, call: Call, to: ByteSink) => void
+  /**
+   * Bytes that have come from a backend so far. It only rises while calls to the backend run. Absent when a transport
+   * cannot tell. `BackendHealth` reads it before and after a probe: bytes that arrive are a sign of life.
+   */
+  readonly received?: ((backend: Backend) => number) | undefined
 }>()("llamero/services/Transport") {}

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Layer, Schema } from "effect"
+import { withAccess } from "../services/BackendAccess.ts"
 import type { Backend } from "../services/Fleet.ts"
 import {
   Malformed,
@@ -29,7 +30,9 @@ type Fleet = SimulatedFleet["Service"]
 const ask = (fleet: Fleet, backend: Backend, method: string, path: string, request?: object) =>
   Effect.callback<Answer, Unreachable>((resume) => {
     const server = fleet.servers.get(backend.url)
-    if (server === undefined) return resume(Effect.fail(new Unreachable({ description: "connection refused" })))
+    if (server === undefined) {
+      return resume(Effect.fail(new Unreachable({ description: "connection refused", refused: true })))
+    }
     const decoder = new TextDecoder()
     let status = 0
     let body = ""
@@ -37,14 +40,15 @@ const ask = (fleet: Fleet, backend: Backend, method: string, path: string, reque
     plain(server)({
       method,
       path,
-      headers: request === undefined ? [] : ["Content-Type", "application/json"],
+      headers: withAccess(request === undefined ? [] : ["Content-Type", "application/json"], backend.access),
       body: request === undefined ? undefined : new TextEncoder().encode(JSON.stringify(request)),
     }, {
       open: (upstream) => abort = () => upstream.abort(),
       head: (code) => status = code,
       data: (chunk) => body += decoder.decode(chunk, { stream: true }),
       end: () => resume(Effect.succeed({ status, body })),
-      fail: (_, description) => resume(Effect.fail(new Unreachable({ description }))),
+      fail: (reason, description) =>
+        resume(Effect.fail(new Unreachable({ description, refused: reason === "Refused" }))),
     })
     return Effect.sync(() => abort())
   })

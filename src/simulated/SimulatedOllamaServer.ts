@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Effect, type Scope } from "effect"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
+import type { AddressInfo, Socket } from "node:net"
 import type { Upstream } from "../services/Transport.ts"
 import type { AnswerSink } from "./http/reply.ts"
 import type { SimulatedServer } from "./server.ts"
@@ -24,6 +24,26 @@ export interface Listening {
 }
 
 /**
+ * What a listener does with its connections. The defaults are those of Ollama: it closes no connection, and takes heads
+ * of up to 1 MiB.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Connections {
+  /**
+   * Requests that one connection may have. With the next one the connection breaks, as behind a proxy that has
+   * forgotten it. Defaults to `Infinity`.
+   */
+  readonly requestsMax?: number | undefined
+  /** Milliseconds after which an idle connection is closed. Defaults to `Infinity`. */
+  readonly idleMillis?: number | undefined
+}
+
+/** Bytes: `http.DefaultMaxHeaderBytes` of Go, and the 4096 that Go adds to it. */
+const headBytesMax = 1024 * 1024 + 4096
+
+/**
  * Serves one simulated server over HTTP until the scope closes.
  *
  * **Gotchas**
@@ -40,21 +60,38 @@ export const make = Effect.fnUntraced(function* (
     readonly port?: number | undefined
     /** Defaults to `"127.0.0.1"`. */
     readonly hostname?: string | undefined
+    readonly connections?: Connections | undefined
   },
 ): Effect.fn.Return<Listening, never, Scope.Scope> {
   const hostname = options?.hostname ?? "127.0.0.1"
-  const listener = yield* listen(hostname, options?.port ?? 0)
+  const { idleMillis = Infinity, requestsMax = Infinity } = options?.connections ?? {}
+  const listener = yield* listen(hostname, options?.port ?? 0, idleMillis)
   const { port } = listener.address() as AddressInfo
   const url = `http://${hostname}:${port}`
   const server = yield* makeServer(url, options)
-  listener.on("request", (request, response) => serve(server, request, response))
+  const requests = new WeakMap<object, number>()
+  listener.on("request", (request, response) => {
+    const turn = (requests.get(request.socket) ?? 0) + 1
+    requests.set(request.socket, turn)
+    if (turn > requestsMax) reset(request.socket)
+    else serve(server, request, response)
+  })
   return { url, server }
 })
 
-const listen = (hostname: string, port: number): Effect.Effect<Server, never, Scope.Scope> =>
+const listen = (hostname: string, port: number, idleMillis: number): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Server>((resume) => {
-      const server = createServer({ requestTimeout: 0, headersTimeout: 0 })
+      const server = createServer({
+        requestTimeout: 0,
+        headersTimeout: 0,
+        // `0` is no limit. Node's own default would close each idle connection after 5 seconds.
+        keepAliveTimeout: Number.isFinite(idleMillis) ? idleMillis : 0,
+        // Node closes a connection this much later than it says to the client; Ollama says nothing.
+        keepAliveTimeoutBuffer: 0,
+        maxHeaderSize: headBytesMax,
+      })
+      server.maxHeadersCount = 0
       // The head and the first chunk are small packets. With Nagle's algorithm they would wait for each other, up to 40
       // ms.
       server.on("connection", (socket) => socket.setNoDelay(true))
@@ -67,6 +104,11 @@ const listen = (hostname: string, port: number): Effect.Effect<Server, never, Sc
         server.closeAllConnections()
       }),
   )
+
+const reset = (socket: Socket): void => {
+  if (typeof socket.resetAndDestroy === "function" && !socket.destroyed) socket.resetAndDestroy()
+  else socket.destroy()
+}
 
 /** Passes the request to the simulated server and its answer to the client, unchanged. */
 const serve = (simulated: SimulatedServer, request: IncomingMessage, response: ServerResponse): void => {
@@ -90,7 +132,7 @@ const toSink = (request: IncomingMessage, response: ServerResponse): AnswerSink 
     head: (status, rawHeaders) => {
       response.statusCode = status
       response.sendDate = false
-      // Node adds `Connection` where it is not set; Ollama sends none.
+      // Node adds `Connection`, and `Keep-Alive`, where they are not set; Ollama sends none.
       response.removeHeader("Connection")
       for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
         const [name = "", value = ""] = [rawHeaders[index], rawHeaders[index + 1]]
@@ -103,11 +145,12 @@ const toSink = (request: IncomingMessage, response: ServerResponse): AnswerSink 
     },
     end: () => void response.end(),
     fail: (reason) => {
-      if (reason === "Protocol") request.socket.write("\u0000\u0001garbage\r\n\r\n")
-      else if (!request.socket.destroyed && typeof request.socket.resetAndDestroy === "function") {
-        return void request.socket.resetAndDestroy()
-      }
+      if (reason !== "Protocol") return reset(request.socket)
+      request.socket.write("\u0000\u0001garbage\r\n\r\n")
       request.socket.destroy()
+    },
+    interim: (status) => {
+      if (!response.headersSent) request.socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n\r\n`)
     },
   }
 }

@@ -4,14 +4,18 @@
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
+import { withAccess } from "../services/BackendAccess.ts"
 import { type ByteSink, Transport, TransportError, type TransportReason } from "../services/Transport.ts"
 import type { AnswerSink } from "./http/reply.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
-const toSink = (backend: string, to: ByteSink): AnswerSink => ({
+const toSink = (backend: string, to: ByteSink, came: (bytes: number) => void): AnswerSink => ({
   open: (upstream) => to.open(upstream),
   head: (status, rawHeaders) => to.head(status, rawHeaders),
-  data: (chunk) => to.data(chunk),
+  data: (chunk) => {
+    came(chunk.length)
+    to.data(chunk)
+  },
   end: () => to.end(),
   fail: (reason, description) => to.fail(error(backend, reason, description)),
 })
@@ -27,12 +31,17 @@ const error = (backend: string, reason: TransportReason, description: string): T
  */
 export const layer: Layer.Layer<Transport, never, SimulatedFleet> = Layer.effect(
   Transport,
-  Effect.map(SimulatedFleet, ({ servers }) =>
-    Transport.of({
+  Effect.map(SimulatedFleet, ({ servers }) => {
+    const received = new Map(Array.from(servers.keys(), (url) => [url, 0]))
+    return Transport.of({
       send: (backend, call, to) => {
-        const server = servers.get(backend.url)
-        if (server === undefined) return to.fail(error(backend.id, "Refused", "connection refused"))
-        server.handle(call, toSink(backend.id, to))
+        const { access, id, url } = backend
+        const server = servers.get(url)
+        if (server === undefined) return to.fail(error(id, "Refused", "connection refused"))
+        const came = (bytes: number): void => void received.set(url, (received.get(url) ?? 0) + bytes)
+        server.handle({ ...call, headers: withAccess(call.headers, access) }, toSink(id, to, came))
       },
-    })),
+      received: ({ url }) => received.get(url) ?? 0,
+    })
+  }),
 )

@@ -7,6 +7,7 @@ import { type Clock, type Context, Effect, type Fiber } from "effect"
 import { type Fault, type FaultMatch, Faults } from "./faults/faults.ts"
 import { struck } from "./faults/strike.ts"
 import { isLoopback, passesAccess } from "./http/access.ts"
+import { passesProxy } from "./http/proxy.ts"
 import type { EndpointCall } from "./endpoints/endpoint.ts"
 import { Dress } from "./http/dress.ts"
 import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "./http/reply.ts"
@@ -207,6 +208,7 @@ export class SimulatedServer {
       reply.whole(failure.status, contentType, body)
     }
     const work = Effect.suspend((): Effect.Effect<void, Failure> => {
+      if (!passesProxy(reply, this.settings.credentials)) return Effect.void
       if (!passesAccess(reply, this.#loopback)) return Effect.void
       if (route === undefined) {
         const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"

@@ -59,6 +59,11 @@ export interface ServerOptions {
   readonly encoding?: "gzip" | undefined
   /** Most calls in the call log; the oldest are dropped first. Defaults to `1000`. */
   readonly callsMax?: number | undefined
+  /**
+   * Headers, with their values, that a proxy in front of the server asks for. A call without one of them gets 401.
+   * Defaults to none: Ollama asks for nothing.
+   */
+  readonly credentials?: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -89,6 +94,7 @@ export interface Settings {
   readonly callsMax: number
   readonly spelling: Spelling | undefined
   readonly encoding: "gzip" | undefined
+  readonly credentials: Readonly<Record<string, string>>
 }
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
@@ -124,6 +130,7 @@ export const settings = (options: ServerOptions): Settings => {
     callsMax: options.callsMax ?? 1000,
     spelling: options.spelling,
     encoding: options.encoding,
+    credentials: options.credentials ?? {},
   }
   for (const field of ["loadBandwidth", "prefillRate", "decodeRate", "cpuSlowdown", "pullBandwidth"] as const) {
     if (!(made[field] > 0)) throw new RangeError(`SimulatedServer: ${field} must be above 0, got ${made[field]}`)

@@ -8,8 +8,8 @@ import type { Backend, Fleet, Member } from "../services/Fleet.ts"
 
 /**
  * Runs `loop` for every backend until the backend leaves the fleet or the scope closes, and calls `removed` for each
- * backend that left. A backend whose URL changed under the same id counts as a new backend. Any other change does not
- * start its loop again: `latest` gives the backend as it is now.
+ * backend that left. A backend whose URL changed under the same id counts as a new backend, and so does one whose
+ * authentication changed. Any other change does not start its loop again: `latest` gives the backend as it is now.
  *
  * @category utils
  * @since 0.1.0
@@ -23,8 +23,9 @@ export const perBackend = Effect.fnUntraced(function* (
   const known = new Map<string, { backend: Backend }>()
   const follow = Effect.fnUntraced(function* (members: ReadonlyArray<Member>) {
     const present = new Map(members.map(({ backend }) => [backend.id, backend]))
-    for (const [id, { backend: { url } }] of known) {
-      if (present.get(id)?.url === url) continue
+    for (const [id, { backend: { access, url } }] of known) {
+      const now = present.get(id)
+      if (now?.url === url && now.access === access) continue
       known.delete(id)
       yield* FiberMap.remove(fibers, id)
       removed(id)

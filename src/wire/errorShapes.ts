@@ -24,8 +24,8 @@ const worded = (endpoint: Endpoint, why: Refusal): { readonly status: number; re
   why.reason === "ModelNotFound" && why.model !== undefined ? notFound(endpoint, why.model) : why
 
 /**
- * OpenAI's `type` and `code` for each status. 400 and 404 are as Ollama sends them. Ollama never sends the other
- * three, so those are as OpenAI sends them: its clients tell errors apart by them.
+ * OpenAI's `type` and `code` for each status. 400 and 404 are as Ollama sends them. Ollama never sends the others
+ * itself, so those are as OpenAI sends them: its clients tell errors apart by them.
  */
 const openaiTypes: Readonly<Record<number, readonly [type: string, code: string | null]>> = {
   400: ["invalid_request_error", null],
@@ -33,6 +33,7 @@ const openaiTypes: Readonly<Record<number, readonly [type: string, code: string 
   403: ["invalid_request_error", "model_not_found"],
   404: ["not_found_error", null],
   429: ["rate_limit_error", "rate_limit_exceeded"],
+  431: ["invalid_request_error", null],
 }
 const other = ["api_error", null] as const
 
@@ -53,6 +54,7 @@ const anthropicTypes: Readonly<Record<number, string>> = {
   413: "request_too_large",
   415: "invalid_request_error",
   429: "rate_limit_error",
+  431: "invalid_request_error",
   503: "overloaded_error",
   529: "overloaded_error",
 }

@@ -74,6 +74,10 @@ describe("Settings", () => {
     ["[::1]", "http://[::1]:11434"],
     ["[::]:1234", "http://[::1]:1234"],
     [`"example.com"`, "http://example.com:11434"],
+    ["http://me:hunter2@example.com", "http://me:hunter2@example.com"],
+    ["https://me:p%40ss%2F@example.com:8443/a/", "https://me:p%40ss%2F@example.com:8443/a"],
+    ["me:hunter2@0.0.0.0", "http://me:hunter2@127.0.0.1:11434"],
+    ["http://token@[::1]:1", "http://token@[::1]:1"],
   ]
   for (const [given, wanted] of hosts) {
     it.effect(`OLLAMA_HOST=${given}`, () =>
@@ -162,6 +166,12 @@ describe("Settings", () => {
           { LLAMERO_REDIS_URL: "http://me:hunter2@redis.example" },
           { LLAMERO_BACKENDS: "http://a, ftp://me:hunter2@b" },
           { LLAMERO_BACKENDS: "me:hunter2@b:99999999" },
+          { LLAMERO_BACKENDS: "http://me:hunter2/hunter2@b" },
+          { LLAMERO_BACKENDS: "http://me:hunter2,hunter2@b" },
+          { LLAMERO_BACKENDS: "http://me:hunter2@@b:0" },
+          { OLLAMA_HOST: "http://me:hunter2@b:99999" },
+          { LLAMERO_BACKENDS: "http://me:hunter2@127.0.0.1:11435" },
+          { LLAMERO_AGENTS: "http://me:hunter2@b:1" },
           { LLAMERO_AGENTS: "ws://me:hunter2@b" },
         ]
       ) {
@@ -169,6 +179,13 @@ describe("Settings", () => {
         assert.notInclude(text, "hunter2")
         assert.include(text, "…@")
       }
+    }))
+
+  it.effect("name a backend that is there twice without its password, whoever its user is", () =>
+    Effect.gen(function* () {
+      const text = yield* complaint({ LLAMERO_BACKENDS: "http://me:hunter2@a:1,http://you:hunter3@a:1" })
+      assert.match(text, /http:\/\/a:1 is there twice/)
+      assert.notMatch(text, /hunter/)
     }))
 
   it.effect("never make the router send requests to itself", () =>

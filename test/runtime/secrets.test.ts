@@ -19,6 +19,13 @@ const wrong = "sk-wrong-and-not-to-be-told-either"
 const admin = "a-token-for-operators-only"
 const prompt = "xyzzy-a-prompt-that-nobody-may-read"
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
+/** What backends ask for. */
+const user = "a-user-of-the-backend"
+const password = "a-password-of-the-backend"
+const token = "a-token-that-another-backend-wants"
+const headerValue = "a-header-of-a-third-backend"
+const basic = btoa(`${user}:${password}`)
+const ofBackends = [user, password, basic, token, headerValue]
 const secrets = [key, limited, wrong, admin, sha256(key), sha256(limited), sha256(admin)]
 
 const model = "tiny-eos"
@@ -61,12 +68,30 @@ describe("the router's output", () => {
     "contains no key and no prompt, with every kind of failure",
     () =>
       Effect.scoped(Effect.gen(function* () {
-        const { server, url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 1000 })
+        const { server, url: backend } = yield* SimulatedOllamaServer.make({
+          decodeRate: 1000,
+          credentials: { authorization: `Basic ${basic}` },
+        })
+        // It wants something else than it gets, so that it answers every probe with 401.
+        const { url: other } = yield* SimulatedOllamaServer.make({ credentials: { authorization: "nothing of this" } })
         const folder = yield* Effect.acquireRelease(
           Effect.promise(() => mkdtemp(join(tmpdir(), "llamero-"))),
           (path) => Effect.promise(() => rm(path, { recursive: true })),
         )
         const file = join(folder, "keys.json")
+        const fleetFile = join(folder, "fleet.json")
+        const backends = [
+          backend.replace("//", `//${user}:${password}@`),
+          { url: "http://127.0.0.1:1", token: { file: join(folder, "token") } },
+          {
+            url: other,
+            id: "other",
+            token: { file: join(folder, "token") },
+            headers: { "X-Own": { env: "OWN_HEADER" } },
+          },
+        ]
+        yield* Effect.promise(() => writeFile(join(folder, "token"), token))
+        yield* Effect.promise(() => writeFile(fleetFile, JSON.stringify({ backends })))
         yield* Effect.promise(() =>
           writeFile(
             file,
@@ -79,7 +104,9 @@ describe("the router's output", () => {
           )
         )
         const router = yield* start([...runtimes.node, "examples/server.ts"], {
-          LLAMERO_BACKENDS: `${backend},http://127.0.0.1:1`,
+          LLAMERO_FLEET_FILE: fleetFile,
+          OWN_HEADER: headerValue,
+          LLAMERO_DECISIONS: "100",
           LLAMERO_PORT: "0",
           LLAMERO_LOG_LEVEL: "All",
           LLAMERO_KEYS_FILE: file,
@@ -120,8 +147,10 @@ describe("the router's output", () => {
           for (const [name, fault] of Object.entries(faults)) {
             // A silent backend takes long, and is the same on every path.
             if ((name === "hang" || name === "stall") && path !== "/api/chat") continue
-            server.script(fault, { path: upstream, times: 1 })
+            // A reset on a pooled connection is repeated once.
+            const clear = server.script(fault, { path: upstream, times: name === "reset" ? 2 : 1 })
             const { status } = yield* call("POST", path, bearer(key), body)
+            clear()
             assert.strictEqual(status, wholeFaults[name] ?? status, `${path}: ${name}`)
           }
           assert.strictEqual((yield* own("POST", path, bearer(wrong), body)).status, 401, path)
@@ -198,14 +227,20 @@ describe("the router's output", () => {
           yield* own("GET", path, auth)
         }
         assert.strictEqual((yield* own("GET", "/admin/queues", bearer(admin))).status, 200)
+        assert.strictEqual((yield* own("GET", "/admin/decisions", bearer(admin))).status, 200)
+        // A fleet file that cannot be read, with the secrets in it.
+        yield* Effect.promise(() => writeFile(fleetFile, `${JSON.stringify({ backends })} ${password}`))
+        yield* prints(router, /fleet unchanged/)
         yield* prints(router, /event .*"canceled"/)
         for (const tag of ["RequestSettled", "AttemptFailed", "HealthChanged"]) {
           yield* prints(router, new RegExp(`event .*${tag}`))
         }
 
+        // The backend's own password reached it with each call, and nothing else did in its place.
+        for (const { headers, path } of server.calls) assert.include(headers, `Basic ${basic}`, path)
         const told = (texts: ReadonlyArray<string>, words: ReadonlyArray<string>) =>
           texts.join("\n").split("\n").filter((line) => words.some((word) => line.includes(word)))
-        assert.deepStrictEqual(told([router.printed(), ...answered], secrets), [])
+        assert.deepStrictEqual(told([router.printed(), ...answered], [...secrets, ...ofBackends]), [])
         assert.deepStrictEqual(told([router.printed(), ...said], [prompt]), [])
         const forwarded = JSON.stringify(server.calls.map(({ headers }) => headers))
         for (const secret of secrets) assert.notInclude(forwarded, secret)

@@ -84,7 +84,11 @@ export const layer: Layer.Layer<OllamaApi | FakeServers> = Layer.effectContext(E
       const fake = server(backend)
       fake.calls.push(name)
       const down = () =>
-        new OllamaApiError({ backend, call: name, reason: new Unreachable({ description: "connection refused" }) })
+        new OllamaApiError({
+          backend,
+          call: name,
+          reason: new Unreachable({ description: "connection refused", refused: true }),
+        })
       if (!fake.up) return yield* down()
       const millis = delay(fake)
       if (millis > 0) yield* Effect.sleep(millis)

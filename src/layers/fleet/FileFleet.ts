@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, FileSystem, Layer } from "effect"
+import { Duration, Effect, FileSystem, Layer, Result } from "effect"
 import { Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
 import { every } from "../../support/every.ts"
-import { type Defaults, read } from "./file.ts"
+import * as File from "./file.ts"
 import * as Members from "./members.ts"
 
 /** @category models @since 0.1.0 */
@@ -14,7 +14,7 @@ export interface Options {
   /** Time between two looks at the file. Defaults to 1 second. */
   readonly interval?: Duration.Input | undefined
   /** Fields for the backends that do not set them. Defaults to the defaults of `Backend`. */
-  readonly backend?: Defaults | undefined
+  readonly backend?: File.Defaults | undefined
 }
 
 const make = Effect.fnUntraced(function* (path: string, options?: Options) {
@@ -25,14 +25,31 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
     ),
   )
   let seen = yield* text
-  const { fleet, replace } = yield* Effect.flatMap(read(path, seen, options?.backend), Members.make)
+  let entries = yield* File.parse(path, seen)
+  const backends = Effect.suspend(() => File.backends(path, entries, options?.backend)).pipe(
+    Effect.provideService(FileSystem.FileSystem, files),
+  )
+  const { fleet, replace } = yield* Effect.flatMap(backends, Members.make)
   let refused: string | undefined
 
+  /** The entries of the file, the same ones while its text is the same. */
+  const latest = Effect.flatMap(
+    text,
+    (now) =>
+      now === seen && refused === undefined
+        ? Effect.succeed(entries)
+        : Effect.tap(File.parse(path, now), () => Effect.sync(() => seen = now)),
+  )
+
   const reload = Effect.gen(function* () {
-    const now = yield* text
-    if (now === seen && refused === undefined) return
-    seen = now
-    const changed = yield* Effect.flatMap(read(path, now, options?.backend), replace)
+    const found = yield* Effect.result(latest)
+    if (Result.isSuccess(found)) {
+      if (found.success === entries && !File.hasFiles(entries)) return
+      entries = found.success
+    }
+    // Also while the fleet file is bad, since the tokens of the old entries may have changed.
+    const changed = yield* Effect.flatMap(backends, replace)
+    if (Result.isFailure(found)) return yield* found.failure
     if (refused !== undefined || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
     refused = undefined
   }).pipe(
@@ -54,12 +71,29 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
  * { "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "id": "big", "weight": 2 }] }
  * ```
  *
+ * A backend behind authentication has a user in its URL (`https://user:password@host`, HTTP Basic), or a `token` (sent
+ * as `Authorization: Bearer`), or `headers`. A token or a header is a text, or `{ "env": "NAME" }`, or
+ * `{ "file": "/path" }`. `caFile` names a PEM file of authorities that may have signed its certificate:
+ *
+ * ```json
+ * {
+ *   "backends": [
+ *     { "url": "https://gpu.example", "token": { "file": "/run/secrets/ollama" }, "caFile": "/etc/ca.pem" },
+ *     { "url": "https://b.example", "headers": { "X-Api-Key": { "env": "B_KEY" } } }
+ *   ]
+ * }
+ * ```
+ *
  * **Details**
  *
  * The text of the file is compared, and not its date, so that a mounted Kubernetes ConfigMap works too. A change takes
  * effect as a whole or not at all. A file that cannot be read, is not JSON, has an unknown field, or names two backends
  * with one id or URL changes nothing, and the log says why. A backend that is gone gets no new requests and finishes
  * those it has. When the layer is built, a bad file is a `FleetError`.
+ *
+ * Files of tokens, headers and authorities are read at each look, so that a rotated token is sent from then on, also by
+ * probes. While such a file is missing or empty, the last value stays, and the log says why. No value of a token, of a
+ * header or of a password appears in a log or an error.
  *
  * @category layers
  * @since 0.1.0

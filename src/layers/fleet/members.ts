@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Effect, Stream, SubscriptionRef } from "effect"
+import { Effect, Redacted, Stream, SubscriptionRef } from "effect"
+import * as Access from "../../services/BackendAccess.ts"
 import {
   type Backend,
   backend,
@@ -48,7 +49,20 @@ export const checked = Effect.fnUntraced(function* (
   return backends
 })
 
-const same = (one: Backend, other: Backend): boolean => JSON.stringify(one) === JSON.stringify(other)
+const same = (one: Backend, other: Backend): boolean =>
+  JSON.stringify(one) === JSON.stringify(other) && Access.isSame(one.access, other.access)
+
+/**
+ * The new backend of a member, with the old object of what it asks for where there is one. That object gets the new
+ * values: whoever holds the backend then sends the new token, without being started again.
+ */
+const renewed = (old: Backend, backend: Backend): Backend => {
+  if (old.access === undefined || backend.access === undefined || old.url !== backend.url) return backend
+  if (!Access.isSame(old.access, backend.access)) {
+    Redacted.value(old.access).replace(Redacted.value(backend.access))
+  }
+  return { ...backend, access: old.access }
+}
 
 /**
  * The fleet, and the function that replaces its backends.
@@ -79,7 +93,8 @@ export const make = Effect.fnUntraced(function* (backends: ReadonlyArray<Backend
       const changed = next.map((backend): Member => {
         const member = old.get(backend.id)
         if (member === undefined) return { backend, state: "active" }
-        return same(member.backend, backend) ? member : { backend, state: member.state }
+        const now = renewed(member.backend, backend)
+        return same(member.backend, now) ? member : { backend: now, state: member.state }
       })
       const nothing = changed.length === members.length && changed.every((member, i) => member === members[i])
       return nothing ? [false, members] : [true, changed]

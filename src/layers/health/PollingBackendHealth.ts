@@ -6,7 +6,8 @@
 import { Clock, Duration, Effect, FiberMap, FiberSet, Layer, Result } from "effect"
 import { BackendHealth, type HealthChange } from "../../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../../services/Fleet.ts"
-import { OllamaApi } from "../../services/OllamaApi.ts"
+import { OllamaApi, type OllamaApiError, Unreachable } from "../../services/OllamaApi.ts"
+import { Transport } from "../../services/Transport.ts"
 import { watch } from "../../support/every.ts"
 import * as Listeners from "../../support/listeners.ts"
 import { perBackend } from "../../support/perBackend.ts"
@@ -33,11 +34,16 @@ const logOf = ({ backend, from, status: { reason, state } }: HealthChange): Effe
     { backend, from, ...(reason === "" ? {} : { reason }) },
   )
 
+/** Whether a busy backend can be the cause. One that refuses connections, or answers with an error, says so itself. */
+const maybeBusy = (reason: OllamaApiError["reason"]): boolean =>
+  reason._tag === "Unreachable" && reason.refused !== true
+
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const interval = Duration.fromInputUnsafe(options?.interval ?? "5 seconds")
   const timeout = Duration.fromInputUnsafe(options?.timeout ?? "5 seconds")
   const fleet = yield* Fleet
   const api = yield* OllamaApi
+  const transport = yield* Transport
   const logs = yield* FiberSet.makeRuntime()
   const extraProbes = yield* Effect.flatMap(FiberMap.make<string>(), (map) => FiberMap.runtime(map)())
   const listeners = yield* Listeners.logged<HealthChange>("health changes")
@@ -55,17 +61,22 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     const entry = watched.get(backend.id)
     if (entry === undefined) return
     const { refusals } = entry
+    const received = transport.received?.(backend) ?? 0
     const result = yield* api.version(backend).pipe(
-      Effect.mapError((error) => error.reason.description),
+      Effect.mapError(({ reason }) => reason),
       Effect.timeoutOrElse({
         duration: timeout,
-        orElse: () => Effect.fail(`no answer within ${Duration.format(timeout)}`),
+        orElse: () => Effect.fail(new Unreachable({ description: `no answer within ${Duration.format(timeout)}` })),
       }),
       Effect.result,
     )
     if (watched.get(backend.id) !== entry) return
-    if (Result.isSuccess(result) && entry.refusals !== refusals) return yield* probe(backend)
-    entry.probed(result)
+    if (Result.isSuccess(result)) {
+      return entry.refusals === refusals ? entry.probed(Result.succeed(result.success)) : yield* probe(backend)
+    }
+    const alive = (transport.received?.(backend) ?? 0) > received
+    if (alive && maybeBusy(result.failure)) return entry.busy()
+    entry.probed(Result.fail(result.failure.description))
   }) as (backend: Backend) => Effect.Effect<void>
 
   yield* perBackend(
@@ -105,10 +116,12 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  * - An attempt whose connection is refused makes a backend `unhealthy` at once. The backend is then probed at once,
  *   because only its queue of connections may have been full. Two other failures to connect in a row cause a probe at
  *   once.
+ * - A probe that gets no answer does not count while bytes of answers to clients arrive from the backend: a busy
+ *   machine can be slow to accept a probe. A refused connection and an error status do count.
  * - A slow answer to another call changes nothing: `/api/ps` of a healthy server can take 10 seconds.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<BackendHealth, never, Fleet | OllamaApi> =>
+export const layer = (options?: Options): Layer.Layer<BackendHealth, never, Fleet | OllamaApi | Transport> =>
   Layer.effect(BackendHealth, make(options))

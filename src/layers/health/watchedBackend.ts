@@ -48,6 +48,11 @@ export class WatchedBackend {
     if (this.failedProbes >= this.options.failuresMax) this.enter("unhealthy", result.failure)
   }
 
+  /** Takes in a probe that failed while bytes of an answer came: the backend is busy, and not dead. */
+  busy(): void {
+    this.failedProbes = 0
+  }
+
   /** Takes in the outcome of an attempt, and returns whether the backend has to be probed now. */
   attempted(outcome: Outcome): boolean {
     if (outcome.kind !== "success" && outcome.kind !== "failure") return false

@@ -12,6 +12,7 @@ import { Router } from "../../services/Router.ts"
 import { every } from "../../support/every.ts"
 import * as Hosts from "../../wire/hosts.ts"
 import * as Cors from "./cors.ts"
+import * as Heads from "./heads.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
 import { checksUntilStalled, NodeTraffic } from "./nodeTraffic.ts"
@@ -25,6 +26,11 @@ export interface Options {
   readonly port?: number | undefined
   /** Largest body, after decoding, in bytes. Defaults to 64 MiB. */
   readonly bodyBytesMax?: number | undefined
+  /**
+   * Longest head of a request: its target, and the names and values of its headers, in bytes. A longer one gets 431.
+   * Defaults to 1 MiB, as in Ollama.
+   */
+  readonly headBytesMax?: number | undefined
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
   /**
@@ -86,15 +92,22 @@ const requestMillis = 30 * 60_000
  */
 const idleMillis = 75_000
 
-const makeServer = (handler: Handler.Handler, bodyBytesMax: number): Server => {
+const makeServer = (
+  handler: Handler.Handler,
+  { headBytesMax, nextId }: Handler.Rules,
+  bodyBytesMax: number,
+): Server => {
   const server = createServer({
     noDelay: true,
     keepAlive: true,
     keepAliveTimeout: idleMillis,
     headersTimeout: headersMillis,
     requestTimeout: requestMillis,
-    maxHeaderSize: 32 * 1024,
+    maxHeaderSize: Heads.parserBytesMax(headBytesMax),
   }, handler)
+  // Node would drop what comes after the first thousand headers. The bytes are the limit.
+  server.maxHeadersCount = 0
+  server.on("clientError", Heads.onClientError(() => nextId(undefined)))
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // A client need not send a body that will be refused. Its connection cannot be used again then.
     if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) response.shouldKeepAlive = false
@@ -133,9 +146,10 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
   const rules: Handler.Rules = {
     cors: Cors.make(options.origins, [...(options.allowHeaders ?? []), options.tenantHeader ?? ""]),
     acceptsHost: Hosts.make(host, options.hosts),
+    headBytesMax: options.headBytesMax ?? 1024 * 1024,
     nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
   }
-  const server = makeServer(Handler.make(shared, rules, traffic, app), bodyBytesMax)
+  const server = makeServer(Handler.make(shared, rules, traffic, app), rules, bodyBytesMax)
 
   const drain = Effect.gen(function* () {
     traffic.draining = true

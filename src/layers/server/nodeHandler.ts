@@ -5,8 +5,10 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { find } from "../../wire/endpoints.ts"
+import * as ErrorShapes from "../../wire/errorShapes.ts"
 import { readHeaders } from "../../wire/request.ts"
 import type { Cors } from "./cors.ts"
+import * as Heads from "./heads.ts"
 import { NodeExchange, type Shared } from "./nodeExchange.ts"
 import type { NodeTraffic } from "./nodeTraffic.ts"
 
@@ -18,6 +20,8 @@ export interface Rules {
   readonly cors: Cors
   /** Whether the server accepts a `Host`. */
   readonly acceptsHost: (host: string | undefined) => boolean
+  /** Longest head of a request, in bytes. */
+  readonly headBytesMax: number
   /** The id of a request, from the one that the client offers. */
   readonly nextId: (offered: string | undefined) => string
 }
@@ -28,9 +32,16 @@ const notAllowed = ["Allow", "POST", "Content-Type", "text/plain", "Content-Leng
 /** A 204 never has a body, and must not have a `Content-Length` (RFC 9110, 8.6). */
 const emptyBody = (status: number): ReadonlyArray<string> => status === 204 ? [] : ["Content-Length", "0"]
 
+/** A head that is too long. The body is read and dropped: a client that is sending does not read its answer. */
+const refuseHead = (request: IncomingMessage, response: ServerResponse, id: string): void => {
+  const { body, headers, status } = ErrorShapes.refusal(Heads.dialectOf(request.url ?? ""), Heads.tooLong, id)
+  response.writeHead(status, ["X-Request-Id", id, ...headers]).end(body)
+  request.resume()
+}
+
 /** Inference requests go to the router, all others to `app`. @internal */
 export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Handler): Handler => {
-  const { acceptsHost, cors, nextId } = rules
+  const { acceptsHost, cors, headBytesMax, nextId } = rules
 
   const toApp = (request: IncomingMessage, response: ServerResponse, headers: ReadonlyArray<string>) => {
     traffic.others++
@@ -46,6 +57,7 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
     if (traffic.draining) response.shouldKeepAlive = false
     const headers = readHeaders(request.rawHeaders)
     const id = nextId(headers.requestId)
+    if (Heads.isTooLong(request.url ?? "", request.rawHeaders, headBytesMax)) return refuseHead(request, response, id)
     if (!acceptsHost(headers.host)) {
       response.writeHead(403, ["X-Request-Id", id, ...emptyBody(403)]).end()
       return

@@ -29,6 +29,12 @@ export const backends = {
     "",
     "",
   ),
+  caFile: variable(
+    "LLAMERO_CA_FILE",
+    "PEM file of authorities that certificates of backends and GPU agents may be signed by, besides the usual ones",
+    Kinds.path,
+    "",
+  ),
   plugins: variable("LLAMERO_PLUGINS", "Plugin files to load, in this order", Structured.plugins, ""),
 }
 

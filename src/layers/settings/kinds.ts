@@ -54,13 +54,13 @@ export const address: Kind<string> = {
 
 /** The URL of one Ollama server, from any spelling that `OLLAMA_HOST` takes. @internal */
 export const ollamaHost: Kind<string> = {
-  wanted: "the address of one Ollama server: host, host:port, :port or a URL",
+  wanted: "the address of one Ollama server: host, host:port, :port or a URL, with user:password@ where it needs one",
   parse: Parse.ollamaUrl,
 }
 
 /** URLs of Ollama servers. @internal */
 export const ollamaHosts: Kind<ReadonlyArray<string>> = {
-  wanted: "addresses of Ollama servers with commas between, such as http://10.0.0.4:11434,10.0.0.5",
+  wanted: "addresses of Ollama servers with commas between, such as http://10.0.0.4:11434,https://user:password@host",
   parse: (text) => {
     const found = Parse.list(text).map(Parse.ollamaUrl)
     return found.length > 0 && found.every((url) => url !== undefined) ? found : undefined
@@ -79,10 +79,12 @@ export const redisUrl: Kind<string> = {
  * @internal
  */
 export const agents: Kind<ReadonlyArray<string>> = {
-  wanted: "http(s) URLs with commas between, no two on one host, such as http://10.0.0.4:11436,http://10.0.0.5:11436",
+  wanted: "http(s) URLs without a user, with commas between, no two on one host, such as http://10.0.0.4:11436",
   parse: (text) => {
     const found = Parse.list(text)
     if (!found.every((url) => /^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ""))) return undefined
+    // The token is sent in the header in which a user would be.
+    if (found.some((url) => new URL(url).username + new URL(url).password !== "")) return undefined
     return new Set(found.map((url) => new URL(url).hostname)).size === found.length ? found : undefined
   },
 }

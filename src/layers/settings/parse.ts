@@ -44,7 +44,8 @@ const everywhere: Readonly<Record<string, string>> = { "": "127.0.0.1", "0.0.0.0
  *
  * `host`, `host:port`, `:port`, `http://host`, `https://host/prefix`, `[::1]:11434`, with or without quotes. Without a
  * scheme the port is 11434, and with one it is the scheme's own port, as in Ollama. An address that means "all
- * interfaces" can be listened on but not called, so it becomes the loopback address.
+ * interfaces" can be listened on but not called, so it becomes the loopback address. A user and a password before the
+ * host stay in the URL; characters of them that have a meaning in URLs must be percent-encoded.
  *
  * @category parsing
  * @since 0.1.0
@@ -55,13 +56,18 @@ export const ollamaUrl = (text: string): string | undefined => {
   if (bare === "" || rest === "" || (scheme !== undefined && scheme !== "http" && scheme !== "https")) return undefined
   const slash = rest.indexOf("/")
   const path = slash < 0 ? "" : rest.slice(slash).replace(/\/+$/, "")
-  const place = slash < 0 ? rest : rest.slice(0, slash)
+  const whole = slash < 0 ? rest : rest.slice(0, slash)
+  const at = whole.lastIndexOf("@") + 1
+  const [user, place] = [whole.slice(0, at), whole.slice(at)]
   const [, ipv6, name = "", digits] = authority.exec(bareIpv6.test(place) ? `[${place}]` : place) ?? [undefined]
   if (ipv6 === undefined && name === "" && digits === undefined) return undefined
   const host = everywhere[ipv6 ?? name] ?? ipv6 ?? name
   const port = digits ?? (scheme === "http" ? "80" : scheme === "https" ? "443" : "11434")
   const url = `${scheme ?? "http"}://${host.includes(":") ? `[${host}]` : host}:${port}${path}`
-  return URL.canParse(url) && Number(port) >= 1 ? new URL(url).origin + path : undefined
+  if (!URL.canParse(url) || Number(port) < 1) return undefined
+  const { host: authorityOf, protocol } = new URL(url)
+  const found = `${protocol}//${user}${authorityOf}${path}`
+  return URL.canParse(found) ? found : undefined
 }
 
 /** `on` or `off`, or one of their common synonyms. @category parsing @since 0.1.0 */

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Config, ConfigProvider, Effect } from "effect"
+import { withoutPasswords } from "../../services/BackendAccess.ts"
 import type { Variable } from "./variable.ts"
 
 /** The value of each variable in a table. @internal */
@@ -17,8 +18,8 @@ export const failing = (flaws: ReadonlyArray<string>): Config.ConfigError =>
 export const flawsOf = ({ cause, message }: Config.ConfigError): ReadonlyArray<string> =>
   (cause._tag === "SourceError" ? cause.message : message).split("\n")
 
-/** A value as an error may show it: without the user and password of a URL. */
-const shown = (text: string): string => JSON.stringify(text.replaceAll(/(^|[,\s]|\/\/)[^\s,/]*@/g, "$1…@"))
+/** A value as an error may show it: without the user and password of a URL, wherever they stand in it. */
+const shown = (text: string): string => JSON.stringify(withoutPasswords(text))
 
 /** Files for `docker run --env-file` keep the quotes that a shell would remove. */
 const unquoted = (text: string): string => /^(["'])(.*)\1$/s.exec(text)?.[2]?.trim() ?? text

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { withoutPasswords } from "../../services/BackendAccess.ts"
 import type { ScorerName } from "./structured.ts"
 
 /** The settings that depend on each other. @internal */
@@ -38,8 +39,9 @@ export const isRouter = ({ host, port }: Pick<Dependent, "host" | "port">) => (u
   return Number(target.port) === port && ["127.0.0.1", "localhost", "[::1]", host].includes(target.hostname)
 }
 
-/** One spelling for all URLs of one server. */
-const server = (url: string): string => url.replace(/^(https?:\/\/)localhost(?=[:/]|$)/, "$1127.0.0.1")
+/** One spelling for all URLs of one server, whoever its user is. */
+const server = (url: string): string =>
+  url.replace(/^(https?:\/\/)[^/]*@/, "$1").replace(/^(https?:\/\/)localhost(?=[:/]|$)/, "$1127.0.0.1")
 
 const scoresZone = ({ scorers }: Dependent): boolean => scorers.some(([name]) => name === "zone")
 
@@ -48,14 +50,15 @@ const rules: ReadonlyArray<Rule> = [
     of: ["backends", "host", "port"],
     flaw: (settings) => {
       const loop = settings.backends.find(isRouter(settings))
-      return loop && `LLAMERO_BACKENDS=${JSON.stringify(loop)}: wants backends other than this router itself`
+      return loop &&
+        `LLAMERO_BACKENDS=${JSON.stringify(withoutPasswords(loop))}: wants backends other than this router itself`
     },
   },
   {
     of: ["backends"],
     flaw: ({ backends }) => {
       const twice = backends.find((url, i) => backends.slice(0, i).some((other) => server(other) === server(url)))
-      return twice && `LLAMERO_BACKENDS: wants each backend once, and ${twice} is there twice`
+      return twice && `LLAMERO_BACKENDS: wants each backend once, and ${server(twice)} is there twice`
     },
   },
   {

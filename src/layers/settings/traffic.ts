@@ -83,6 +83,12 @@ export const times = {
 /** @internal */
 export const sizes = {
   bodyLimit: variable("LLAMERO_BODY_LIMIT", "Largest request body", Kinds.size, "64MiB"),
+  headLimit: variable(
+    "LLAMERO_HEAD_LIMIT",
+    "Largest head of a request, and of an answer of a backend: its target or status, and its headers",
+    Kinds.size,
+    "1MiB",
+  ),
   bufferBytes: variable(
     "LLAMERO_BUFFER_BYTES",
     "Bytes held for all clients that read slowly; above it the router disconnects those with the most bytes",

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Effect, Layer } from "effect"
+import { withAccess } from "../../services/BackendAccess.ts"
 import type { Backend } from "../../services/Fleet.ts"
 import { type ByteSink, type Call, Transport, TransportError, type Upstream } from "../../services/Transport.ts"
 import { reasonOf } from "./failures.ts"
@@ -26,15 +27,24 @@ const rawHeaders = (headers: Headers): Array<string> => {
   return raw
 }
 
-const headersOf = (call: Call): Array<[string, string]> => {
+const pairsOf = (headers: ReadonlyArray<string>): Array<[string, string]> => {
   const pairs: Array<[string, string]> = []
-  for (let i = 0; i + 1 < call.headers.length; i += 2) pairs.push([call.headers[i]!, call.headers[i + 1]!])
+  for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i]!, headers[i + 1]!])
   return pairs
+}
+
+/** The bytes that came from one backend, counted while calls to it run. */
+interface Received {
+  bytes: number
+  running: number
 }
 
 /** One call through `fetch`. */
 class FetchCall implements Upstream {
   private readonly backend: Backend
+  private readonly received: Received
+  /** Called once, when the call is over. */
+  private readonly over: () => void
   private readonly aborter = new AbortController()
   private sink: ByteSink | undefined
   private reader: ReadableStreamDefaultReader<Uint8Array> | undefined = undefined
@@ -43,16 +53,18 @@ class FetchCall implements Upstream {
   /** Whether the answer has begun. A failure after that means that the connection broke. */
   private answered = false
 
-  constructor(backend: Backend, sink: ByteSink) {
+  constructor(backend: Backend, sink: ByteSink, received: Received, over: () => void) {
     this.backend = backend
     this.sink = sink
+    this.received = received
+    this.over = over
   }
 
   send(fetch: typeof globalThis.fetch, call: Call): void {
     this.sink?.open(this)
     fetch(this.backend.url + call.path, {
       method: call.method,
-      headers: headersOf(call),
+      headers: pairsOf(withAccess(call.headers, this.backend.access)),
       body: call.body === undefined ? null : call.body as Uint8Array<ArrayBuffer>,
       redirect: "manual",
       signal: this.aborter.signal,
@@ -70,10 +82,7 @@ class FetchCall implements Upstream {
   }
 
   abort(): void {
-    if (this.sink === undefined) return
-    this.sink = undefined
-    this.reader = undefined
-    this.aborter.abort()
+    if (this.take() !== undefined) this.aborter.abort()
   }
 
   private begin(response: Response): void {
@@ -92,6 +101,7 @@ class FetchCall implements Upstream {
     this.reader.read().then((result) => {
       this.reading = false
       if (result.done) return this.take()?.end()
+      this.received.bytes += result.value.length
       this.sink?.data(result.value)
       this.read()
     }).catch((error) => this.fail(error))
@@ -108,6 +118,7 @@ class FetchCall implements Upstream {
     const sink = this.sink
     this.sink = undefined
     this.reader = undefined
+    if (sink !== undefined) this.over()
     return sink
   }
 }
@@ -117,9 +128,14 @@ class FetchCall implements Upstream {
  *
  * **Gotchas**
  *
- * The host's own limits apply: Node's `fetch` fails after 10 seconds without a connection and after 300 seconds without
- * headers. `fetch` does not tell when it has connected or has sent a body, so this layer cannot limit those times. A
- * backend that cannot be connected to fails by the relay's first-byte limit instead.
+ * - The host's own limits apply: Node's `fetch` fails after 10 seconds without a connection, after 300 seconds without
+ *   headers and for a head of more than 16 KiB. `fetch` does not tell when it has connected or has sent a body, so this
+ *   layer cannot limit those times. A backend that cannot be connected to fails by the relay's first-byte limit.
+ * - The host decides what happens on a pooled connection that the backend has closed. Deno's `fetch` sends the call
+ *   again; Node's `fetch` fails, which counts as a failure of the backend. The same with a `100 Continue` that nobody
+ *   asked for: Deno's drops it, Node's fails. `NodeTransport` has neither fault.
+ * - The host knows which authorities may sign the certificate of a backend; a backend's own `ca` has no effect. Node
+ *   reads more from the file in `NODE_EXTRA_CA_CERTS`, Deno from the file in `DENO_CERT`.
  *
  * @category layers
  * @since 0.1.0
@@ -129,6 +145,18 @@ export const layer = (options?: Options): Layer.Layer<Transport> =>
     Transport,
     Effect.sync(() => {
       const fetch = options?.fetch ?? globalThis.fetch
-      return Transport.of({ send: (backend, call, to) => new FetchCall(backend, to).send(fetch, call) })
+      const counts = new Map<string, Received>()
+      return Transport.of({
+        send: (backend, call, to) => {
+          const { url } = backend
+          const received = counts.get(url) ?? { bytes: 0, running: 0 }
+          counts.set(url, received)
+          received.running++
+          // Forgotten when no call runs: backends come and go.
+          const over = () => --received.running === 0 && counts.get(url) === received && counts.delete(url)
+          new FetchCall(backend, to, received, over).send(fetch, call)
+        },
+        received: ({ url }) => counts.get(url)?.bytes ?? 0,
+      })
     }),
   )

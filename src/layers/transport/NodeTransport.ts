@@ -4,12 +4,17 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer } from "effect"
-import { type Dispatcher, Pool } from "undici"
+import { Effect, Layer, Redacted } from "effect"
+import { buildConnector, Pool } from "undici"
+import * as diagnostics from "node:diagnostics_channel"
+import type { Socket } from "node:net"
 import { Readable } from "node:stream"
+import * as tls from "node:tls"
+import { withAccess } from "../../services/BackendAccess.ts"
 import type { Backend } from "../../services/Fleet.ts"
-import { type ByteSink, type Call, Transport, TransportError, type Upstream } from "../../services/Transport.ts"
-import { reasonOf } from "./failures.ts"
+import { type ByteSink, type Call, Transport } from "../../services/Transport.ts"
+import { Connection } from "./connection.ts"
+import { connections, NodeCall, onSendHeaders } from "./nodeCall.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -19,17 +24,10 @@ export interface Options {
   readonly idleMillis?: number | undefined
   /** Most connections to one backend. Defaults to no limit: the leases already limit them. */
   readonly connectionsMax?: number | undefined
-}
-
-/** The reason of every abort. One is enough: nothing reads its stack trace. */
-const aborted = new Error("aborted by the router")
-
-const latin1 = (value: Buffer | string): string => typeof value === "string" ? value : value.toString("latin1")
-
-const strings = (raw: ReadonlyArray<Buffer | string>): Array<string> => {
-  const headers = new Array<string>(raw.length)
-  for (let i = 0; i < raw.length; i++) headers[i] = latin1(raw[i]!)
-  return headers
+  /** Longest head of an answer, in bytes. Defaults to 1 MiB. */
+  readonly headBytesMax?: number | undefined
+  /** Certificates in PEM that those of all backends may be signed by, besides the usual ones. Defaults to none. */
+  readonly ca?: string | undefined
 }
 
 /** Bytes. A larger body is sent in slices: that shows whether a backend still takes bytes of it. */
@@ -40,131 +38,145 @@ function* slices(body: Uint8Array) {
   for (let at = 0; at < body.length; at += sliceBytes) yield body.subarray(at, at + sliceBytes)
 }
 
-/**
- * One call, as undici's dispatch handler. It drops its references when it ends, since undici can keep the handler for
- * longer.
- */
-class NodeCall implements Dispatcher.DispatchHandler, Upstream {
-  private readonly backend: string
-  private sink: ByteSink | undefined
-  private controller: Dispatcher.DispatchController | undefined = undefined
-  private paused = false
-  /** Whether there was a connection. Before that, the backend got nothing. */
-  private started = false
-  /** Bytes of the body that no connection has taken yet. */
-  private left: number
+const channel = "undici:client:sendHeaders"
 
-  constructor(backend: string, sink: ByteSink, bytes: number) {
-    this.backend = backend
-    this.sink = sink
-    this.left = bytes
+/** The connections to one backend's URL. */
+class Origin {
+  /** The backend's own certificate authorities. */
+  readonly ca: string | undefined
+  /** The path of the backend's URL, without a slash at its end. */
+  private readonly prefix: string
+  private readonly pool: Pool
+  /** For calls that are sent once more. Each of them gets a connection of its own. */
+  private readonly fresh: Pool
+  private readonly open = new Set<Connection>()
+  /** Bytes that came on connections that are closed. */
+  private closedBytes = 0
+
+  constructor(url: string, ca: string | undefined, options: Options) {
+    const { origin, pathname, protocol } = new URL(url)
+    this.ca = ca
+    this.prefix = pathname.replace(/\/+$/, "")
+    const idleMillis = options.idleMillis ?? 60_000
+    const headBytesMax = options.headBytesMax ?? 1024 * 1024
+    const connector = buildConnector({
+      timeout: options.connectMillis ?? 5000,
+      allowH2: false,
+      ...trusting(protocol, [options.ca, ca]),
+    })
+    const shared: Pool.Options = {
+      connections: options.connectionsMax ?? null,
+      connect: (target, done) =>
+        connector(
+          target,
+          (...[error, socket]) => error === null ? done(null, this.opened(socket, headBytesMax)) : done(error, null),
+        ),
+      maxHeaderSize: headBytesMax,
+      // A backend that announces a shorter time with `Keep-Alive: timeout=…` is believed.
+      keepAliveTimeout: idleMillis,
+      keepAliveMaxTimeout: idleMillis,
+      // The relay watches time.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      allowH2: false,
+    }
+    // Without pipelining, no call waits behind the generation of another one.
+    this.pool = new Pool(origin, { ...shared, pipelining: 1 })
+    this.fresh = new Pool(origin, { ...shared, pipelining: 0 })
   }
 
-  unsent(): number {
-    return this.left
+  send(backend: Backend, call: Call, to: ByteSink): void {
+    const length = call.body?.length ?? 0
+    const running = new NodeCall(backend.id, to, length, (again) => this.dispatch(this.fresh, backend, call, again))
+    to.open(running)
+    this.dispatch(this.pool, backend, call, running)
   }
 
-  pause(): void {
-    this.paused = true
-    this.controller?.pause()
+  /** Sockets count their bytes themselves, so that no chunk costs anything here. */
+  received(): number {
+    let bytes = this.closedBytes
+    for (const connection of this.open) bytes += connection.bytesRead
+    return bytes
   }
 
-  resume(): void {
-    this.paused = false
-    this.controller?.resume()
+  /** Closes each connection when its call has ended. */
+  async finish(): Promise<void> {
+    await Promise.all([this.pool.close(), this.fresh.close()])
   }
 
-  abort(): void {
-    if (this.sink === undefined) return
-    this.sink = undefined
-    const controller = this.controller
-    this.controller = undefined
-    controller?.abort(aborted)
+  async destroy(): Promise<void> {
+    await Promise.all([this.pool.destroy(), this.fresh.destroy()])
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.sink === undefined) return controller.abort(aborted)
-    this.started = true
-    this.controller = controller
-    if (this.paused) controller.pause()
+  private opened(socket: Socket, headBytesMax: number): Socket {
+    const connection = new Connection(socket, headBytesMax)
+    connection.watch()
+    connections.set(socket, connection)
+    this.open.add(connection)
+    socket.once("close", () => {
+      this.open.delete(connection)
+      this.closedBytes += connection.bytesRead
+    })
+    return socket
   }
 
-  onBodySent(chunk: Uint8Array): void {
-    this.left -= chunk.length
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    // Interim answers (1xx) are not for the client.
-    if (status < 200) return
-    this.sink?.head(status, strings(controller.rawHeaders as ReadonlyArray<Buffer | string>))
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.sink?.data(chunk)
-  }
-
-  onResponseEnd(): void {
-    this.take()?.end()
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const reason = reasonOf(error, this.started)
-    this.take()?.fail(new TransportError({ reason, backend: this.backend, description: error.message }))
-  }
-
-  /** The sink, for its last event. */
-  private take(): ByteSink | undefined {
-    const sink = this.sink
-    this.sink = undefined
-    this.controller = undefined
-    return sink
+  private dispatch(pool: Pool, { access }: Backend, call: Call, running: NodeCall): void {
+    const body = call.body ?? null
+    const headers = access === undefined ? call.headers : withAccess(call.headers, access)
+    const sliced = body !== null && body.length > wholeMax
+    pool.dispatch({
+      method: call.method,
+      path: this.prefix === "" ? call.path : this.prefix + call.path,
+      headers: sliced ? [...headers, "Content-Length", String(body.length)] : headers as Array<string>,
+      body: sliced ? Readable.from(slices(body), { objectMode: false }) : body,
+    }, running)
   }
 }
 
-interface Origin {
-  readonly pool: Pool
-  /** The path of the backend's URL, without a slash at its end. */
-  readonly prefix: string
+/**
+ * The TLS options for more authorities besides the usual ones; `ca` alone would replace those. The context is made
+ * once: to read the usual ones takes a tenth of a second.
+ */
+const trusting = (protocol: string, ca: ReadonlyArray<string | undefined>) => {
+  const more = ca.filter((one) => one !== undefined)
+  if (protocol !== "https:" || more.length === 0) return {}
+  return { secureContext: tls.createSecureContext({ ca: [...tls.getCACertificates("default"), ...more] }) }
 }
 
 const make = (options: Options) => {
   const origins = new Map<string, Origin>()
-  const open = (url: string): Origin => {
-    const { origin, pathname } = new URL(url)
-    const pool = new Pool(origin, {
-      connections: options.connectionsMax ?? null,
-      connect: { timeout: options.connectMillis ?? 5000 },
-      keepAliveTimeout: options.idleMillis ?? 60_000,
-      // The relay watches time. Without pipelining, no call waits behind the generation of another one.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      pipelining: 1,
-      allowH2: false,
-    })
-    const made = { pool, prefix: pathname.replace(/\/+$/, "") }
+  const open = (url: string, ca: string | undefined): Origin => {
+    const made = new Origin(url, ca, options)
     origins.set(url, made)
     return made
   }
-  const send = (backend: Backend, call: Call, to: ByteSink): void => {
-    const { pool, prefix } = origins.get(backend.url) ?? open(backend.url)
-    const body = call.body ?? null
-    const length = body === null ? 0 : body.length
-    const sliced = body !== null && length > wholeMax
-    const running = new NodeCall(backend.id, to, length)
-    to.open(running)
-    pool.dispatch({
-      method: call.method,
-      path: prefix === "" ? call.path : prefix + call.path,
-      headers: sliced ? [...call.headers, "Content-Length", String(length)] : call.headers as Array<string>,
-      body: sliced ? Readable.from(slices(body), { objectMode: false }) : body,
-    }, running)
+  diagnostics.subscribe(channel, onSendHeaders)
+  const originOf = ({ access, url }: Backend): Origin => {
+    const ca = access === undefined ? undefined : Redacted.value(access).ca()
+    const origin = origins.get(url)
+    if (origin === undefined || origin.ca === ca) return origin ?? open(url, ca)
+    // The backend has another authority now. Calls on the old connections go on.
+    void origin.finish()
+    return open(url, ca)
   }
-  const close = Effect.promise(() => Promise.all([...origins.values()].map(({ pool }) => pool.destroy())))
-  return { send, close }
+  const send = (backend: Backend, call: Call, to: ByteSink): void => originOf(backend).send(backend, call, to)
+  const close = Effect.promise(async () => {
+    await Promise.all([...origins.values()].map((origin) => origin.destroy()))
+    diagnostics.unsubscribe(channel, onSendHeaders)
+  })
+  return { send, received: ({ url }: Backend): number => origins.get(url)?.received() ?? 0, close }
 }
 
 /**
  * Has a pool of connections for each backend's URL, and closes them with the layer.
+ *
+ * **Details**
+ *
+ * - A backend may close a connection while no call is on it. When a call on such a connection breaks before any byte of
+ *   an answer, it is sent once more to the same backend, on a new connection. The sink hears nothing of it. A call on
+ *   a new connection is not repeated.
+ * - Interim answers (`100 Continue`, `102`, `103 Early Hints`) are dropped.
+ * - An answer whose head is longer than `headBytesMax` fails with `Protocol`.
  *
  * @category layers
  * @since 0.1.0
@@ -174,6 +186,6 @@ export const layer = (options?: Options): Layer.Layer<Transport> =>
     Transport,
     Effect.map(
       Effect.acquireRelease(Effect.sync(() => make(options ?? {})), ({ close }) => close),
-      ({ send }) => Transport.of({ send }),
+      ({ received, send }) => Transport.of({ received, send }),
     ),
   )

@@ -4,51 +4,45 @@
  * @since 0.1.0
  */
 import { Duration, Effect, Result, Schema } from "effect"
-import { HttpBody, type HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import type { Backend } from "../../services/Fleet.ts"
 import { Malformed, OllamaApiError, Rejected, Unreachable } from "../../services/OllamaApi.ts"
 import * as Answers from "./ollamaAnswers.ts"
 
 const parseJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))
 
-const describe = (error: HttpClientError.HttpClientError): string => {
-  const { reason } = error
-  const cause = "cause" in reason ? reason.cause : undefined
-  // The cause of an error of `fetch` says only "fetch failed"; the cause of that one says why.
-  const deeper = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-  return deeper instanceof Error && deeper.message !== "" ? deeper.message : reason.message
+/** A control call. @internal */
+export interface ControlCall {
+  readonly method: "GET" | "POST"
+  readonly path: string
+  /** Sent as JSON. */
+  readonly body?: unknown
 }
 
-/** @internal */
-export const get = (backend: Backend, path: string): HttpClientRequest.HttpClientRequest =>
-  HttpClientRequest.get(`${backend.url}${path}`, { headers: { accept: "application/json" } })
+/** Sends a control call and waits for its whole answer. @internal */
+export type Exchange = (
+  backend: Backend,
+  call: ControlCall,
+) => Effect.Effect<{ readonly status: number; readonly text: string }, Unreachable>
 
 /** @internal */
-export const post = (backend: Backend, path: string, body: unknown): HttpClientRequest.HttpClientRequest =>
-  HttpClientRequest.post(`${backend.url}${path}`, {
-    headers: { accept: "application/json" },
-    body: HttpBody.jsonUnsafe(body),
-  })
+export const get = (path: string): ControlCall => ({ method: "GET", path })
+
+/** @internal */
+export const post = (path: string, body: unknown): ControlCall => ({ method: "POST", path, body })
 
 /** `send` has no time limit; `read` has one, and decodes the answer. @internal */
-export const make = (client: HttpClient.HttpClient, timeout: Duration.Duration) => {
-  const send = Effect.fnUntraced(
-    function* (backend: Backend, call: string, request: HttpClientRequest.HttpClientRequest) {
-      const fail = (reason: OllamaApiError["reason"]) => new OllamaApiError({ backend: backend.id, call, reason })
-      const unreachable = (error: HttpClientError.HttpClientError) =>
-        fail(new Unreachable({ description: describe(error) }))
-      const response = yield* Effect.mapError(client.execute(request), unreachable)
-      const text = yield* Effect.mapError(response.text, unreachable)
-      if (response.status < 200 || response.status > 299) {
-        const description = Answers.errorText(response.status, text)
-        return yield* fail(new Rejected({ status: response.status, description }))
-      }
-      return yield* Effect.mapError(
-        parseJson(text),
-        () => fail(new Malformed({ description: "the answer is not JSON" })),
-      )
-    },
-  )
+export const make = (exchange: Exchange, timeout: Duration.Duration) => {
+  const send = Effect.fnUntraced(function* (backend: Backend, call: string, request: ControlCall) {
+    const fail = (reason: OllamaApiError["reason"]) => new OllamaApiError({ backend: backend.id, call, reason })
+    const { status, text } = yield* Effect.mapError(exchange(backend, request), fail)
+    if (status < 200 || status > 299) {
+      return yield* fail(new Rejected({ status, description: Answers.errorText(status, text) }))
+    }
+    return yield* Effect.mapError(
+      parseJson(text),
+      () => fail(new Malformed({ description: "the answer is not JSON" })),
+    )
+  })
 
   const limited = <A>(backend: Backend, call: string, effect: Effect.Effect<A, OllamaApiError>) =>
     Effect.timeoutOrElse(effect, {
@@ -63,7 +57,7 @@ export const make = (client: HttpClient.HttpClient, timeout: Duration.Duration) 
     backend: Backend,
     call: string,
     decode: (body: unknown) => Result.Result<A, string>,
-    request: HttpClientRequest.HttpClientRequest,
+    request: ControlCall,
   ) =>
     limited(
       backend,

@@ -22,6 +22,8 @@ export type Fault =
   | { readonly _tag: "Stall"; readonly after: number }
   | { readonly _tag: "Crash"; readonly after: number }
   | { readonly _tag: "Truncate"; readonly after: number; readonly error: string | undefined }
+  | { readonly _tag: "Interim"; readonly statuses: ReadonlyArray<number> }
+  | { readonly _tag: "LongHead"; readonly bytes: number }
 
 /**
  * The connection is refused.
@@ -154,6 +156,23 @@ export const answer = (options?: {
   contentType: options?.contentType ?? "text/html",
   body: options?.body ?? "<html><body>It works!</body></html>",
 })
+
+/**
+ * The normal answer after interim heads, such as `100` or `103`, that nobody asked for. Some proxies send them. Only
+ * `SimulatedOllamaServer` has heads to send them with; elsewhere the answer is the normal one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const interim = (...statuses: ReadonlyArray<number>): Fault => ({ _tag: "Interim", statuses })
+
+/**
+ * The normal answer with so many more bytes in its head, as proxies add them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const longHead = (bytes: number): Fault => ({ _tag: "LongHead", bytes })
 
 /**
  * Which requests a fault is for. Defaults to all of them.

@@ -26,6 +26,11 @@ export const struck = (
       return work
     case "Hang":
       return Effect.never
+    case "Interim":
+      return Effect.andThen(Effect.sync(() => reply.interim(fault.statuses)), work)
+    case "LongHead":
+      reply.extra.push("X-Long", "x".repeat(fault.bytes))
+      return work
     case "Slow":
       return Effect.andThen(Effect.sleep(fault.delay), work)
     case "Garbage":

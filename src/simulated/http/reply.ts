@@ -35,6 +35,8 @@ export interface AnswerSink {
   data(chunk: Uint8Array): void
   end(): void
   fail(reason: TransportReason, description: string): void
+  /** Sends an interim head (1xx). Absent where there is no connection to send it on. */
+  interim?(status: number): void
 }
 
 /**
@@ -122,6 +124,11 @@ export class Reply implements Upstream {
 
   open(): void {
     this.#sink.open(this)
+  }
+
+  /** Sends interim heads, before the answer. */
+  interim(statuses: ReadonlyArray<number>): void {
+    if (!this.closed && !this.headSent) { for (const status of statuses) this.#sink.interim?.(status) }
   }
 
   /** Sends a whole answer. */

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, PlatformError } from "effect"
 import { TestClock } from "effect/testing"
-import * as DnsFleet from "../../../src/layers/fleet/DnsFleet.ts"
 import * as FileFleet from "../../../src/layers/fleet/FileFleet.ts"
 import { Fleet } from "../../../src/services/Fleet.ts"
 import * as FleetContract from "../../../src/testing/contracts/Fleet.ts"
@@ -83,38 +82,4 @@ describe("FileFleet", () => {
         assert.match(error.message, why)
       }))
   }
-})
-
-describe("DnsFleet", () => {
-  it.effect("follows the addresses of a name, and keeps them when a look-up fails or finds none", () => {
-    let answer = () => Promise.resolve<ReadonlyArray<string>>(["10.0.0.2", "10.0.0.1", "10.0.0.2"])
-    const layer = DnsFleet.layer({ name: "ollama.local", resolve: () => answer(), backend: { parallelism: 4 } })
-    /** Look-ups are promises, and the test clock does not wait for promises. */
-    const look = Effect.andThen(
-      TestClock.adjust("5 seconds"),
-      Effect.promise(() => new Promise((done) => setImmediate(done))),
-    )
-    const urls = Effect.map(Fleet, (fleet) => fleet.members().map(({ backend }) => backend.url))
-    return Effect.gen(function* () {
-      const two = ["http://10.0.0.1:11434", "http://10.0.0.2:11434"]
-      assert.deepStrictEqual(yield* urls, two)
-      assert.strictEqual((yield* Fleet).members()[0]!.backend.parallelism, 4)
-      answer = () => Promise.reject(new Error("SERVFAIL"))
-      yield* look
-      assert.deepStrictEqual(yield* urls, two)
-      answer = () => Promise.resolve([])
-      yield* look
-      assert.deepStrictEqual(yield* urls, two)
-      answer = () => Promise.resolve(["fd00::1", "10.0.0.2"])
-      yield* look
-      assert.deepStrictEqual(yield* urls, ["http://10.0.0.2:11434", "http://[fd00::1]:11434"])
-    }).pipe(Effect.provide(layer))
-  })
-
-  it.effect("does not start when the name does not resolve", () =>
-    Effect.gen(function* () {
-      const layer = DnsFleet.layer({ name: "nowhere", resolve: () => Promise.reject(new Error("ENOTFOUND")) })
-      const error = yield* Effect.flip(Layer.build(layer))
-      assert.match(error.message, /nowhere does not resolve: Error: ENOTFOUND/)
-    }))
 })

@@ -51,6 +51,16 @@ holds(
 const read = Effect.flatMap(GpuProbe, (found) => found.read)
 
 describe("HttpGpuProbe", () => {
+  it.live("reads again when a connection breaks: the agent may have closed an old one", () => {
+    const answer = agent([card])
+    let calls = 0
+    const flaky = (request: Request) => ++calls % 2 === 1 ? Promise.reject(new Error("reset")) : answer(request)
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* read).devices.length, 1)
+      assert.strictEqual(calls, 2)
+    }).pipe(Effect.provide(probe(flaky)))
+  })
+
   it.live("returns the readings of the other machine's probe, and names the agent", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* read, { source: "agent gpu-host:11436, mock", passedOver: [], devices: [card] })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, SubscriptionRef } from "effect"
+import { Clock, Effect, Layer, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
 import * as NoopBackendHealth from "../../../src/layers/health/NoopBackendHealth.ts"
@@ -7,6 +7,7 @@ import * as PollingBackendHealth from "../../../src/layers/health/PollingBackend
 import { BackendHealth } from "../../../src/services/BackendHealth.ts"
 import { Fleet, type Member } from "../../../src/services/Fleet.ts"
 import type { Outcome } from "../../../src/services/Outcome.ts"
+import { Transport } from "../../../src/services/Transport.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
 import * as MockBackendHealth from "../../../src/testing/mocks/MockBackendHealth.ts"
 
@@ -16,9 +17,32 @@ import * as FakeOllamaApi from "../../support/fakeOllamaApi.ts"
 
 const { FakeServers } = FakeOllamaApi
 const fleet = Layer.orDie(StaticFleet.layer([{ url: "http://a", id: "a" }, { url: "http://b", id: "b" }]))
+const silent = Layer.succeed(Transport, { send: () => {} })
 const polling = PollingBackendHealth.layer().pipe(
+  Layer.provide(silent),
   Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, fleet)),
 )
+
+/** Health over a transport on which `rate` bytes a second come from backend `a`. */
+const streaming = (rate: { a: number }) =>
+  PollingBackendHealth.layer().pipe(
+    Layer.provide(Layer.effect(
+      Transport,
+      Effect.map(Clock.Clock, (clock) => {
+        let [bytes, at] = [0, 0]
+        return Transport.of({
+          send: () => {},
+          received: ({ id }) => {
+            const now = clock.currentTimeMillisUnsafe()
+            bytes += (now - at) * rate.a / 1000
+            at = now
+            return id === "a" ? bytes : 0
+          },
+        })
+      }),
+    )),
+    Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, fleet)),
+  )
 const up = (id: string, value: boolean) =>
   Effect.map(FakeServers, ({ server }) => {
     server(id).up = value
@@ -80,6 +104,54 @@ describe("PollingBackendHealth", () => {
       assert.strictEqual(health.status("b").state, "healthy")
       assert.strictEqual(server("b").calls.length, 4)
     }).pipe(Effect.provide(polling)))
+
+  it.effect("a probe without an answer does not count while bytes of answers arrive, and does when they stop", () => {
+    const rate = { a: 30 }
+    return Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      yield* TestClock.adjust("1 second")
+      for (const id of ["a", "b"]) server(id).delay = 3_600_000
+      yield* elapse("2 minutes")
+      assert.strictEqual(health.status("a").state, "healthy")
+      assert.strictEqual(health.status("b").state, "unhealthy", "the bytes came from another backend")
+      rate.a = 0
+      yield* elapse("16 seconds")
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      // Bytes do not make it healthy: only a good probe does.
+      rate.a = 30
+      yield* elapse("30 seconds")
+      assert.strictEqual(health.status("a").state, "unhealthy")
+      server("a").delay = 0
+      yield* elapse("11 seconds")
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(streaming(rate)))
+  })
+
+  it.effect("two failed probes with a sign of life between them are not two in a row", () => {
+    const rate = { a: 0 }
+    return Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { server } = yield* FakeServers
+      yield* TestClock.adjust("1 second")
+      server("a").delay = 3_600_000
+      // One probe ends in each of these times.
+      for (const next of [0, 30, 0, 30, 0]) {
+        rate.a = next
+        yield* elapse("5 seconds")
+      }
+      assert.strictEqual(health.status("a").state, "healthy")
+    }).pipe(Effect.provide(streaming(rate)))
+  })
+
+  it.effect("probes that are refused count, whatever still arrives on old connections", () =>
+    Effect.gen(function* () {
+      const health = yield* BackendHealth
+      yield* TestClock.adjust("1 second")
+      yield* up("a", false)
+      yield* elapse("11 seconds")
+      assert.strictEqual(health.status("a").state, "unhealthy")
+    }).pipe(Effect.provide(streaming({ a: 30 }))))
 
   it.effect("a refused connection makes a backend unhealthy at once and causes a probe at once", () =>
     Effect.gen(function* () {
@@ -188,7 +260,10 @@ describe("PollingBackendHealth", () => {
         assert.strictEqual(server("a").calls.length, before)
       }).pipe(
         Effect.provide(
-          PollingBackendHealth.layer().pipe(Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, changing))),
+          PollingBackendHealth.layer().pipe(
+            Layer.provide(silent),
+            Layer.provideMerge(Layer.merge(FakeOllamaApi.layer, changing)),
+          ),
         ),
       )
     }))

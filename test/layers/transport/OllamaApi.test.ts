@@ -6,6 +6,7 @@ import { backend } from "../../../src/services/Fleet.ts"
 import { OllamaApi } from "../../../src/services/OllamaApi.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../../src/simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../../src/simulated/SimulatedTransport.ts"
 import * as OllamaApiContract from "../../../src/testing/contracts/OllamaApi.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
 import { holds } from "../../support/checks.ts"
@@ -57,6 +58,12 @@ holds(
 holds(
   "HttpOllamaApi is a OllamaApi",
   OllamaApiContract.contract(HttpOllamaApi.layer().pipe(Layer.provide(bridge), Layer.provide(fleet))),
+)
+holds(
+  "HttpOllamaApi over a Transport is an OllamaApi",
+  OllamaApiContract.contract(
+    HttpOllamaApi.layerTransport().pipe(Layer.provide(SimulatedTransport.layer), Layer.provide(fleet)),
+  ),
 )
 
 const a = backend({ url: "http://a:1/prefix", id: "a" })

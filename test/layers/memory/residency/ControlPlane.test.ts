@@ -14,6 +14,7 @@ import { Prewarmer } from "../../../../src/services/Prewarmer.ts"
 import { Residency } from "../../../../src/services/Residency.ts"
 import * as SimulatedFleet from "../../../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../../../src/simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../../../src/simulated/SimulatedTransport.ts"
 import { elapse } from "../../../../src/testing/elapse.ts"
 
 const { Model } = SimulatedFleet
@@ -26,7 +27,7 @@ const controlPlane = (prewarm: ReadonlyArray<string> = []) =>
   PlannedPrewarmer.layer({ plans: [AtStartPlan.make(prewarm)] }).pipe(
     Layer.provideMerge(PollingResidency.layer()),
     Layer.provideMerge(Layer.merge(OllamaModelCatalog.layer(), UnmanagedVramLedger.layer)),
-    Layer.provideMerge(PollingBackendHealth.layer()),
+    Layer.provideMerge(PollingBackendHealth.layer().pipe(Layer.provide(SimulatedTransport.layer))),
     Layer.provideMerge(Layer.merge(SimulatedOllamaApi.layer, Layer.orDie(StaticFleet.layer([a, b])))),
     Layer.provideMerge(SimulatedFleet.layer({
       [a]: { gpus: ["80 GiB"], models: [Model.llama31, copy, Model.embedder] },
