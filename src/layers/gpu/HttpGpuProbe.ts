@@ -84,13 +84,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
   }
 
   // A client does not tell whether it used a pooled connection that the agent had closed. A read may be repeated.
-  const answer = client.execute(request).pipe(
+  const asked = client.execute(request).pipe(
     Effect.flatMap((response) => Effect.map(response.text, (body) => [response, body] as const)),
     Effect.retry({ times: 3, while: ({ reason }) => reason._tag === "TransportError" }),
   )
 
   const once = Effect.gen(function* () {
-    const [response, body] = yield* Effect.mapError(answer, unreachable)
+    const [response, body] = yield* Effect.mapError(asked, unreachable)
     if (response.status !== 200) return yield* whyNot(response, body)
     const answer = yield* Effect.mapError(decodeAnswer(body), () => nonsense(200))
     const devices = devicesOf(answer.devices)
