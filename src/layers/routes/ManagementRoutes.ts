@@ -19,7 +19,7 @@ const refused: ReadonlyArray<readonly [HttpRouter.PathInput, ReadonlyArray<Respo
   ["/api/create", ["POST"], `create is not allowed: ${disk}; create on a backend itself`],
   ["/api/copy", ["POST"], `copy is not allowed: ${disk}; copy on a backend itself`],
   ["/api/delete", ["DELETE"], `delete is not allowed: ${disk}; delete on a backend itself`],
-  ["/api/blobs/:digest", ["POST", "HEAD"], `blobs are not allowed: ${disk}`],
+  ["/api/blobs/:digest", ["HEAD", "POST"], `blobs are not allowed: ${disk}`],
   ["/api/me", ["POST"], `me is not allowed: ${account}`],
   ["/api/signout", ["POST"], `signout is not allowed: ${account}`],
   ["/api/user/keys/:key", ["DELETE"], `keys are not allowed: ${account}`],

@@ -11,6 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Router } from "../../services/Router.ts"
 import { every } from "../../support/every.ts"
 import * as Hosts from "../../wire/hosts.ts"
+import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
@@ -200,7 +201,7 @@ export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Se
   Layer.effect(
     NodeServer,
     Effect.gen(function* () {
-      const routes = yield* HttpRouter.toHttpEffect(app)
+      const routes = yield* toHttpEffect(app)
       const scope = yield* Scope.make()
       const handler = yield* NodeHttpServer.makeHandler(routes, { scope })
       return yield* make(handler as Handler.Handler, scope, options ?? {})

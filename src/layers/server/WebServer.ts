@@ -10,10 +10,12 @@ import { ViewRefresh } from "../../services/ViewRefresh.ts"
 import { Bag } from "../../support/bag.ts"
 import { find } from "../../wire/endpoints.ts"
 import { readHeaders } from "../../wire/request.ts"
+import { canonical } from "../../wire/target.ts"
+import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as RequestId from "./requestId.ts"
 import { type Shared, WebExchange } from "./webExchange.ts"
-import { hostOf, pairs, rawOf, targetOf, withHeaders } from "./webMessage.ts"
+import { hostOf, pairs, rawOf, targetOf, withHeaders, withTarget } from "./webMessage.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -82,11 +84,15 @@ const answer = async (parts: Parts, request: Request): Promise<Response> => {
   }
   const stale = parts.stale()
   if (stale !== undefined) await parts.promise(stale)
-  const endpoint = find(targetOf(request.url))
-  if (endpoint === undefined) return withHeaders(await parts.app(request), ["X-Request-Id", id, ...extra])
+  const target = targetOf(request.url)
+  const endpoint = find(target, request.method)
+  if (endpoint === undefined) {
+    return withHeaders(await parts.app(withTarget(request, target, canonical(target))), ["X-Request-Id", id, ...extra])
+  }
   if (request.method !== "POST") {
     const fixed = ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra]
-    return new Response("405 method not allowed", { status: 405, headers: pairs(fixed) })
+    const text = request.method === "HEAD" ? null : "405 method not allowed"
+    return new Response(text, { status: 405, headers: pairs(fixed) })
   }
   return new WebExchange(parts.shared, request, endpoint, id, extra).start(raw, headers)
 }
@@ -100,7 +106,7 @@ const answer = async (parts: Parts, request: Request): Promise<Response> => {
  */
 export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Made<E, R> =>
   Effect.gen(function* () {
-    const routes = yield* HttpRouter.toHttpEffect(app)
+    const routes = yield* toHttpEffect(app)
     const context = yield* Effect.context<never>()
     const router = yield* Router
     const view = yield* ViewRefresh

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { find } from "../../wire/endpoints.ts"
 import { readHeaders } from "../../wire/request.ts"
+import { canonical } from "../../wire/target.ts"
 import type { Cors } from "./cors.ts"
 import { NodeExchange, type Shared } from "./nodeExchange.ts"
 import type { NodeTraffic } from "./nodeTraffic.ts"
@@ -39,6 +40,7 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
       traffic.ended()
     })
     for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i]!, headers[i + 1]!)
+    request.url = canonical(request.url ?? "")
     app(request, response)
   }
 
@@ -56,7 +58,7 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
       response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id, ...emptyBody(allowed.status)]).end()
       return
     }
-    const endpoint = find(request.url ?? "")
+    const endpoint = find(request.url ?? "", request.method)
     const extra = allowed?.headers ?? []
     if (endpoint === undefined) return toApp(request, response, ["X-Request-Id", id, ...extra])
     if (request.method === "POST") {
