@@ -49,6 +49,7 @@ const services = stack(settings, choices, plugins).pipe(
 export default WebServer.toFetch(app(settings, choices.decisions), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
+  hosts: settings.hosts,
   allowHeaders: [settings.sessionHeader],
   tenantHeader: settings.tenantHeader,
 })

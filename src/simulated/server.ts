@@ -10,7 +10,8 @@ import { isLoopback, passesAccess } from "./http/access.ts"
 import type { EndpointCall } from "./endpoints/endpoint.ts"
 import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "./http/reply.ts"
 import type { Failure } from "./http/failure.ts"
-import { find } from "./endpoints/routes.ts"
+import { find, nowhere } from "./endpoints/routes.ts"
+import * as Redirect from "./http/redirect.ts"
 import { Scheduler } from "./scheduler/scheduler.ts"
 import { Disk } from "./models/disk.ts"
 import type { SimulatedModel } from "./models/model.ts"
@@ -153,13 +154,20 @@ export class SimulatedServer {
     const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe())
     this.#remember(reply.record)
     const process = this.#process
-    const path = request.path.split("?", 1)[0] ?? "/"
-    const fault = process === undefined ? undefined : this.faults.next(path)
+    const target = Redirect.read(
+      request.method,
+      request.path,
+      (path) => this.#routes(request.method, path).route !== undefined,
+    )
+    const path = "path" in target ? target.path : target.location
+    const fault = process === undefined || !("path" in target) ? undefined : this.faults.next(path)
     if (process === undefined || fault?._tag === "Refuse") return reply.fail("Refused", "connection refused")
     process.replies.add(reply)
     reply.onClose = () => process.replies.delete(reply)
     reply.open()
     if (reply.closed) return
+    // As in Ollama: the rules on `Host` and `Origin` are behind the redirects.
+    if (!("path" in target)) return reply.redirect(target.status, target.location)
     const fiber = this.#fork(process, this.#answer(process, reply, path, fault))
     const leave = () => {
       process.replies.delete(reply)
@@ -167,6 +175,10 @@ export class SimulatedServer {
     }
     if (reply.closed) leave()
     else reply.onClose = leave
+  }
+
+  #routes(method: string, path: string): ReturnType<typeof find> {
+    return this.settings.missingPaths.includes(path) ? nowhere : find(method, path)
   }
 
   #start(): Process {
@@ -197,7 +209,7 @@ export class SimulatedServer {
 
   #answer(process: Process, reply: Reply, path: string, fault: Fault | undefined): Effect.Effect<void> {
     const { method } = reply.request
-    const { route, allow, parameter } = find(method, path)
+    const { route, allow, parameter } = this.#routes(method, path)
     const number = this.#number++
     const failed = (failure: Failure): void => {
       const { contentType, body } = route?.failure(failure, number) ?? { contentType: "text/plain", body: failure.text }

@@ -16,6 +16,7 @@ import * as Cors from "./cors.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
 import { looks, NodeTraffic } from "./nodeTraffic.ts"
+import { isOwn } from "./ownNames.ts"
 import * as RequestId from "./requestId.ts"
 
 /** @category models @since 0.1.0 */
@@ -34,7 +35,8 @@ export interface Options {
    */
   readonly allowHeaders?: ReadonlyArray<string> | undefined
   /**
-   * Names in `Host` that a server on loopback accepts besides Ollama's built-in ones; `*` for all. Defaults to none.
+   * Names in `Host` that a server on loopback accepts besides the machine's own and Ollama's built-in ones; `*` for all.
+   * Defaults to none.
    */
   readonly hosts?: ReadonlyArray<string> | undefined
   /**
@@ -105,14 +107,17 @@ const makeServer = (handler: Handler.Handler, bodyBytesMax: number): Server => {
   return server
 }
 
+/** What a server is bound to: an address, also where `host` is a name, and a port. */
+type Bound = { readonly address: string; readonly port: number }
+
 const listen = (server: Server, host: string, port: number) =>
-  Effect.callback<number, HttpServerError.ServeError>((resume) => {
+  Effect.callback<Bound, HttpServerError.ServeError>((resume) => {
     const onError = (cause: Error) => resume(Effect.fail(new HttpServerError.ServeError({ cause })))
     server.once("error", onError)
     server.listen({ host, port, backlog: 4096 }, () => {
       server.off("error", onError)
-      const address = server.address()
-      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
+      const bound = server.address()
+      resume(Effect.succeed(typeof bound === "object" && bound !== null ? bound : { address: host, port }))
     })
   })
 
@@ -131,9 +136,11 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     active: traffic.active,
     onIdle: () => traffic.ended(),
   }
+  // Until it is known what the server is bound to.
+  let acceptsHost = Hosts.local()
   const rules: Handler.Rules = {
     cors: Cors.make(options.origins, [...(options.allowHeaders ?? []), options.tenantHeader ?? ""]),
-    acceptsHost: Hosts.make(host, options.hosts),
+    acceptsHost: (name) => acceptsHost(name),
     nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
   }
   const server = makeServer(Handler.make(shared, rules, traffic, app), bodyBytesMax)
@@ -152,7 +159,8 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     server.closeAllConnections()
   })
 
-  const port = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
+  const { address, port } = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
+  acceptsHost = Hosts.make(address, { names: options.hosts, isOwn })
   const stallInterval = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / looks)
   yield* Effect.forkScoped(every(stallInterval, Effect.sync(() => traffic.cutStalled())))
   const bufferBytesMax = options.bufferBytesMax ?? 256 * 1024 * 1024

@@ -11,14 +11,14 @@ import { variable } from "./variable.ts"
 export const access = {
   origins: variable(
     "LLAMERO_ORIGINS",
-    "Origins of web pages to let in, besides those that Ollama lets in",
+    "Origins of web pages and browser extensions to let in, besides those that Ollama lets in",
     Kinds.words("origins with commas between"),
     "",
     [],
   ),
   hosts: variable(
     "LLAMERO_HOSTS",
-    "Host names by which clients may call a server on loopback, besides those that Ollama takes",
+    "Host names by which clients may call a server on loopback or a web handler, besides those that Ollama takes",
     Kinds.words("host names with commas between"),
     "",
     [],

@@ -12,7 +12,7 @@ import { checkOptions, runnerOptions } from "../scheduler/options.ts"
 import type { Scheduler, Wanted } from "../scheduler/scheduler.ts"
 import type { Disk } from "../models/disk.ts"
 import type { SimulatedModel } from "../models/model.ts"
-import { parseName } from "../models/names.ts"
+import { type ParsedName, readName } from "../models/names.ts"
 import type { Settings } from "../settings.ts"
 import { parseKeepAlive } from "../go/time.ts"
 import type { Reply } from "../http/reply.ts"
@@ -118,8 +118,31 @@ export const answer = (call: EndpointCall, whole: Whole, status = 200): Effect.E
 export const answerJson = (call: EndpointCall, text: string): Effect.Effect<void> =>
   answer(call, { contentType: json, body: text })
 
+/** The name in a body: `model`, or the older `name` where that is empty, as Go's `cmp.Or`. @category decoding @since 0.1.0 */
+export const spelledOf = (request: Record<string, unknown>): string => String(request["model"] || request["name"] || "")
+
 /**
- * The model that a request names. Names of ollama.com models are refused, because this server's cloud is switched off.
+ * A name as Ollama reads it before it looks for the model. `blank` is the answer where there is none. Names of
+ * ollama.com models are refused, because this server's cloud is switched off; `lacks` is what is not available then.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const nameOf = (
+  spelled: string,
+  blank: Failure,
+  lacks = "remote model is unavailable",
+): Effect.Effect<ParsedName, Failure> => {
+  const name = readName(spelled)
+  if ("blank" in name) return name.blank ? Effect.fail(blank) : refuse(400, name.text)
+  return name.cloud ? refuse(403, `ollama cloud is disabled: ${lacks}`) : Effect.succeed(name)
+}
+
+/** Ollama's 400 for a body without a name. @category constants @since 0.1.0 */
+export const required = new Failure({ status: 400, text: "model is required" })
+
+/**
+ * The model that a request names.
  *
  * @category combinators
  * @since 0.1.0
@@ -128,9 +151,9 @@ export const inferenceModel = (
   call: EndpointCall,
   spelled: string,
   missing: (name: string) => string = notFound,
+  blank: Failure = new Failure({ status: 404, text: notFound(spelled) }),
 ): Effect.Effect<SimulatedModel, Failure> =>
-  Effect.suspend(() => {
-    if (parseName(spelled)?.cloud === true) return refuse(403, "ollama cloud is disabled: remote model is unavailable")
+  Effect.flatMap(nameOf(spelled, blank), () => {
     const model = call.disk.find(spelled)
     return model === undefined ? refuse(404, missing(spelled)) : Effect.succeed(model)
   })

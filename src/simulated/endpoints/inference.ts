@@ -6,7 +6,17 @@
 import { Effect } from "effect"
 import { goJson } from "../go/encode.ts"
 import * as native from "../dialects/native.ts"
-import { answerJson, body, type Endpoint, type EndpointCall, inferenceModel, refuse, wantedOf } from "./endpoint.ts"
+import {
+  answerJson,
+  body,
+  type Endpoint,
+  type EndpointCall,
+  inferenceModel,
+  notFound,
+  refuse,
+  required,
+  wantedOf,
+} from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
 import type { GoStruct } from "../go/decode.ts"
 import { generate, type Generation } from "./generation.ts"
@@ -167,8 +177,7 @@ export const conversation = (model: SimulatedModel, messages: ReadonlyArray<unkn
 export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, chatRequest)
   const spelled = String(request["model"] ?? "")
-  if (spelled === "") return yield* refuse(400, "model is required")
-  const model = yield* inferenceModel(call, spelled)
+  const model = yield* inferenceModel(call, spelled, notFound, required)
   const messages = Array.isArray(request["messages"]) ? request["messages"] : []
   const empty = { message: { role: "assistant", content: "" } }
   if (messages.length === 0 && isUnload(request)) {

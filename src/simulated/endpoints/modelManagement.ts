@@ -6,10 +6,10 @@
 import { Effect } from "effect"
 import { goJson } from "../go/encode.ts"
 import { json } from "../dialects/native.ts"
-import { body, type Endpoint, type EndpointCall, notFound, refuse } from "./endpoint.ts"
+import { body, type Endpoint, type EndpointCall, notFound, refuse, required, spelledOf } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
 import { alias, model as makeModel, sha256, type SimulatedModel, tinyEmbed, tinyEos } from "../models/model.ts"
-import { parseName } from "../models/names.ts"
+import { invalidName, type ParsedName, parseName, readName } from "../models/names.ts"
 
 const nothing = (call: EndpointCall, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
 
@@ -40,7 +40,14 @@ const progress = (
 
 const named = { model: "string", name: "string", stream: "*bool", insecure: "bool" } as const
 
-const spelledOf = (request: Record<string, unknown>): string => String(request["model"] ?? request["name"] ?? "")
+/** The name to pull. Ollama turns the source suffix of a cloud model back into its older spelling. */
+const pullName = (spelled: string): Effect.Effect<ParsedName, Failure> => {
+  const name = readName(spelled)
+  if ("blank" in name) return refuse(400, name.blank ? invalidName : name.text)
+  if (!name.cloud) return Effect.succeed(name)
+  const legacy = parseName(spelled.trim())
+  return legacy === undefined ? refuse(400, invalidName) : Effect.succeed(legacy)
+}
 
 /**
  * `POST /api/pull`.
@@ -50,8 +57,7 @@ const spelledOf = (request: Record<string, unknown>): string => String(request["
  */
 export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PullRequest", fields: named })
-  const name = parseName(spelledOf(request))
-  if (name === undefined) return yield* refuse(400, "invalid model name")
+  const name = yield* pullName(spelledOf(request))
   const { settings, disk, clock } = call
   yield* progress(
     call,
@@ -86,6 +92,7 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
 export const pushEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PushRequest", fields: named })
   const spelled = spelledOf(request)
+  if (spelled === "") return yield* Effect.fail(required)
   yield* progress(call, request["stream"] !== false, (line) => {
     line({ status: "retrieving manifest" })
     return refuse(
@@ -133,7 +140,7 @@ export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpo
     },
   })
   const name = parseName(spelledOf(request))
-  if (name === undefined) return yield* refuse(400, "invalid model name")
+  if (name === undefined) return yield* refuse(400, invalidName)
   const { from, files } = request
   if (from === undefined && files === undefined) return yield* refuse(400, "neither 'from' or 'files' was specified")
   yield* progress(
@@ -189,6 +196,11 @@ export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
 export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "DeleteRequest", fields: named })
   const spelled = spelledOf(request)
+  const name = readName(spelled)
+  if ("blank" in name) {
+    if (name.blank) return yield* Effect.fail(required)
+    return yield* refuse(400, name.text === invalidName ? `name ${JSON.stringify(spelled)} is invalid` : name.text)
+  }
   const model = call.disk.find(spelled)
   if (model === undefined) return yield* refuse(404, notFound(spelled))
   call.disk.remove(model)

@@ -60,7 +60,7 @@ const unauthorized: Endpoint = (call) =>
 
 const noCloud: Endpoint = () => refuse(403, "ollama cloud is disabled: remote model is unavailable")
 
-/** By path, then by method in the order in which Ollama registers them, which is the order in `Allow`. */
+/** By path, then by method in the order of `Allow`: `HEAD`, `GET`, `POST`, `DELETE`. */
 const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<string, Readonly<Record<string, Route>>>([
   ["/", reads(native(read.rootEndpoint))],
   ["/api/version", reads(native(read.versionEndpoint))],
@@ -85,7 +85,7 @@ const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<stri
   ["/api/create", { POST: native(disk.createEndpoint) }],
   ["/api/copy", { POST: native(disk.copyEndpoint) }],
   ["/api/delete", { DELETE: native(disk.deleteEndpoint) }],
-  ["/api/blobs/:digest", { POST: native(disk.putBlobEndpoint), HEAD: native(disk.headBlobEndpoint) }],
+  ["/api/blobs/:digest", { HEAD: native(disk.headBlobEndpoint), POST: native(disk.putBlobEndpoint) }],
   ["/api/me", { POST: native(unauthorized) }],
   ["/api/signout", { POST: native(unauthorized) }],
   ["/api/user/keys/:key", { DELETE: native(unauthorized) }],
@@ -101,8 +101,11 @@ const places: Readonly<Record<string, string>> = {
   "/api/user/keys/": "/api/user/keys/:key",
 }
 
+/** What `find` answers for a path that there is not. @category constants @since 0.1.0 */
+export const nowhere: ReturnType<typeof find> = { route: undefined, allow: [], parameter: "" }
+
 /**
- * The route of a request; if there is none, the methods that its path has.
+ * The route of a request, by its decoded path; if there is none, the methods that its path has.
  *
  * @category combinators
  * @since 0.1.0
@@ -115,13 +118,10 @@ export const find = (method: string, path: string): {
   const exact = table.get(path)
   const match = exact === undefined ? parameters.exec(path) : null
   const methods = exact ?? (match === null ? undefined : table.get(places[match[1] ?? ""] ?? ""))
-  if (methods === undefined) return { route: undefined, allow: [], parameter: "" }
+  if (methods === undefined) return nowhere
   return {
     route: Object.hasOwn(methods, method) ? methods[method] : undefined,
     allow: Object.keys(methods),
-    parameter: match === null ? "" : decode(match[2] ?? ""),
+    parameter: match?.[2] ?? "",
   }
 }
-
-/** Decodes percent escapes that are UTF-8; `decodeURIComponent` throws at others. */
-const decode = (text: string): string => new URLSearchParams(`x=${text.replaceAll("+", "%2B")}`).get("x") ?? text

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { SimulatedModel } from "./simulatedModel.ts"
-import { parseName } from "./names.ts"
+import { parseName, readName } from "./names.ts"
 
 /**
  * Models and blobs.
@@ -26,8 +26,8 @@ export class Disk {
 
   /** The model with a name, in any spelling. */
   find(spelled: string): SimulatedModel | undefined {
-    const name = parseName(spelled)
-    return name === undefined ? undefined : this.#models.get(name.key)
+    const name = readName(spelled)
+    return "key" in name ? this.#models.get(name.key) : undefined
   }
 
   remove(model: SimulatedModel): void {
