@@ -154,11 +154,7 @@ export class SimulatedServer {
     const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe())
     this.#remember(reply.record)
     const process = this.#process
-    const target = Redirect.read(
-      request.method,
-      request.path,
-      (path) => this.#routes(request.method, path).route !== undefined,
-    )
+    const target = Redirect.read(request, (method, path) => this.#routes(method, path).route !== undefined)
     const path = "path" in target ? target.path : target.location
     const fault = process === undefined || !("path" in target) ? undefined : this.faults.next(path)
     if (process === undefined || fault?._tag === "Refuse") return reply.fail("Refused", "connection refused")
@@ -218,13 +214,8 @@ export class SimulatedServer {
     const work = Effect.suspend((): Effect.Effect<void, Failure> => {
       if (!passesAccess(reply, this.#loopback)) return Effect.void
       if (route === undefined) {
-        const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"
-        reply.whole(
-          allow.length > 0 ? 405 : 404,
-          "text/plain",
-          text,
-          allow.length > 0 ? ["Allow", allow.join(", ")] : [],
-        )
+        if (allow.length === 0) reply.whole(404, "text/plain", "404 page not found")
+        else reply.whole(405, "text/plain", "405 method not allowed", ["Allow", allow.join(", ")])
         return Effect.void
       }
       const call: EndpointCall = {

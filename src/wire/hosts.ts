@@ -1,7 +1,7 @@
 /**
  * Which `Host` names a server accepts. Without this rule a web page could let its own name resolve to 127.0.0.1, or to
- * an address in a private network, and then call the server as its own origin (DNS rebinding). Ollama has the rule, so a
- * router in front of it needs it too. No library has Ollama's list of names.
+ * an address in a private network, and then call the server as its own origin (DNS rebinding). Ollama has the rule, so
+ * a router in front of it needs it too. No library has Ollama's list of names.
  *
  * @since 0.1.0
  */
@@ -68,7 +68,7 @@ export const isLoopback = (address: string): boolean => /^(localhost|(::ffff:)?1
 export interface Options {
   /** Names in any case; `*` for all. Defaults to none. */
   readonly names?: ReadonlyArray<string> | undefined
-  /** Whether a name or an address, in lower case, is the machine's own. Asked only for names that nothing else lets in. */
+  /** Whether a name or an address, in lower case, is the machine's own. Asked only where nothing else lets it in. */
   readonly isOwn?: ((name: string) => boolean) | undefined
 }
 

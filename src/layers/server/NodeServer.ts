@@ -35,8 +35,8 @@ export interface Options {
    */
   readonly allowHeaders?: ReadonlyArray<string> | undefined
   /**
-   * Names in `Host` that a server on loopback accepts besides the machine's own and Ollama's built-in ones; `*` for all.
-   * Defaults to none.
+   * Names in `Host` that a server on loopback accepts besides the machine's own and Ollama's built-in ones; `*` for
+   * all. Defaults to none.
    */
   readonly hosts?: ReadonlyArray<string> | undefined
   /**

@@ -118,7 +118,12 @@ export const answer = (call: EndpointCall, whole: Whole, status = 200): Effect.E
 export const answerJson = (call: EndpointCall, text: string): Effect.Effect<void> =>
   answer(call, { contentType: json, body: text })
 
-/** The name in a body: `model`, or the older `name` where that is empty, as Go's `cmp.Or`. @category decoding @since 0.1.0 */
+/**
+ * The name in a body: `model`, or the older `name` where that is empty.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
 export const spelledOf = (request: Record<string, unknown>): string => String(request["model"] || request["name"] || "")
 
 /**

@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 
+import type { SimulatedRequest } from "./reply.ts"
+
 /** The path and the query of a target, which may be an absolute URL. */
 const split = (target: string): readonly [path: string, query: string] => {
   const relative = target.replace(/^https?:\/\/[^/?]*/i, "")
@@ -29,7 +31,12 @@ const decode = (path: string): string => {
   }
 }
 
-/** What becomes of a target: the path that is looked up, or where the client is sent first. @category models @since 0.1.0 */
+/**
+ * What becomes of a target: the path that is looked up, or where the client is sent first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Target = { readonly path: string } | { readonly status: 301 | 307; readonly location: string }
 
 /**
@@ -38,12 +45,15 @@ export type Target = { readonly path: string } | { readonly status: 301 | 307; r
  * @category decoding
  * @since 0.1.0
  */
-export const read = (method: string, target: string, takes: (path: string) => boolean): Target => {
+export const read = (
+  { method, path: target }: SimulatedRequest,
+  takes: (method: string, path: string) => boolean,
+): Target => {
   const [raw, query] = split(target)
   const cleaned = clean(raw)
   if (cleaned !== raw) return { status: 307, location: cleaned + query }
   const path = decode(raw)
   const shorter = path.slice(0, -1)
-  if (path.length < 2 || !path.endsWith("/") || takes(path) || !takes(shorter)) return { path }
+  if (path.length < 2 || !path.endsWith("/") || takes(method, path) || !takes(method, shorter)) return { path }
   return { status: method === "GET" ? 301 : 307, location: encodeURI(shorter) + query }
 }
