@@ -200,7 +200,7 @@ export interface Demand {
   waiting?: QueueEntry | undefined
   /** Whether the request has waited for a load of its model. Set by admission. */
   cold?: boolean | undefined
-  /** Ids of the backends on which an attempt of this request has failed. */
+  /** Ids of the backends on which an attempt of this request has failed, or that do not have its path. */
   readonly excluded: ReadonlyArray<string>
   /** Whether the model must be in memory first. `false` for a call that only unloads it. */
   readonly loads: boolean

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "effect"
 import type { Lease } from "../../services/Leases.ts"
-import { clientGone, type Outcome } from "../../services/Outcome.ts"
+import { clientGone, notOffered, type Outcome } from "../../services/Outcome.ts"
 import { refuse } from "../../services/Refusal.ts"
 import type { Attempt } from "../../services/Relay.ts"
 import type { ReplySink } from "../../services/Reply.ts"
@@ -116,7 +116,7 @@ export class WatchedAttempt implements ByteSink, Upstream {
     if (this.held !== undefined) {
       const body = concat(this.held)
       const outcome = outcomeOfStatus(this.status, body)
-      if (isRetryable(this.status) || isModelMissing(this.status, body)) {
+      if (isRetryable(this.status) || isModelMissing(this.status, body) || outcome === notOffered) {
         return this.finish({
           _tag: "Retry",
           outcome,

@@ -18,6 +18,7 @@ import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
 import * as Guards from "./guards.ts"
 import * as Heartbeats from "./heartbeats.ts"
+import * as MissingPaths from "./missingPaths.ts"
 import { draining } from "./refusals.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
@@ -57,6 +58,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       retry: options.retry ?? noRetry,
       clients: policy(options.clientOptions),
       forwardCredentials: options.forwardCredentials ?? false,
+      missing: yield* MissingPaths.make,
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })
     const contained = PipelineFailures.make(guards, routed)

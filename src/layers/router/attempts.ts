@@ -20,6 +20,7 @@ import * as AfterFailure from "./afterFailure.ts"
 import * as Call from "./call.ts"
 import { type Policy, tiered } from "./clientOptions.ts"
 import * as Hedge from "./hedge.ts"
+import type { MissingPaths } from "./missingPaths.ts"
 import { keepsNothing, type Run } from "./requestState.ts"
 
 /** @internal */
@@ -27,6 +28,7 @@ export interface Options {
   readonly retry: RetryPolicy
   readonly clients: Policy
   readonly forwardCredentials: boolean
+  readonly missing: MissingPaths
 }
 
 /**
@@ -43,7 +45,7 @@ export type Attempting = (
 ) => Effect.Effect<Settled, Refusal>
 
 /** @internal */
-export const make = Effect.fnUntraced(function* ({ clients, forwardCredentials, retry }: Options) {
+export const make = Effect.fnUntraced(function* ({ clients, forwardCredentials, missing, retry }: Options) {
   const admission = yield* Admission
   const clock = yield* Clock.Clock
   const events = yield* RouterEvents
@@ -52,7 +54,7 @@ export const make = Effect.fnUntraced(function* ({ clients, forwardCredentials, 
   const relay = yield* Relay
   const residency = yield* Residency
   const callOf = yield* Call.make(clients, forwardCredentials)
-  const afterFailure = yield* AfterFailure.make(retry)
+  const afterFailure = yield* AfterFailure.make(retry, missing)
   const { hedging } = retry
   const tools = { events, leases, placement, relay, residency, retry, failed: afterFailure.record }
   const hedged = hedging === undefined ? undefined : yield* Hedge.make({ ...tools, hedging })

@@ -31,7 +31,7 @@ export type Routing = (run: Run, from?: number) => Effect.Effect<Settled, Refusa
 
 /** @internal */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { clients, guards, retry, shared } = options
+  const { clients, guards, missing, retry, shared } = options
   const catalog = yield* ModelCatalog
   const clock = yield* Clock.Clock
   const coalescer = yield* Coalescer
@@ -66,7 +66,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const promptTokens = tokens.estimate(model.key, promptBytes, images)
     return coalescer.join(
       run.request,
-      demandOf(run.request, model, promptTokens, clients.passThrough ? undefined : numCtx),
+      demandOf(
+        run.request,
+        model,
+        promptTokens,
+        clients.passThrough ? undefined : numCtx,
+        missing.excluded(run.request.endpoint.upstreamPath, model),
+      ),
       run.reply,
       (demand, reply, request) =>
         // The coalescer hands on the run's own reply when no other client shares the answer.
