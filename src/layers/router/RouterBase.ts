@@ -43,7 +43,7 @@ import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
 import * as Demands from "./demand.ts"
 import * as HeldAnswer from "./heldAnswer.ts"
-import { draining, notFound } from "./refusals.ts"
+import { draining, misnamed, notFound } from "./refusals.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {
@@ -139,8 +139,9 @@ const settledWith = (
 })
 
 /**
- * The model that a request names. Fails with `ModelNotFound` (404) where no backend has it, and with `NoBackend` (503,
- * `Retry-After` 5 seconds) where no backend could be asked.
+ * The model that a request names. Fails with `BadRequest` (400) where Ollama could not read the name, with
+ * `ModelNotFound` (404) where no backend has the model, with `Forbidden` (403) where only ollama.com could have it, and
+ * with `NoBackend` (503, `Retry-After` 5 seconds) where no backend could be asked.
  *
  * @category lookups
  * @since 0.1.0
@@ -149,6 +150,8 @@ export const find = (catalog: ModelCatalog["Service"], request: RoutedRequest): 
   const { model } = request.envelope
   const known = catalog.peek(model)
   if (known !== undefined) return Effect.succeed(known)
+  const wrong = misnamed(request.endpoint, model)
+  if (wrong !== undefined) return Effect.fail(wrong)
   return Effect.mapError(catalog.find(model), (error) => notFound(error, model))
 }
 

@@ -29,17 +29,25 @@ export interface Route {
   readonly failure: (failure: Failure, number: number) => Whole
 }
 
-/** Errors that `/v1` finds before it passes a request on have the native content type and no newline. */
-const early = /too short|is required|^EOF$|^json: |^invalid character|^unexpected EOF|^invalid input$|^Invalid value/
+/**
+ * Errors that `/v1` finds before it passes a request on have the native content type and no newline. Only some paths
+ * look for what is required themselves.
+ */
+const required = /is required/
+const early = /too short|^EOF$|^json: |^invalid character|^unexpected EOF|^invalid input$|^Invalid value/
 
-const openAi = (failure: Failure): Whole =>
-  failure.status === 400 && early.test(failure.text)
+const openAi = (failure: Failure): Whole => failed(failure, early.test(failure.text))
+const transcription = (failure: Failure): Whole =>
+  failed(failure, early.test(failure.text) || required.test(failure.text))
+
+const failed = (failure: Failure, isEarly: boolean): Whole =>
+  failure.status === 400 && isEarly
     ? { contentType: json, body: openAiError(400, failure.text) }
     : openAiFailure(failure)
 
 const anthropic = (failure: Failure, number: number): Whole => {
   const body = anthropicError(failure.status, failure.text, v1.hexId(number))
-  return failure.status === 400 && early.test(failure.text)
+  return failure.status === 400 && (early.test(failure.text) || required.test(failure.text))
     ? { contentType: json, body }
     : { contentType: "application/json", body: body + "\n" }
 }
@@ -77,7 +85,9 @@ const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<stri
   ["/v1/embeddings", { POST: compatible(embed.openAiEmbeddingsEndpoint) }],
   ["/v1/responses", { POST: compatible(v1.responsesEndpoint, true) }],
   ["/v1/messages", { POST: { endpoint: v1.messagesEndpoint, streams: true, failure: anthropic } }],
-  ["/v1/audio/transcriptions", { POST: compatible(v1.transcriptionsEndpoint) }],
+  ["/v1/audio/transcriptions", {
+    POST: { endpoint: v1.transcriptionsEndpoint, streams: false, failure: transcription },
+  }],
   ["/v1/models", { GET: compatible(read.modelsEndpoint) }],
   ["/v1/models/:model", { GET: compatible(read.modelEndpoint) }],
   ["/api/pull", { POST: native(disk.pullEndpoint) }],
