@@ -40,6 +40,12 @@ const explained = Effect.catch(started, (error: Config.ConfigError | PluginError
 
 const { place, plugins, settings } = await Effect.runPromise(explained)
 
+// A web handler has no listener of its own: to go on would leave the port closed without a word.
+if (settings.localPort !== 0) {
+  console.error("llamero: LLAMERO_LOCAL_PORT needs examples/server.ts, which opens its own listeners")
+  process.exit(1)
+}
+
 const choices = placing(settings)
 const services = stack(settings, choices, plugins).pipe(
   Layer.provideMerge(place.layer),

@@ -13,6 +13,8 @@ import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
 import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
 import type { Decisions } from "../../src/services/Decisions.ts"
 
+const localKey = (settings: Settings) => settings.localKey === "" ? undefined : settings.localKey
+
 const isEmpty = (values: object): boolean => Object.keys(values).length === 0
 
 /**
@@ -20,7 +22,7 @@ const isEmpty = (values: object): boolean => Object.keys(values).length === 0
  * that is not set is left out, and costs nothing.
  */
 export const guards = (settings: Settings) => [
-  ...(settings.keysFile === "" ? [] : [ApiKeyGuard.make()]),
+  ...(settings.keysFile === "" ? [] : [ApiKeyGuard.make({ local: localKey(settings) })]),
   // With keys it is always there, since keys may have limits of their own.
   ...(settings.keysFile === "" && isEmpty(settings.rateLimit) ? [] : [RateLimitGuard.make(settings.rateLimit)]),
   ...(isEmpty(settings.aliases) ? [] : [AliasGuard.make(settings.aliases)]),
@@ -51,5 +53,7 @@ export const app = (settings: Settings, decisions: Decisions | undefined) => {
     requiredModels: settings.requiredModels,
     pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
   })
-  return settings.keysFile === "" ? routes : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen }))
+  return settings.keysFile === ""
+    ? routes
+    : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen, local: localKey(settings) }))
 }

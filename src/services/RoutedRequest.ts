@@ -135,6 +135,8 @@ export interface RoutedRequest {
   readonly priority: Priority
   /** What the client's API key allows, when a guard has read one. */
   readonly grant?: Grant | undefined
+  /** Whether it came over the server's listener for users of this machine. Never set by anything that a client sends. */
+  readonly local?: boolean | undefined
   /** Milliseconds since the epoch, by the router's clock. */
   readonly receivedAt: number
   /** Longest wait in a queue, in milliseconds; the default of the admission layer when absent. */

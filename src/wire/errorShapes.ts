@@ -12,7 +12,7 @@ import { framing } from "./streamFraming.ts"
 const encoder = new TextEncoder()
 const bytes = (text: string): Uint8Array => encoder.encode(text)
 
-/** Whether Ollama says `model is required` to a request without one. The other paths then look for a model called "". */
+/** Whether Ollama says `model is required` to a request without one. The other paths look for a model called "". */
 export const needsModel = ({ kind, path }: Endpoint): boolean =>
   kind === "chat" || kind === "transcribe" || path === "/api/embeddings"
 
@@ -98,9 +98,9 @@ const forbidsRetry = (endpoint: Endpoint, why: Refusal, status: number): boolean
   (status >= 500 || status === 429)
 
 /**
- * Whether an error looks like a native one, as Ollama does it. Errors that its `/v1` middlewares pass on end in a newline
- * and name no charset. Errors that the middlewares make themselves have 400, and are not about the model, except where
- * a middleware itself looks whether there is one.
+ * Whether an error looks like a native one, as Ollama does it. Errors that its `/v1` middlewares pass on end in a
+ * newline and name no charset. Errors that the middlewares make themselves have 400, and are not about the model,
+ * except where a middleware itself looks whether there is one.
  */
 const looksNative = ({ dialect, kind }: Endpoint, { model }: Refusal, status: number): boolean =>
   dialect === "native" || dialect === "generate-v1" ||

@@ -9,6 +9,9 @@
 /** A target that is a path, without anything to clean or to decode, needs no work. */
 const clean = /^\/(?:[^/.%?#][^/%?#]*(?:\/[^/.%?#][^/%?#]*)*\/?)?(?:\?|$)/
 
+/** What a library that routes HTTP paths does not read as Ollama does. It decodes other percent escapes itself. */
+const odd = /^[^/]|^[^?]*(?:\/\/|\/\.|%2f)/i
+
 const unclean = /\/\/|\/\.\.?(?:\/|$)/
 
 const origin = /^https?:\/\/[^/?]*/i
@@ -54,3 +57,12 @@ export const canonical = (target: string): string => {
   // Go cleans before it decodes: no route has an encoded dot segment or an encoded second slash.
   return (unclean.test(read) ? whole : encodeURI(read).replace(/[?#]/g, encodeURIComponent)) + query
 }
+
+/**
+ * A target for routes of `HttpRouter`, which reads most spellings itself: the same text unless the router would read
+ * another path than Ollama.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const forRoutes = (target: string): string => odd.test(target) ? canonical(target) : target

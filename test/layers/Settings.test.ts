@@ -114,6 +114,9 @@ describe("Settings", () => {
           { LLAMERO_ZONE: "eu 1" },
           { LLAMERO_SESSION_HEADER: "x session" },
           { LLAMERO_DECISIONS: "1000000" },
+          { LLAMERO_LOCAL_PORT: "0" },
+          { LLAMERO_LOCAL_PORT: "0.0.0.0:11434" },
+          { LLAMERO_LOCAL_KEY: "two words" },
         ]
       ) {
         const [[name, value]] = Object.entries(env) as [[string, string]]
@@ -138,6 +141,23 @@ describe("Settings", () => {
       assert.strictEqual(
         yield* complaint({ LLAMERO_DECISIONS: "10" }),
         `LLAMERO_DECISIONS="10": wants LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for`,
+      )
+    }))
+
+  it.effect("open the listener for local clients only with the key that these have", () =>
+    Effect.gen(function* () {
+      const local = { LLAMERO_LOCAL_PORT: "11434", LLAMERO_LOCAL_KEY: "ops", LLAMERO_KEYS_FILE: "keys.json" }
+      const settings = yield* read(local)
+      assert.deepStrictEqual([settings.localPort, settings.localKey], [11434, "ops"])
+      assert.match(yield* complaint({ ...local, LLAMERO_KEYS_FILE: "" }), /^LLAMERO_KEYS_FILE="": wants a file of keys/)
+      assert.match(
+        yield* complaint({ ...local, LLAMERO_LOCAL_KEY: "" }),
+        /^LLAMERO_LOCAL_KEY="": wants the id of a key/,
+      )
+      assert.match(yield* complaint({ ...local, LLAMERO_LOCAL_PORT: "" }), /^LLAMERO_LOCAL_PORT="": wants a port/)
+      assert.match(
+        yield* complaint({ ...local, LLAMERO_PORT: "11434" }),
+        /^LLAMERO_LOCAL_PORT="11434": wants another port than LLAMERO_PORT$/,
       )
     }))
 

@@ -40,6 +40,13 @@ export interface Options {
    */
   readonly hosts?: ReadonlyArray<string> | undefined
   /**
+   * A second listener, on 127.0.0.1 only, for clients on this machine that cannot send an API key, such as the `ollama`
+   * command. It answers like the first one. `ApiKeyGuard` and `KeyedRoutes` can give its requests a key by their option
+   * `local`; without that it lets nobody in who sends no key. Requests of web pages (`Origin`) and of proxies
+   * (`Forwarded`, `X-Forwarded-For`, `Via`) need a key here, too. `hosts` does not hold here. Defaults to none.
+   */
+  readonly local?: { readonly port: number } | undefined
+  /**
    * Most bytes of all bodies that the server holds: of those that it receives, that wait, and that a backend answers.
    * More are refused with 503. At least `bodyBytesMax`. Defaults to 512 MiB.
    */
@@ -70,6 +77,8 @@ export class NodeServer extends Context.Service<NodeServer, {
   readonly host: string
   readonly port: number
   readonly url: string
+  /** The URL of the listener for clients on this machine, where there is one. */
+  readonly localUrl: string | undefined
   /** Number of inference requests, from their head to the last byte of their answer. */
   readonly active: () => number
   /** Bytes of answers that clients have not taken yet. */
@@ -78,6 +87,9 @@ export class NodeServer extends Context.Service<NodeServer, {
 
 /** How often the buffered bytes are summed up. They grow slowly: a client has a socket's buffer and a chunk at most. */
 const reliefInterval = Duration.seconds(1)
+
+/** The listener for clients on this machine must never be reached from another one. */
+const localAddress = "127.0.0.1"
 
 /** Longest time for the headers of a request, in milliseconds. */
 const headersMillis = 20_000
@@ -135,6 +147,7 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.heldBytesMax ?? 512 * 1024 * 1024) },
     active: traffic.active,
     onIdle: () => traffic.ended(),
+    local: false,
   }
   // Until it is known what the server is bound to.
   let acceptsHost = Hosts.local()
@@ -144,10 +157,13 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
   }
   const server = makeServer(Handler.make(shared, rules, traffic, app), bodyBytesMax)
+  const localRules = { ...rules, acceptsHost: Hosts.local({ isOwn }) }
+  const localServer = makeServer(Handler.make({ ...shared, local: true }, localRules, traffic, app), bodyBytesMax)
 
   const drain = Effect.gen(function* () {
     traffic.draining = true
     server.close()
+    localServer.close()
     for (const { response } of traffic.active.snapshot()) if (!response.headersSent) response.shouldKeepAlive = false
     yield* router.drain
     yield* Effect.timeoutOrElse(traffic.idle, {
@@ -157,10 +173,12 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     traffic.cutAll()
     yield* Scope.close(appScope, Exit.void)
     server.closeAllConnections()
+    localServer.closeAllConnections()
   })
 
   const { address, port } = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
   acceptsHost = Hosts.make(address, { names: options.hosts, isOwn })
+  const local = options.local === undefined ? undefined : yield* listen(localServer, localAddress, options.local.port)
   const stallInterval = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / looks)
   yield* Effect.forkScoped(every(stallInterval, Effect.sync(() => traffic.cutStalled())))
   const bufferBytesMax = options.bufferBytesMax ?? 256 * 1024 * 1024
@@ -169,6 +187,7 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     host,
     port,
     url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    localUrl: local === undefined ? undefined : `http://${localAddress}:${local.port}`,
     active: () => traffic.active.size,
     buffered: () => traffic.buffered(),
   })

@@ -11,7 +11,7 @@ import { Bag } from "../../support/bag.ts"
 import { find } from "../../wire/endpoints.ts"
 import * as Hosts from "../../wire/hosts.ts"
 import { readHeaders } from "../../wire/request.ts"
-import { canonical } from "../../wire/target.ts"
+import { forRoutes } from "../../wire/target.ts"
 import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as RequestId from "./requestId.ts"
@@ -106,7 +106,7 @@ const answer = async (parts: Parts, request: Request): Promise<Response> => {
   const target = targetOf(request.url)
   const endpoint = find(target, request.method)
   if (endpoint === undefined) {
-    return withHeaders(await parts.app(withTarget(request, target, canonical(target))), ["X-Request-Id", id, ...extra])
+    return withHeaders(await parts.app(withTarget(request, target, forRoutes(target))), ["X-Request-Id", id, ...extra])
   }
   if (request.method !== "POST") {
     const fixed = ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra]

@@ -30,6 +30,19 @@ export const access = {
     Kinds.words("paths with commas between"),
     "/livez,/readyz,/admin/queues,/admin/decisions",
   ),
+  localPort: variable(
+    "LLAMERO_LOCAL_PORT",
+    "Port of a second listener on 127.0.0.1, for clients on this machine that cannot send a key, such as ollama",
+    Kinds.between(1, 65_535),
+    "",
+    0,
+  ),
+  localKey: variable(
+    "LLAMERO_LOCAL_KEY",
+    "Id of the key in LLAMERO_KEYS_FILE that clients of LLAMERO_LOCAL_PORT have without sending it",
+    Kinds.label,
+    "",
+  ),
   rateLimit: variable(
     "LLAMERO_RATE_LIMIT",
     "Limits for each key that has none of its own, or for each tenant, such as requests=60,tokens=20000,concurrent=4",

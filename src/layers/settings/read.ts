@@ -36,6 +36,9 @@ interface Dependent {
   readonly backends: ReadonlyArray<string>
   readonly decisions: number
   readonly host: string
+  readonly keysFile: string
+  readonly localKey: string
+  readonly localPort: number
   readonly ollamaHost: string
   readonly port: number
   readonly scorers: ReadonlyArray<readonly [ScorerName, number]>
@@ -60,6 +63,16 @@ const conflict = (settings: Dependent): Config.ConfigError | undefined => {
   if (decisions > 0 && adminToken === "") {
     return wrong("LLAMERO_DECISIONS", String(decisions), "LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for")
   }
+  return localConflict(settings)
+}
+
+/** The listener without keys must have a key of its own: it is for a router that asks for keys. */
+const localConflict = ({ keysFile, localKey, localPort, port }: Dependent): Config.ConfigError | undefined => {
+  if (localPort === 0 && localKey === "") return undefined
+  if (keysFile === "") return wrong("LLAMERO_KEYS_FILE", "", "a file of keys, since LLAMERO_LOCAL_PORT is set")
+  if (localPort === 0) return wrong("LLAMERO_LOCAL_PORT", "", "a port, since LLAMERO_LOCAL_KEY is set")
+  if (localKey === "") return wrong("LLAMERO_LOCAL_KEY", "", "the id of a key, since LLAMERO_LOCAL_PORT is set")
+  if (localPort === port) return wrong("LLAMERO_LOCAL_PORT", String(port), "another port than LLAMERO_PORT")
   return undefined
 }
 
