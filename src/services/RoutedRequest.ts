@@ -135,7 +135,7 @@ export interface RoutedRequest {
   readonly priority: Priority
   /** What the client's API key allows, when a guard has read one. */
   readonly grant?: Grant | undefined
-  /** Whether it came over the server's listener for users of this machine. Never set by anything that a client sends. */
+  /** Whether it came over the server's listener for users of this machine. Nothing that a client sends can set it. */
   readonly local?: boolean | undefined
   /** Milliseconds since the epoch, by the router's clock. */
   readonly receivedAt: number

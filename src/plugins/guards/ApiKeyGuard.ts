@@ -28,8 +28,8 @@ const localKeyMissing = refuse("Unauthorized", noLocalKey)
  */
 export const make = (options?: {
   /**
-   * Id of the key that requests have which came over `NodeServer`'s `local` listener and send no key. Without such a key
-   * they are refused. Defaults to none: they need a key like all others.
+   * Id of the key that requests have which came over the `local` listener of `NodeServer` and send no key. Where there
+   * is no such key, they are refused. Defaults to none: they need a key like all others.
    */
   readonly local?: string | undefined
 }): Effect.Effect<Guard, never, ApiKeys> =>
