@@ -380,6 +380,71 @@ describe("paths", () => {
   })
 })
 
+describe("calls that change a server", () => {
+  on("an error before the first line has a real status, one after it is a line", {}, function* () {
+    const none = yield* send("/api/create", { model: "x" })
+    assert.deepStrictEqual([none.status, none.headers["content-type"]], [400, "application/json"])
+    assert.strictEqual(errorOf(none.text), "neither 'from' or 'files' was specified")
+    const push = yield* send("/api/push", { model: "nope" })
+    assert.deepStrictEqual([push.status, push.headers["content-type"]], [200, "application/x-ndjson"])
+    assert.deepStrictEqual(lines(push), [
+      { status: "retrieving manifest" },
+      { status: "couldn't retrieve manifest" },
+      { error: "open /models/manifests/registry.ollama.ai/library/nope/latest: no such file or directory" },
+    ])
+    const whole = yield* send("/api/pull", { model: "nope", stream: false })
+    assert.deepStrictEqual([whole.status, whole.headers["content-type"]], [500, "application/json"])
+    assert.strictEqual((yield* send("/api/create", { model: "x", stream: false })).status, 400)
+    const from = yield* send("/api/create", { model: "x", from: "nope" })
+    assert.deepStrictEqual(lines(from)[0], { status: "pulling manifest" })
+  })
+
+  on("a cloud name is that of no model on disk", {}, function* () {
+    const gone = yield* send("/api/delete", { model: "tiny-eos:cloud" }, { method: "DELETE" })
+    assert.strictEqual(gone.status, 404)
+    assert.isDefined((yield* server).disk.find("tiny-eos"))
+    const shown = yield* send("/api/show", { model: "tiny-eos:cloud" })
+    assert.deepStrictEqual(
+      [shown.status, errorOf(shown.text)],
+      [403, "ollama cloud is disabled: remote model details are unavailable"],
+    )
+  })
+
+  on("accounts and the web", {}, function* () {
+    const answer = (path: string, body?: object, method = "POST") =>
+      Effect.map(send(path, body, { method }), (heard) => [heard.status, errorOf(heard.text)])
+    assert.deepStrictEqual(yield* answer("/api/me"), [401, "unauthorized"])
+    assert.deepStrictEqual(yield* answer("/api/signout"), [401, "you are not currently signed in"])
+    assert.deepStrictEqual(yield* answer("/api/user/keys/x", undefined, "DELETE"), [
+      401,
+      "you are not currently signed in",
+    ])
+    assert.deepStrictEqual(yield* answer("/api/experimental/web_search"), [400, "missing request body"])
+    assert.deepStrictEqual(yield* answer("/api/experimental/web_search", { query: "x" }), [
+      403,
+      "ollama cloud is disabled: web search is unavailable",
+    ])
+  })
+
+  on("what a generation may not ask for", {}, function* () {
+    const ask = (more: object) =>
+      Effect.map(
+        send("/api/generate", { model: "tiny-eos", prompt: "x", ...more }),
+        ({ status, text }) => [status, errorOf(text)],
+      )
+    const raw = "raw mode does not support template, system, or context"
+    for (const more of [{ system: "s" }, { template: "t" }, { context: [1] }]) {
+      assert.deepStrictEqual(yield* ask({ raw: true, ...more }), [400, raw])
+    }
+    for (const count of [-1, 21]) {
+      assert.deepStrictEqual(yield* ask({ top_logprobs: count, model: "nope" }), [
+        400,
+        "top_logprobs must be between 0 and 20",
+      ])
+    }
+  })
+})
+
 describe("the call log", () => {
   on("is bounded, and drops the oldest calls", { callsMax: 3 }, function* () {
     const simulated = yield* server

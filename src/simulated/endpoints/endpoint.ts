@@ -109,6 +109,10 @@ const plain = ({ reply: { request } }: EndpointCall): Effect.Effect<Uint8Array |
 export const answer = (call: EndpointCall, whole: Whole, status = 200): Effect.Effect<void> =>
   Effect.sync(() => call.reply.whole(status, whole.contentType, whole.body))
 
+/** An answer without a body. @category encoding @since 0.1.0 */
+export const nothing = (call: EndpointCall, status: number): Effect.Effect<void> =>
+  Effect.sync(() => call.reply.whole(status, undefined, ""))
+
 /**
  * Sends a native answer from JSON text.
  *

@@ -106,6 +106,13 @@ const checkCapabilities = (
   return refuse(400, `${parseName(model.name)?.full ?? model.name} does not support ${lacks.join(", ")}`)
 }
 
+const isFilled = (value: unknown): boolean => Array.isArray(value) && value.length > 0
+
+const checkLogprobs = (request: Record<string, unknown>): Effect.Effect<void, Failure> => {
+  const count = Number(request["top_logprobs"] ?? 0)
+  return count >= 0 && count <= 20 ? Effect.void : refuse(400, "top_logprobs must be between 0 and 20")
+}
+
 /** An empty prompt with `keep_alive` 0 unloads the model. Ollama ignores the rest of such a request. */
 const isUnload = (request: Record<string, unknown>): boolean => {
   const keep = request["keep_alive"]
@@ -131,12 +138,16 @@ const loaded = (call: EndpointCall, spelled: string, extra: object, reason: "loa
  */
 export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, generateRequest)
+  yield* checkLogprobs(request)
   const spelled = String(request["model"] ?? "")
   const model = yield* inferenceModel(call, spelled)
   const prompt = String(request["prompt"] ?? "")
   if (prompt === "" && isUnload(request)) {
     call.scheduler.unload(model)
     return yield* loaded(call, spelled, { response: "" }, "unload")
+  }
+  if (request["raw"] === true && (request["template"] || request["system"] || isFilled(request["context"]))) {
+    return yield* refuse(400, "raw mode does not support template, system, or context")
   }
   const shared = { request, model }
   yield* checkCapabilities(shared, "generate", request["suffix"] ? ["insert"] : [])
@@ -176,6 +187,7 @@ export const conversation = (model: SimulatedModel, messages: ReadonlyArray<unkn
  */
 export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, chatRequest)
+  yield* checkLogprobs(request)
   const spelled = String(request["model"] ?? "")
   const model = yield* inferenceModel(call, spelled, notFound, required)
   const messages = Array.isArray(request["messages"]) ? request["messages"] : []

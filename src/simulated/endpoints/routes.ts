@@ -8,6 +8,7 @@ import { anthropicError } from "../dialects/anthropic.ts"
 import type { Whole } from "../dialects/dialect.ts"
 import { json, nativeFailure } from "../dialects/native.ts"
 import { openAiError, openAiFailure } from "../dialects/openAi.ts"
+import * as blobs from "./blobs.ts"
 import * as disk from "./modelManagement.ts"
 import * as embed from "./embed.ts"
 import * as inference from "./inference.ts"
@@ -66,7 +67,13 @@ const unauthorized: Endpoint = (call) =>
     )
   )
 
-const noCloud: Endpoint = () => refuse(403, "ollama cloud is disabled: remote model is unavailable")
+const signedOut: Endpoint = (call) =>
+  Effect.sync(() => call.reply.whole(401, json, `{"error":"you are not currently signed in"}`))
+
+const noCloud = (what: string): Endpoint => (call) =>
+  new TextDecoder().decode(call.reply.request.body ?? new Uint8Array()).trim() === ""
+    ? refuse(400, "missing request body")
+    : refuse(403, `ollama cloud is disabled: ${what} is unavailable`)
 
 /** By path, then by method in the order of `Allow`: `HEAD`, `GET`, `POST`, `DELETE`. */
 const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<string, Readonly<Record<string, Route>>>([
@@ -95,12 +102,12 @@ const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<stri
   ["/api/create", { POST: native(disk.createEndpoint) }],
   ["/api/copy", { POST: native(disk.copyEndpoint) }],
   ["/api/delete", { DELETE: native(disk.deleteEndpoint) }],
-  ["/api/blobs/:digest", { HEAD: native(disk.headBlobEndpoint), POST: native(disk.putBlobEndpoint) }],
+  ["/api/blobs/:digest", { HEAD: native(blobs.headBlobEndpoint), POST: native(blobs.putBlobEndpoint) }],
   ["/api/me", { POST: native(unauthorized) }],
-  ["/api/signout", { POST: native(unauthorized) }],
-  ["/api/user/keys/:key", { DELETE: native(unauthorized) }],
-  ["/api/experimental/web_search", { POST: native(noCloud) }],
-  ["/api/experimental/web_fetch", { POST: native(noCloud) }],
+  ["/api/signout", { POST: native(signedOut) }],
+  ["/api/user/keys/:key", { DELETE: native(signedOut) }],
+  ["/api/experimental/web_search", { POST: native(noCloud("web search")) }],
+  ["/api/experimental/web_fetch", { POST: native(noCloud("web fetch")) }],
   ["/api/experimental/model-recommendations", { GET: native((call) => answerJson(call, `{"models":[]}`)) }],
 ])
 
