@@ -48,8 +48,11 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
   const residency = yield* Residency
 
   /** A backend that answers 404 no longer has the model, or never had the path. */
-  const forgetMissing = (run: Run, demand: Demand, backend: string, cause: string): void => {
-    if (cause === notOffered.cause) return missing.add(run.request.endpoint.upstreamPath, backend)
+  const forgetMissing = (run: Run, demand: Demand, backend: string, attempt: Attempt): void => {
+    const { cause } = attempt.outcome
+    if (cause === notOffered.cause && attempt._tag === "Retry" && attempt.answer !== undefined) {
+      return missing.add(run.request.endpoint.upstreamPath, backend, attempt.answer.body)
+    }
     if (cause !== "http-404") return
     residency.forget(backend, demand.model)
     catalog.forget(backend, demand.model)
@@ -58,11 +61,12 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
   const publish = (demand: Demand, backend: string, cause: string): void =>
     events.publish({ _tag: "AttemptFailed", at: clock.currentTimeMillisUnsafe(), id: demand.id, backend, cause })
 
-  const next: AfterFailure["next"] = (run, demand, reply, { answer, outcome }, again) => {
+  const next: AfterFailure["next"] = (run, demand, reply, failed, again) => {
+    const { answer, outcome } = failed
     const backend = run.backend!
     const { cause } = outcome
     const now = clock.currentTimeMillisUnsafe()
-    forgetMissing(run, demand, backend, cause)
+    forgetMissing(run, demand, backend, failed)
     const isNotOffered = cause === notOffered.cause
     const lacking = isNotOffered ? missing.backends(run.request.endpoint.upstreamPath) : []
     const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, backend, ...lacking] }
@@ -77,9 +81,9 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
   }
 
   const afterFailure: AfterFailure = {
-    record: (run, demand, backend, { outcome: { cause } }) => {
-      forgetMissing(run, demand, backend, cause)
-      publish(demand, backend, cause)
+    record: (run, demand, backend, attempt) => {
+      forgetMissing(run, demand, backend, attempt)
+      publish(demand, backend, attempt.outcome.cause)
     },
     next,
   }

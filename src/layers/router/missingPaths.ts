@@ -12,12 +12,18 @@ import type { Model } from "../../services/ModelCatalog.ts"
 interface Known {
   readonly url: string
   readonly version: string | undefined
-  /** By the router's clock, in milliseconds. */
-  readonly at: number
+  /** Until when it counts, by the router's clock, in milliseconds. */
+  readonly until: number
 }
 
-/** How long it counts for a backend whose version is not known, in milliseconds: it may have been upgraded since. */
-const unknownVersionMillis = 60_000
+/**
+ * How long it counts, in milliseconds, for a backend whose version is not known, since it may have been upgraded, and
+ * where a proxy may have answered, which may only be between two versions of its own set-up.
+ */
+const unsureMillis = 60_000
+
+/** What Ollama's own HTTP library writes. */
+const ollamaPage = /^40(4 page not found|5 method not allowed)\s*$/
 
 const none: ReadonlyArray<string> = []
 
@@ -26,7 +32,8 @@ const none: ReadonlyArray<string> = []
  *
  * **Details**
  *
- * It counts as long as the backend has the same URL and the same version. A backend that left is forgotten at the next
+ * It counts as long as the backend has the same URL and the same version; only for a minute where its version is not
+ * known, or where the answer does not have the text of Ollama's own HTTP library. A backend that left is forgotten at the next
  * look at its path, or when another path is found missing. So there are never more entries than backends times paths.
  *
  * @internal
@@ -46,14 +53,16 @@ export class MissingPaths {
     return Array.from(this.byPath.values()).reduce((sum, { size }) => sum + size, 0)
   }
 
-  /** A backend has answered that it does not have the path. */
-  add(path: string, id: string): void {
+  /** A backend has answered that it does not have the path, with this body. */
+  add(path: string, id: string, body: Uint8Array): void {
     for (const other of Array.from(this.byPath.keys())) this.backends(other)
     const view = this.fleet.find(id)
     if (view === undefined) return
     const known = this.byPath.get(path) ?? new Map<string, Known>()
     this.byPath.set(path, known)
-    known.set(id, { url: view.backend.url, version: view.version, at: this.clock.currentTimeMillisUnsafe() })
+    const isSure = view.version !== undefined && ollamaPage.test(new TextDecoder().decode(body.subarray(0, 64)))
+    const until = isSure ? Infinity : this.clock.currentTimeMillisUnsafe() + unsureMillis
+    known.set(id, { url: view.backend.url, version: view.version, until })
   }
 
   /** Ids of the backends that do not have the path. */
@@ -76,9 +85,9 @@ export class MissingPaths {
     return ids.length === 0 || this.fleet.owners(model).every(({ backend }) => ids.includes(backend.id)) ? none : ids
   }
 
-  private counts({ at, url, version }: Known, view: BackendView | undefined): boolean {
+  private counts({ until, url, version }: Known, view: BackendView | undefined): boolean {
     if (view === undefined || view.backend.url !== url || view.version !== version) return false
-    return version !== undefined || this.clock.currentTimeMillisUnsafe() - at < unknownVersionMillis
+    return this.clock.currentTimeMillisUnsafe() < until
   }
 }
 

@@ -77,7 +77,11 @@ const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
     ? Effect.succeed(
       HttpServerResponse.stream(Stream.encodeText(Watch.records(pulls)), { contentType: "application/x-ndjson" }),
     )
-    : Effect.map(Watch.ending(pulls), (end) => Respond.json(Watch.last(end), end === undefined ? 200 : 500))
+    // As Ollama does it, without a charset.
+    : Effect.map(
+      Watch.ending(pulls),
+      (end) => Respond.json(Watch.last(end), end === undefined ? 200 : 500, "application/json"),
+    )
 
 /**
  * Merge it with `ManagementRoutes.layerWithoutPull`, as `OllamaApp.layer({ pulls })` does.

@@ -21,6 +21,9 @@ const finish = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     yield* TestClock.adjust("10 seconds")
     return yield* Fiber.join(fiber)
   })
+const bytes = (text: string) => new TextEncoder().encode(text)
+/** What Ollama's own HTTP library writes for a path that it does not have. */
+const page = bytes("404 page not found")
 const old = { missingPaths: [path, "/v1/messages"], version: "0.12.0" }
 
 describe("a path that some backends do not have", () => {
@@ -120,13 +123,13 @@ describe("what is remembered", () => {
     Effect.gen(function* () {
       const { missing, views } = yield* setUp
       assert.deepStrictEqual(missing.excluded("/x", model), [])
-      missing.add("/x", "a")
+      missing.add("/x", "a", page)
       yield* TestClock.adjust("30 days")
       assert.deepStrictEqual(missing.excluded("/x", model), ["a"])
       assert.deepStrictEqual(missing.excluded("/y", model), [])
       views.set("a", viewOf("a", { version: "0.33.0" }))
       assert.deepStrictEqual(missing.excluded("/x", model), [])
-      missing.add("/x", "a")
+      missing.add("/x", "a", page)
       views.set("a", viewOf("a", { version: "0.33.0", backend: backend({ url: "http://elsewhere:1", id: "a" }) }))
       assert.deepStrictEqual(missing.excluded("/x", model), [])
       assert.strictEqual(missing.size, 0)
@@ -136,18 +139,30 @@ describe("what is remembered", () => {
     Effect.gen(function* () {
       const { missing, views } = yield* setUp
       views.set("a", viewOf("a"))
-      missing.add("/x", "a")
+      missing.add("/x", "a", page)
       yield* TestClock.adjust("59 seconds")
       assert.deepStrictEqual(missing.excluded("/x", model), ["a"])
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(missing.excluded("/x", model), [])
     }))
 
+  it.effect("counts for a minute where a proxy may have answered", () =>
+    Effect.gen(function* () {
+      const { missing } = yield* setUp
+      for (const body of ["<html>404 Not Found</html>", "", "no such route"]) {
+        missing.add("/x", "a", bytes(body))
+        yield* TestClock.adjust("59 seconds")
+        assert.deepStrictEqual(missing.excluded("/x", model), ["a"], body)
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(missing.excluded("/x", model), [], body)
+      }
+    }))
+
   it.effect("excludes nobody where all owners lack the path", () =>
     Effect.gen(function* () {
       const { missing } = yield* setUp
-      missing.add("/x", "a")
-      missing.add("/x", "b")
+      missing.add("/x", "a", page)
+      missing.add("/x", "b", page)
       assert.deepStrictEqual(missing.excluded("/x", model), [])
       assert.deepStrictEqual(missing.backends("/x"), ["a", "b"])
     }))
@@ -157,11 +172,11 @@ describe("what is remembered", () => {
       const { missing, views } = yield* setUp
       for (let i = 0; i < 10_000; i++) {
         views.set(`pod-${i}`, viewOf(`pod-${i}`))
-        missing.add(`/${i % 11}`, `pod-${i}`)
+        missing.add(`/${i % 11}`, `pod-${i}`, page)
         views.delete(`pod-${i}`)
         assert.isAtMost(missing.size, 1)
       }
-      missing.add("/x", "gone")
+      missing.add("/x", "gone", page)
       assert.strictEqual(missing.size, 0)
     }))
 })

@@ -193,6 +193,7 @@ describe("PullRoutes", () => {
       yield* until(() => first.over && second.over && late.over)
       yield* elapse("2 seconds")
       const last = yield* whole({ model: "new:1b", stream: false })
+      assert.strictEqual(last.type, "application/json")
       assert.deepStrictEqual([last.status, last.records], [200, [{ status: "success" }]])
       assert.strictEqual(pulls("a"), 1)
       assert.deepStrictEqual(models().map(({ key }) => key), ["new:1b"])
