@@ -33,8 +33,9 @@ const none: ReadonlyArray<string> = []
  * **Details**
  *
  * It counts as long as the backend has the same URL and the same version; only for a minute where its version is not
- * known, or where the answer does not have the text of Ollama's own HTTP library. A backend that left is forgotten at the next
- * look at its path, or when another path is found missing. So there are never more entries than backends times paths.
+ * known, or where the answer does not have the text of Ollama's own HTTP library. A backend that left is forgotten at
+ * the next look at its path, or when another path is found missing. So there are never more entries than backends times
+ * paths.
  *
  * @internal
  */
