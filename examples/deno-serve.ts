@@ -44,6 +44,12 @@ const { place, plugins, settings } = await Effect.runPromise(explained)
 const format = LogLines.formatOf(settings.logFormat, process.stdout.isTTY === true)
 console.log(format === "json" ? JSON.stringify({ level: "info", message: place.says }) : `llamero: ${place.says}`)
 
+// A web handler has no listener of its own: to go on would leave the port closed without a word.
+if (settings.localPort !== 0) {
+  console.error("llamero: LLAMERO_LOCAL_PORT needs examples/server.ts, which opens its own listeners")
+  process.exit(1)
+}
+
 const choices = placing(settings)
 const services = stack(settings, choices, plugins, place.simulated).pipe(
   Layer.provideMerge(place.layer),
@@ -54,6 +60,7 @@ const services = stack(settings, choices, plugins, place.simulated).pipe(
 export default WebServer.toFetch(app(settings, choices.decisions, place.simulated), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
+  hosts: settings.hosts,
   allowHeaders: [settings.sessionHeader],
   tenantHeader: settings.tenantHeader,
 })

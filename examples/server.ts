@@ -57,6 +57,7 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
   return NodeServer.layer(app(settings, choices.decisions, place.simulated), {
     host: settings.host,
     port: settings.port,
+    local: settings.localPort === 0 ? undefined : { port: settings.localPort },
     origins: settings.origins,
     allowHeaders: [settings.sessionHeader],
     hosts: settings.hosts,

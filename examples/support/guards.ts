@@ -14,6 +14,8 @@ import * as SimulatedMark from "../../src/simulated/SimulatedMark.ts"
 import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
 import type { Decisions } from "../../src/services/Decisions.ts"
 
+const localKey = (settings: Settings) => settings.localKey === "" ? undefined : settings.localKey
+
 const isEmpty = (values: object): boolean => Object.keys(values).length === 0
 
 /**
@@ -22,7 +24,7 @@ const isEmpty = (values: object): boolean => Object.keys(values).length === 0
  */
 export const guards = (settings: Settings, simulated: boolean) => [
   ...(simulated ? [SimulatedMark.guard] : []),
-  ...(settings.keysFile === "" ? [] : [ApiKeyGuard.make()]),
+  ...(settings.keysFile === "" ? [] : [ApiKeyGuard.make({ local: localKey(settings) })]),
   // With keys it is always there, since keys may have limits of their own.
   ...(settings.keysFile === "" && isEmpty(settings.rateLimit) ? [] : [RateLimitGuard.make(settings.rateLimit)]),
   ...(isEmpty(settings.aliases) ? [] : [AliasGuard.make(settings.aliases)]),
@@ -56,5 +58,7 @@ export const app = (settings: Settings, decisions: Decisions | undefined, simula
       pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
     }),
   )
-  return settings.keysFile === "" ? routes : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen }))
+  return settings.keysFile === ""
+    ? routes
+    : Layer.merge(routes, KeyedRoutes.layer({ open: settings.keysOpen, local: localKey(settings) }))
 }

@@ -63,6 +63,8 @@ export class ApiKeys extends Context.Service<ApiKeys, {
    * time for any number of keys, and for valid and invalid ones.
    */
   readonly find: (key: string) => Grant | undefined
+  /** The grant of the key with this `id`, for clients that are let in without sending it. Synchronous. */
+  readonly named: (id: string) => Grant | undefined
   /** How many keys are valid. */
   readonly size: () => number
 }>()("llamero/services/ApiKeys") {}
@@ -99,5 +101,7 @@ export const presented = (header: (lowerCaseName: string) => string | undefined)
 export const missing = "an API key is needed: send it as Authorization: Bearer KEY, or as x-api-key"
 /** The message to a client whose key is wrong or revoked. @category constants @since 0.1.0 */
 export const invalid = "this API key is not valid"
+/** The message to a local client, when the key that it has by setting is not there. @category constants @since 0.1.0 */
+export const noLocalKey = "local clients have no valid API key: send one as Authorization: Bearer KEY, or as x-api-key"
 /** The message to a client whose key does not permit a model. @category constructors @since 0.1.0 */
 export const notFor = (model: string): string => `this API key is not for the model '${model}'`

@@ -21,6 +21,8 @@ export interface BackendView {
   /** The state that the operator has set. */
   readonly member: MemberState
   readonly health: HealthState
+  /** Version of its Ollama server; absent while it is not known. */
+  readonly version?: string | undefined
   /** Leases held now, of all models. */
   readonly streams: number
   /** Leases held now for one model. */

@@ -56,3 +56,39 @@ export const parse = (name: string): ModelName => {
 
 /** The canonical key alone, as in `parse`. @category constructors @since 0.1.0 */
 export const canonical = (name: string): string => parse(name).key
+
+/** The text after the last colon, if it names a source: `cloud`, `local`, or a tag that ends in `-cloud`. */
+const source = /:\s*(cloud|local|([^/:]*)-cloud)\s*$/i
+
+/** A name without its source; `undefined` without one. */
+const withoutSource = (name: string): string | undefined => {
+  const found = source.exec(name)
+  if (found === null) return undefined
+  const tag = found[2]
+  return name.slice(0, found.index) + (tag === undefined ? "" : `:${tag}`)
+}
+
+/** `host/namespace/model:tag`, with what each part may hold; 80 characters each, 350 for the host. */
+const wellFormed = /^(?:(?:(?:.*?:\/\/)?\w[\w.:-]{0,349}\/)?\w[\w-]{0,79}\/)?\w[\w.-]{0,79}(?::\w[\w.-]{0,79})?$/
+
+/**
+ * Why Ollama cannot read a name, in its own words; `undefined` for a name that some model can have. Blank text is
+ * `model is required`.
+ *
+ * **Details**
+ *
+ * The rules are those of `types/model/name.go` and `internal/modelref` of Ollama 0.33. Ollama answers such a name with
+ * 400, before it looks for the model.
+ *
+ * @category validation
+ * @since 0.1.0
+ */
+export const problem = (name: string): string | undefined => {
+  const text = name.trim()
+  if (text === "") return "model is required"
+  const base = withoutSource(text)
+  if (base !== undefined && withoutSource(base) !== undefined) {
+    return `use either :local or :cloud, not both: ${JSON.stringify(text)}`
+  }
+  return wellFormed.test(base ?? text) ? undefined : "invalid model name"
+}

@@ -61,6 +61,8 @@ export const success: Outcome = { kind: "success", cause: "ok" }
 export const clientGone: Outcome = { kind: "ignored", cause: "client-gone" }
 /** The lease was released without an attempt. @category constructors @since 0.1.0 */
 export const unused: Outcome = { kind: "ignored", cause: "unused" }
+/** The backend does not have the path of the call. @category constructors @since 0.1.0 */
+export const notOffered: Outcome = { kind: "ignored", cause: "not-offered" }
 /** Aborted, because another attempt of the same request answered first. @category constructors @since 0.1.0 */
 export const hedged: Outcome = { kind: "ignored", cause: "hedged" }
 

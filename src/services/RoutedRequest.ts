@@ -142,6 +142,8 @@ export interface RoutedRequest {
   readonly priority: Priority
   /** What the client's API key allows, when a guard has read one. */
   readonly grant?: Grant | undefined
+  /** Whether it came over the server's listener for users of this machine. Nothing that a client sends can set it. */
+  readonly local?: boolean | undefined
   /** Milliseconds since the epoch, by the router's clock. */
   readonly receivedAt: number
   /** Longest wait in a queue, in milliseconds; the default of the admission layer when absent. */
@@ -209,7 +211,7 @@ export interface Demand {
   waiting?: QueueEntry | undefined
   /** Whether the request has waited for a load of its model. Set by admission. */
   cold?: boolean | undefined
-  /** Ids of the backends on which an attempt of this request has failed. */
+  /** Ids of the backends on which an attempt of this request has failed, or that do not have its path. */
   readonly excluded: ReadonlyArray<string>
   /** Whether the model must be in memory first. `false` for a call that only unloads it. */
   readonly loads: boolean

@@ -12,7 +12,8 @@ import type { EndpointCall } from "./endpoints/endpoint.ts"
 import { Dress } from "./http/dress.ts"
 import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "./http/reply.ts"
 import type { Failure } from "./http/failure.ts"
-import { find } from "./endpoints/routes.ts"
+import { find, nowhere } from "./endpoints/routes.ts"
+import * as Redirect from "./http/redirect.ts"
 import { Scheduler } from "./scheduler/scheduler.ts"
 import { Disk } from "./models/disk.ts"
 import type { SimulatedModel } from "./models/model.ts"
@@ -157,13 +158,16 @@ export class SimulatedServer {
     const reply = new Reply(sink, request, () => this.#clock.currentTimeMillisUnsafe(), dress)
     this.#remember(reply.record)
     const process = this.#process
-    const path = request.path.split("?", 1)[0] ?? "/"
-    const fault = process === undefined ? undefined : this.faults.next(path)
+    const target = Redirect.read(request, (method, path) => this.#routes(method, path).route !== undefined)
+    const path = "path" in target ? target.path : target.location
+    const fault = process === undefined || !("path" in target) ? undefined : this.faults.next(path)
     if (process === undefined || fault?._tag === "Refuse") return reply.fail("Refused", "connection refused")
     process.replies.add(reply)
     reply.onClose = () => process.replies.delete(reply)
     reply.open()
     if (reply.closed) return
+    // As in Ollama: the rules on `Host` and `Origin` are behind the redirects.
+    if (!("path" in target)) return reply.redirect(target.status, target.location)
     const fiber = this.#fork(process, this.#answer(process, reply, path, fault))
     const leave = () => {
       process.replies.delete(reply)
@@ -171,6 +175,10 @@ export class SimulatedServer {
     }
     if (reply.closed) leave()
     else reply.onClose = leave
+  }
+
+  #routes(method: string, path: string): ReturnType<typeof find> {
+    return this.settings.missingPaths.includes(path) ? nowhere : find(method, path)
   }
 
   #start(): Process {
@@ -201,7 +209,7 @@ export class SimulatedServer {
 
   #answer(process: Process, reply: Reply, path: string, fault: Fault | undefined): Effect.Effect<void> {
     const { method } = reply.request
-    const { route, allow, parameter } = find(method, path)
+    const { route, allow, parameter } = this.#routes(method, path)
     const number = this.#number++
     const failed = (failure: Failure): void => {
       const { contentType, body } = route?.failure(failure, number) ?? { contentType: "text/plain", body: failure.text }
@@ -211,13 +219,8 @@ export class SimulatedServer {
       if (!passesProxy(reply, this.settings.credentials)) return Effect.void
       if (!passesAccess(reply, this.#loopback)) return Effect.void
       if (route === undefined) {
-        const text = allow.length > 0 ? "405 method not allowed" : "404 page not found"
-        reply.whole(
-          allow.length > 0 ? 405 : 404,
-          "text/plain",
-          text,
-          allow.length > 0 ? ["Allow", allow.join(", ")] : [],
-        )
+        if (allow.length === 0) reply.whole(404, "text/plain", "404 page not found")
+        else reply.whole(405, "text/plain", "405 method not allowed", ["Allow", allow.join(", ")])
         return Effect.void
       }
       const call: EndpointCall = {

@@ -51,6 +51,8 @@ export interface ServerOptions {
   readonly contextLength?: number | undefined
   /** Defaults to `"0.33.0-rc2"`. */
   readonly version?: string | undefined
+  /** Paths that the version does not have yet, such as `/v1/responses`: 404 as plain text. Defaults to none. */
+  readonly missingPaths?: ReadonlyArray<string> | undefined
   /** Bytes pulled per second. Defaults to `Infinity`. */
   readonly pullBandwidth?: number | undefined
   /** How it spells its answers. Defaults to Ollama's own spelling. */
@@ -90,6 +92,7 @@ export interface Settings {
   readonly keepAlive: number
   readonly contextLength: number | undefined
   readonly version: string
+  readonly missingPaths: ReadonlyArray<string>
   readonly pullBandwidth: number
   readonly callsMax: number
   readonly spelling: Spelling | undefined
@@ -126,6 +129,7 @@ export const settings = (options: ServerOptions): Settings => {
     keepAlive: millis(options.keepAlive ?? "5 minutes"),
     contextLength: options.contextLength,
     version: options.version ?? "0.33.0-rc2",
+    missingPaths: options.missingPaths ?? [],
     pullBandwidth: options.pullBandwidth ?? Infinity,
     callsMax: options.callsMax ?? 1000,
     spelling: options.spelling,

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Dialect, Endpoint, RequestKind, StreamEnd } from "../services/RoutedRequest.ts"
+import { canonical } from "./target.ts"
 
 const row = (
   path: string,
@@ -38,18 +39,20 @@ export const endpoints: ReadonlyArray<Endpoint> = [
 const byPath = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]))
 
 /**
- * The endpoint of a request target (a path, perhaps with a query). `undefined` when it is not an inference path.
+ * The endpoint of a request target, in any spelling for which Ollama serves it (`canonical` in `target.ts`).
+ * `undefined` when it is not an inference path. As in Ollama, a slash at the end of the path counts for nothing with
+ * `POST`, and with every other method it makes another path.
  *
  * @category endpoints
  * @since 0.1.0
  */
-export const find = (target: string): Endpoint | undefined => {
-  const found = byPath.get(target)
-  if (found !== undefined) return found
-  // A client that uses llamero as a forward proxy sends an absolute URL.
-  if (target.startsWith("http://")) return find(target.slice(Math.max(7, target.indexOf("/", 7))))
+export const find = (target: string, method: string = "POST"): Endpoint | undefined =>
+  byPath.get(target) ?? findRead(canonical(target), method)
+
+const findRead = (target: string, method: string): Endpoint | undefined => {
   const query = target.indexOf("?")
-  return query < 0 ? undefined : byPath.get(target.slice(0, query))
+  const path = query < 0 ? target : target.slice(0, query)
+  return byPath.get(path) ?? (method === "POST" && path.endsWith("/") ? byPath.get(path.slice(0, -1)) : undefined)
 }
 
 /**

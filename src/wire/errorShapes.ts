@@ -12,11 +12,15 @@ import { framing } from "./streamFraming.ts"
 const encoder = new TextEncoder()
 const bytes = (text: string): Uint8Array => encoder.encode(text)
 
+/** Whether Ollama says `model is required` to a request without one. The other paths look for a model called "". */
+export const needsModel = ({ kind, path }: Endpoint): boolean =>
+  kind === "chat" || kind === "transcribe" || path === "/api/embeddings"
+
 /** Ollama's own text and status for a missing model. They differ from endpoint to endpoint. */
 const notFound = (endpoint: Endpoint, model: string): { readonly status: number; readonly message: string } =>
-  model === "" && (endpoint.kind === "chat" || endpoint.kind === "transcribe")
+  model.trim() === "" && needsModel(endpoint)
     ? { status: 400, message: "model is required" }
-    : model !== "" && endpoint.kind === "embed"
+    : model.trim() !== "" && endpoint.kind === "embed"
     ? { status: 404, message: `model "${model}" not found, try pulling it first` }
     : { status: 404, message: `model '${model}' not found` }
 
@@ -59,12 +63,19 @@ const anthropicTypes: Readonly<Record<number, string>> = {
   529: "overloaded_error",
 }
 
+/** Anthropic's ids begin with `req_`, which some clients check. */
+const requestId = (id: string): string => id.startsWith("req_") ? id : `req_${id}`
+
 const shape = (endpoint: Endpoint, status: number, message: string, id: string): unknown => {
   switch (endpoint.dialect) {
     case "openai":
       return openaiError(status, message)
     case "anthropic":
-      return { type: "error", error: { type: anthropicTypes[status] ?? "api_error", message }, request_id: id }
+      return {
+        type: "error",
+        error: { type: anthropicTypes[status] ?? "api_error", message },
+        request_id: requestId(id),
+      }
     default:
       return { error: message }
   }
@@ -89,6 +100,16 @@ const forbidsRetry = (endpoint: Endpoint, why: Refusal, status: number): boolean
   (status >= 500 || status === 429)
 
 /**
+ * Whether an error looks like a native one, as Ollama does it. Errors that its `/v1` middlewares pass on end in a
+ * newline and name no charset. Errors that the middlewares make themselves have 400, and are not about the model,
+ * except where a middleware itself looks whether there is one.
+ */
+const looksNative = ({ dialect, kind }: Endpoint, { model }: Refusal, status: number): boolean =>
+  dialect === "native" || dialect === "generate-v1" ||
+  (status === 400 &&
+    (model === undefined || (model.trim() === "" && (dialect === "anthropic" || kind === "transcribe"))))
+
+/**
  * A refusal as a whole answer.
  *
  * @category rendering
@@ -96,9 +117,7 @@ const forbidsRetry = (endpoint: Endpoint, why: Refusal, status: number): boolean
  */
 export const refusal = (endpoint: Endpoint, why: Refusal, id: string): Rendered => {
   const { message, status } = worded(endpoint, why)
-  // As Ollama does it. Errors that its `/v1` middlewares pass on end in a newline and name no charset. Errors that
-  // the middlewares make themselves, all of them 400, look like the native ones.
-  const plain = endpoint.dialect === "native" || endpoint.dialect === "generate-v1" || status === 400
+  const plain = looksNative(endpoint, why, status)
   const body = bytes(JSON.stringify(shape(endpoint, status, message, id)) + (plain ? "" : "\n"))
   const headers = [
     "Content-Type",

@@ -127,6 +127,9 @@ describe("Settings", () => {
           { LLAMERO_REDIS_URL: "10.0.0.9:6379" },
           { LLAMERO_PORT: "11435 # the usual one" },
           { LLAMERO_BACKENDS: "http://a:11434 http://b:11434" },
+          { LLAMERO_LOCAL_PORT: "0" },
+          { LLAMERO_LOCAL_PORT: "0.0.0.0:11434" },
+          { LLAMERO_LOCAL_KEY: "two words" },
         ]
       ) {
         const [[name, value]] = Object.entries(env) as [[string, string]]
@@ -223,6 +226,23 @@ describe("Settings", () => {
       assert.strictEqual(
         yield* complaint({ LLAMERO_DECISIONS: "10" }),
         `LLAMERO_DECISIONS="10": wants LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for`,
+      )
+    }))
+
+  it.effect("open the listener for local clients only with the key that these have", () =>
+    Effect.gen(function* () {
+      const local = { LLAMERO_LOCAL_PORT: "11434", LLAMERO_LOCAL_KEY: "ops", LLAMERO_KEYS_FILE: "keys.json" }
+      const settings = yield* read(local)
+      assert.deepStrictEqual([settings.localPort, settings.localKey], [11434, "ops"])
+      assert.match(yield* complaint({ ...local, LLAMERO_KEYS_FILE: "" }), /^LLAMERO_KEYS_FILE="": wants a file of keys/)
+      assert.match(
+        yield* complaint({ ...local, LLAMERO_LOCAL_KEY: "" }),
+        /^LLAMERO_LOCAL_KEY="": wants the id of a key/,
+      )
+      assert.match(yield* complaint({ ...local, LLAMERO_LOCAL_PORT: "" }), /^LLAMERO_LOCAL_PORT="": wants a port/)
+      assert.match(
+        yield* complaint({ ...local, LLAMERO_PORT: "11434" }),
+        /^LLAMERO_LOCAL_PORT="11434": wants another port than LLAMERO_PORT$/,
       )
     }))
 

@@ -32,7 +32,7 @@ const servers: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
 for (const [name, command] of servers) {
   describe(name, () => {
     it.layer(serving(command), { timeout: "30 seconds", excludeTestServices: true })((it) => {
-      for (const script of ["ollama", "openai", "bytes"]) {
+      for (const script of ["ollama", "openai", "bytes", "commandLine"]) {
         for (const [runtime, prefix] of Object.entries(runtimes)) {
           it.effect(`test/clients/${script}.ts on ${runtime}`, () =>
             Effect.gen(function* () {

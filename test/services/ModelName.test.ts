@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ModelName from "../../src/services/ModelName.ts"
+import { readName } from "../../src/simulated/models/names.ts"
+import { SeededRandom } from "../../src/testing/faults/seededRandom.ts"
 
 const spellings: Readonly<Record<string, ReadonlyArray<string>>> = {
   // Measured on Ollama 0.33: all of these names reach one model.
@@ -37,6 +39,74 @@ describe("ModelName", () => {
     for (const name of ["cloud", "cloudy:8b", "my-cloud", "cloud/m:8b", "m:cloudy", "m:local"]) {
       assert.isFalse(ModelName.parse(name).cloud, name)
     }
+  })
+
+  it("says why Ollama cannot read a name, and nothing about a name that it can read", () => {
+    // The second reader of names, which the simulated Ollama has.
+    const wanted = (name: string) => {
+      const read = readName(name)
+      return "key" in read ? undefined : read.blank ? "model is required" : read.text
+    }
+    const good = [
+      ...Object.values(spellings).flat(),
+      "x-cloud",
+      "_",
+      "h:1/n/m.x:t_-.",
+      "a.b/c/d",
+      "m".repeat(80),
+      "x: cloud",
+    ]
+    const bad = [
+      [
+        "m:",
+        "a b",
+        "../x",
+        "a/b/c/d",
+        ":",
+        "/",
+        "x/",
+        "/x",
+        "m:a:b",
+        "a.b/m",
+        "-m",
+        ".m",
+        "m@sha256:1",
+        "é",
+        "m:.t",
+        "a//b",
+      ],
+      [
+        "x:-cloud",
+        "https://m",
+        "https://a/m",
+        "m".repeat(81),
+        `m:${"t".repeat(81)}`,
+        "m\n:x",
+        "a:b/c",
+        "m: x",
+        "x :cloud",
+      ],
+      ["", " ", "\t"],
+      ["m:local:local", "m:cloud:local", "m:8b-cloud:local", "m:local:cloud"],
+    ].flat()
+    for (const name of good) {
+      assert.isUndefined(ModelName.problem(name), name)
+      assert.isUndefined(wanted(name), name)
+    }
+    for (const name of bad) {
+      assert.isString(ModelName.problem(name), name)
+      assert.strictEqual(ModelName.problem(name), wanted(name), name)
+    }
+    const random = new SeededRandom(1)
+    const pieces = [..."aaZ0_-.:/ @é", ":cloud", "-cloud", ":local", "://", "m:8b", "x/"]
+    let read = 0
+    for (let run = 0; run < 5000; run++) {
+      const name = Array.from({ length: random.between(0, 6) }, () => random.pick(pieces)).join("")
+      if (wanted(name) === undefined) read++
+      assert.strictEqual(ModelName.problem(name), wanted(name), JSON.stringify(name))
+    }
+    // Otherwise the texts would be too strange to show anything.
+    assert.isAbove(read, 500)
   })
 
   it("gives the same name when applied twice, and never throws", () => {

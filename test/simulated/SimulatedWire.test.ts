@@ -9,7 +9,8 @@ import { lines, on, ps, send, server } from "./support.ts"
 const messages = [{ role: "user", content: "hi" }]
 const bounded = { options: { num_predict: 2 } }
 
-const errorOf = (text: string): unknown => JSON.parse(text).error
+// deno-lint-ignore no-explicit-any
+const errorOf = (text: string): any => JSON.parse(text).error
 
 describe("names", () => {
   const spellings = [
@@ -35,11 +36,74 @@ describe("names", () => {
 
   on("other tags, namespaces and hosts are other models", {}, function* () {
     for (
-      const model of ["tiny-eos:8b", "me/tiny-eos", "example.com/library/tiny-eos", "a/b/c/d", "tiny eos", ":", "/"]
+      const model of ["tiny-eos:8b", "me/tiny-eos", "example.com/library/tiny-eos", "x-cloud", "_", "h:1/n/m.x", "TINY"]
     ) {
       const heard = yield* send("/api/generate", { model, prompt: "hi" })
       assert.deepStrictEqual([heard.status, errorOf(heard.text)], [404, `model '${model}' not found`])
     }
+  })
+
+  const invalid = ["m:", "a b", "../x", "a/b/c/d", ":", "/", "x/", "/x", "m:a:b", "a.b/m", "-m", "m@sha256:1", "é"]
+
+  on("texts that are no names are 400, wherever a model is named", {}, function* () {
+    for (const model of [...invalid, "x:-cloud", "https://m", "m".repeat(81), "m:.t"]) {
+      for (const path of ["/api/generate", "/api/chat", "/api/embed", "/api/embeddings", "/api/show", "/api/pull"]) {
+        const heard = yield* send(path, { model, prompt: "hi", messages, input: 5 })
+        assert.deepStrictEqual([heard.status, errorOf(heard.text)], [400, "invalid model name"], `${path} ${model}`)
+      }
+      for (const path of ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"]) {
+        const heard = yield* send(path, { model, prompt: "hi", messages, input: "x" })
+        assert.deepStrictEqual([heard.status, errorOf(heard.text).message], [400, "invalid model name"], path)
+        assert.match(heard.text, /\n$/)
+      }
+    }
+  })
+
+  on("a name cannot have two sources", {}, function* () {
+    for (const model of ["m:local:local", "m:cloud:local", "m:8b-cloud:local"]) {
+      const heard = yield* send("/api/chat", { model, messages })
+      assert.deepStrictEqual(
+        [heard.status, errorOf(heard.text)],
+        [400, `use either :local or :cloud, not both: "${model}"`],
+      )
+    }
+  })
+
+  on("no name has an answer of its own at each path", {}, function* () {
+    for (const model of ["", " ", undefined, null]) {
+      const asked = { model, prompt: "x", messages, input: "x" }
+      const wanted: ReadonlyArray<readonly [string, number, string]> = [
+        ["/api/generate", 404, `model '${model ?? ""}' not found`],
+        ["/api/embed", 404, `model '${model ?? ""}' not found`],
+        ["/api/chat", 400, "model is required"],
+        ["/api/embeddings", 400, "model is required"],
+        ["/api/show", 400, "model is required"],
+        ["/api/pull", 400, "invalid model name"],
+      ]
+      for (const [path, status, text] of wanted) {
+        const heard = yield* send(path, asked)
+        assert.deepStrictEqual([heard.status, errorOf(heard.text)], [status, text], path)
+      }
+    }
+  })
+
+  on("the command line's `name` counts where `model` is empty", {}, function* () {
+    const name = "tiny-eos"
+    // As Go's client writes it: all fields of the request, also those that are empty.
+    const show = { model: "", system: "", template: "", verbose: false, options: null, name }
+    assert.strictEqual((yield* send("/api/show", show)).status, 200)
+    assert.strictEqual((yield* send("/api/show", { model: null, name })).status, 200)
+    assert.strictEqual((yield* send("/api/show", { model: "nope", name })).status, 404)
+    const pull = { model: "", username: "", password: "", name }
+    assert.include((yield* send("/api/pull", pull)).text, "success")
+    assert.include((yield* send("/api/push", { ...pull, stream: true })).text, "not authorized")
+    assert.strictEqual((yield* send("/api/create", { model: "", from: name, name: "copied" })).status, 200)
+    assert.strictEqual((yield* send("/api/delete", { model: "", name: "copied" }, { method: "DELETE" })).status, 200)
+    const gone = yield* send("/api/delete", { model: "", name: "copied" }, { method: "DELETE" })
+    assert.deepStrictEqual([gone.status, errorOf(gone.text)], [404, "model 'copied' not found"])
+    const bad = yield* send("/api/delete", { model: "", name: "a b" }, { method: "DELETE" })
+    assert.deepStrictEqual([bad.status, errorOf(bad.text)], [400, `name "a b" is invalid`])
+    assert.strictEqual((yield* send("/api/push", { model: "", name: "" })).status, 400)
   })
 
   on("cloud models are refused everywhere", {}, function* () {
@@ -209,8 +273,8 @@ describe("answers", () => {
   })
 
   on("markup is escaped as Go does", {}, function* () {
-    const heard = yield* send("/api/generate", { model: "<a&b>", prompt: "x" })
-    assert.strictEqual(heard.text, `{"error":"model '\\u003ca\\u0026b\\u003e' not found"}`)
+    const heard = yield* send("/api/copy", { source: "<a&b>", destination: "x" })
+    assert.strictEqual(heard.text, `{"error":"source \\"\\u003ca\\u0026b\\u003e\\" is invalid"}`)
   })
 
   on("no usage chunk unless asked for; completions in their own shape", {}, function* () {
@@ -326,7 +390,7 @@ describe("paths", () => {
       ["/api/version?x=1", "GET"],
     ], ([path, method]) => send(path!, undefined, { method: method! }))
     assert.deepStrictEqual(seen.map(({ status }) => status), [404, 405, 405, 401, 404, 200, 200, 200])
-    assert.strictEqual(seen[2]!.headers["allow"], "POST, HEAD")
+    assert.strictEqual(seen[2]!.headers["allow"], "HEAD, POST")
     assert.include(seen[4]!.text, "model 'nope:latest' not found")
     assert.deepStrictEqual([seen[5]!.text, seen[6]!.text], ["Ollama is running", ""])
   })
@@ -336,6 +400,80 @@ describe("paths", () => {
     const [allowed, refused] = yield* Effect.forEach(["app://x", "https://evil.example"], ask)
     assert.deepStrictEqual([allowed!.status, refused!.status], [204, 403])
     assert.include(allowed!.headers["access-control-allow-methods"], "POST")
+    for (const origin of ["chrome-extension://x", "moz-extension://x", "safari-web-extension://x", "http://[::1]:1"]) {
+      assert.strictEqual((yield* ask(origin)).status, 403, origin)
+    }
+  })
+
+  on("a foreign name as `Host` is refused", {}, function* () {
+    for (const [host, status] of [["evil.example", 403], ["169.254.0.1", 403], ["box.local:1", 200]] as const) {
+      assert.strictEqual((yield* send("/api/version", undefined, { headers: ["Host", host] })).status, status, host)
+    }
+  })
+})
+
+describe("calls that change a server", () => {
+  on("an error before the first line has a real status, one after it is a line", {}, function* () {
+    const none = yield* send("/api/create", { model: "x" })
+    assert.deepStrictEqual([none.status, none.headers["content-type"]], [400, "application/json"])
+    assert.strictEqual(errorOf(none.text), "neither 'from' or 'files' was specified")
+    const push = yield* send("/api/push", { model: "nope" })
+    assert.deepStrictEqual([push.status, push.headers["content-type"]], [200, "application/x-ndjson"])
+    assert.deepStrictEqual(lines(push), [
+      { status: "retrieving manifest" },
+      { status: "couldn't retrieve manifest" },
+      { error: "open /models/manifests/registry.ollama.ai/library/nope/latest: no such file or directory" },
+    ])
+    const whole = yield* send("/api/pull", { model: "nope", stream: false })
+    assert.deepStrictEqual([whole.status, whole.headers["content-type"]], [500, "application/json"])
+    assert.strictEqual((yield* send("/api/create", { model: "x", stream: false })).status, 400)
+    const from = yield* send("/api/create", { model: "x", from: "nope" })
+    assert.deepStrictEqual(lines(from)[0], { status: "pulling manifest" })
+  })
+
+  on("a cloud name is that of no model on disk", {}, function* () {
+    const gone = yield* send("/api/delete", { model: "tiny-eos:cloud" }, { method: "DELETE" })
+    assert.strictEqual(gone.status, 404)
+    assert.isDefined((yield* server).disk.find("tiny-eos"))
+    const shown = yield* send("/api/show", { model: "tiny-eos:cloud" })
+    assert.deepStrictEqual(
+      [shown.status, errorOf(shown.text)],
+      [403, "ollama cloud is disabled: remote model details are unavailable"],
+    )
+  })
+
+  on("accounts and the web", {}, function* () {
+    const answer = (path: string, body?: object, method = "POST") =>
+      Effect.map(send(path, body, { method }), (heard) => [heard.status, errorOf(heard.text)])
+    assert.deepStrictEqual(yield* answer("/api/me"), [401, "unauthorized"])
+    assert.deepStrictEqual(yield* answer("/api/signout"), [401, "you are not currently signed in"])
+    assert.deepStrictEqual(yield* answer("/api/user/keys/x", undefined, "DELETE"), [
+      401,
+      "you are not currently signed in",
+    ])
+    assert.deepStrictEqual(yield* answer("/api/experimental/web_search"), [400, "missing request body"])
+    assert.deepStrictEqual(yield* answer("/api/experimental/web_search", { query: "x" }), [
+      403,
+      "ollama cloud is disabled: web search is unavailable",
+    ])
+  })
+
+  on("what a generation may not ask for", {}, function* () {
+    const ask = (more: object) =>
+      Effect.map(
+        send("/api/generate", { model: "tiny-eos", prompt: "x", ...more }),
+        ({ status, text }) => [status, errorOf(text)],
+      )
+    const raw = "raw mode does not support template, system, or context"
+    for (const more of [{ system: "s" }, { template: "t" }, { context: [1] }]) {
+      assert.deepStrictEqual(yield* ask({ raw: true, ...more }), [400, raw])
+    }
+    for (const count of [-1, 21]) {
+      assert.deepStrictEqual(yield* ask({ top_logprobs: count, model: "nope" }), [
+        400,
+        "top_logprobs must be between 0 and 20",
+      ])
+    }
   })
 })
 

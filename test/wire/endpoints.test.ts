@@ -14,8 +14,24 @@ describe("endpoints", () => {
     assert.isUndefined(find("http://x"))
   })
 
+  it("are found in every spelling that Ollama redirects to them", () => {
+    const spellings = (
+      path: string,
+    ) => [`/${path}`, `${path}/`, `/${path}//?a=b`, path.replaceAll("/", "//"), `/.${path}`]
+    for (const endpoint of endpoints) {
+      for (const target of spellings(endpoint.path)) assert.strictEqual(find(target), endpoint, target)
+    }
+  })
+
+  it("are another path with a slash at the end for every method but POST", () => {
+    assert.isUndefined(find("/api/chat/", "GET"))
+    assert.strictEqual(find("//api/chat", "GET")?.path, "/api/chat")
+  })
+
   it("are not found by any other path", () => {
-    for (const target of ["/api/tags", "/api/chat/", "/API/chat", "", "/"]) assert.isUndefined(find(target), target)
+    for (const target of ["/api/tags", "/API/chat", "/api/Chat", "/api/chat/x", "/api", "", "/"]) {
+      assert.isUndefined(find(target), target)
+    }
   })
 
   it("of embeddings and transcriptions do not stream", () => {

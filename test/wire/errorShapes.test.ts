@@ -28,7 +28,7 @@ describe("dialects", () => {
       "/v1/embeddings": openai(`model "nope" not found, try pulling it first`),
       "/v1/responses": openai("model 'nope' not found"),
       "/v1/messages":
-        `{"type":"error","error":{"type":"not_found_error","message":"model 'nope' not found"},"request_id":"r1"}\n`,
+        `{"type":"error","error":{"type":"not_found_error","message":"model 'nope' not found"},"request_id":"req_r1"}\n`,
       "/v1/audio/transcriptions": openai("model 'nope' not found"),
       "/api/v1/generate": `{"error":"model 'nope' not found"}`,
     })
@@ -39,6 +39,37 @@ describe("dialects", () => {
     assert.deepInclude(render("/api/generate", none), { status: 404, body: `{"error":"model '' not found"}` })
     assert.deepInclude(render("/api/embed", none), { status: 404, body: `{"error":"model '' not found"}` })
     assert.deepInclude(render("/api/chat", none), { status: 400, body: `{"error":"model is required"}` })
+    assert.deepInclude(render("/api/embeddings", none), { status: 400, body: `{"error":"model is required"}` })
+    const blank = refuse("ModelNotFound", "?", { model: " " })
+    assert.deepInclude(render("/api/embed", blank), { status: 404, body: `{"error":"model ' ' not found"}` })
+    assert.deepInclude(render("/api/chat", blank), { status: 400, body: `{"error":"model is required"}` })
+  })
+
+  it("look like those that Ollama's middlewares pass on, or like those that they make", () => {
+    const invalid = refuse("BadRequest", "invalid model name", { model: "a b" })
+    const none = refuse("ModelNotFound", "?", { model: "" })
+    const broken = refuse("BadRequest", "EOF")
+    const passedOn = (path: string, why: typeof invalid) => {
+      const { body, headers, status } = render(path, why)
+      assert.strictEqual(status, 400, path)
+      assert.strictEqual(header(headers, "content-type") === "application/json", body.endsWith("\n"), path)
+      return body.endsWith("\n")
+    }
+    for (const path of ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"]) {
+      assert.isTrue(passedOn(path, invalid), path)
+      assert.isFalse(passedOn(path, broken), path)
+    }
+    assert.isTrue(passedOn("/v1/chat/completions", none))
+    assert.isFalse(passedOn("/v1/messages", none))
+    assert.isFalse(passedOn("/v1/audio/transcriptions", none))
+    assert.isFalse(passedOn("/api/chat", invalid))
+  })
+
+  it("give Anthropic's clients an id that begins as Anthropic's own do", () => {
+    const why = refuse("BackendFailed", "broke")
+    const idOf = (id: string) =>
+      JSON.parse(text(ErrorShapes.refusal(endpoint("/v1/messages"), why, id).body)).request_id
+    assert.deepStrictEqual(["r1", "req_abc", "k3-1z"].map(idOf), ["req_r1", "req_abc", "req_k3-1z"])
   })
 
   it("send Retry-After, and tell OpenAI's clients when not to retry", () => {
@@ -61,7 +92,7 @@ describe("dialects", () => {
     )
     assert.strictEqual(
       record("/v1/messages"),
-      `event: error\ndata: {"type":"error","error":{"type":"api_error","message":"broke"},"request_id":"r1"}\n\n`,
+      `event: error\ndata: {"type":"error","error":{"type":"api_error","message":"broke"},"request_id":"req_r1"}\n\n`,
     )
     assert.match(record("/v1/responses"), /^event: error\ndata: \{"type":"error",.*\}\n\n$/)
     assert.strictEqual(record("/api/v1/generate"), `data: {"error":"broke"}\n\n`)

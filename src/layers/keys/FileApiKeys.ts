@@ -59,6 +59,6 @@ export const layer = (path: string, options?: {
         yield* Effect.logInfo(`API keys read again: ${table.size()}`)
       }).pipe(Effect.catch(({ message }) => Effect.logError(`${message}; the keys stay as they were`)))
       yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "2 seconds"), look))
-      return ApiKeys.of({ find: (key) => table.find(key), size: () => table.size() })
+      return ApiKeys.of({ find: (key) => table.find(key), named: (id) => table.named(id), size: () => table.size() })
     }),
   )

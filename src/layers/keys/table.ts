@@ -32,8 +32,10 @@ export const make = (entries: ReadonlyArray<KeyEntry>): ApiKeys["Service"] => {
   // A wrong key is compared with this, so that a wrong key and a right one take the same work.
   const nobody = { grant: undefined, sum: Buffer.alloc(32) }
   const bySum = new Map(entries.map(({ grant, sha256 }) => [sha256, { grant, sum: Buffer.from(sha256, "hex") }]))
+  const byId = new Map(entries.map(({ grant }) => [grant.id, grant]))
   return {
     size: () => bySum.size,
+    named: (id) => byId.get(id),
     find: (key) => {
       const sum = digest("sha256", key, "buffer")
       const { grant, sum: known } = bySum.get(sum.toString("hex")) ?? nobody

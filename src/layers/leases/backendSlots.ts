@@ -63,6 +63,9 @@ export class BackendSlots implements BackendView {
   get health() {
     return this.services.health.status(this.backend.id).state
   }
+  get version() {
+    return this.services.health.status(this.backend.id).version
+  }
   ofModel(model: Model): ModelSlots {
     let slots = this.perModel.get(model.key)
     if (slots === undefined) this.perModel.set(model.key, slots = new ModelSlots())

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Option } from "effect"
-import type { Outcome } from "../../services/Outcome.ts"
+import { notOffered, type Outcome } from "../../services/Outcome.ts"
 import { header } from "../../services/RoutedRequest.ts"
 import type { TransportError } from "../../services/Transport.ts"
 import { parse, textOf } from "../../wire/json.ts"
@@ -37,9 +37,20 @@ export const outcomeOfErrorRecord = (tail: string): Outcome => {
     : { kind: "failure", cause: "error-record" }
 }
 
+/**
+ * Whether an answer says that the backend does not have the path at all: the plain text of a library that routes HTTP
+ * paths (`404 page not found`, `405 method not allowed`), or the page of a proxy. Every error of Ollama itself is JSON.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isPathMissing = (status: number, body: Uint8Array): boolean =>
+  (status === 404 || status === 405) && !/^\s*[{[]/.test(new TextDecoder().decode(body.subarray(0, 64)))
+
 /** The outcome of a complete answer; `body` when it is known. @category constructors @since 0.1.0 */
 export const outcomeOfStatus = (status: number, body: Uint8Array | undefined): Outcome => {
   if (status === 429 || status === 503) return { kind: "saturated", cause: `http-${status}` }
+  if (body !== undefined && isPathMissing(status, body)) return notOffered
   if (status === 501 || (status >= 400 && status < 500)) return { kind: "ignored", cause: `http-${status}` }
   if (body !== undefined && status === 500 && isClientFault(textOf([body]))) {
     return { kind: "ignored", cause: "http-500-client" }
@@ -72,7 +83,7 @@ export const truncated: Outcome = { kind: "ignored", cause: "truncated" }
  * @since 0.1.0
  */
 export const isElsewhere = (status: number, body: Uint8Array): boolean =>
-  status === 429 || status === 502 || status === 503 || isModelMissing(status, body)
+  status === 429 || status === 502 || status === 503 || isModelMissing(status, body) || isPathMissing(status, body)
 
 /**
  * Whether an answer without a last record is no stream, although one was asked for: it has another type, and its length

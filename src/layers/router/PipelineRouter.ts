@@ -19,6 +19,7 @@ import { type ClientOptions, policy } from "./clientOptions.ts"
 import * as Guards from "./guards.ts"
 import * as Heartbeats from "./heartbeats.ts"
 import * as OtherClients from "./otherClients.ts"
+import * as MissingPaths from "./missingPaths.ts"
 import { draining } from "./refusals.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
@@ -64,6 +65,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       companyOf,
       unload: unloading.unload,
       forwardCredentials: options.forwardCredentials ?? false,
+      missing: yield* MissingPaths.make,
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })
     const contained = PipelineFailures.make(guards, routed)

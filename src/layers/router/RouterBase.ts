@@ -33,6 +33,7 @@
 import { Cause, Clock, Effect } from "effect"
 import type { Lease } from "../../services/Leases.ts"
 import type { Model, ModelCatalog } from "../../services/ModelCatalog.ts"
+import { notOffered } from "../../services/Outcome.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Attempt, Relay } from "../../services/Relay.ts"
 import type { ReplySink } from "../../services/Reply.ts"
@@ -41,7 +42,8 @@ import { Router, type Settled } from "../../services/Router.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
 import * as Demands from "./demand.ts"
-import { draining, notFound } from "./refusals.ts"
+import * as HeldAnswer from "./heldAnswer.ts"
+import { draining, misnamed, notFound } from "./refusals.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {
@@ -62,7 +64,8 @@ export interface LastAttempt {
  * What the router refuses by itself:
  *
  * - `Draining` (503, `Retry-After` 5 seconds): the request came after `drain`. The function is not called.
- * - `BackendFailed` (502, `Retry-After` 1 second): the attempt ended as `Retry`.
+ * - `BackendFailed` (502, `Retry-After` 1 second): the attempt ended as `Retry`. The answer of a backend that does not
+ *   have the path at all is passed on.
  * - `Internal` (500): the function died or threw. That is logged.
  *
  * @category constructors
@@ -106,14 +109,18 @@ const settled = (answer: Effect.Effect<LastAttempt, Refusal>, reply: ReplySink):
     }),
     Effect.match({
       onFailure: refused,
-      onSuccess: (last) =>
-        last.attempt._tag === "Answered"
-          ? settledWith("answered", last.attempt.status, undefined, last)
-          : refused(refuse("BackendFailed", "the backend failed before it answered", { retryAfter: 1 }), last),
+      onSuccess: (last) => {
+        const { attempt } = last
+        if (attempt._tag === "Answered") return settledWith("answered", attempt.status, undefined, last)
+        if (attempt.answer === undefined || attempt.outcome.cause !== notOffered.cause) return refused(failed, last)
+        HeldAnswer.send(reply, attempt.answer)
+        return settledWith("answered", attempt.answer.status, undefined, last)
+      },
     }),
   )
 }
 
+const failed = refuse("BackendFailed", "the backend failed before it answered", { retryAfter: 1 })
 const internal = refuse("Internal", "the router failed")
 
 const settledWith = (
@@ -132,8 +139,9 @@ const settledWith = (
 })
 
 /**
- * The model that a request names. Fails with `ModelNotFound` (404) where no backend has it, and with `NoBackend` (503,
- * `Retry-After` 5 seconds) where no backend could be asked.
+ * The model that a request names. Fails with `BadRequest` (400) where Ollama could not read the name, with
+ * `ModelNotFound` (404) where no backend has the model, with `Forbidden` (403) where only ollama.com could have it, and
+ * with `NoBackend` (503, `Retry-After` 5 seconds) where no backend could be asked.
  *
  * @category lookups
  * @since 0.1.0
@@ -142,6 +150,8 @@ export const find = (catalog: ModelCatalog["Service"], request: RoutedRequest): 
   const { model } = request.envelope
   const known = catalog.peek(model)
   if (known !== undefined) return Effect.succeed(known)
+  const wrong = misnamed(request.endpoint, model)
+  if (wrong !== undefined) return Effect.fail(wrong)
   return Effect.mapError(catalog.find(model), (error) => notFound(error, model))
 }
 

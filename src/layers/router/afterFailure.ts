@@ -8,7 +8,7 @@ import type { BackendView } from "../../services/FleetView.ts"
 import { Leases } from "../../services/Leases.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import * as ModelName from "../../services/ModelName.ts"
-import type { Outcome } from "../../services/Outcome.ts"
+import { notOffered, type Outcome } from "../../services/Outcome.ts"
 import { Placement } from "../../services/Placement.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
@@ -18,8 +18,9 @@ import { Residency } from "../../services/Residency.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { RouterEvents } from "../../services/RouterEvents.ts"
-import type { Upstream } from "../../services/Transport.ts"
 import { missingModel } from "../../wire/missingModel.ts"
+import * as HeldAnswer from "./heldAnswer.ts"
+import type { MissingPaths } from "./missingPaths.ts"
 import type { Run } from "./requestState.ts"
 
 /** An attempt that failed before the client got anything of it. @internal */
@@ -28,7 +29,7 @@ export type Failed = Attempt & { readonly _tag: "Retry" }
 /** @internal */
 export interface AfterFailure {
   /** Records that an attempt on a backend failed. */
-  readonly record: (demand: Demand, backend: string, attempt: Attempt) => void
+  readonly record: (run: Run, demand: Demand, backend: string, attempt: Attempt) => void
   /** Ends the request, or makes another attempt with `again`, which gets a demand without the failed backends. */
   readonly next: (
     run: Run,
@@ -40,7 +41,7 @@ export interface AfterFailure {
 }
 
 /** @internal */
-export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
+export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: MissingPaths) {
   const catalog = yield* ModelCatalog
   const clock = yield* Clock.Clock
   const events = yield* RouterEvents
@@ -48,10 +49,15 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
   const placement = yield* Placement
   const residency = yield* Residency
 
-  /** A backend that names the model in a 404 no longer has it. */
-  const forgetMissing = (demand: Demand, backend: string, answer: BackendAnswer | undefined): void => {
-    const missing = answer === undefined ? undefined : missingModel(answer.status, answer.body)
-    if (missing === undefined || ModelName.canonical(missing) !== demand.model.key) return
+  /** A backend that names the model in a 404 no longer has it. Another 404 may say that it never had the path. */
+  const forgetMissing = (run: Run, demand: Demand, backend: string, attempt: Attempt): void => {
+    if (attempt._tag !== "Retry" || attempt.answer === undefined) return
+    const { answer, outcome } = attempt
+    if (outcome.cause === notOffered.cause) {
+      return missing.add(run.request.endpoint.upstreamPath, backend, answer.body)
+    }
+    const named = missingModel(answer.status, answer.body)
+    if (named === undefined || ModelName.canonical(named) !== demand.model.key) return
     residency.forget(backend, demand.model)
     catalog.forget(backend, demand.model)
   }
@@ -59,15 +65,19 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
   const publish = (demand: Demand, backend: string, cause: string): void =>
     events.publish({ _tag: "AttemptFailed", at: clock.currentTimeMillisUnsafe(), id: demand.id, backend, cause })
 
-  const next: AfterFailure["next"] = (run, demand, reply, { answer, outcome }, again) => {
+  const next: AfterFailure["next"] = (run, demand, reply, failed, again) => {
+    const { answer, outcome } = failed
     const backend = run.backend!
     const { cause } = outcome
-    const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, backend] }
     const now = clock.currentTimeMillisUnsafe()
-    forgetMissing(demand, backend, answer)
+    forgetMissing(run, demand, backend, failed)
+    const isNotOffered = cause === notOffered.cause
+    const lacking = isNotOffered ? missing.backends(run.request.endpoint.upstreamPath) : []
+    const elsewhere: Demand = { ...demand, excluded: [...demand.excluded, ...run.alsoFailed, backend, ...lacking] }
     const retries = placement.rank(elsewhere, leases.view).size > 0 &&
-      anotherMaySucceed(cause, demand, leases.view.find(backend)) &&
-      retry.decide({ demand, backend, outcome, attempts: run.attempts }, now) === "elsewhere"
+      // The backend has done nothing, so this is no retry. It happens once for each backend and path.
+      (isNotOffered || (anotherMaySucceed(cause, demand, leases.view.find(backend)) &&
+        retry.decide({ demand, backend, outcome, attempts: run.attempts }, now) === "elsewhere"))
     // The event of the request itself tells of an attempt whose answer the client gets.
     if (!retries && answer !== undefined) return Effect.sync(() => passOn(run, reply, answer))
     publish(demand, backend, cause)
@@ -75,10 +85,9 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy) {
   }
 
   const afterFailure: AfterFailure = {
-    record: (demand, backend, attempt) => {
-      const { cause } = attempt.outcome
-      forgetMissing(demand, backend, attempt._tag === "Retry" ? attempt.answer : undefined)
-      publish(demand, backend, cause)
+    record: (run, demand, backend, attempt) => {
+      forgetMissing(run, demand, backend, attempt)
+      publish(demand, backend, attempt.outcome.cause)
     },
     next,
   }
@@ -109,19 +118,8 @@ const finalRefusal = ({ model }: Demand, { cause }: Outcome): Refusal => {
   }
 }
 
-/** Ollama's own 503 ("server busy") has no `Retry-After`. */
-const lacksRetryAfter = ({ rawHeaders, status }: BackendAnswer): boolean =>
-  status === 503 && !rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === "retry-after")
-
 /** Gives the backend's error answer to the client. */
 const passOn = (run: Run, reply: ReplySink, answer: BackendAnswer): Settled => {
-  if (lacksRetryAfter(answer)) reply.annotate(["Retry-After", "1"])
-  reply.open(ended)
-  reply.head(answer.status, answer.rawHeaders)
-  reply.data(answer.body)
-  reply.end()
+  HeldAnswer.send(reply, answer)
   return run.end("answered", answer.status, undefined)
 }
-
-/** The upstream of an answer that has come as a whole. */
-const ended: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }

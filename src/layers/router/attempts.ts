@@ -20,6 +20,7 @@ import * as AfterFailure from "./afterFailure.ts"
 import * as Call from "./call.ts"
 import { type Policy, tiered } from "./clientOptions.ts"
 import * as Hedge from "./hedge.ts"
+import type { MissingPaths } from "./missingPaths.ts"
 import type { CompanyOf } from "./otherClients.ts"
 import { keepsNothing, type Run } from "./requestState.ts"
 
@@ -29,6 +30,7 @@ export interface Options {
   readonly clients: Policy
   readonly forwardCredentials: boolean
   readonly companyOf: CompanyOf
+  readonly missing: MissingPaths
 }
 
 /**
@@ -45,7 +47,8 @@ export type Attempting = (
 ) => Effect.Effect<Settled, Refusal>
 
 /** @internal */
-export const make = Effect.fnUntraced(function* ({ clients, companyOf, forwardCredentials, retry }: Options) {
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const { clients, companyOf, forwardCredentials, missing, retry } = options
   const admission = yield* Admission
   const clock = yield* Clock.Clock
   const events = yield* RouterEvents
@@ -54,7 +57,7 @@ export const make = Effect.fnUntraced(function* ({ clients, companyOf, forwardCr
   const relay = yield* Relay
   const residency = yield* Residency
   const callOf = yield* Call.make(clients, forwardCredentials, companyOf)
-  const afterFailure = yield* AfterFailure.make(retry)
+  const afterFailure = yield* AfterFailure.make(retry, missing)
   const { hedging } = retry
   const tools = { events, leases, placement, relay, residency, retry, failed: afterFailure.record }
   const hedged = hedging === undefined ? undefined : yield* Hedge.make({ ...tools, hedging })

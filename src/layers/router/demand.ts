@@ -7,6 +7,8 @@ import type { Model } from "../../services/ModelCatalog.ts"
 import { clientOf, type Demand, type RoutedRequest } from "../../services/RoutedRequest.ts"
 import { keepsNothing, unloads } from "./requestState.ts"
 
+const none: ReadonlyArray<string> = []
+
 /**
  * The demand of a request for a model. All fields are set from the start, so that all demands have one shape.
  *
@@ -17,6 +19,7 @@ export const demandOf = (
   model: Model,
   promptTokens: number,
   numCtx: number | undefined,
+  excluded: ReadonlyArray<string> = none,
 ): Demand => ({
   id: request.id,
   kind: request.endpoint.kind,
@@ -30,7 +33,7 @@ export const demandOf = (
   since: request.receivedAt,
   queueMillis: request.queueMillis,
   session: request.session,
-  excluded: [],
+  excluded,
   deadline: undefined,
   waiting: undefined,
   cold: undefined,

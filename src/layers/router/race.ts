@@ -31,7 +31,7 @@ export interface Tools {
   readonly retry: RetryPolicy
   readonly hedging: Hedging
   /** Called when one attempt has failed while the other goes on. */
-  readonly failed: (demand: Demand, backend: string, attempt: Attempt) => void
+  readonly failed: (run: Run, demand: Demand, backend: string, attempt: Attempt) => void
 }
 
 /** What both attempts of a race share. @internal */
@@ -167,7 +167,7 @@ export class Race implements Contest {
     if (attempt._tag === "Retry" && other !== undefined && !other.over) {
       this.job.run.alsoFailed = [...this.job.run.alsoFailed, id]
       this.job.run.backend = other.lease.backend.id
-      this.tools.failed(contender.lease.demand, id, attempt)
+      this.tools.failed(this.job.run, contender.lease.demand, id, attempt)
       if (contender === this.second) this.report("failed")
       return
     }

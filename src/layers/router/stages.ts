@@ -7,7 +7,7 @@ import { Clock, Effect } from "effect"
 import { Coalescer } from "../../services/Coalescer.ts"
 import { type Model, ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
-import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Refusal } from "../../services/Refusal.ts"
 import type { Settled } from "../../services/Router.ts"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import type { Bag } from "../../support/bag.ts"
@@ -15,7 +15,7 @@ import * as Attempts from "./attempts.ts"
 import { demandOf } from "./demand.ts"
 import * as Flights from "./flights.ts"
 import type { Guards } from "./guards.ts"
-import { notFound } from "./refusals.ts"
+import { misnamed, notFound } from "./refusals.ts"
 import { type Run, unloads } from "./requestState.ts"
 import type { Unloading } from "./unload.ts"
 
@@ -33,7 +33,7 @@ export type Routing = (run: Run, from?: number) => Effect.Effect<Settled, Refusa
 
 /** @internal */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { clients, guards, retry, shared, unload } = options
+  const { clients, guards, missing, retry, shared, unload } = options
   const catalog = yield* ModelCatalog
   const clock = yield* Clock.Clock
   const coalescer = yield* Coalescer
@@ -49,11 +49,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   /** Without a step of the fiber when the catalog knows the model already. */
   const found = (run: Run): Effect.Effect<Settled, Refusal> => {
     const name = run.request.envelope.model
-    if (name === "" && run.request.endpoint.kind === "chat") {
-      return Effect.fail(refuse("BadRequest", "model is required"))
-    }
     const model = catalog.peek(name)
     if (model !== undefined) return coalesced(run, model)
+    const wrong = misnamed(run.request.endpoint, name)
+    if (wrong !== undefined) return Effect.fail(wrong)
     return Effect.flatMap(
       Effect.mapError(catalog.find(name), (error) => notFound(error, name)),
       (model) => coalesced(run, model),
@@ -69,7 +68,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const promptTokens = tokens.estimate(model.key, promptBytes, images)
     return coalescer.join(
       run.request,
-      demandOf(run.request, model, promptTokens, clients.passThrough ? undefined : numCtx),
+      demandOf(
+        run.request,
+        model,
+        promptTokens,
+        clients.passThrough ? undefined : numCtx,
+        missing.excluded(run.request.endpoint.upstreamPath, model),
+      ),
       run.reply,
       (demand, reply, request) =>
         // The coalescer hands on the run's own reply when no other client shares the answer.

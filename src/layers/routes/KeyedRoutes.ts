@@ -6,7 +6,8 @@
  */
 import { Effect, type Layer } from "effect"
 import { HttpRouter, HttpServerRequest } from "effect/http"
-import { ApiKeys, CurrentGrant, invalid, missing, presented } from "../../services/ApiKeys.ts"
+import { ApiKeys, CurrentGrant, invalid, missing, noLocalKey, presented } from "../../services/ApiKeys.ts"
+import * as LocalRequests from "../../support/localRequests.ts"
 import * as Respond from "./respond.ts"
 
 const pathOf = (url: string): string => {
@@ -33,19 +34,23 @@ export const layer = (options?: {
    * `/admin/queues` and `/admin/decisions`, which have a token of their own.
    */
   readonly open?: ReadonlyArray<string> | undefined
+  /** As `local` of `ApiKeyGuard`: give both the same. Defaults to none. */
+  readonly local?: string | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | ApiKeys> => {
   const open = new Set(options?.open ?? ["/livez", "/readyz", "/admin/queues", "/admin/decisions"])
+  const local = options?.local
   return HttpRouter.use(Effect.fnUntraced(function* (router) {
     const keys = yield* ApiKeys
     yield* router.addGlobalMiddleware((handler) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, url }) => {
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, source, url }) => {
         const path = pathOf(url)
         if (open.has(path)) return handler
         const key = presented((name) => headers[name])
-        const grant = key === "" ? undefined : keys.find(key)
+        const isLocal = key === "" && local !== undefined && LocalRequests.isLocal(source)
+        const grant = isLocal ? keys.named(local) : key === "" ? undefined : keys.find(key)
         if (grant !== undefined) return Effect.provideService(handler, CurrentGrant, grant)
         const answer = path.startsWith("/v1/") ? Respond.errorOpenAi : Respond.error
-        return Effect.succeed(answer(401, key === "" ? missing : invalid))
+        return Effect.succeed(answer(401, isLocal ? noLocalKey : key === "" ? missing : invalid))
       })
     )
   }))

@@ -77,7 +77,11 @@ const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
     ? Effect.succeed(
       HttpServerResponse.stream(Stream.encodeText(Watch.records(pulls)), { contentType: "application/x-ndjson" }),
     )
-    : Effect.map(Watch.ending(pulls), (end) => Respond.json(Watch.last(end), end === undefined ? 200 : 500))
+    // As Ollama does it, without a charset.
+    : Effect.map(
+      Watch.ending(pulls),
+      (end) => Respond.json(Watch.last(end), end === undefined ? 200 : 500, "application/json"),
+    )
 
 /**
  * Merge it with `ManagementRoutes.layerWithoutPull`, as `OllamaApp.layer({ pulls })` does.
@@ -108,15 +112,23 @@ export const layer = (
   const isAllowed = Allowed.make(options.allowed)
   return HttpRouter.use(Effect.fnUntraced(function* (router) {
     const limit = Duration.fromInputUnsafe(options.timeLimit ?? "6 hours")
+    const catalog = yield* ModelCatalog
     const pullOn = yield* makePulls(limit)
     const { backends } = yield* Fanout.make(limit)
     const pull = Named.answer(
       bodyLimit,
       Effect.fnUntraced(function* (body) {
         const field = Named.fields(body)
-        const name = Allowed.nameOf(Named.model(field))
+        const spelled = Named.model(field)
+        const problem = spelled.trim() === "" ? undefined : ModelName.problem(spelled)
+        if (problem !== undefined) return Respond.error(400, problem)
+        const name = Allowed.nameOf(spelled)
         if (name === undefined) return Respond.error(400, "invalid model name")
-        if (!isAllowed(name)) return Respond.error(403, `pull of '${name}' is not allowed`)
+        if (!isAllowed(name)) {
+          const why = `pull of '${name}' is not allowed`
+          const isMissing = yield* Named.isMissing(catalog, name)
+          return Respond.error(403, isMissing ? `model '${name}' not found, and ${why}` : why)
+        }
         if (!permits(yield* CurrentGrant, name)) return Respond.error(403, notFor(name))
         const model = ModelName.canonical(name)
         const chosen = backends().filter((backend) => options.backends?.(backend, model) ?? true)

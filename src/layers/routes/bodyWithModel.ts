@@ -5,6 +5,7 @@
  */
 import { type ByteSize, Effect, Option, Schema } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import type { ModelCatalog } from "../../services/ModelCatalog.ts"
 import * as Respond from "./respond.ts"
 
 const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
@@ -25,6 +26,13 @@ export const model = (field: (key: string) => unknown): string => {
   const named = field("model") ?? field("name")
   return typeof named === "string" ? named : ""
 }
+
+/** Whether no backend has the model; `false` too where that is not known. @category lookups @since 0.1.0 */
+export const isMissing = (catalog: ModelCatalog["Service"], name: string): Effect.Effect<boolean> =>
+  Effect.match(catalog.find(name), {
+    onSuccess: () => false,
+    onFailure: ({ reason }) => reason._tag === "ModelMissing",
+  })
 
 /**
  * Answers a request from its body; 413 for a body that is too large, 400 for one that cannot be read.

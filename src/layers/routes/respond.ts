@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { challenge, openaiError } from "../../wire/errorShapes.ts"
 
 /** Content type of Ollama's native JSON answers. @category constants @since 0.1.0 */
@@ -44,8 +44,18 @@ const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TR
 /** The methods of a route. @category models @since 0.1.0 */
 export type Method = (typeof methods)[number]
 
+/** Ollama's answer for a path that it does not have. @category constants @since 0.1.0 */
+export const pageNotFound: HttpServerResponse.HttpServerResponse = HttpServerResponse.text("404 page not found", {
+  status: 404,
+  contentType: "text/plain",
+})
+
+/** A path that ends in a slash is another one for methods that the path without it does not take. */
+const isOtherPath = (url: string): boolean => /^[^?]+\/(\?|$)/.test(url)
+
 /**
- * A handler for some methods of a path, and Ollama's answer to all others: 405 with `Allow`.
+ * A handler for some methods of a path, and Ollama's answer to all others: 405 with `Allow`, or 404 where the request's
+ * path ends in a slash.
  *
  * @category constructors
  * @since 0.1.0
@@ -60,7 +70,9 @@ export const on = <E = never, R = never>(
     contentType: "text/plain",
     headers: { allow: allowed.join(", ") },
   })
+  const other = ({ url }: HttpServerRequest.HttpServerRequest) =>
+    Effect.succeed(isOtherPath(url) ? pageNotFound : refused)
   return methods.map((method) =>
-    HttpRouter.route(method, path, allowed.includes(method) ? handler : Effect.succeed(refused))
+    allowed.includes(method) ? HttpRouter.route(method, path, handler) : HttpRouter.route(method, path, other)
   )
 }

@@ -11,11 +11,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Router } from "../../services/Router.ts"
 import { every } from "../../support/every.ts"
 import * as Hosts from "../../wire/hosts.ts"
+import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as Heads from "./heads.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
 import { checksUntilStalled, NodeTraffic } from "./nodeTraffic.ts"
+import { isOwn } from "./ownNames.ts"
 import * as RequestId from "./requestId.ts"
 
 /** @category models @since 0.1.0 */
@@ -39,9 +41,17 @@ export interface Options {
    */
   readonly allowHeaders?: ReadonlyArray<string> | undefined
   /**
-   * Names in `Host` that a server on loopback accepts besides Ollama's built-in ones; `*` for all. Defaults to none.
+   * Names in `Host` that a server on loopback accepts besides the machine's own and Ollama's built-in ones; `*` for
+   * all. Defaults to none.
    */
   readonly hosts?: ReadonlyArray<string> | undefined
+  /**
+   * A second listener, on 127.0.0.1 only, for clients on this machine that cannot send an API key, such as the `ollama`
+   * command. It answers like the first one. `ApiKeyGuard` and `KeyedRoutes` can give its requests a key by their option
+   * `local`; without that it lets nobody in who sends no key. Requests of web pages (`Origin`) and of proxies
+   * (`Forwarded`, `X-Forwarded-For`, `Via`) need a key here, too. `hosts` does not hold here. Defaults to none.
+   */
+  readonly local?: { readonly port: number } | undefined
   /**
    * Most bytes of all bodies that the server holds: of those that it receives, that wait, and that a backend answers.
    * More are refused with 503. At least `bodyBytesMax`. Defaults to 512 MiB.
@@ -73,6 +83,8 @@ export class NodeServer extends Context.Service<NodeServer, {
   readonly host: string
   readonly port: number
   readonly url: string
+  /** The URL of the listener for clients on this machine, where there is one. */
+  readonly localUrl: string | undefined
   /** Number of inference requests, from their head to the last byte of their answer. */
   readonly active: () => number
   /** Bytes of answers that clients have not taken yet. */
@@ -81,6 +93,9 @@ export class NodeServer extends Context.Service<NodeServer, {
 
 /** How often the buffered bytes are summed up. They grow slowly: a client has a socket's buffer and a chunk at most. */
 const reliefInterval = Duration.seconds(1)
+
+/** The listener for clients on this machine must never be reached from another one. */
+const localAddress = "127.0.0.1"
 
 /** Longest time for the headers of a request, in milliseconds. */
 const headersMillis = 20_000
@@ -117,14 +132,17 @@ const makeServer = (
   return server
 }
 
+/** What a server is bound to: an address, also where `host` is a name, and a port. */
+type Bound = { readonly address: string; readonly port: number }
+
 const listen = (server: Server, host: string, port: number) =>
-  Effect.callback<number, HttpServerError.ServeError>((resume) => {
+  Effect.callback<Bound, HttpServerError.ServeError>((resume) => {
     const onError = (cause: Error) => resume(Effect.fail(new HttpServerError.ServeError({ cause })))
     server.once("error", onError)
     server.listen({ host, port, backlog: 4096 }, () => {
       server.off("error", onError)
-      const address = server.address()
-      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
+      const bound = server.address()
+      resume(Effect.succeed(typeof bound === "object" && bound !== null ? bound : { address: host, port }))
     })
   })
 
@@ -142,18 +160,28 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.heldBytesMax ?? 512 * 1024 * 1024) },
     active: traffic.active,
     onIdle: () => traffic.ended(),
+    local: false,
   }
+  // Until it is known what the server is bound to.
+  let acceptsHost = Hosts.local()
   const rules: Handler.Rules = {
     cors: Cors.make(options.origins, [...(options.allowHeaders ?? []), options.tenantHeader ?? ""]),
-    acceptsHost: Hosts.make(host, options.hosts),
+    acceptsHost: (name) => acceptsHost(name),
     headBytesMax: options.headBytesMax ?? 1024 * 1024,
     nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
   }
   const server = makeServer(Handler.make(shared, rules, traffic, app), rules, bodyBytesMax)
+  const localRules = { ...rules, acceptsHost: Hosts.local({ isOwn }) }
+  const localServer = makeServer(
+    Handler.make({ ...shared, local: true }, localRules, traffic, app),
+    localRules,
+    bodyBytesMax,
+  )
 
   const drain = Effect.gen(function* () {
     traffic.draining = true
     server.close()
+    localServer.close()
     for (const { response } of traffic.active.snapshot()) if (!response.headersSent) response.shouldKeepAlive = false
     yield* router.drain
     yield* Effect.timeoutOrElse(traffic.idle, {
@@ -163,9 +191,12 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     traffic.cutAll()
     yield* Scope.close(appScope, Exit.void)
     server.closeAllConnections()
+    localServer.closeAllConnections()
   })
 
-  const port = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
+  const { address, port } = yield* Effect.acquireRelease(listen(server, host, options.port ?? 11435), () => drain)
+  acceptsHost = Hosts.make(address, { names: options.hosts, isOwn })
+  const local = options.local === undefined ? undefined : yield* listen(localServer, localAddress, options.local.port)
   const stallInterval = Duration.millis(Duration.toMillis(options.stallTimeout ?? "60 seconds") / checksUntilStalled)
   yield* Effect.forkScoped(every(stallInterval, Effect.sync(() => traffic.cutStalled())))
   const bufferBytesMax = options.bufferBytesMax ?? 256 * 1024 * 1024
@@ -174,6 +205,7 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     host,
     port,
     url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    localUrl: local === undefined ? undefined : `http://${localAddress}:${local.port}`,
     active: () => traffic.active.size,
     buffered: () => traffic.buffered(),
   })
@@ -214,7 +246,7 @@ export const layer = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Se
   Layer.effect(
     NodeServer,
     Effect.gen(function* () {
-      const routes = yield* HttpRouter.toHttpEffect(app)
+      const routes = yield* toHttpEffect(app)
       const scope = yield* Scope.make()
       const handler = yield* NodeHttpServer.makeHandler(routes, { scope })
       return yield* make(handler as Handler.Handler, scope, options ?? {})

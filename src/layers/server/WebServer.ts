@@ -9,11 +9,14 @@ import { Router } from "../../services/Router.ts"
 import { ViewRefresh } from "../../services/ViewRefresh.ts"
 import { Bag } from "../../support/bag.ts"
 import { find } from "../../wire/endpoints.ts"
+import * as Hosts from "../../wire/hosts.ts"
 import { readHeaders } from "../../wire/request.ts"
+import { forRoutes } from "../../wire/target.ts"
+import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as RequestId from "./requestId.ts"
 import { type Shared, WebExchange } from "./webExchange.ts"
-import { hostOf, pairs, rawOf, targetOf, withHeaders } from "./webMessage.ts"
+import { hostOf, pairs, rawOf, targetOf, withHeaders, withTarget } from "./webMessage.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -26,6 +29,13 @@ export interface Options {
    * to none.
    */
   readonly allowHeaders?: ReadonlyArray<string> | undefined
+  /**
+   * Names in `Host` that the handler answers besides local ones and names without a dot, such as `llm.example.com`; `*`
+   * for all. Defaults to none: a handler does not know where it listens, so the rule that Ollama has on loopback holds
+   * everywhere. All other names get 403. Otherwise a web page could reach a router in a private network under a name
+   * of its own (DNS rebinding).
+   */
+  readonly hosts?: ReadonlyArray<string> | undefined
   /**
    * Name of the header that holds the tenant, for fair queues. Something trusted in front of the router must set it. It
    * must not hold a secret: events name the tenant. Defaults to none: all requests belong to one tenant.
@@ -71,6 +81,7 @@ const addressOf = (info: unknown): string | undefined => {
 /** What the requests of a handler share. */
 interface Parts {
   readonly shared: Shared
+  readonly acceptsHost: (host: string | undefined) => boolean
   readonly cors: Cors.Cors
   readonly nextId: (offered: string | undefined) => string
   /** Waits until the view of the fleet is fresh enough; `undefined` when it is. */
@@ -79,24 +90,38 @@ interface Parts {
   readonly app: (request: Request) => Promise<Response>
 }
 
+/** Whether a name can only be one of the local network, such as that of a container: no web page has such a name. */
+const isDotless = (name: string): boolean => /^[\w-]+$/.test(name)
+
+/** Who runs the router reads this when its public name is not set. A page of another name cannot read it. */
+const strange = (host: string, id: string): Response =>
+  Response.json({ error: `this router does not answer to the name ${host}: add it to hosts` }, {
+    status: 403,
+    headers: { "X-Request-Id": id },
+  })
+
 const answer = async (parts: Parts, request: Request, info: unknown): Promise<Response> => {
   const raw = rawOf(request.headers)
   const headers = readHeaders(raw)
   const id = parts.nextId(headers.requestId)
-  const allowed = headers.origin === undefined
-    ? undefined
-    : parts.cors.decide(headers.origin, headers.host ?? hostOf(request.url), request.method)
+  const host = headers.host ?? hostOf(request.url)
+  if (!parts.acceptsHost(host)) return strange(host, id)
+  const allowed = headers.origin === undefined ? undefined : parts.cors.decide(headers.origin, host, request.method)
   const extra = allowed?.headers ?? []
   if (allowed?.status !== undefined) {
     return new Response(null, { status: allowed.status, headers: pairs([...extra, "X-Request-Id", id]) })
   }
   const stale = parts.stale()
   if (stale !== undefined) await parts.promise(stale)
-  const endpoint = find(targetOf(request.url))
-  if (endpoint === undefined) return withHeaders(await parts.app(request), ["X-Request-Id", id, ...extra])
+  const target = targetOf(request.url)
+  const endpoint = find(target, request.method)
+  if (endpoint === undefined) {
+    return withHeaders(await parts.app(withTarget(request, target, forRoutes(target))), ["X-Request-Id", id, ...extra])
+  }
   if (request.method !== "POST") {
     const fixed = ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra]
-    return new Response("405 method not allowed", { status: 405, headers: pairs(fixed) })
+    const text = request.method === "HEAD" ? null : "405 method not allowed"
+    return new Response(text, { status: 405, headers: pairs(fixed) })
   }
   return new WebExchange(parts.shared, request, endpoint, id, extra, addressOf(info)).start(raw, headers)
 }
@@ -110,7 +135,7 @@ const answer = async (parts: Parts, request: Request, info: unknown): Promise<Re
  */
 export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Made<E, R> =>
   Effect.gen(function* () {
-    const routes = yield* HttpRouter.toHttpEffect(app)
+    const routes = yield* toHttpEffect(app)
     const context = yield* Effect.context<never>()
     const router = yield* Router
     const view = yield* ViewRefresh
@@ -124,6 +149,7 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
         tenantHeader: options?.tenantHeader?.toLowerCase() || undefined,
         active,
       },
+      acceptsHost: Hosts.local({ names: options?.hosts, isOwn: isDotless }),
       cors: Cors.make(options?.origins, [...(options?.allowHeaders ?? []), options?.tenantHeader ?? ""]),
       nextId: RequestId.make((yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)),
       stale: () => view.stale(),

@@ -7,7 +7,10 @@
  * @since 0.1.0
  */
 
-/** The origins that Ollama allows by itself (`AllowedOrigins` in its `envconfig/config.go`). */
+/**
+ * The origins that Ollama allows by itself (`AllowedOrigins` in its `envconfig/config.go`). Browser extensions are not
+ * among them: Ollama's `AllowBrowserExtensions` only permits such origins in `OLLAMA_ORIGINS`.
+ */
 const builtIn = [
   ...["localhost", "127.0.0.1", "0.0.0.0"].flatMap((host) => [
     `http://${host}`,
@@ -20,11 +23,6 @@ const builtIn = [
   "tauri://*",
   "vscode-webview://*",
   "vscode-file://*",
-  "chrome-extension://*",
-  "moz-extension://*",
-  "safari-extension://*",
-  "safari-web-extension://*",
-  "ms-browser-extension://*",
 ]
 
 /** The headers that Ollama and llamero read, and those that the clients of OpenAI and Anthropic send. */
@@ -135,9 +133,10 @@ export const make = (origins: ReadonlyArray<string> = [], headers: ReadonlyArray
   const patterns = [...builtIn, ...origins].map((origin) => origin.toLowerCase())
   return {
     decide: (origin, host, method) => {
+      // As in Ollama, an empty one is none.
+      if (origin === "") return sameOrigin
       if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return sameOrigin
-      const lower = origin.toLowerCase()
-      if (!anyOrigin && !patterns.some((pattern) => matches(pattern, lower))) return disallowed
+      if (!anyOrigin && !patterns.some((pattern) => matches(pattern, origin))) return disallowed
       const answered = anyOrigin ? "*" : origin
       return method === "OPTIONS"
         ? { status: 204, headers: preflight(answered, allowed) }

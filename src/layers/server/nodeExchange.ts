@@ -9,6 +9,7 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
+import { isLocal } from "../../support/localRequests.ts"
 import * as Request from "../../wire/request.ts"
 import { BodyReader, type Uploads } from "./body.ts"
 import { decode, isPlain } from "./decode.ts"
@@ -21,6 +22,8 @@ export interface Shared extends Exchange.Shared {
   readonly active: Bag<NodeExchange>
   /** Called when the last exchange has ended. */
   readonly onIdle: () => void
+  /** Whether the listener is the one for users of this machine. */
+  readonly local: boolean
 }
 
 /** @internal */
@@ -110,7 +113,7 @@ export class NodeExchange implements Slotted {
       Exchange.plainAddress(this.incoming.socket.remoteAddress),
     )
     if ("_tag" in request) return this.reply.refuse(request)
-    this.route(request)
+    this.route(this.shared.local && isLocal(this.incoming) ? { ...request, local: true } : request)
   }
 
   private route(request: RoutedRequest): void {

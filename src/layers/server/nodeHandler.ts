@@ -6,7 +6,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { find } from "../../wire/endpoints.ts"
 import * as ErrorShapes from "../../wire/errorShapes.ts"
-import { readHeaders } from "../../wire/request.ts"
+import * as LocalRequests from "../../support/localRequests.ts"
+import { readHeaders, type RequestHeaders } from "../../wire/request.ts"
+import { forRoutes } from "../../wire/target.ts"
 import type { Cors } from "./cors.ts"
 import * as Heads from "./heads.ts"
 import { NodeExchange, type Shared } from "./nodeExchange.ts"
@@ -38,6 +40,12 @@ const refuseHead = (request: IncomingMessage, response: ServerResponse, id: stri
   response.writeHead(status, ["X-Request-Id", id, ...headers]).end(body)
   request.resume()
 }
+/** Headers of a proxy, in lower case: the client behind it can be anyone. */
+const proxied = new Set(["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"])
+
+/** Whether a user of this machine has sent the request: a program, not a web page and not a proxy. */
+const isDirect = ({ origin }: RequestHeaders, rawHeaders: ReadonlyArray<string>): boolean =>
+  origin === undefined && !rawHeaders.some((name, i) => i % 2 === 0 && proxied.has(name.toLowerCase()))
 
 /** Inference requests go to the router, all others to `app`. @internal */
 export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Handler): Handler => {
@@ -50,6 +58,7 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
       traffic.ended()
     })
     for (let i = 0; i < headers.length; i += 2) response.setHeader(headers[i]!, headers[i + 1]!)
+    request.url = forRoutes(request.url ?? "")
     app(request, response)
   }
 
@@ -68,7 +77,8 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
       response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id, ...emptyBody(allowed.status)]).end()
       return
     }
-    const endpoint = find(request.url ?? "")
+    if (shared.local && isDirect(headers, request.rawHeaders)) LocalRequests.mark(request)
+    const endpoint = find(request.url ?? "", request.method)
     const extra = allowed?.headers ?? []
     if (endpoint === undefined) return toApp(request, response, ["X-Request-Id", id, ...extra])
     if (request.method === "POST") {

@@ -28,6 +28,10 @@ export const hostOf = (url: string): string => {
   return end < 0 ? url.slice(from) : url.slice(from, end)
 }
 
+/** A request for another path and query of the same origin; the same request where they do not differ. @internal */
+export const withTarget = (request: Request, before: string, after: string): Request =>
+  before === after ? request : new Request(new URL(after, request.url), request)
+
 /** A response with more headers. @internal */
 export const withHeaders = (response: Response, raw: ReadonlyArray<string>): Response => {
   const headers = new Headers(response.headers)

@@ -11,7 +11,7 @@ import { variable } from "./variable.ts"
 export const access = {
   origins: variable(
     "LLAMERO_ORIGINS",
-    "Origins of web pages to let in, besides those that Ollama lets in",
+    "Origins of web pages and browser extensions to let in, besides those that Ollama lets in",
     Kinds.wordsThat(
       "origins with commas between, such as https://chat.example,http://*.lan:*, or * for all",
       (word) => word.includes("*") || /^[a-z][\w+.-]*:\/\/\S+$/i.test(word),
@@ -21,7 +21,7 @@ export const access = {
   ),
   hosts: variable(
     "LLAMERO_HOSTS",
-    "Host names by which clients may call a server on loopback, besides those that Ollama takes",
+    "Host names by which clients may call a server on loopback or a web handler, besides those that Ollama takes",
     Kinds.wordsThat(
       "host names with commas between, such as gpu.example, or * for all",
       (word) => /^(\*|[\w.:[\]-]+)$/.test(word),
@@ -35,6 +35,19 @@ export const access = {
     "Paths that need no key",
     Kinds.wordsThat("paths with commas between, such as /livez,/metrics", (word) => /^\/\S*$/.test(word)),
     "/livez,/readyz,/admin/queues,/admin/decisions",
+  ),
+  localPort: variable(
+    "LLAMERO_LOCAL_PORT",
+    "Port of a second listener on 127.0.0.1, for clients on this machine that cannot send a key, such as ollama",
+    Kinds.between(1, 65_535),
+    "",
+    0,
+  ),
+  localKey: variable(
+    "LLAMERO_LOCAL_KEY",
+    "Id of the key in LLAMERO_KEYS_FILE that clients of LLAMERO_LOCAL_PORT have without sending it",
+    Kinds.label,
+    "",
   ),
   rateLimit: variable(
     "LLAMERO_RATE_LIMIT",

@@ -18,6 +18,8 @@ export interface Dependent {
   readonly fleetFile: string
   readonly host: string
   readonly keysFile: string
+  readonly localKey: string
+  readonly localPort: number
   readonly ollamaHost: string
   readonly port: number
   readonly scorers: ReadonlyArray<readonly [ScorerName, number]>
@@ -111,6 +113,25 @@ const rules: ReadonlyArray<Rule> = [
     flaw: ({ keysFile, tenantHeader, tenantWeights }) =>
       Object.keys(tenantWeights).length > 0 && keysFile === "" && tenantHeader === ""
         ? "LLAMERO_TENANT_WEIGHTS: wants LLAMERO_TENANT_HEADER or LLAMERO_KEYS_FILE, which tell tenants apart"
+        : undefined,
+  },
+  // The listener without keys must have a key of its own: it is for a router that asks for keys.
+  {
+    of: ["keysFile", "localKey", "localPort"],
+    flaw: ({ keysFile, localKey, localPort }) => {
+      if (localPort === 0 && localKey === "") return undefined
+      if (keysFile === "") return `LLAMERO_KEYS_FILE="": wants a file of keys, since LLAMERO_LOCAL_PORT is set`
+      if (localPort === 0) return `LLAMERO_LOCAL_PORT="": wants a port, since LLAMERO_LOCAL_KEY is set`
+      return localKey === ""
+        ? `LLAMERO_LOCAL_KEY="": wants the id of a key, since LLAMERO_LOCAL_PORT is set`
+        : undefined
+    },
+  },
+  {
+    of: ["localPort", "port"],
+    flaw: ({ localPort, port }) =>
+      localPort !== 0 && localPort === port
+        ? `LLAMERO_LOCAL_PORT="${localPort}": wants another port than LLAMERO_PORT`
         : undefined,
   },
 ]

@@ -4,13 +4,14 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { ApiKeys, invalid, missing, notFor, permits, presented } from "../../services/ApiKeys.ts"
+import { ApiKeys, invalid, missing, noLocalKey, notFor, permits, presented } from "../../services/ApiKeys.ts"
 import type { Guard } from "../../services/Plugin.ts"
 import { refuse } from "../../services/Refusal.ts"
 import { header } from "../../services/RoutedRequest.ts"
 
 const noKey = refuse("Unauthorized", missing)
 const wrongKey = refuse("Unauthorized", invalid)
+const localKeyMissing = refuse("Unauthorized", noLocalKey)
 
 /**
  * Refuses a request without a valid key with 401, and one for a model that the key does not permit with 403. Put it
@@ -25,15 +26,22 @@ const wrongKey = refuse("Unauthorized", invalid)
  * @category constructors
  * @since 0.1.0
  */
-export const make = (): Effect.Effect<Guard, never, ApiKeys> =>
+export const make = (options?: {
+  /**
+   * Id of the key that requests have which came over the `local` listener of `NodeServer` and send no key. Where there
+   * is no such key, they are refused. Defaults to none: they need a key like all others.
+   */
+  readonly local?: string | undefined
+}): Effect.Effect<Guard, never, ApiKeys> =>
   Effect.map(ApiKeys, (keys): Guard => ({
     kind: "guard",
     name: "api-key",
     check: (request) => {
       const key = presented((name) => header(request.headers, name))
-      if (key === "") return noKey
-      const grant = keys.find(key)
-      if (grant === undefined) return wrongKey
+      const isLocal = key === "" && request.local === true && options?.local !== undefined
+      if (key === "" && !isLocal) return noKey
+      const grant = isLocal ? keys.named(options.local) : keys.find(key)
+      if (grant === undefined) return isLocal ? localKeyMissing : wrongKey
       const { model } = request.envelope
       if (!permits(grant, model)) return refuse("Forbidden", notFor(model))
       const { priority, tenant } = grant

@@ -13,11 +13,13 @@ import {
   type Endpoint,
   type EndpointCall,
   inferenceModel,
+  nameOf,
   notFound,
   refuse,
+  required,
   wantedOf,
 } from "./endpoint.ts"
-import type { Failure } from "../http/failure.ts"
+import { Failure } from "../http/failure.ts"
 import { float32, type GoStruct } from "../go/decode.ts"
 import type { Runner } from "../scheduler/runner.ts"
 import { countTokens, embedding } from "../models/language.ts"
@@ -37,8 +39,7 @@ const openAiRequest: GoStruct = {
   fields: { model: "string", input: "any", dimensions: "int", encoding_format: "string" },
 }
 
-const missing = (name: string): string =>
-  name === "" ? notFound(name) : `model ${JSON.stringify(name)} not found, try pulling it first`
+const missing = (name: string): string => `model ${JSON.stringify(name)} not found, try pulling it first`
 
 /** The texts of `input`: one, several, or none, which only loads the model. */
 const inputs = (value: unknown): ReadonlyArray<string> | undefined => {
@@ -113,9 +114,11 @@ const optional = (name: string, value: number): string => value === 0 ? "" : `,"
  */
 export const embedEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, embedRequest)
+  const spelled = String(request["model"] ?? "")
+  // The name is read before the input, and looked up after it.
+  yield* nameOf(spelled, new Failure({ status: 404, text: notFound(spelled) }))
   const texts = inputs(request["input"])
   if (texts === undefined) return yield* refuse(400, "invalid input type")
-  const spelled = String(request["model"] ?? "")
   const model = yield* inferenceModel(call, spelled, missing)
   const { vectors, tokens, total, load } = yield* embed(call, model, request, texts)
   const durations = texts.length === 0
@@ -132,7 +135,7 @@ export const embedEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoi
  */
 export const embeddingsEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, legacyRequest)
-  const model = yield* inferenceModel(call, String(request["model"] ?? ""), missing)
+  const model = yield* inferenceModel(call, String(request["model"] ?? ""), missing, required)
   const texts = inputs(request["prompt"]) ?? []
   const { vectors } = yield* embed(call, model, request, texts)
   yield* answerJson(call, goJson({ embedding: vectors[0] ?? [] }))

@@ -13,7 +13,7 @@ import type { Wanted } from "../scheduler/request.ts"
 import type { Scheduler } from "../scheduler/scheduler.ts"
 import type { Disk } from "../models/disk.ts"
 import type { SimulatedModel } from "../models/model.ts"
-import { parseName } from "../models/names.ts"
+import { type ParsedName, readName } from "../models/names.ts"
 import type { Settings } from "../settings.ts"
 import { parseKeepAlive } from "../go/time.ts"
 import type { Reply } from "../http/reply.ts"
@@ -110,6 +110,10 @@ const plain = ({ reply: { request } }: EndpointCall): Effect.Effect<Uint8Array |
 export const answer = (call: EndpointCall, whole: Whole, status = 200): Effect.Effect<void> =>
   Effect.sync(() => call.reply.whole(status, whole.contentType, whole.body))
 
+/** An answer without a body. @category encoding @since 0.1.0 */
+export const nothing = (call: EndpointCall, status: number): Effect.Effect<void> =>
+  Effect.sync(() => call.reply.whole(status, undefined, ""))
+
 /**
  * Sends a native answer from JSON text.
  *
@@ -120,7 +124,35 @@ export const answerJson = (call: EndpointCall, text: string): Effect.Effect<void
   answer(call, { contentType: json, body: text })
 
 /**
- * The model that a request names. Names of ollama.com models are refused, because this server's cloud is switched off.
+ * The name in a body: `model`, or the older `name` where that is empty.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const spelledOf = (request: Record<string, unknown>): string => String(request["model"] || request["name"] || "")
+
+/**
+ * A name as Ollama reads it before it looks for the model. `blank` is the answer where there is none. Names of
+ * ollama.com models are refused, because this server's cloud is switched off; `lacks` is what is not available then.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const nameOf = (
+  spelled: string,
+  blank: Failure,
+  lacks = "remote model is unavailable",
+): Effect.Effect<ParsedName, Failure> => {
+  const name = readName(spelled)
+  if ("blank" in name) return name.blank ? Effect.fail(blank) : refuse(400, name.text)
+  return name.cloud ? refuse(403, `ollama cloud is disabled: ${lacks}`) : Effect.succeed(name)
+}
+
+/** Ollama's 400 for a body without a name. @category constants @since 0.1.0 */
+export const required = new Failure({ status: 400, text: "model is required" })
+
+/**
+ * The model that a request names.
  *
  * @category combinators
  * @since 0.1.0
@@ -129,9 +161,9 @@ export const inferenceModel = (
   call: EndpointCall,
   spelled: string,
   missing: (name: string) => string = notFound,
+  blank: Failure = new Failure({ status: 404, text: notFound(spelled) }),
 ): Effect.Effect<SimulatedModel, Failure> =>
-  Effect.suspend(() => {
-    if (parseName(spelled)?.cloud === true) return refuse(403, "ollama cloud is disabled: remote model is unavailable")
+  Effect.flatMap(nameOf(spelled, blank), () => {
     const model = call.disk.find(spelled)
     return model === undefined ? refuse(404, missing(spelled)) : Effect.succeed(model)
   })

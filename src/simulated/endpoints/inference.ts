@@ -7,7 +7,17 @@ import { Effect, Option, Result } from "effect"
 import { goJson } from "../go/encode.ts"
 import { parseKeepAlive } from "../go/time.ts"
 import * as native from "../dialects/native.ts"
-import { answerJson, body, type Endpoint, type EndpointCall, inferenceModel, refuse, wantedOf } from "./endpoint.ts"
+import {
+  answerJson,
+  body,
+  type Endpoint,
+  type EndpointCall,
+  inferenceModel,
+  notFound,
+  refuse,
+  required,
+  wantedOf,
+} from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
 import type { GoStruct } from "../go/decode.ts"
 import { generate, type Generation } from "./generation.ts"
@@ -97,6 +107,13 @@ const checkCapabilities = (
   return refuse(400, `${parseName(model.name)?.full ?? model.name} does not support ${lacks.join(", ")}`)
 }
 
+const isFilled = (value: unknown): boolean => Array.isArray(value) && value.length > 0
+
+const checkLogprobs = (request: Record<string, unknown>): Effect.Effect<void, Failure> => {
+  const count = Number(request["top_logprobs"] ?? 0)
+  return count >= 0 && count <= 20 ? Effect.void : refuse(400, "top_logprobs must be between 0 and 20")
+}
+
 /**
  * An empty prompt with `keep_alive` 0, in any spelling, unloads the model. Ollama ignores the rest of such a request.
  * Above 0 it is a load, however short the time is.
@@ -123,12 +140,16 @@ const loaded = (call: EndpointCall, spelled: string, extra: object, reason: "loa
  */
 export const generateEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, generateRequest)
+  yield* checkLogprobs(request)
   const spelled = String(request["model"] ?? "")
   const model = yield* inferenceModel(call, spelled)
   const prompt = String(request["prompt"] ?? "")
   if (prompt === "" && isUnload(request)) {
     call.scheduler.unload(model)
     return yield* loaded(call, spelled, { response: "" }, "unload")
+  }
+  if (request["raw"] === true && (request["template"] || request["system"] || isFilled(request["context"]))) {
+    return yield* refuse(400, "raw mode does not support template, system, or context")
   }
   const shared = { request, model }
   yield* checkCapabilities(shared, "generate", request["suffix"] ? ["insert"] : [])
@@ -168,9 +189,9 @@ export const conversation = (model: SimulatedModel, messages: ReadonlyArray<unkn
  */
 export const chatEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, chatRequest)
+  yield* checkLogprobs(request)
   const spelled = String(request["model"] ?? "")
-  if (spelled === "") return yield* refuse(400, "model is required")
-  const model = yield* inferenceModel(call, spelled)
+  const model = yield* inferenceModel(call, spelled, notFound, required)
   const messages = Array.isArray(request["messages"]) ? request["messages"] : []
   const empty = { message: { role: "assistant", content: "" } }
   if (messages.length === 0 && isUnload(request)) {

@@ -1,21 +1,18 @@
 /**
- * The endpoints that change the disk: pull, push, create, copy, delete, blobs.
+ * The endpoints that change the disk: pull, push, create, copy, delete.
  *
  * @since 0.1.0
  */
 import { Effect } from "effect"
 import { goJson } from "../go/encode.ts"
-import { json } from "../dialects/native.ts"
-import { body, type Endpoint, type EndpointCall, notFound, refuse } from "./endpoint.ts"
+import { body, type Endpoint, type EndpointCall, notFound, nothing, refuse, required, spelledOf } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
 import { alias, model as makeModel, sha256, type SimulatedModel, tinyEmbed, tinyEos } from "../models/model.ts"
-import { parseName } from "../models/names.ts"
-
-const nothing = (call: EndpointCall, status: number) => Effect.sync(() => call.reply.whole(status, undefined, ""))
+import { invalidName, type ParsedName, parseName, readName } from "../models/names.ts"
 
 /**
- * Sends progress lines. A failure is a line too, because the 200 has been sent by then; without streaming it is a real
- * 500.
+ * Sends progress lines. A failure after the first one is a line too, because the 200 has been sent by then. Before
+ * that, and without streaming, it has a real status.
  */
 const progress = (
   call: EndpointCall,
@@ -27,20 +24,27 @@ const progress = (
       if (!call.reply.headSent) call.reply.begin("application/x-ndjson")
       call.reply.write(goJson(value) + "\n")
     }
-    if (stream) {
-      return Effect.catchTag(work(line), "Failure", ({ text }) => Effect.sync(() => line({ error: text }))).pipe(
-        Effect.andThen(Effect.sync(() => call.reply.finish())),
-      )
-    }
-    return Effect.matchEffect(work(() => {}), {
-      onFailure: ({ text }) => Effect.sync(() => call.reply.whole(500, json, goJson({ error: text }))),
-      onSuccess: () => Effect.sync(() => call.reply.whole(200, json, goJson({ status: "success" }))),
+    const whole = (status: number, value: object): void => call.reply.whole(status, "application/json", goJson(value))
+    return Effect.match(work(stream ? line : () => {}), {
+      onFailure: ({ status, text }) => {
+        if (!call.reply.headSent) return whole(status, { error: text })
+        line({ error: text })
+        call.reply.finish()
+      },
+      onSuccess: () => stream ? call.reply.finish() : whole(200, { status: "success" }),
     })
   })
 
 const named = { model: "string", name: "string", stream: "*bool", insecure: "bool" } as const
 
-const spelledOf = (request: Record<string, unknown>): string => String(request["model"] ?? request["name"] ?? "")
+/** The name to pull. Ollama turns the source suffix of a cloud model back into its older spelling. */
+const pullName = (spelled: string): Effect.Effect<ParsedName, Failure> => {
+  const name = readName(spelled)
+  if ("blank" in name) return refuse(400, name.blank ? invalidName : name.text)
+  if (!name.cloud) return Effect.succeed(name)
+  const legacy = parseName(spelled.trim())
+  return legacy === undefined ? refuse(400, invalidName) : Effect.succeed(legacy)
+}
 
 /**
  * `POST /api/pull`.
@@ -50,18 +54,17 @@ const spelledOf = (request: Record<string, unknown>): string => String(request["
  */
 export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PullRequest", fields: named })
-  const name = parseName(spelledOf(request))
-  if (name === undefined) return yield* refuse(400, "invalid model name")
+  const name = yield* pullName(spelledOf(request))
   const { settings, disk, clock } = call
   yield* progress(
     call,
     request["stream"] !== false,
     Effect.fnUntraced(function* (line): Effect.fn.Return<void, Failure> {
       line({ status: "pulling manifest" })
-      const found = settings.pullable.find((model) => parseName(model.name)?.key === name.key) ?? disk.find(name.full)
+      const found = settings.pullable.find((model) => parseName(model.name)?.key === name.key) ?? disk.get(name)
       if (found === undefined) return yield* refuse(500, "pull model manifest: file does not exist")
       const layer = { status: `pulling ${found.blob.slice(0, 12)}`, digest: `sha256:${found.blob}`, total: found.size }
-      const time = disk.find(name.full) === undefined ? found.size / settings.pullBandwidth * 1000 : 0
+      const time = disk.get(name) === undefined ? found.size / settings.pullBandwidth * 1000 : 0
       // Ollama sends a progress record every 60 ms.
       const steps = Math.max(1, Math.ceil(time / 60))
       if (time > 0) line(layer)
@@ -86,12 +89,16 @@ export const pullEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
 export const pushEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "PushRequest", fields: named })
   const spelled = spelledOf(request)
+  if (spelled === "") return yield* Effect.fail(required)
+  const name = parseName(spelled)
   yield* progress(call, request["stream"] !== false, (line) => {
     line({ status: "retrieving manifest" })
-    return refuse(
-      500,
-      call.disk.find(spelled) === undefined ? notFound(spelled) : "you are not authorized to push to this namespace",
-    )
+    if (name !== undefined && call.disk.get(name) !== undefined) {
+      return refuse(500, "you are not authorized to push to this namespace")
+    }
+    line({ status: "couldn't retrieve manifest" })
+    const file = name?.full.replace(/:([^:]*)$/, "/$1") ?? spelled
+    return refuse(500, `open /models/manifests/${file}: no such file or directory`)
   })
 })
 
@@ -133,9 +140,8 @@ export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpo
     },
   })
   const name = parseName(spelledOf(request))
-  if (name === undefined) return yield* refuse(400, "invalid model name")
+  if (name === undefined) return yield* refuse(400, invalidName)
   const { from, files } = request
-  if (from === undefined && files === undefined) return yield* refuse(400, "neither 'from' or 'files' was specified")
   yield* progress(
     call,
     request["stream"] !== false,
@@ -143,9 +149,14 @@ export const createEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpo
       const modifiedAt = call.clock.currentTimeMillisUnsafe()
       if (typeof from === "string") {
         const base = call.disk.find(from)
-        if (base === undefined) return yield* refuse(500, "pull model manifest: file does not exist")
+        if (base === undefined) {
+          line({ status: "pulling manifest" })
+          return yield* refuse(500, "pull model manifest: file does not exist")
+        }
         call.disk.put(alias(base, name.short, { ...created(request), modifiedAt }))
         line({ status: `using existing layer sha256:${base.blob}` })
+      } else if (files === undefined) {
+        return yield* refuse(400, "neither 'from' or 'files' was specified")
       } else {
         const made = fromFiles(call, name.short, files as Record<string, unknown>)
         if (made === undefined) return yield* refuse(500, "file does not exist")
@@ -173,7 +184,7 @@ export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
   if (target === undefined) {
     return yield* refuse(400, `destination ${JSON.stringify(request["destination"] ?? "")} is invalid`)
   }
-  const model = call.disk.find(source)
+  const model = call.disk.get(parseName(source)!)
   if (model === undefined) return yield* refuse(404, `model ${JSON.stringify(source)} not found`)
   // A copy has the same manifest under another name.
   call.disk.put({ ...model, name: target.short, modifiedAt: call.clock.currentTimeMillisUnsafe() })
@@ -189,45 +200,16 @@ export const copyEndpoint: Endpoint = Effect.fnUntraced(function* (call: Endpoin
 export const deleteEndpoint: Endpoint = Effect.fnUntraced(function* (call: EndpointCall) {
   const request = yield* body(call, { name: "DeleteRequest", fields: named })
   const spelled = spelledOf(request)
-  const model = call.disk.find(spelled)
+  if (spelled.trim() === "") return yield* Effect.fail(required)
+  const name = yield* Effect.mapError(
+    pullName(spelled),
+    (failure) =>
+      failure.text === invalidName
+        ? new Failure({ status: 400, text: `name ${JSON.stringify(spelled)} is invalid` })
+        : failure,
+  )
+  const model = call.disk.get(name)
   if (model === undefined) return yield* refuse(404, notFound(spelled))
   call.disk.remove(model)
   yield* nothing(call, 200)
 })
-
-/** The hex digits of the digest in the path. */
-const digestOf = (call: EndpointCall): string | undefined =>
-  /^sha256[:-]([0-9a-fA-F]{64})$/.exec(call.parameter)?.[1]?.toLowerCase()
-
-/** Whether a blob was uploaded or belongs to a model. */
-const holds = (call: EndpointCall, digest: string): boolean =>
-  call.disk.blobs.has(digest) || call.disk.list.some((model) => model.blob === digest)
-
-/**
- * `HEAD /api/blobs/:digest`.
- *
- * @category endpoints
- * @since 0.1.0
- */
-export const headBlobEndpoint: Endpoint = (call) => {
-  const digest = digestOf(call)
-  if (digest === undefined) return refuse(400, "invalid digest format")
-  return holds(call, digest) ? nothing(call, 200) : refuse(404, `blob ${JSON.stringify(call.parameter)} not found`)
-}
-
-/**
- * `POST /api/blobs/:digest`.
- *
- * @category endpoints
- * @since 0.1.0
- */
-export const putBlobEndpoint: Endpoint = (call) => {
-  const digest = digestOf(call)
-  if (digest === undefined) return refuse(400, "invalid digest format")
-  if (holds(call, digest)) return nothing(call, 200)
-  const bytes = call.reply.request.body ?? new Uint8Array()
-  const found = sha256(bytes)
-  if (found !== digest) return refuse(400, `digest mismatch, expected "sha256:${digest}", got "sha256:${found}"`)
-  call.disk.blobs.set(digest, bytes.slice())
-  return nothing(call, 201)
-}

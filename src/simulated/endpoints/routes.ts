@@ -8,6 +8,7 @@ import { anthropicError } from "../dialects/anthropic.ts"
 import type { Whole } from "../dialects/dialect.ts"
 import { json, nativeFailure } from "../dialects/native.ts"
 import { openAiError, openAiFailure } from "../dialects/openAi.ts"
+import * as blobs from "./blobs.ts"
 import * as disk from "./modelManagement.ts"
 import * as embed from "./embed.ts"
 import * as inference from "./inference.ts"
@@ -29,17 +30,25 @@ export interface Route {
   readonly failure: (failure: Failure, number: number) => Whole
 }
 
-/** Errors that `/v1` finds before it passes a request on have the native content type and no newline. */
-const early = /too short|is required|^EOF$|^json: |^invalid character|^unexpected EOF|^invalid input$|^Invalid value/
+/**
+ * Errors that `/v1` finds before it passes a request on have the native content type and no newline. Only some paths
+ * look for what is required themselves.
+ */
+const required = /is required/
+const early = /too short|^EOF$|^json: |^invalid character|^unexpected EOF|^invalid input$|^Invalid value/
 
-const openAi = (failure: Failure): Whole =>
-  failure.status === 400 && early.test(failure.text)
+const openAi = (failure: Failure): Whole => failed(failure, early.test(failure.text))
+const transcription = (failure: Failure): Whole =>
+  failed(failure, early.test(failure.text) || required.test(failure.text))
+
+const failed = (failure: Failure, isEarly: boolean): Whole =>
+  failure.status === 400 && isEarly
     ? { contentType: json, body: openAiError(400, failure.text) }
     : openAiFailure(failure)
 
 const anthropic = (failure: Failure, number: number): Whole => {
   const body = anthropicError(failure.status, failure.text, v1.hexId(number))
-  return failure.status === 400 && early.test(failure.text)
+  return failure.status === 400 && (early.test(failure.text) || required.test(failure.text))
     ? { contentType: json, body }
     : { contentType: "application/json", body: body + "\n" }
 }
@@ -58,9 +67,15 @@ const unauthorized: Endpoint = (call) =>
     )
   )
 
-const noCloud: Endpoint = () => refuse(403, "ollama cloud is disabled: remote model is unavailable")
+const signedOut: Endpoint = (call) =>
+  Effect.sync(() => call.reply.whole(401, json, `{"error":"you are not currently signed in"}`))
 
-/** By path, then by method in the order in which Ollama registers them, which is the order in `Allow`. */
+const noCloud = (what: string): Endpoint => (call) =>
+  new TextDecoder().decode(call.reply.request.body ?? new Uint8Array()).trim() === ""
+    ? refuse(400, "missing request body")
+    : refuse(403, `ollama cloud is disabled: ${what} is unavailable`)
+
+/** By path, then by method in the order of `Allow`: `HEAD`, `GET`, `POST`, `DELETE`. */
 const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<string, Readonly<Record<string, Route>>>([
   ["/", reads(native(read.rootEndpoint))],
   ["/api/version", reads(native(read.versionEndpoint))],
@@ -77,7 +92,9 @@ const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<stri
   ["/v1/embeddings", { POST: compatible(embed.openAiEmbeddingsEndpoint) }],
   ["/v1/responses", { POST: compatible(v1.responsesEndpoint, true) }],
   ["/v1/messages", { POST: { endpoint: v1.messagesEndpoint, streams: true, failure: anthropic } }],
-  ["/v1/audio/transcriptions", { POST: compatible(v1.transcriptionsEndpoint) }],
+  ["/v1/audio/transcriptions", {
+    POST: { endpoint: v1.transcriptionsEndpoint, streams: false, failure: transcription },
+  }],
   ["/v1/models", { GET: compatible(read.modelsEndpoint) }],
   ["/v1/models/:model", { GET: compatible(read.modelEndpoint) }],
   ["/api/pull", { POST: native(disk.pullEndpoint) }],
@@ -85,12 +102,12 @@ const table: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<stri
   ["/api/create", { POST: native(disk.createEndpoint) }],
   ["/api/copy", { POST: native(disk.copyEndpoint) }],
   ["/api/delete", { DELETE: native(disk.deleteEndpoint) }],
-  ["/api/blobs/:digest", { POST: native(disk.putBlobEndpoint), HEAD: native(disk.headBlobEndpoint) }],
+  ["/api/blobs/:digest", { HEAD: native(blobs.headBlobEndpoint), POST: native(blobs.putBlobEndpoint) }],
   ["/api/me", { POST: native(unauthorized) }],
-  ["/api/signout", { POST: native(unauthorized) }],
-  ["/api/user/keys/:key", { DELETE: native(unauthorized) }],
-  ["/api/experimental/web_search", { POST: native(noCloud) }],
-  ["/api/experimental/web_fetch", { POST: native(noCloud) }],
+  ["/api/signout", { POST: native(signedOut) }],
+  ["/api/user/keys/:key", { DELETE: native(signedOut) }],
+  ["/api/experimental/web_search", { POST: native(noCloud("web search")) }],
+  ["/api/experimental/web_fetch", { POST: native(noCloud("web fetch")) }],
   ["/api/experimental/model-recommendations", { GET: native((call) => answerJson(call, `{"models":[]}`)) }],
 ])
 
@@ -101,8 +118,11 @@ const places: Readonly<Record<string, string>> = {
   "/api/user/keys/": "/api/user/keys/:key",
 }
 
+/** What `find` answers for a path that there is not. @category constants @since 0.1.0 */
+export const nowhere: ReturnType<typeof find> = { route: undefined, allow: [], parameter: "" }
+
 /**
- * The route of a request; if there is none, the methods that its path has.
+ * The route of a request, by its decoded path; if there is none, the methods that its path has.
  *
  * @category combinators
  * @since 0.1.0
@@ -115,13 +135,10 @@ export const find = (method: string, path: string): {
   const exact = table.get(path)
   const match = exact === undefined ? parameters.exec(path) : null
   const methods = exact ?? (match === null ? undefined : table.get(places[match[1] ?? ""] ?? ""))
-  if (methods === undefined) return { route: undefined, allow: [], parameter: "" }
+  if (methods === undefined) return nowhere
   return {
     route: Object.hasOwn(methods, method) ? methods[method] : undefined,
     allow: Object.keys(methods),
-    parameter: match === null ? "" : decode(match[2] ?? ""),
+    parameter: match?.[2] ?? "",
   }
 }
-
-/** Decodes percent escapes that are UTF-8; `decodeURIComponent` throws at others. */
-const decode = (text: string): string => new URLSearchParams(`x=${text.replaceAll("+", "%2B")}`).get("x") ?? text

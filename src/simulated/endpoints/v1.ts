@@ -9,7 +9,7 @@ import * as anthropic from "../dialects/anthropic.ts"
 import type { Dialect } from "../dialects/dialect.ts"
 import * as openAi from "../dialects/openAi.ts"
 import { responses } from "../dialects/responses.ts"
-import { body, type Endpoint, type EndpointCall, inferenceModel, refuse } from "./endpoint.ts"
+import { body, type Endpoint, type EndpointCall, inferenceModel, notFound, refuse, required } from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
 import type { GoStruct, GoType } from "../go/decode.ts"
 import { generate } from "./generation.ts"
@@ -81,8 +81,9 @@ interface Translated {
 /** Answers a translated request as the native endpoint would. `/v1` has neither `keep_alive` nor `num_ctx`. */
 const run = Effect.fnUntraced(function* (call: EndpointCall, translated: Translated): Effect.fn.Return<void, Failure> {
   const spelled = String(translated.request["model"] ?? "")
-  if (spelled === "" && translated.messages !== undefined) return yield* refuse(400, "model is required")
-  const model = yield* inferenceModel(call, spelled)
+  const model = yield* translated.messages === undefined
+    ? inferenceModel(call, spelled)
+    : inferenceModel(call, spelled, notFound, required)
   if (isEmbedder(model)) {
     const verb = translated.messages === undefined ? "generate" : "chat"
     return yield* refuse(400, `${JSON.stringify(spelled)} does not support ${verb}`)

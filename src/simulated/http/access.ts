@@ -6,8 +6,9 @@
 import * as Hosts from "../../wire/hosts.ts"
 import type { Reply } from "./reply.ts"
 
+/** The end of the pattern `http://localhost:*` matches any text. */
 const origins =
-  /^(https?:\/\/(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d+)?|(app|file|tauri|vscode-webview|vscode-file|chrome-extension|moz-extension|safari-web-extension):\/\/.*)$/i
+  /^(https?:\/\/(localhost|127\.0\.0\.1|0\.0\.0\.0)(:.*)?|(app|file|tauri|vscode-webview|vscode-file):\/\/.*)$/
 
 /** Whether a page of this origin may call. */
 const allowsOrigin = (origin: string, host: string | undefined): boolean =>

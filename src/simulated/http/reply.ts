@@ -147,6 +147,14 @@ export class Reply implements Upstream {
     if (this.#close("done")) this.#sink.end()
   }
 
+  /** Sends a client to another path, as Go's `http.Redirect` does: only `GET` gets a body. */
+  redirect(status: 301 | 307, location: string): void {
+    const text = status === 301 ? "Moved Permanently" : "Temporary Redirect"
+    const reads = this.request.method === "GET" || this.request.method === "HEAD"
+    const body = this.request.method === "GET" ? `<a href="${location}">${text}</a>.\n\n` : ""
+    this.whole(status, reads ? "text/html; charset=utf-8" : undefined, body, ["Location", location])
+  }
+
   /** Sends the head of an answer that comes in pieces. */
   begin(contentType: string, headers: ReadonlyArray<string> = []): void {
     this.#head(200, contentType, headers, chunked)

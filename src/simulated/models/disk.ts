@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { SimulatedModel } from "./simulatedModel.ts"
-import { parseName } from "./names.ts"
+import { parseName, readName } from "./names.ts"
 
 /**
  * Models and blobs.
@@ -24,10 +24,15 @@ export class Disk {
     this.#models.set(parseName(model.name)?.key ?? model.name, model)
   }
 
-  /** The model with a name, in any spelling. */
+  /** The model with a name, in any spelling. A name with a cloud source is that of no model here. */
   find(spelled: string): SimulatedModel | undefined {
-    const name = parseName(spelled)
-    return name === undefined ? undefined : this.#models.get(name.key)
+    const name = readName(spelled)
+    return "key" in name && !name.cloud ? this.#models.get(name.key) : undefined
+  }
+
+  /** The model with a name that has no source suffix. */
+  get({ key }: { readonly key: string }): SimulatedModel | undefined {
+    return this.#models.get(key)
   }
 
   remove(model: SimulatedModel): void {

@@ -88,7 +88,8 @@ describe("WatchedRelay", () => {
     Effect.gen(function* () {
       for (
         const [status, body, kind] of [
-          [404, "404 page not found", "ignored"],
+          [404, `{"error":"blob not there"}`, "ignored"],
+          [405, `{"detail":"Method Not Allowed"}`, "ignored"],
           [400, `{"error":"bad"}`, "ignored"],
           [501, `{"error":"no embeddings"}`, "ignored"],
           [500, `{"error":"option \\"num_ctx\\" must be of type integer"}`, "ignored"],
@@ -115,6 +116,27 @@ describe("WatchedRelay", () => {
       assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retry")
       assert.deepStrictEqual(released, [{ kind: "ignored", cause: "http-404" }])
       assert.isFalse(reply.committed)
+    }))
+
+  it.effect("holds the 404 page of a backend that does not have the path back, so that another one can be tried", () =>
+    Effect.gen(function* () {
+      for (
+        const [status, body] of [
+          [404, "404 page not found"],
+          [404, "404 page not found\n"],
+          [404, ""],
+          [404, "<html><body>Not Found</body></html>"],
+          [405, "405 method not allowed"],
+        ] as const
+      ) {
+        const { fiber, released, reply, upstream } = yield* start()
+        upstream.answer(status, body).end()
+        const attempt = yield* Fiber.join(fiber)
+        assert(attempt._tag === "Retry", body)
+        assert.deepStrictEqual([attempt.answer?.status, attempt.answer?.body], [status, bytes(body)])
+        assert.deepStrictEqual(released, [{ kind: "ignored", cause: "not-offered" }])
+        assert.isFalse(reply.committed)
+      }
     }))
 
   it.effect("an answer in one piece is whole when its framing says so, whatever its text says", () =>

@@ -72,6 +72,43 @@ describe("PipelineRouter over the standard stack and a simulated fleet", () => {
       assert.strictEqual(yield* inference("a"), 0)
     }).pipe(Effect.provide(over({ a: {} }))))
 
+  it.effect("answers a text that is no name with 400 in Ollama's words, without asking a backend", () =>
+    Effect.gen(function* () {
+      yield* ready
+      const { length } = (yield* server("a")).calls
+      for (const model of ["m:", "a b", "../x", "a/b/c/d", "https://m", "x:-cloud", "m".repeat(81)]) {
+        for (const path of ["/api/chat", "/api/generate", "/api/embed", "/v1/chat/completions", "/v1/messages"]) {
+          const { reply, settled } = yield* ask(path, { ...chat, model, max_tokens: 1 })
+          assert.deepStrictEqual([settled.status, reply.refusals[0]!.message], [400, "invalid model name"], model)
+        }
+      }
+      const { reply } = yield* ask("/api/chat", { ...chat, model: "tiny-eos:local:local" })
+      assert.strictEqual(reply.refusals[0]!.message, `use either :local or :cloud, not both: "tiny-eos:local:local"`)
+      assert.lengthOf((yield* server("a")).calls, length)
+    }).pipe(Effect.provide(over({ a: {} }))))
+
+  it.effect("answers a model of ollama.com that no backend lists with 403, and one that is only missing with 404", () =>
+    Effect.gen(function* () {
+      yield* ready
+      for (const model of ["x:cloud", "gpt-oss:120b-cloud", "X:CLOUD", "me/x:cloud"]) {
+        const { reply, settled } = yield* finish(ask("/api/chat", { ...chat, model }))
+        assert.strictEqual(settled.status, 403, model)
+        assert.strictEqual(reply.refusals[0]!.message, "ollama cloud is disabled: remote model is unavailable")
+      }
+      for (const model of ["x-cloud", "cloud", "x:local", "cloud/x"]) {
+        assert.strictEqual((yield* finish(ask("/api/chat", { ...chat, model }))).settled.status, 404, model)
+      }
+      assert.strictEqual(yield* inference("a"), 0)
+    }).pipe(Effect.provide(over({ a: {} }))))
+
+  it.effect("answers a blank name as each path of Ollama does", () =>
+    Effect.gen(function* () {
+      for (const [path, status] of [["/api/chat", 400], ["/api/embeddings", 400], ["/api/embed", 404]] as const) {
+        const { settled } = yield* ask(path, { ...chat, model: " " })
+        assert.strictEqual(settled.status, status, path)
+      }
+    }).pipe(Effect.provide(over({ a: {} }))))
+
   it.effect("answers a chat without a model with 400, in Ollama's words", () =>
     Effect.gen(function* () {
       yield* ready

@@ -5,6 +5,7 @@ import * as Standard from "../../../src/layers/Standard.ts"
 import { Admission } from "../../../src/services/Admission.ts"
 import { Leases } from "../../../src/services/Leases.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
+import { notOffered, type Outcome } from "../../../src/services/Outcome.ts"
 import { Placement } from "../../../src/services/Placement.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import { Relay } from "../../../src/services/Relay.ts"
@@ -63,6 +64,17 @@ const ask = Effect.gen(function* () {
 })
 
 describe("RouterBase", () => {
+  it.effect("passes the answer of a backend on that does not have the path", () =>
+    Effect.gen(function* () {
+      const answer = { status: 404, rawHeaders: [], body: new TextEncoder().encode("404 page not found") }
+      const route = (outcome: Outcome) => () =>
+        Effect.succeed({ attempt: { _tag: "Retry" as const, outcome, answer }, backend: "a", queuedMillis: 0 })
+      const { reply, settled } = yield* Effect.provide(ask, only(route(notOffered)))
+      assert.deepStrictEqual([settled.status, settled.result, reply.text], [404, "answered", "404 page not found"])
+      const other = yield* Effect.provide(ask, only(route({ kind: "saturated", cause: "http-503" })))
+      assert.deepStrictEqual([other.settled.status, other.settled.result], [502, "refused"])
+    }))
+
   it.effect("refuses as Internal when its function dies or throws", () =>
     Effect.gen(function* () {
       for (

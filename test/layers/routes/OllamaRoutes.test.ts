@@ -185,6 +185,39 @@ describe("OllamaRoutes", () => {
       assert.deepStrictEqual(calls, ["a POST /api/show", "a GET /v1/models/nope"])
     }))
 
+  it.live("tells in a sentence why a call is refused, as the command line shows it", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* setUp({ backends: { a: {} }, models: [{ name: "here", owners: ["a"] }] })
+      const errorOf = (request: string, body?: object) =>
+        Effect.map(
+          ask(request, body === undefined ? {} : { body: JSON.stringify(body) }),
+          (got) => [got.status, JSON.parse(got.body).error as string] as const,
+        )
+      const reasons = [
+        ["POST /api/me", /^signing in is not allowed: accounts .* sign in, and push, on a backend itself$/],
+        ["POST /api/signout", /^signing out is not allowed: /],
+        ["DELETE /api/user/keys/abc", /^removing keys is not allowed: /],
+        ["POST /api/push", /^push is not allowed: .* push from a backend itself$/],
+        ["POST /api/experimental/web_search", /^web search is not allowed: /],
+      ] as const
+      for (const [request, reason] of reasons) {
+        const [status, error] = yield* errorOf(request)
+        assert.strictEqual(status, 403)
+        assert.match(error, reason)
+      }
+      const pull = (body: object) => errorOf("POST /api/pull", body)
+      // As `ollama run` asks for it, after a 404 of `/api/show`.
+      const [status, error] = yield* pull({ model: "", username: "", password: "", name: "nope" })
+      assert.strictEqual(status, 403)
+      assert.match(error, /^model 'nope' not found, and pull is not allowed: .* pull on a backend itself$/)
+      for (const name of ["here", "HERE:latest", "library/here"]) {
+        assert.match((yield* pull({ name }))[1], /^pull is not allowed: /)
+      }
+      for (const name of ["m:", "a b", "../x"]) {
+        assert.deepStrictEqual(yield* pull({ name }), [400, "invalid model name"])
+      }
+    }))
+
   it.live("refuses calls that change a server; answers wrong methods and unknown paths as Ollama does", () =>
     Effect.gen(function* () {
       const { ask, calls } = yield* setUp({ backends: { a: {} } })

@@ -193,6 +193,7 @@ describe("PullRoutes", () => {
       yield* until(() => first.over && second.over && late.over)
       yield* elapse("2 seconds")
       const last = yield* whole({ model: "new:1b", stream: false })
+      assert.strictEqual(last.type, "application/json")
       assert.deepStrictEqual([last.status, last.records], [200, [{ status: "success" }]])
       assert.strictEqual(pulls("a"), 1)
       assert.deepStrictEqual(models().map(({ key }) => key), ["new:1b"])
@@ -250,10 +251,15 @@ describe("PullRoutes", () => {
 
   it.effect("403, 400, 405: no call to a backend", () =>
     Effect.gen(function* () {
-      const { pulls, whole } = yield* setUp({ a: empty })
+      const { pulls, whole } = yield* setUp({ a: {} })
       const refused = yield* whole({ model: "old:1b" })
-      assert.deepStrictEqual([refused.status, refused.records], [403, [{ error: "pull of 'old:1b' is not allowed" }]])
-      for (const body of ["{", "{}", { model: "" }, { model: "a b" }, { model: 7 }]) {
+      const missing = "model 'old:1b' not found, and pull of 'old:1b' is not allowed"
+      assert.deepStrictEqual([refused.status, refused.records], [403, [{ error: missing }]])
+      const held = yield* whole({ model: "", name: "Tiny-EOS" })
+      assert.deepStrictEqual([held.status, held.records], [403, [{ error: "pull of 'Tiny-EOS' is not allowed" }]])
+      const twice = yield* whole({ model: "new:local:local" })
+      assert.deepStrictEqual(twice.records, [{ error: `use either :local or :cloud, not both: "new:local:local"` }])
+      for (const body of ["{", "{}", { model: "" }, { model: "a b" }, { model: "new:" }, { model: 7 }]) {
         const wrong = yield* whole(body)
         assert.deepStrictEqual([wrong.status, wrong.records], [400, [{ error: "invalid model name" }]])
       }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { hostname, networkInterfaces } from "node:os"
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib"
 import * as NodeServer from "../../../src/layers/server/NodeServer.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
@@ -105,6 +106,33 @@ describe("NodeServer", () => {
       assert.isNotNull(response.headers.get("x-request-id"))
       const missing = yield* Effect.promise(() => fetch(`${server.url}/nope`))
       assert.strictEqual(missing.status, 404)
+    }))
+
+  it.live("answers to the machine's own name and addresses, and not to a foreign name", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serve(ok, { hosts: ["llm.example.com"] })
+      const own = Object.values(networkInterfaces()).flatMap((each) => each ?? []).filter(({ family }) =>
+        family === "IPv4"
+      )
+      const names = [hostname(), hostname().toUpperCase(), ...own.map(({ address }) => address), "llm.example.com"]
+      const cases = [...names.map((name) => [name, 200] as const), ["evil.example", 403], ["8.8.8.8", 403]] as const
+      for (const [name, status] of cases) {
+        const raw = yield* Raw.open(server.port)
+        raw.write(`GET /hello HTTP/1.1\r\nHost: ${name}:${server.port}\r\n\r\n`)
+        yield* until(() => raw.received().includes("\r\n\r\n"), "an answer")
+        assert.match(raw.received(), new RegExp(`^HTTP/1\\.1 ${status} `), name)
+      }
+    }))
+
+  it.live("takes any name where it does not listen on loopback", () =>
+    Effect.gen(function* () {
+      for (const [host, status] of [["0.0.0.0", 200], ["127.0.0.1", 403]] as const) {
+        const { server } = yield* serve(ok, { host })
+        const raw = yield* Raw.open(server.port)
+        raw.write("GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        yield* until(() => raw.received().includes("\r\n\r\n"), "an answer")
+        assert.match(raw.received(), new RegExp(`^HTTP/1\\.1 ${status} `), host)
+      }
     }))
 
   it.live("passes the request as the client sent it", () =>

@@ -59,6 +59,32 @@ describe("WebServer", () => {
       assert.strictEqual(web.active(), 0)
     }))
 
+  it.live("answers to local names and those that are set, and to no name of a web page", () =>
+    Effect.gen(function* () {
+      const { seen, web } = yield* serve(ok, { hosts: ["LLM.example.com"] })
+      const ask = (url: string, headers: Record<string, string> = {}) =>
+        Effect.promise(() => web.fetch(new Request(url, { ...post(chat), headers })))
+      const names = ["localhost:8000", "127.0.0.1", "[::1]:8000", "10.0.0.4", "box.local", "llamero", "llm.example.com"]
+      for (const name of names) assert.strictEqual((yield* ask(`http://${name}/api/chat`)).status, 200, name)
+      const { length } = seen.requests
+      for (const name of ["evil.example", "127.0.0.1.nip.io", "8.8.8.8", "example.com", "x.llm.example.com"]) {
+        // The origin of a page that is rebound is the same as the host.
+        const refused = yield* ask(`http://${name}/api/chat`, { Origin: `http://${name}` })
+        assert.strictEqual(refused.status, 403, name)
+        assert.isNull(refused.headers.get("access-control-allow-origin"))
+        assert.include(yield* Effect.promise(() => refused.text()), "add it to hosts")
+      }
+      assert.strictEqual((yield* ask("http://localhost/api/chat", { Host: "evil.example" })).status, 403)
+      assert.strictEqual(seen.requests.length, length)
+    }))
+
+  it.live("answers to every name where that is set", () =>
+    Effect.gen(function* () {
+      const { web } = yield* serve(ok, { hosts: ["*"] })
+      const answer = yield* Effect.promise(() => web.fetch(new Request("http://evil.example/hello")))
+      assert.strictEqual(answer.status, 200)
+    }))
+
   it.live("refuses bad input", () =>
     Effect.gen(function* () {
       const { ask, seen, web } = yield* serve(ok, { bodyBytesMax: 1000 })

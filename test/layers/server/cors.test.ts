@@ -8,17 +8,41 @@ describe("cors", () => {
     Cors.make(origins).decide(origin, "127.0.0.1:11435", method)
 
   it("allows the origins of Ollama, and the configured ones", () => {
-    for (const origin of ["http://localhost:3000", "https://127.0.0.1", "app://obsidian", "chrome-extension://abc"]) {
+    const builtIn = ["localhost", "127.0.0.1", "0.0.0.0"].flatMap((host) => [
+      `http://${host}`,
+      `https://${host}`,
+      `http://${host}:3000`,
+      `https://${host}:1`,
+    ])
+    const apps = ["app://obsidian", "file://", "tauri://localhost", "vscode-webview://1x", "vscode-file://vscode-app"]
+    for (const origin of [...builtIn, ...apps]) {
       assert.isUndefined(decide(origin).status, origin)
       assert.strictEqual(header(decide(origin).headers, "access-control-allow-origin"), origin)
       assert.strictEqual(header(decide(origin).headers, "vary"), "Origin")
     }
-    for (const origin of ["http://evil.example", "http://localhost.evil.example", "null"]) {
+    // Ollama permits browser extensions in `OLLAMA_ORIGINS`, and lets none in by itself.
+    const extensions = ["chrome", "moz", "safari-web", "safari", "ms-browser"].map((name) => `${name}-extension://abc`)
+    const others = [
+      "http://evil.example",
+      "http://localhost.evil.example",
+      "null",
+      "http://[::1]:1",
+      "https://box.local",
+    ]
+    for (const origin of [...others, ...extensions, "http://127.0.0.2", "HTTP://localhost", "ionic://localhost"]) {
       assert.deepStrictEqual(decide(origin), { status: 403, headers: [] })
     }
     assert.isUndefined(decide("https://ui.example.com", "POST", ["https://*.example.com"]).status)
+    for (const extension of extensions) {
+      const [scheme] = extension.split("://")
+      assert.isUndefined(decide(extension, "POST", [`${scheme}://*`]).status, extension)
+      assert.isUndefined(decide(extension, "POST", [extension]).status, extension)
+      assert.strictEqual(decide(`${extension}d`, "POST", [extension]).status, 403, extension)
+    }
     assert.strictEqual(header(decide("http://evil.example", "POST", ["*"]).headers, "access-control-allow-origin"), "*")
-    assert.deepStrictEqual(decide("http://127.0.0.1:11435"), { status: undefined, headers: [] })
+    for (const origin of ["http://127.0.0.1:11435", ""]) {
+      assert.deepStrictEqual(decide(origin), { status: undefined, headers: [] })
+    }
   })
 
   it("matches both ends of a pattern, and all of the server's own origin", () => {
