@@ -5,9 +5,22 @@
  *
  * @since 0.1.0
  */
-import type { Transform } from "node:stream"
 import { header } from "../services/RoutedRequest.ts"
 import { type ByteSink, TransportError, type Upstream } from "../services/Transport.ts"
+
+/** What is used of the streams of `node:zlib`. */
+interface Transform {
+  readonly write: (chunk: Uint8Array, done: () => void) => unknown
+  readonly end: () => unknown
+  readonly pause: () => unknown
+  readonly resume: () => unknown
+  readonly destroy: () => unknown
+  readonly on: {
+    (event: "data", listener: (chunk: Uint8Array) => void): unknown
+    (event: "end", listener: () => void): unknown
+    (event: "error", listener: (error: Error) => void): unknown
+  }
+}
 
 /** The function of `node:zlib` for each encoding. A runtime may lack one (zstd came with Node 22.15) or the module. */
 const makers: Readonly<Record<string, string>> = {

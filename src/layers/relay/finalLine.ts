@@ -35,23 +35,29 @@ export class Tail {
   }
 }
 
+const isSpace = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9
+const colon = 58
+
 /**
- * The number after a key, which is given with its quotes and colon. Quotes inside a JSON string are escaped, so the
- * bytes of such a key can only be a key. The last one counts: figures follow the generated text.
+ * The number after a key, which is given with its quotes. Quotes inside a JSON string are escaped, so the bytes of such
+ * a key, with a colon after it, can only be a key. The last one counts: figures follow the generated text.
  */
-const figure = (text: string, key: string): number | undefined => {
-  const at = text.lastIndexOf(key)
-  if (at < 0) return undefined
+const figure = (text: string, key: string, before = Infinity): number | undefined => {
+  const found = text.lastIndexOf(key, before)
+  if (found < 0) return undefined
+  let at = found + key.length
+  while (isSpace(text.charCodeAt(at))) at++
+  if (text.charCodeAt(at) !== colon) return found === 0 ? undefined : figure(text, key, found - 1)
+  at++
+  while (isSpace(text.charCodeAt(at))) at++
+  const from = at
   let value = 0
-  let digits = 0
-  for (let i = at + key.length; i < text.length; i++, digits++) {
-    const digit = text.charCodeAt(i) - 48
-    // One space after the colon is allowed.
-    if (digit === -16 && digits === 0 && i === at + key.length) digits--
-    else if (digit < 0 || digit > 9) break
-    else value = value * 10 + digit
+  for (;; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (!(digit >= 0 && digit <= 9)) break
+    value = value * 10 + digit
   }
-  return digits > 0 ? value : undefined
+  return at > from ? value : undefined
 }
 
 /**
@@ -60,10 +66,10 @@ const figure = (text: string, key: string): number | undefined => {
  * that are zero. Embeddings have no `eval_duration`, so nothing can be said of them.
  */
 const slotWait = (text: string, total: number): number | undefined => {
-  const answering = figure(text, `"eval_duration":`)
+  const answering = figure(text, `"eval_duration"`)
   if (answering === undefined) return undefined
-  const loading = figure(text, `"load_duration":`) ?? 0
-  const reading = figure(text, `"prompt_eval_duration":`) ?? 0
+  const loading = figure(text, `"load_duration"`) ?? 0
+  const reading = figure(text, `"prompt_eval_duration"`) ?? 0
   return Math.max(0, (total - loading - reading - answering) / 1e6)
 }
 
@@ -74,16 +80,16 @@ const slotWait = (text: string, total: number): number | undefined => {
  * @since 0.1.0
  */
 export const usage = (text: string): AnswerUsage | undefined => {
-  const total = figure(text, `"total_duration":`)
+  const total = figure(text, `"total_duration"`)
   if (total !== undefined) {
     return {
-      promptTokens: figure(text, `"prompt_eval_count":`),
-      answerTokens: figure(text, `"eval_count":`),
+      promptTokens: figure(text, `"prompt_eval_count"`),
+      answerTokens: figure(text, `"eval_count"`),
       slotWaitMillis: slotWait(text, total),
     }
   }
-  const promptTokens = figure(text, `"prompt_tokens":`) ?? figure(text, `"input_tokens":`)
+  const promptTokens = figure(text, `"prompt_tokens"`) ?? figure(text, `"input_tokens"`)
   if (promptTokens === undefined) return undefined
-  const answerTokens = figure(text, `"completion_tokens":`) ?? figure(text, `"output_tokens":`)
+  const answerTokens = figure(text, `"completion_tokens"`) ?? figure(text, `"output_tokens"`)
   return { promptTokens, answerTokens, slotWaitMillis: undefined }
 }

@@ -65,12 +65,14 @@ const recordBytes = 200
 
 /**
  * The outcome with the tokens of the answer, for guards that charge for tokens. The backend does not count the tokens
- * of a stream that the client left, or whose client did not ask for usage. They are estimated from its length then.
+ * of a stream that the client left, that lacks its last record, or whose client did not ask for usage. They are
+ * estimated from its length then.
  */
 const withTokens = (run: Run, outcome: Outcome): Outcome => {
   const served = run.attempts > 0 || run.reply.bytes > 0
   const uncounted = served && outcome.usage?.answerTokens === undefined &&
-    (outcome.cause === "client-gone" || (outcome.kind === "success" && streams(run.request)))
+    (outcome.cause === "client-gone" || outcome.cause === "truncated" ||
+      (outcome.kind === "success" && streams(run.request)))
   if (!uncounted) return outcome
   const { promptTokens, slotWaitMillis } = outcome.usage ?? {}
   const answerTokens = Math.ceil(run.reply.bytes / recordBytes)

@@ -20,6 +20,13 @@ describe("final line", () => {
     assert.deepStrictEqual(read(`{"response":"",${figures.slice(0, 60)}`, figures.slice(60, -1), "\n"), native)
   })
 
+  it("reads figures in any spelling of JSON", () => {
+    for (const [colon, comma] of [[": ", ", "], [" : ", " , "], [":\t", ","], [":\r\n ", ",\r\n"]] as const) {
+      const spelled = figures.replaceAll(":", colon).replaceAll(",", comma)
+      assert.deepStrictEqual(read(`{"response":"",${spelled}`), native)
+    }
+  })
+
   it("takes figures that are left out as zero, and says nothing from a total alone", () => {
     assert.deepStrictEqual(read(`{"done":true,"total_duration":5000000,"eval_count":1,"eval_duration":4000000}`), {
       promptTokens: undefined,

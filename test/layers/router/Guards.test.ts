@@ -6,7 +6,8 @@ import * as PipelineRouter from "../../../src/layers/router/PipelineRouter.ts"
 import type { Outcome } from "../../../src/services/Outcome.ts"
 import type { Guard, GuardInput } from "../../../src/services/Plugin.ts"
 import { TokenEstimator } from "../../../src/services/TokenEstimator.ts"
-import { ask, idle, nothing, over } from "../../support/routers.ts"
+import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
+import { ask, idle, nothing, over, url } from "../../support/routers.ts"
 import { RecordingReply } from "../../support/sinks.ts"
 
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
@@ -32,6 +33,18 @@ const hears = (ends: Array<Outcome>): Guard =>
   guard((request) => ({ _tag: "Pass", request, settled: (outcome) => ends.push(outcome) }), { name: "hears" })
 
 describe("guards", () => {
+  it.effect("hear how many tokens a stream had that ended without its last record", () => {
+    const ends: Array<Outcome> = []
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const { get } = yield* SimulatedFleet.SimulatedFleet
+      get(url("a")).script(SimulatedFleet.Fault.truncate(20), { times: 1, path: "/api/chat" })
+      yield* finish(ask("/api/chat", chat))
+      assert.deepStrictEqual(ends.map(({ cause }) => cause), ["truncated"])
+      assert.isAbove(ends[0]!.usage?.answerTokens ?? 0, 5)
+    }).pipe(Effect.provide(router(hears(ends))))
+  })
+
   for (const [how, check] of [["throws", dies], ["dies in an Effect", () => Effect.sync(dies)]] as const) {
     it.effect(`one that ${how} refuses with 500, and the client is not told why`, () => {
       const ends: Array<Outcome> = []
