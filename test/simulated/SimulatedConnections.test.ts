@@ -2,7 +2,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect } from "node:net"
-import process from "node:process"
 import * as NodeTransport from "../../src/layers/transport/NodeTransport.ts"
 import { type Backend, backend } from "../../src/services/Fleet.ts"
 import { Transport } from "../../src/services/Transport.ts"
@@ -35,10 +34,7 @@ const ask = (backend: Backend) =>
     return sink
   })
 
-// Deno's HTTP server does as it likes with idle connections, long heads and bytes before an answer.
-const onDeno = process.versions["deno"] !== undefined
-
-describe.skipIf(onDeno)("a simulated Ollama on a port (not on Deno: its server has rules of its own)", () => {
+describe("a simulated Ollama on a port", () => {
   it.live("closes no idle connection and announces no time, as Ollama does", () =>
     Effect.gen(function* () {
       const { url } = yield* SimulatedOllamaServer.make()

@@ -8,10 +8,14 @@ import { BackendHealth } from "../../../src/services/BackendHealth.ts"
 import { Fleet, type Member } from "../../../src/services/Fleet.ts"
 import type { Outcome } from "../../../src/services/Outcome.ts"
 import { Transport } from "../../../src/services/Transport.ts"
+import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
+import * as SimulatedOllamaApi from "../../../src/simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../../src/simulated/SimulatedTransport.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
 import * as MockBackendHealth from "../../../src/testing/mocks/MockBackendHealth.ts"
 
 import * as BackendHealthContract from "../../../src/testing/contracts/BackendHealth.ts"
+import { RecordingSink } from "../../../src/testing/sinks.ts"
 import { holds } from "../../support/checks.ts"
 import * as FakeOllamaApi from "../../support/fakeOllamaApi.ts"
 
@@ -126,6 +130,35 @@ describe("PollingBackendHealth", () => {
       yield* elapse("11 seconds")
       assert.strictEqual(health.status("a").state, "healthy")
     }).pipe(Effect.provide(streaming(rate)))
+  })
+
+  it.effect("a simulated backend that is slow to answer probes is healthy while it streams, and not when it is silent", () => {
+    const servers = SimulatedFleet.layer({ "http://a": { decodeRate: 2 }, "http://b": { decodeRate: 2 } })
+    const layer = PollingBackendHealth.layer().pipe(
+      Layer.provideMerge(Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, fleet)),
+      Layer.provideMerge(servers),
+    )
+    return Effect.gen(function* () {
+      const health = yield* BackendHealth
+      const { get } = yield* SimulatedFleet.SimulatedFleet
+      const { send } = yield* Transport
+      yield* elapse("1 second")
+      for (const url of ["http://a", "http://b"]) {
+        get(url).script(SimulatedFleet.Fault.slow("20 seconds"), { path: "/api/version" })
+      }
+      const sink = new RecordingSink()
+      const body = new TextEncoder().encode(`{"model":"tiny-loop","prompt":"x","options":{"num_predict":60}}`)
+      const [{ backend }] = (yield* Fleet).members() as readonly [Member]
+      send(backend, { method: "POST", path: "/api/generate", headers: [], body }, sink)
+      yield* elapse("25 seconds")
+      assert.isAbove(sink.chunks.length, 20)
+      assert.isFalse(sink.ended)
+      assert.strictEqual(health.status("a").state, "healthy")
+      assert.strictEqual(health.status("b").state, "unhealthy")
+      yield* elapse("25 seconds")
+      assert.isTrue(sink.ended)
+      assert.strictEqual(health.status("a").state, "unhealthy")
+    }).pipe(Effect.provide(layer))
   })
 
   it.effect("two failed probes with a sign of life between them are not two in a row", () => {
