@@ -98,7 +98,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
           twice.printed,
           "llamero: LLAMERO_BACKENDS: wants each backend once, and http://a:11434 is there twice\n",
         )
-      }))
+      }), 60_000)
   })
 }
 

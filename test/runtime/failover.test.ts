@@ -8,7 +8,7 @@ const options = JSON.stringify({ decodeRate: 100, parallelism: 8 })
 const backend = (port: number) =>
   Effect.gen(function* () {
     const running = yield* start([...runtimes.node, "test/support/backend.ts", `${port}`, options])
-    const [, url = ""] = yield* prints(running, /listening on (\S+)/)
+    const [, url = ""] = yield* prints(running, /listening on (http:\/\/[\d.]+:\d+)/)
     return { ...running, url }
   })
 

@@ -13,7 +13,7 @@ describe("a slow load", () => {
         // Ten heartbeat intervals, so that some heartbeats come even on a slow machine.
         const options = JSON.stringify({ loadTime: "4 seconds", parallelism: 8 })
         const backend = yield* start([...runtimes.node, "test/support/backend.ts", "0", options])
-        const [, url = ""] = yield* prints(backend, /listening on (\S+)/)
+        const [, url = ""] = yield* prints(backend, /listening on (http:\/\/[\d.]+:\d+)/)
         const server = yield* start([...runtimes.node, "examples/server.ts"], {
           LLAMERO_BACKENDS: url,
           LLAMERO_PORT: "0",

@@ -31,9 +31,9 @@ if (!hasPython) {
 }
 
 const scripts: ReadonlyArray<readonly [name: string, command: ReadonlyArray<string>, runs: boolean]> = [
-  ...["anthropic", "aiSdk", "langchain"].flatMap((name) =>
+  ...["anthropic.ts", "aiSdk.mjs", "langchain.ts"].flatMap((name) =>
     Object.entries(runtimes).map(([runtime, prefix]) =>
-      [`${name}.ts on ${runtime}`, [...prefix, `test/clients/${name}.ts`], true] as const
+      [`${name} on ${runtime}`, [...prefix, `test/clients/${name}`], true] as const
     )
   ),
   ["ollama_and_openai.py", [python, "test/clients/ollama_and_openai.py"], hasPython],

@@ -131,7 +131,7 @@ for (const runtime of ["node", "deno"] as const) {
               LLAMERO_VRAM: "on",
               LLAMERO_VRAM_RESERVE: "1GiB",
             })
-            const [, router] = yield* prints(server, /listening on (http:\S+)/)
+            const [, router] = yield* prints(server, /listening on (http:\/\/[\d.]+:\d+)/)
             const read = (path: string) => Effect.promise(() => fetch(`${router}${path}`))
             const ready = Effect.flatMap(
               read("/readyz"),
