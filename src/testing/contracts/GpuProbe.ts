@@ -51,6 +51,35 @@ export interface Options {
 
 const reading = Effect.map(GpuProbe, (probe) => tracked(`read of ${probe.source}`, probe.read))
 
+const losesOne = (partial: Layer.Layer<GpuProbe, unknown>): Check =>
+  checkLive(
+    "shows the devices that work beside one that is lost, and that one as unhealthy",
+    () =>
+      Effect.gen(function* () {
+        const read = yield* reading
+        for (let times = 0; times < 2; times++) {
+          const readings = yield* read
+          plausible(readings)
+          const lost = readings.devices.filter((device) => isUnhealthy(device) && Option.isNone(device.free))
+          assert.strictEqual(lost.length, 1, "one device is lost")
+          const well = readings.devices.filter((device) => !isUnhealthy(device) && Option.isSome(device.free))
+          assert.strictEqual(well.length, readings.devices.length - 1, "all others work")
+          assert.isTrue(well.length > 0, "there is another device")
+        }
+      }).pipe(Effect.provide(partial)),
+  )
+
+const ends = (hanging: Layer.Layer<GpuProbe, unknown>): Check =>
+  checkLive("ends in time what never answers, for every caller", () =>
+    Effect.gen(function* () {
+      const read = yield* reading
+      const [took, errors] = yield* Effect.timed(
+        Effect.all(Array.from({ length: 5 }, () => Effect.flip(read)), { concurrency: "unbounded" }),
+      )
+      for (const { reason } of errors) assert.strictEqual(reason._tag, "Timeout")
+      assert.isBelow(Duration.toMillis(took), 3_000)
+    }).pipe(Effect.provide(hanging)))
+
 /** In real time. @category contracts @since 0.1.0 */
 export const contract = (options: Options): ReadonlyArray<Check> => {
   const { failing: [failing, reason], hanging, partial } = options
@@ -103,35 +132,9 @@ export const contract = (options: Options): ReadonlyArray<Check> => {
         assert.isTrue(error.message.includes(error.source), error.message)
       }).pipe(Effect.provide(failing))),
   ]
-  const some = partial === undefined ? [] : [
-    checkLive(
-      "shows the devices that work beside one that is lost, and that one as unhealthy",
-      () =>
-        Effect.gen(function* () {
-          const read = yield* reading
-          for (let times = 0; times < 2; times++) {
-            const readings = yield* read
-            plausible(readings)
-            const lost = readings.devices.filter((device) => isUnhealthy(device) && Option.isNone(device.free))
-            assert.strictEqual(lost.length, 1, "one device is lost")
-            const well = readings.devices.filter((device) => !isUnhealthy(device) && Option.isSome(device.free))
-            assert.strictEqual(well.length, readings.devices.length - 1, "all others work")
-            assert.isTrue(well.length > 0, "there is another device")
-          }
-        }).pipe(Effect.provide(partial)),
-    ),
+  const more = [
+    ...(partial === undefined ? [] : [losesOne(partial)]),
+    ...(hanging === undefined ? [] : [ends(hanging)]),
   ]
-  return hanging === undefined ? [...checks, ...some] : [
-    ...checks,
-    ...some,
-    checkLive("ends in time what never answers, for every caller", () =>
-      Effect.gen(function* () {
-        const read = yield* reading
-        const [took, errors] = yield* Effect.timed(
-          Effect.all(Array.from({ length: 5 }, () => Effect.flip(read)), { concurrency: "unbounded" }),
-        )
-        for (const { reason } of errors) assert.strictEqual(reason._tag, "Timeout")
-        assert.isBelow(Duration.toMillis(took), 3_000)
-      }).pipe(Effect.provide(hanging))),
-  ]
+  return [...checks, ...more]
 }
