@@ -48,7 +48,7 @@ const deviceOf = (sent: unknown): Option.Option<GpuReading> =>
       health: Option.some(new Unhealthy({ reason: "what the agent says of it cannot be read" })),
     })))
 
-/** The devices that can be read, or at least named, each once; nothing if the answer has devices and none can be read. */
+/** The devices that can be read or named, each once; nothing if the answer has devices and none can be read. */
 const devicesOf = (sent: ReadonlyArray<unknown>): Option.Option<ReadonlyArray<GpuReading>> => {
   const found = new Map<string, GpuReading>()
   for (const device of sent.flatMap((each) => Option.toArray(deviceOf(each)))) {
@@ -108,8 +108,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
  * **Details**
  *
  * `source` names the agent and the probe that answered there. An error of that probe comes through with its own reason.
- * `Unreachable`, `PermissionDenied` and `Timeout` may also be about the connection to the agent. A device that cannot be
- * read from the answer is unhealthy; the others stay.
+ * `Unreachable`, `PermissionDenied` and `Timeout` may also be about the connection to the agent. A device that cannot
+ * be read from the answer is unhealthy; the others stay.
  *
  * **Gotchas**
  *

@@ -101,6 +101,8 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
  *   them in `devices`, by UUID.
  * - If a host does not answer, only its devices are missing, and `passedOver` names it. If no host answers, the read
  *   fails with a `GpuProbeError`. Until a host has answered once, the memory of its backends is not managed.
+ * - A GPU that is lost stays a device of its backends, with its fault, so it gets no new model; the other GPUs do. One
+ *   that was lost before it was ever read becomes a device when it can be read.
  * - Ids that are unique on one machine only (`system`, `pci-…`) get the suffix `@HOST`.
  *
  * **Gotchas**

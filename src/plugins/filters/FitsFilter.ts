@@ -7,7 +7,8 @@ import type { Filter } from "../../services/Plugin.ts"
 
 /**
  * Keeps a backend that has the model in memory, and one whose devices, when empty, have room for it. Where the memory
- * or the model's needs are not known, the backend is kept.
+ * or the model's needs are not known, the backend is kept. `MemoryVramLedger` says of a model that fits on no backend
+ * that it needs all memory of one, so that it is not refused: Ollama puts a part of it into system memory.
  *
  * @category constructors
  * @since 0.1.0

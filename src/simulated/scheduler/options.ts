@@ -146,7 +146,7 @@ export const runnerOptions = (
 }
 
 /**
- * The options for a second attempt with a shorter context; `undefined` if the context was asked for, or is the shortest.
+ * The options for a second attempt with a shorter context; `undefined` if the context was asked for or is the shortest.
  *
  * @category combinators
  * @since 0.1.0

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { ByteSize, Duration, Effect, type Layer, Option, Schema } from "effect"
-import { GpuProbe, GpuProbeError, GpuReadings } from "../../services/GpuProbe.ts"
+import { GpuProbe, GpuProbeError, type GpuReading, GpuReadings } from "../../services/GpuProbe.ts"
 import * as assert from "../assert.ts"
 import { type Check, checkLive } from "../checks.ts"
 import { tracked } from "../outstanding.ts"
@@ -33,6 +33,9 @@ export const plausible = ({ devices, source }: GpuReadings): void => {
   }
 }
 
+const isUnhealthy = ({ health }: GpuReading): boolean =>
+  Option.isSome(health) && health.value._tag === "Unhealthy" && health.value.reason !== ""
+
 /** @category models @since 0.1.0 */
 export interface Options {
   /** A probe that shows at least one device, of `kind`. */
@@ -40,15 +43,46 @@ export interface Options {
   readonly kind: "gpu" | "mig" | "integrated" | "system"
   /** A probe that cannot read, and the tag of the reason. */
   readonly failing: readonly [Layer.Layer<GpuProbe, unknown>, reason: string]
+  /** A probe whose source can read every device but one, which is lost. */
+  readonly partial?: Layer.Layer<GpuProbe, unknown> | undefined
   /** A probe whose source takes the question and never answers. */
   readonly hanging?: Layer.Layer<GpuProbe, unknown> | undefined
 }
 
 const reading = Effect.map(GpuProbe, (probe) => tracked(`read of ${probe.source}`, probe.read))
 
+const losesOne = (partial: Layer.Layer<GpuProbe, unknown>): Check =>
+  checkLive(
+    "shows the devices that work beside one that is lost, and that one as unhealthy",
+    () =>
+      Effect.gen(function* () {
+        const read = yield* reading
+        for (let times = 0; times < 2; times++) {
+          const readings = yield* read
+          plausible(readings)
+          const lost = readings.devices.filter((device) => isUnhealthy(device) && Option.isNone(device.free))
+          assert.strictEqual(lost.length, 1, "one device is lost")
+          const well = readings.devices.filter((device) => !isUnhealthy(device) && Option.isSome(device.free))
+          assert.strictEqual(well.length, readings.devices.length - 1, "all others work")
+          assert.isTrue(well.length > 0, "there is another device")
+        }
+      }).pipe(Effect.provide(partial)),
+  )
+
+const ends = (hanging: Layer.Layer<GpuProbe, unknown>): Check =>
+  checkLive("ends in time what never answers, for every caller", () =>
+    Effect.gen(function* () {
+      const read = yield* reading
+      const [took, errors] = yield* Effect.timed(
+        Effect.all(Array.from({ length: 5 }, () => Effect.flip(read)), { concurrency: "unbounded" }),
+      )
+      for (const { reason } of errors) assert.strictEqual(reason._tag, "Timeout")
+      assert.isBelow(Duration.toMillis(took), 3_000)
+    }).pipe(Effect.provide(hanging)))
+
 /** In real time. @category contracts @since 0.1.0 */
 export const contract = (options: Options): ReadonlyArray<Check> => {
-  const { failing: [failing, reason], hanging } = options
+  const { failing: [failing, reason], hanging, partial } = options
   const checks = [
     checkLive("shows a device, with memory that can be", () =>
       Effect.gen(function* () {
@@ -98,16 +132,9 @@ export const contract = (options: Options): ReadonlyArray<Check> => {
         assert.isTrue(error.message.includes(error.source), error.message)
       }).pipe(Effect.provide(failing))),
   ]
-  return hanging === undefined ? checks : [
-    ...checks,
-    checkLive("ends in time what never answers, for every caller", () =>
-      Effect.gen(function* () {
-        const read = yield* reading
-        const [took, errors] = yield* Effect.timed(
-          Effect.all(Array.from({ length: 5 }, () => Effect.flip(read)), { concurrency: "unbounded" }),
-        )
-        for (const { reason } of errors) assert.strictEqual(reason._tag, "Timeout")
-        assert.isBelow(Duration.toMillis(took), 3_000)
-      }).pipe(Effect.provide(hanging))),
+  const more = [
+    ...(partial === undefined ? [] : [losesOne(partial)]),
+    ...(hanging === undefined ? [] : [ends(hanging)]),
   ]
+  return [...checks, ...more]
 }

@@ -1,8 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Context, Effect, Layer, type Scope } from "effect"
+import { ByteSize, Context, Effect, Layer, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as FirstThatWorksGpuProbe from "../../../src/layers/gpu/FirstThatWorksGpuProbe.ts"
-import { GpuProbe, LibraryMissing, Timeout } from "../../../src/services/GpuProbe.ts"
+import {
+  GpuProbe,
+  type GpuReading,
+  LibraryMissing,
+  Timeout,
+  Unhealthy,
+  unknown,
+} from "../../../src/services/GpuProbe.ts"
 import { contract } from "../../../src/testing/contracts/GpuProbe.ts"
 import * as MockGpuProbe from "../../../src/testing/mocks/MockGpuProbe.ts"
 import { holds } from "../../support/checks.ts"
@@ -11,6 +18,10 @@ const card = MockGpuProbe.device("GPU-1", ByteSize.gibibytes(24))
 const missing = new LibraryMissing({ description: "not here" })
 const late = new Timeout({ description: "too late" })
 
+const lost: GpuReading = {
+  ...unknown("GPU-lost", "lost", "gpu"),
+  health: Option.some(new Unhealthy({ reason: "GPU is lost" })),
+}
 const mock = (source: string, step: MockGpuProbe.Step) => MockGpuProbe.layer(step, { source })
 
 holds(
@@ -18,6 +29,7 @@ holds(
   contract({
     working: FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", [card])]),
     kind: "gpu",
+    partial: FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", [lost, card]), mock("c", [card])]),
     failing: [FirstThatWorksGpuProbe.layer([mock("a", missing), mock("b", missing)]), "NoneWorked"],
   }),
 )

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Effect, Layer, Option, Redacted } from "effect"
+import { ByteSize, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse, HttpRouter } from "effect/http"
 import * as HttpGpuProbe from "../../../src/layers/gpu/HttpGpuProbe.ts"
 import * as GpuAgentRoutes from "../../../src/layers/routes/GpuAgentRoutes.ts"
-import { DriverMismatch, GpuProbe } from "../../../src/services/GpuProbe.ts"
+import { DriverMismatch, GpuProbe, GpuReading } from "../../../src/services/GpuProbe.ts"
 import { contract, plausible } from "../../../src/testing/contracts/GpuProbe.ts"
 import * as MockGpuProbe from "../../../src/testing/mocks/MockGpuProbe.ts"
 import { holds } from "../../support/checks.ts"
@@ -43,6 +43,15 @@ holds(
   contract({
     working: probe(agent([card])),
     kind: "gpu",
+    partial: probe(() =>
+      Promise.resolve(
+        new Response(
+          `{"source":"x","passedOver":[],"devices":[${
+            JSON.stringify(Schema.encodeSync(GpuReading)(card))
+          },{"uuid":"GPU-2"}]}`,
+        ),
+      )
+    ),
     failing: [probe(() => Promise.reject(new Error("refused"))), "Unreachable"],
     hanging: probe(() => new Promise(() => {})),
   }),

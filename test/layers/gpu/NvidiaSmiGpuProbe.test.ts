@@ -43,6 +43,9 @@ holds(
   contract({
     working,
     kind: "gpu",
+    partial: layerOf(
+      tool("partial", `echo '${two[0]}'; echo '1, GPU-b${", [GPU is lost]".repeat(9)}'; exit 15`),
+    ),
     failing: [layerOf(join(folder, "none")), "LibraryMissing"],
     hanging: layerOf(hung),
   }),

@@ -80,6 +80,7 @@ if (fake === undefined) {
     contract({
       working: scripted(fake, cards(2)).layer,
       kind: "gpu",
+      partial: scripted(fake, cards(3, { "rc.nvmlDeviceGetHandleByIndex_v2.1": 15 })).layer,
       failing: [scripted(fake, {}, { library: `${fake.folder}/none.so.1` }).layer, "LibraryMissing"],
       hanging:
         scripted(fake, cards(1, { "hang.nvmlDeviceGetCount_v2": -1 }), { options: { deadline: "1 second" } }).layer,

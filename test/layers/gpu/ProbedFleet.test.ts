@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
 import * as ProbedFleet from "../../../src/layers/gpu/ProbedFleet.ts"
 import { type BackendInput, Fleet } from "../../../src/services/Fleet.ts"
-import { Failed, GpuProbe, type GpuReading } from "../../../src/services/GpuProbe.ts"
+import { Failed, GpuProbe, type GpuReading, Unhealthy, unknown } from "../../../src/services/GpuProbe.ts"
 import * as FleetContract from "../../../src/testing/contracts/Fleet.ts"
 import * as MockGpuProbe from "../../../src/testing/mocks/MockGpuProbe.ts"
 import { holds } from "../../support/checks.ts"
@@ -119,6 +119,30 @@ describe("ProbedFleet", () => {
       yield* probe.read
       assert.deepStrictEqual(devices(fleet), { a: "GPU-a,GPU-b" })
       assert.notStrictEqual(fleet.members(), before)
+    }).pipe(Effect.scoped))
+
+  it.effect("keeps a GPU that is lost as a device, and drops and takes back one that is gone", () =>
+    Effect.gen(function* () {
+      const lost = (uuid: string): GpuReading => ({
+        ...unknown(uuid, "lost", "gpu"),
+        health: Option.some(new Unhealthy({ reason: "GPU is lost" })),
+      })
+      const { handle, probe: mocked } = yield* mock([card("a"), lost("nvml-1")])
+      const { fleet, probe } = yield* join([{ id: "a", url: "http://a" }], { a: mocked })
+      const steps: ReadonlyArray<readonly [shown: ReadonlyArray<GpuReading>, devices: string]> = [
+        [[card("a"), lost("nvml-1")], "GPU-a"],
+        [[card("a"), card("b")], "GPU-a,GPU-b"],
+        [[lost("GPU-a"), card("b")], "GPU-a,GPU-b"],
+        [[lost("GPU-a"), lost("GPU-b")], "GPU-a,GPU-b"],
+        [[card("b")], "GPU-b"],
+        [[card("b"), card("a")], "GPU-a,GPU-b"],
+      ]
+      for (const [shown, expected] of steps) {
+        yield* handle.set(shown)
+        const found = yield* probe.read
+        assert.strictEqual(devices(fleet)["a"], expected)
+        assert.lengthOf(found.devices, shown.length)
+      }
     }).pipe(Effect.scoped))
 
   it.effect("waits for each host at most for its limit", () =>

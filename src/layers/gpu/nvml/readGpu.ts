@@ -24,7 +24,12 @@ export interface Gpu {
 /** How a device is called. @category models @since 0.1.0 */
 export type Identity = Pick<Gpu, "uuid" | "name" | "capability">
 
-/** What is known of the GPU at an index. A GPU that is lost can no longer be asked for it. @category models @since 0.1.0 */
+/**
+ * What is known of the GPU at an index. A GPU that is lost can no longer be asked for it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Known extends Identity {
   /** Its MIG instances by slot, as they were last read. */
   readonly instances: Map<number, Identity>

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Duration, Effect, Equal, Result } from "effect"
+import { type Duration, Effect, Equal, Option, Result } from "effect"
 import {
   type GpuProbe,
   GpuProbeError,
@@ -38,6 +38,9 @@ export interface Answer {
 /** Whether the UUID is unique in the world. Other ids are unique on one machine only. */
 const isGlobal = (uuid: string): boolean => /^(GPU|MIG)-/.test(uuid)
 
+const isLost = ({ free, health }: GpuReading): boolean =>
+  Option.isNone(free) && Option.isSome(health) && health.value._tag === "Unhealthy"
+
 /** @internal */
 export class Host {
   readonly name: string
@@ -66,10 +69,12 @@ export class Host {
   }
 
   private note(devices: ReadonlyArray<GpuReading>): boolean {
-    const of = (system: boolean) =>
-      devices.filter(({ kind }) => (kind === "system") === system).map(({ uuid }) => uuid).sort()
-    const gpus = of(false)
     const before = this.seen
+    const of = (system: boolean, among = devices) =>
+      among.filter(({ kind }) => (kind === "system") === system).map(({ uuid }) => uuid).sort()
+    // A GPU that was lost before it was ever read may not have its own id yet. No model can be on it.
+    const known = devices.filter((device) => !isLost(device) || before?.gpus.includes(device.uuid) === true)
+    const gpus = of(false, of(false, known).length > 0 ? known : devices)
     const next: Seen = {
       gpus: gpus.length > 0 ? gpus : before?.gpus ?? [],
       system: of(true).length > 0 ? of(true) : before?.system ?? [],

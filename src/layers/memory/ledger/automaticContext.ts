@@ -41,8 +41,10 @@ export const automaticContext = (
   const labelled = Number(backend.labels["context-length"])
   if (labelled > 0) return allowedContext(labelled, trained)
   if (onCpu(backend)) return allowedContext(4096, trained)
-  if (devices.length === 0) return undefined
-  const totals = devices.map(({ declared, total }) => total ?? declared)
+  // Ollama counts its devices when it starts. One that was lost before it was ever read was most likely lost then.
+  const counted = devices.filter(({ declared, total, unhealthy }) => !unhealthy || total !== undefined || declared)
+  if (counted.length === 0) return undefined
+  const totals = counted.map(({ declared, total }) => total ?? declared)
   if (totals.some((total) => total === undefined)) return undefined
   const gib = totals.reduce<number>((sum, total) => sum + (total ?? 0), 0) / 1024 ** 3
   return allowedContext(gib < 23 ? 4096 : gib < 47 ? 32_768 : 262_144, trained)
