@@ -4,19 +4,8 @@
  * @since 0.1.0
  */
 import type { SimulatedModel } from "../models/model.ts"
+import type { SimulatedGpu } from "./gpu.ts"
 import type { RunnerOptions } from "./options.ts"
-
-/**
- * One GPU.
- *
- * @category models
- * @since 0.1.0
- */
-export interface SimulatedGpu {
-  readonly total: number
-  /** Bytes in use, including memory that the driver is still releasing. */
-  used: number
-}
 
 /**
  * Bytes that a runner holds.
@@ -61,7 +50,7 @@ export const footprint = (model: SimulatedModel, options: RunnerOptions, paralle
   model.size + cacheBytes(model, options.numCtx * parallel) + model.overhead
 
 /**
- * The GPUs of one server process.
+ * The memory that one server process uses on its GPUs.
  *
  * @category models
  * @since 0.1.0
@@ -69,8 +58,12 @@ export const footprint = (model: SimulatedModel, options: RunnerOptions, paralle
 export class GpuMemory {
   readonly gpus: ReadonlyArray<SimulatedGpu>
 
-  constructor(totals: ReadonlyArray<number>) {
-    this.gpus = totals.map((total) => ({ total, used: 0 }))
+  /** Bytes of this process on each GPU. */
+  readonly #own: Array<number>
+
+  constructor(gpus: ReadonlyArray<SimulatedGpu>) {
+    this.gpus = gpus
+    this.#own = gpus.map(() => 0)
   }
 
   get free(): number {
@@ -121,11 +114,29 @@ export class GpuMemory {
     }
     if (wanted > 0 && options.numGpu > 0) return undefined
     const vram = perGpu.reduce((sum, bytes) => sum + bytes, 0)
-    this.gpus.forEach((gpu, index) => gpu.used += perGpu[index] ?? 0)
+    this.#add(perGpu, 1)
     return { size: Math.round(size), vram, perGpu }
   }
 
   release(allocation: Allocation): void {
-    this.gpus.forEach((gpu, index) => gpu.used -= allocation.perGpu[index] ?? 0)
+    this.#add(allocation.perGpu, -1)
+  }
+
+  /** The process has ended: the driver takes back all of its memory. */
+  releaseAll(): void {
+    this.#add([...this.#own], -1)
+  }
+
+  /** The GPUs that hold a part of an allocation. */
+  holding({ perGpu }: Allocation): ReadonlyArray<SimulatedGpu> {
+    return this.gpus.filter((_, index) => (perGpu[index] ?? 0) > 0)
+  }
+
+  #add(perGpu: ReadonlyArray<number>, sign: 1 | -1): void {
+    this.gpus.forEach((gpu, index) => {
+      const bytes = sign * (perGpu[index] ?? 0)
+      gpu.used += bytes
+      this.#own[index]! += bytes
+    })
   }
 }
