@@ -21,7 +21,7 @@ export interface Place {
   readonly model: string
 }
 
-const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerGpu })
+const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerBackend })
 
 /** The layers that reach backends, files and devices. They differ between runtimes. */
 export interface Reach {
