@@ -53,11 +53,7 @@ export const make = Effect.fnUntraced(
     const open = new Table<Batch>()
     const sizes = new BatchSizes(batchInputs)
 
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() =>
-        Fiber.interruptAll(calls.snapshot().flatMap(({ fiber }) => fiber === undefined ? [] : [fiber]))
-      )
-    )
+    yield* Effect.addFinalizer(() => interruptAll(calls))
 
     const run = (
       call: UpstreamCall,
@@ -119,6 +115,9 @@ export const make = Effect.fnUntraced(
     return { alone, batched, size: () => calls.size }
   },
 )
+
+const interruptAll = (calls: Bag<UpstreamCall>): Effect.Effect<void> =>
+  Effect.suspend(() => Fiber.interruptAll(calls.snapshot().flatMap(({ fiber }) => fiber === undefined ? [] : [fiber])))
 
 /** One text was to blame for the error of a whole batch: halving the batch finds that text in few calls. */
 const halves = (flights: ReadonlyArray<Flight>): ReadonlyArray<readonly [Flight, ...ReadonlyArray<Flight>]> => {
