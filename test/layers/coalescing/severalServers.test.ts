@@ -8,7 +8,6 @@ import * as ReplicaPlan from "../../../src/plugins/plans/ReplicaPlan.ts"
 import { VramLedger } from "../../../src/services/VramLedger.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedGpuProbe from "../../../src/simulated/SimulatedGpuProbe.ts"
-import * as SimulatedModelFootprints from "../../../src/simulated/SimulatedModelFootprints.ts"
 import * as SimulatedOllamaApi from "../../../src/simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../../src/simulated/SimulatedTransport.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
@@ -40,7 +39,6 @@ const world = (servers: number, times: number) =>
       SimulatedTransport.layer,
       SimulatedOllamaApi.layer,
       SimulatedGpuProbe.layer,
-      SimulatedModelFootprints.layer,
     )),
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(urls(servers).map((url) => [url, ollama(times)])))),
   )
@@ -74,7 +72,7 @@ const measure = (servers: number, times: number) =>
     assert.lengthOf(ledger.devices(), 1)
     assert.lengthOf(ledger.allocations(), servers)
     assert.isAtMost(device!.held, device!.capacity ?? 0)
-    assert.approximately(device!.held, get(urls(1)[0]!).gpus[0]!.used, 1024 * servers)
+    assert.isAtLeast(device!.held, get(urls(1)[0]!).gpus[0]!.used)
     return perSecond
   }).pipe(Effect.provide([world(servers, times), Logger.layer([])], { local: true }), Effect.scoped, Effect.orDie)
 
