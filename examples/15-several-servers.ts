@@ -41,6 +41,7 @@ const stack = (servers: number) =>
       S.SimulatedTransport.layer,
       S.SimulatedOllamaApi.layer,
       S.SimulatedGpuProbe.layer,
+      S.SimulatedModelFootprints.layer,
     )),
     Layer.provideMerge(S.SimulatedFleet.layer(Object.fromEntries(urls(servers).map((url) => [url, ollama])))),
   )

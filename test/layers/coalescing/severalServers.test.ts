@@ -8,6 +8,7 @@ import * as ReplicaPlan from "../../../src/plugins/plans/ReplicaPlan.ts"
 import { VramLedger } from "../../../src/services/VramLedger.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedGpuProbe from "../../../src/simulated/SimulatedGpuProbe.ts"
+import * as SimulatedModelFootprints from "../../../src/simulated/SimulatedModelFootprints.ts"
 import * as SimulatedOllamaApi from "../../../src/simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../../src/simulated/SimulatedTransport.ts"
 import { elapse } from "../../../src/testing/elapse.ts"
@@ -39,6 +40,7 @@ const world = (servers: number, times: number) =>
       SimulatedTransport.layer,
       SimulatedOllamaApi.layer,
       SimulatedGpuProbe.layer,
+      SimulatedModelFootprints.layer,
     )),
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(urls(servers).map((url) => [url, ollama(times)])))),
   )
