@@ -25,7 +25,7 @@ export interface Backend {
   readonly parallelism: number
   /**
    * Most streams at the same time over all models of the backend. A GPU that several backends use has no more either.
-   * Defaults to `32`.
+   * Defaults to `8`; `LLAMERO_STREAMS_PER_BACKEND` to 32.
    */
   readonly streamsMax: number
   /** UUIDs of the devices that the backend allocates models on; empty when unknown. */
@@ -71,7 +71,7 @@ export const backend = (input: BackendInput): Backend => {
     url: url.origin + url.pathname.replace(/\/+$/, ""),
     labels: options.labels ?? {},
     parallelism: options.parallelism ?? 1,
-    streamsMax: options.streamsMax ?? 32,
+    streamsMax: options.streamsMax ?? 8,
     devices: options.devices ?? [],
     weight: options.weight ?? 1,
   }
