@@ -31,7 +31,7 @@ const READY_WITHIN_MS = 20_000
 /** Limits so high that no request of the bench is shed. Everything else is as shipped. */
 export const llameroLimits = {
   LLAMERO_PARALLELISM: "100000",
-  LLAMERO_STREAMS_PER_GPU: "100000",
+  LLAMERO_STREAMS_PER_BACKEND: "100000",
   LLAMERO_QUEUE_CAPACITY: "100000",
   LLAMERO_LOG_LEVEL: "Warning",
 }

@@ -38,7 +38,7 @@ const freePort = (): Promise<number> =>
 /** Limits short enough to be reached within minutes. */
 const settings = {
   LLAMERO_PARALLELISM: "8",
-  LLAMERO_STREAMS_PER_GPU: "32",
+  LLAMERO_STREAMS_PER_BACKEND: "32",
   LLAMERO_FIRST_BYTE_TIMEOUT: "5s",
   LLAMERO_GAP_TIMEOUT: "3s",
   LLAMERO_ANSWER_TIMEOUT: "5s",

@@ -23,7 +23,7 @@ export interface Place {
   readonly simulated: boolean
 }
 
-const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerGpu })
+const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerBackend })
 
 /** The layers that reach backends, files and devices. They differ between runtimes. */
 export interface Reach {

@@ -23,11 +23,14 @@ export interface Backend {
   /** Any names and values, for filters and scorers: `{ device: "cpu", zone: "a" }`. */
   readonly labels: Readonly<Record<string, string>>
   /**
-   * Streams that one model serves at the same time: the server's own `OLLAMA_NUM_PARALLEL`, which the router cannot
-   * read. Defaults to `1`.
+   * Streams of one model at first. The router then finds how many the server serves at the same time: its own
+   * `OLLAMA_NUM_PARALLEL`, which Ollama does not tell. With `MemoryLeases.layerFixed` it stays. Defaults to `1`.
    */
   readonly parallelism: number
-  /** Streams at the same time over all models of the backend. Defaults to `8`. */
+  /**
+   * Most streams at the same time over all models of the backend. A GPU that several backends use has no more either.
+   * Defaults to `8`; `LLAMERO_STREAMS_PER_BACKEND` to 32.
+   */
   readonly streamsMax: number
   /** UUIDs of the devices that the backend allocates models on; empty when unknown. */
   readonly devices: ReadonlyArray<string>

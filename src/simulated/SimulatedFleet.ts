@@ -26,8 +26,9 @@
  */
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import { embedder, llama31, mistral } from "./models/model.ts"
+import { gpusOf, SimulatedGpu } from "./scheduler/gpu.ts"
 import { SimulatedServer } from "./server.ts"
-import type { ServerOptions } from "./settings.ts"
+import { type ServerOptions, settings } from "./settings.ts"
 
 export type { CallRecord } from "./http/reply.ts"
 /**
@@ -44,6 +45,7 @@ export * as Fault from "./faults/faults.ts"
  * @since 0.1.0
  */
 export * as Model from "./models/model.ts"
+export { SimulatedGpu }
 export { type Resident, SimulatedServer } from "./server.ts"
 export type { ServerOptions } from "./settings.ts"
 
@@ -81,7 +83,8 @@ export const a100: ServerOptions = {
 }
 
 /**
- * Makes one simulated server, which lives as long as the scope.
+ * Makes one simulated server, which lives as long as the scope. Servers that are made with the same `shared` map share
+ * the GPUs that have the same UUID (`gpuUuids`).
  *
  * @category constructors
  * @since 0.1.0
@@ -89,11 +92,14 @@ export const a100: ServerOptions = {
 export const makeServer = Effect.fnUntraced(function* (
   url: string,
   options?: ServerOptions,
+  shared?: Map<string, SimulatedGpu>,
 ): Effect.fn.Return<SimulatedServer, never, Scope.Scope> {
+  const made = settings(options ?? {})
+  const gpus = gpusOf(made, shared ?? new Map())
   const context = yield* Effect.context<never>()
   const clock = yield* Clock.Clock
   return yield* Effect.acquireRelease(
-    Effect.sync(() => new SimulatedServer(url.replace(/\/+$/, ""), options ?? {}, context, clock)),
+    Effect.sync(() => new SimulatedServer(url.replace(/\/+$/, ""), made, gpus, context, clock)),
     (server) => Effect.sync(() => server.down()),
   )
 })
@@ -109,8 +115,9 @@ export const layer = (servers: Readonly<Record<string, ServerOptions>>): Layer.L
     SimulatedFleet,
     Effect.gen(function* () {
       const made = new Map<string, SimulatedServer>()
+      const shared = new Map<string, SimulatedGpu>()
       for (const [url, options] of Object.entries(servers)) {
-        const server = yield* makeServer(url, options)
+        const server = yield* makeServer(url, options, shared)
         made.set(server.url, server)
       }
       return SimulatedFleet.of({

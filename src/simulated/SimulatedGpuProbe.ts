@@ -5,22 +5,34 @@
  */
 import { ByteSize, Effect, Layer, Option } from "effect"
 import { GpuProbe, type GpuReading, Healthy, unknown } from "../services/GpuProbe.ts"
+import type { SimulatedServer } from "./server.ts"
 import { SimulatedFleet } from "./SimulatedFleet.ts"
 
-/** The UUID of a simulated GPU. @category constructors @since 0.1.0 */
+/** The UUID of a simulated GPU that was given none. @category constructors @since 0.1.0 */
 export const uuid = (url: string, index = 0): string => `GPU-${new URL(url).host}-${index}`
 
-const reading = (url: string, index: number, total: number, used: number): GpuReading => ({
-  ...unknown(uuid(url, index), "simulated", "gpu"),
+const reading = (id: string, total: number, used: number): GpuReading => ({
+  ...unknown(id, "simulated", "gpu"),
   total: Option.some(ByteSize.bytes(total)),
   free: Option.some(ByteSize.bytes(Math.max(0, total - used))),
   used: Option.some(ByteSize.bytes(used)),
   health: Option.some(new Healthy({})),
 })
 
+const readings = (servers: Iterable<SimulatedServer>): ReadonlyArray<GpuReading> => {
+  const devices = new Map<string, GpuReading>()
+  for (const { gpus, settings, url } of servers) {
+    gpus.forEach(({ total, used }, index) => {
+      const id = settings.gpuUuids[index] ?? uuid(url, index)
+      devices.set(id, reading(id, total, Math.round(used)))
+    })
+  }
+  return Array.from(devices.values())
+}
+
 /**
- * One device for each GPU of each simulated server. Memory that the driver is still releasing counts as used, as with a
- * real driver.
+ * One device for each GPU of the simulated servers; a GPU that several servers share is one device. Memory that the
+ * driver is still releasing counts as used, as with a real driver.
  *
  * @category layers
  * @since 0.1.0
@@ -33,9 +45,7 @@ export const layer: Layer.Layer<GpuProbe, never, SimulatedFleet> = Layer.effect(
       read: Effect.sync(() => ({
         source: "simulated",
         passedOver: [],
-        devices: Array.from(servers.values()).flatMap(({ gpus, url }) =>
-          gpus.map(({ total, used }, index) => reading(url, index, total, Math.round(used)))
-        ),
+        devices: readings(servers.values()),
       })),
     })),
 )

@@ -14,10 +14,11 @@ import { type AnswerSink, type CallRecord, Reply, type SimulatedRequest } from "
 import type { Failure } from "./http/failure.ts"
 import { find, nowhere } from "./endpoints/routes.ts"
 import * as Redirect from "./http/redirect.ts"
+import { type Gpus, slotDelays } from "./scheduler/gpu.ts"
 import { Scheduler } from "./scheduler/scheduler.ts"
 import { Disk } from "./models/disk.ts"
 import type { SimulatedModel } from "./models/model.ts"
-import { type ServerOptions, type Settings, settings } from "./settings.ts"
+import type { Settings } from "./settings.ts"
 
 /**
  * A model in a simulated server's memory.
@@ -59,7 +60,7 @@ interface Process {
  */
 export class SimulatedServer {
   readonly url: string
-  readonly settings: Settings
+  settings: Settings
   readonly faults: Faults = new Faults()
   readonly disk: Disk
   /** The calls that it received, oldest first. */
@@ -67,13 +68,17 @@ export class SimulatedServer {
   readonly #clock: Clock.Clock
   readonly #runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly #loopback: boolean
+  readonly #gpus: Gpus
+  readonly #slotDelay: () => number
   #process: Process | undefined
   #number = 0
 
-  constructor(url: string, options: ServerOptions, context: Context.Context<never>, clock: Clock.Clock) {
+  constructor(url: string, settings: Settings, gpus: Gpus, context: Context.Context<never>, clock: Clock.Clock) {
     this.url = url
-    this.settings = settings(options)
+    this.settings = settings
     this.disk = new Disk(this.settings.models)
+    this.#slotDelay = slotDelays(this.settings)
+    this.#gpus = gpus
     this.#clock = clock
     this.#runFork = Effect.runForkWith(context)
     this.#loopback = isLoopback(url)
@@ -113,7 +118,7 @@ export class SimulatedServer {
 
   /** Bytes of each GPU: in all, and in use. */
   get gpus(): ReadonlyArray<{ readonly total: number; readonly used: number }> {
-    return this.#process?.scheduler.memory.gpus ?? this.settings.gpus.map((total) => ({ total, used: 0 }))
+    return this.#gpus
   }
 
   /** Counts of the scheduler since the process started. */
@@ -144,10 +149,12 @@ export class SimulatedServer {
     process.dead = true
     for (const reply of Array.from(process.replies)) reply.fail("Reset", "connection reset by peer")
     for (const fiber of Array.from(process.fibers)) fiber.interruptUnsafe()
+    process.scheduler.memory.releaseAll()
   }
 
-  /** Starts the process again, with empty memory. */
-  up(): void {
+  /** Starts the process again, with empty memory, and if given with another `OLLAMA_NUM_PARALLEL`. */
+  up(parallelism = this.settings.parallelism): void {
+    if (this.#process === undefined) this.settings = { ...this.settings, parallelism }
     this.#process ??= this.#start()
   }
 
@@ -183,7 +190,7 @@ export class SimulatedServer {
 
   #start(): Process {
     const process: Process = {
-      scheduler: new Scheduler(this.settings, this.#clock, (effect) => void this.#fork(process, effect)),
+      scheduler: new Scheduler(this.settings, this.#gpus, this.#clock, (effect) => void this.#fork(process, effect)),
       fibers: new Set(),
       replies: new Set(),
       dead: false,
@@ -230,6 +237,7 @@ export class SimulatedServer {
         disk: this.disk,
         clock: this.#clock,
         parameter,
+        slotDelay: this.#slotDelay,
         fault,
         number,
       }

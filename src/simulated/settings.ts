@@ -25,6 +25,11 @@ export interface ServerOptions {
    * a shorter context if it chose the context itself, or with nothing else loaded. Defaults to no limit.
    */
   readonly systemMemory?: ByteSize.Input | undefined
+  /**
+   * The UUIDs of the GPUs, in the order of `gpus`. Servers of one fleet that name the same UUID share that GPU, its
+   * memory and its speed. Defaults to GPUs that no other server has.
+   */
+  readonly gpuUuids?: ReadonlyArray<string> | undefined
   /** Bytes of weights read per second. Defaults to `Infinity`. */
   readonly loadBandwidth?: number | undefined
   /** Time of a load besides reading the weights. Defaults to 0. */
@@ -33,10 +38,24 @@ export interface ServerOptions {
   readonly releaseTime?: Duration.Input | undefined
   /** Time of a request before it reaches its runner. Defaults to 0. */
   readonly overhead?: Duration.Input | undefined
-  /** Prompt tokens per second. Defaults to `Infinity`. */
+  /**
+   * The least and the most time for which a request holds its slot before the work on it begins. None of the durations
+   * of the answer count it but `total_duration`. A busy GPU adds 50 to 150 ms. Defaults to none.
+   */
+  readonly slotDelay?: readonly [Duration.Input, Duration.Input] | undefined
+  /** Seed of the slot delays. Defaults to `1`. */
+  readonly seed?: number | undefined
+  /** Prompt tokens per second of one request. Defaults to `Infinity`. */
   readonly prefillRate?: number | undefined
-  /** Answer tokens per second and stream. Defaults to `Infinity`: an answer takes no time. */
+  /** Prompt tokens per second of a GPU, over all requests of all servers on it. Defaults to `Infinity`. */
+  readonly prefillRateMax?: number | undefined
+  /** Answer tokens per second of one stream alone. Defaults to `Infinity`: an answer takes no time. */
   readonly decodeRate?: number | undefined
+  /**
+   * Answer tokens per second that a GPU comes near to with many streams, over all servers on it. Each further stream
+   * makes the tokens of all come later. Defaults to `Infinity`: streams do not slow each other down.
+   */
+  readonly decodeRateMax?: number | undefined
   /** How many times slower the layers on the CPU are than those on a GPU. Defaults to `10`. */
   readonly cpuSlowdown?: number | undefined
   /** `OLLAMA_NUM_PARALLEL`. Defaults to `1`. */
@@ -79,12 +98,17 @@ export interface Settings {
   readonly pullable: ReadonlyArray<SimulatedModel>
   readonly gpus: ReadonlyArray<number>
   readonly systemMemory: number
+  readonly gpuUuids: ReadonlyArray<string>
   readonly loadBandwidth: number
   readonly loadTime: number
   readonly releaseTime: number
   readonly overhead: number
+  readonly slotDelay: readonly [number, number]
+  readonly seed: number
   readonly prefillRate: number
+  readonly prefillRateMax: number
   readonly decodeRate: number
+  readonly decodeRateMax: number
   readonly cpuSlowdown: number
   readonly parallelism: number
   readonly maxLoaded: number
@@ -99,6 +123,17 @@ export interface Settings {
   readonly encoding: "gzip" | undefined
   readonly credentials: Readonly<Record<string, string>>
 }
+
+/** Settings that must be above 0. */
+const positive = [
+  "loadBandwidth",
+  "prefillRate",
+  "prefillRateMax",
+  "decodeRate",
+  "decodeRateMax",
+  "cpuSlowdown",
+  "pullBandwidth",
+] as const
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
@@ -116,12 +151,17 @@ export const settings = (options: ServerOptions): Settings => {
     pullable: options.pullable ?? [],
     gpus,
     systemMemory: options.systemMemory === undefined ? Infinity : bytes(options.systemMemory),
+    gpuUuids: options.gpuUuids ?? [],
     loadBandwidth: options.loadBandwidth ?? Infinity,
     loadTime: millis(options.loadTime ?? 0),
     releaseTime: millis(options.releaseTime ?? 0),
     overhead: millis(options.overhead ?? 0),
+    slotDelay: [millis(options.slotDelay?.[0] ?? 0), millis(options.slotDelay?.[1] ?? 0)],
+    seed: options.seed ?? 1,
     prefillRate: options.prefillRate ?? Infinity,
+    prefillRateMax: options.prefillRateMax ?? Infinity,
     decodeRate: options.decodeRate ?? Infinity,
+    decodeRateMax: options.decodeRateMax ?? Infinity,
     cpuSlowdown: options.cpuSlowdown ?? 10,
     parallelism: options.parallelism ?? 1,
     maxLoaded: options.maxLoaded ?? 3 * Math.max(gpus.length, 1),
@@ -136,13 +176,21 @@ export const settings = (options: ServerOptions): Settings => {
     encoding: options.encoding,
     credentials: options.credentials ?? {},
   }
-  for (const field of ["loadBandwidth", "prefillRate", "decodeRate", "cpuSlowdown", "pullBandwidth"] as const) {
+  for (const field of positive) {
     if (!(made[field] > 0)) throw new RangeError(`SimulatedServer: ${field} must be above 0, got ${made[field]}`)
   }
   for (const field of ["parallelism", "maxLoaded", "maxQueue", "callsMax"] as const) {
     if (!Number.isInteger(made[field]) || made[field] < (field === "parallelism" ? 1 : 0)) {
       throw new RangeError(`SimulatedServer: ${field} must be a whole number, got ${made[field]}`)
     }
+  }
+  if (made.gpuUuids.length > 0 && made.gpuUuids.length !== gpus.length) {
+    throw new RangeError(`SimulatedServer: gpuUuids must name each of ${gpus.length} GPUs, got ${made.gpuUuids.length}`)
+  }
+  if (!(made.slotDelay[0] <= made.slotDelay[1])) {
+    throw new RangeError(
+      `SimulatedServer: slotDelay must not begin above its end, got ${made.slotDelay.join(" to ")} ms`,
+    )
   }
   return made
 }

@@ -38,6 +38,11 @@ const examples: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
     /^not so: rates every backend in \[0, 1\], and the same way again\n  is rated [24]$/m,
   ],
   "14-custom-admission.ts": [/^ok: passes AdmissionContract$/m],
+  "15-several-servers.ts": [
+    /^1 servers, 1 copies, 2\.5 GiB: 7\d texts a second$/m,
+    /^2 servers, 2 copies, 5\.0 GiB: 1[45]\d texts a second$/m,
+    /^4 servers, 4 copies, 10\.1 GiB: (2[7-9]|30)\d texts a second$/m,
+  ],
   "09-custom-gpu-source.ts": [/^(system-memory: System memory: .* free|dcgm: )/m],
 }
 

@@ -102,6 +102,17 @@ export class Batch implements ReplySink, Slotted {
     return this.flights.length === 0
   }
 
+  /** Takes out the flights above a number, for another batch. None of a batch that was sent. */
+  split(most: number): ReadonlyArray<Flight> {
+    if (this.sealed !== undefined) return []
+    const rest = this.flights.splice(most)
+    for (const flight of rest) {
+      this.texts -= textLength(flight)
+      this.demand.promptTokens -= flight.demand.promptTokens
+    }
+    return rest
+  }
+
   /** The request to send. From now on no flight can be added. */
   request(): RoutedRequest {
     if (this.sealed !== undefined) return this.sealed

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Exit, Fiber, type Scope } from "effect"
+import { Effect, Exit, Fiber, type Scope } from "effect"
 import type { Refusal } from "../../services/Refusal.ts"
-import type { Demand } from "../../services/RoutedRequest.ts"
+import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { Bag, type Slotted } from "../../support/bag.ts"
 import { Batch } from "./batch.ts"
+import { BatchSizes } from "./batchSizes.ts"
 import type { Carrier, Flight } from "./flight.ts"
 import { Table } from "./table.ts"
 
@@ -50,12 +51,9 @@ export const make = Effect.fnUntraced(
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const calls = new Bag<UpstreamCall>()
     const open = new Table<Batch>()
+    const sizes = new BatchSizes(batchInputs)
 
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() =>
-        Fiber.interruptAll(calls.snapshot().flatMap(({ fiber }) => fiber === undefined ? [] : [fiber]))
-      )
-    )
+    yield* Effect.addFinalizer(() => interruptAll(calls))
 
     const run = (
       call: UpstreamCall,
@@ -78,11 +76,21 @@ export const make = Effect.fnUntraced(
       run(call, Effect.suspend(() => flight.lead(flight.demand, flight)), (exit) => flight.settle(exit, undefined))
     }
 
+    /** The request of a batch that has a lease. Texts that do not pay in this call wait for the next lease. */
+    const request = (batch: Batch): RoutedRequest => {
+      const [first, ...others] = batch.split(sizes.of(batch.demand.model.key))
+      const sent = batch.request()
+      if (first !== undefined) startOpen([first, ...others], batch.key)
+      return sent
+    }
+
     const start = (batch: Batch): void => {
       const call = new UpstreamCall(batch)
       for (const flight of batch.flights) flight.carrier = call
-      const lead = Effect.suspend(() => batch.lead(batch.demand, batch, () => batch.request()))
+      const lead = Effect.suspend(() => batch.lead(batch.demand, batch, () => request(batch)))
       run(call, lead, (exit) => {
+        const millis = Exit.isSuccess(exit) ? exit.value.outcome?.totalMillis : undefined
+        if (millis !== undefined) sizes.learn(batch.demand.model.key, batch.flights.length, millis)
         for (const half of halves(batch.settle(exit))) start(new Batch(batch.key, half, () => {}, half.length))
       })
     }
@@ -94,14 +102,22 @@ export const make = Effect.fnUntraced(
         return
       }
       if (waiting !== undefined) open.remove(waiting)
-      const batch = new Batch(group, [flight], (sealed) => open.remove(sealed), batchInputs)
-      open.add(batch)
+      startOpen([flight], group)
+    }
+
+    /** Starts a batch that takes in more flights, unless there is another one of its group that does. */
+    const startOpen = (flights: readonly [Flight, ...ReadonlyArray<Flight>], group: string): void => {
+      const batch = new Batch(group, flights, (sealed) => open.remove(sealed), batchInputs)
+      if (open.find(group) === undefined) open.add(batch)
       start(batch)
     }
 
     return { alone, batched, size: () => calls.size }
   },
 )
+
+const interruptAll = (calls: Bag<UpstreamCall>): Effect.Effect<void> =>
+  Effect.suspend(() => Fiber.interruptAll(calls.snapshot().flatMap(({ fiber }) => fiber === undefined ? [] : [fiber])))
 
 /** One text was to blame for the error of a whole batch: halving the batch finds that text in few calls. */
 const halves = (flights: ReadonlyArray<Flight>): ReadonlyArray<readonly [Flight, ...ReadonlyArray<Flight>]> => {

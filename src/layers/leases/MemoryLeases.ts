@@ -74,10 +74,11 @@ type Needs = Fleet | BackendHealth | Breaker | Residency | ModelCatalog
  *
  * **Details**
  *
- * The limit of streams of one model on one backend begins at `Backend.parallelism` and adapts. It falls by a tenth
- * when requests wait for a slot inside the backend, and by half when the backend answers that it is busy. It rises by
- * one while all streams are in use and no request waits in the backend. Only answers of Ollama's own API say how long
- * they waited.
+ * The limit of streams of one model on one backend begins at `Backend.parallelism`, and finds the slots that the server
+ * has for the model: Ollama has `OLLAMA_NUM_PARALLEL` of them for each model in memory, and one for an embedder. It
+ * compares how long answers were without work at two limits. Ollama's own API reports that; on the other paths the time
+ * to the first byte of a stream tells it. An answer of another path that does not stream tells nothing. The limit falls
+ * by half when the backend answers that it is busy.
  *
  * No library is used: permit, slot and pin have to be taken together in one synchronous step, and a semaphore of Effect
  * takes one of them asynchronously.

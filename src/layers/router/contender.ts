@@ -16,6 +16,8 @@ export interface Contest {
   readonly winner: Contender | undefined
   /** Gives the reply to a contender if no other has it. Returns whether this contender has the reply. */
   take(contender: Contender): boolean
+  /** Ends the race with a refusal of one contender, unless another has the reply. */
+  refuse(contender: Contender, why: Refusal): void
   /** Called with the status of the winner's answer. */
   answered(status: number): void
 }
@@ -64,7 +66,7 @@ export class Contender implements ReplySink {
     if (this.hasReply) this.contest.reply.fail(error)
   }
   refuse(why: Refusal): void {
-    if (this.hasReply) this.contest.reply.refuse(why)
+    this.contest.refuse(this, why)
   }
   heartbeat(): void {
     this.contest.reply.heartbeat()

@@ -9,6 +9,7 @@ import { hedged, unused } from "../../services/Outcome.ts"
 import type { Placement } from "../../services/Placement.ts"
 import type { Candidate, Hedging, RetryPolicy } from "../../services/Plugin.ts"
 import type { Attempt, Relay } from "../../services/Relay.ts"
+import type { Refusal } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { Residency } from "../../services/Residency.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
@@ -133,12 +134,29 @@ export class Race implements Contest {
       this.winner = contender
       this.waiting.remove(this)
       if (contender !== this.first) this.observe()
-      const loser = contender === this.first ? this.second : this.first
+      const loser = this.otherThan(contender)
       const aborted = loser === undefined || loser.over ? undefined : loser
       this.drop(loser)
       if (this.second !== undefined) this.report(contender === this.second ? "won" : "lost", aborted)
     }
     return this.winner === contender
+  }
+
+  /** A limit of the whole request has passed: it ends with this refusal, and the other attempt with it. */
+  refuse(contender: Contender, why: Refusal): void {
+    if (this.winner === undefined && !contender.over) {
+      this.winner = contender
+      this.waiting.remove(this)
+      const other = this.otherThan(contender)
+      const aborted = other === undefined || other.over ? undefined : other
+      this.drop(other)
+      if (this.second !== undefined) this.report("failed", aborted)
+    }
+    if (this.winner === contender) this.reply.refuse(why)
+  }
+
+  private otherThan(contender: Contender): Contender | undefined {
+    return contender === this.first ? this.second : this.first
   }
 
   /** Remembers how soon the first attempt answered, unless with an error. */
@@ -162,7 +180,7 @@ export class Race implements Contest {
   private done(contender: Contender, attempt: Attempt): void {
     if (contender.over) return
     contender.over = true
-    const other = contender === this.first ? this.second : this.first
+    const other = this.otherThan(contender)
     const { id } = contender.lease.backend
     if (attempt._tag === "Retry" && other !== undefined && !other.over) {
       this.job.run.alsoFailed = [...this.job.run.alsoFailed, id]
@@ -172,6 +190,8 @@ export class Race implements Contest {
       return
     }
     this.waiting.remove(this)
+    // However the race ends, nothing of it goes on: nobody would end the other attempt, nor release its lease.
+    this.drop(other)
     this.job.run.backend = id
     if (this.second !== undefined && this.winner === undefined) this.report("failed")
     this.ended(attempt)

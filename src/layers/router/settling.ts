@@ -56,9 +56,21 @@ export const make = Effect.gen(function* () {
     // Last: a guard that throws must not keep the rest from happening.
     if (run.settledGuards.length === 0) return
     const charged = withTokens(run, outcome)
-    for (const settledGuard of run.settledGuards.splice(0)) settledGuard(charged)
+    tell(run.settledGuards.splice(0), 0, charged)
   }
 })
+
+/** Tells each guard, also the ones after a guard that throws: they may hold a place for the request. */
+const tell = (guards: Run["settledGuards"], from: number, outcome: Outcome): void => {
+  for (let i = from; i < guards.length; i++) {
+    try {
+      guards[i]!(outcome)
+    } catch (error) {
+      tell(guards, i + 1, outcome)
+      throw error
+    }
+  }
+}
 
 /** Bytes of a record of a stream, roughly, in any dialect. A record holds one token. */
 const recordBytes = 200

@@ -58,14 +58,19 @@ export const listening = {
 export const streams = {
   parallelism: variable(
     "LLAMERO_PARALLELISM",
-    "Streams that one model serves at the same time: the servers' OLLAMA_NUM_PARALLEL",
+    "Streams of one model on one backend at first; with LLAMERO_ADAPTIVE_CONCURRENCY off, for ever",
     Kinds.atLeast(1),
     "1",
   ),
-  streamsPerGpu: variable("LLAMERO_STREAMS_PER_GPU", "Streams over all models of one backend", Kinds.atLeast(1), "8"),
+  streamsPerBackend: variable(
+    "LLAMERO_STREAMS_PER_BACKEND",
+    "Most streams of one backend over all of its models, and of one GPU over all backends that use it",
+    Kinds.atLeast(1),
+    "32",
+  ),
   adaptive: variable(
     "LLAMERO_ADAPTIVE_CONCURRENCY",
-    "Whether the streams of a model follow the waits that its backend reports, starting from LLAMERO_PARALLELISM",
+    "Whether the router finds how many streams of a model its backend serves at the same time (OLLAMA_NUM_PARALLEL)",
     Kinds.onOff,
     "on",
   ),

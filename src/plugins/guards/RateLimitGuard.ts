@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type { RateLimiter } from "effect/persistence"
 import type { Limits } from "../../services/ApiKeys.ts"
 import * as ModelName from "../../services/ModelName.ts"
@@ -112,8 +112,9 @@ export const make = (
           running.count--
         }
         if (!isRated) return { _tag: "Pass", request, settled: leave }
-        return Effect.tap(reserve(request, limits, name, leave), (verdict) => {
-          if (verdict._tag === "Refusal") leave()
+        return Effect.onExit(reserve(request, limits, name, leave), (exit) => {
+          // A limiter that dies, or a check that is interrupted, must not keep the place among the running requests.
+          if (Exit.isFailure(exit) || exit.value._tag === "Refusal") leave()
           return Effect.void
         })
       },

@@ -21,6 +21,7 @@ import {
 } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
 import { float32, type GoStruct } from "../go/decode.ts"
+import { prefillMillis, working } from "../scheduler/gpu.ts"
 import type { Runner } from "../scheduler/runner.ts"
 import { countTokens, embedding } from "../models/language.ts"
 import { isEmbedder, type SimulatedModel } from "../models/model.ts"
@@ -68,8 +69,14 @@ const embedOne = (
       return refuse(400, "the input length exceeds the context length")
     }
     const counted = Math.min(tokens, runner.options.numCtx)
-    const time = counted / call.settings.prefillRate * 1000
-    return time > 0 ? Effect.as(Effect.sleep(Math.ceil(time)), counted) : Effect.succeed(counted)
+    return working(
+      runner.gpus,
+      "reading",
+      Effect.suspend(() => {
+        const time = counted * prefillMillis(call.settings, runner.gpus)
+        return time > 0 ? Effect.as(Effect.sleep(Math.ceil(time - 1e-6)), counted) : Effect.succeed(counted)
+      }),
+    )
   }))
 
 const embed = Effect.fnUntraced(function* (

@@ -34,6 +34,8 @@ export interface EndpointCall {
   readonly clock: Clock.Clock
   /** The last part of a path such as `/api/blobs/:digest`. */
   readonly parameter: string
+  /** Milliseconds for which the next request holds its slot before the work on it begins. */
+  readonly slotDelay: () => number
   /** A fault that happens while the answer is generated. */
   readonly fault: Fault | undefined
   /** Number of the answer. Ids are made from it, so that the same history has the same ids. */

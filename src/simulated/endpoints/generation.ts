@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import type { Dialect, Summary } from "../dialects/dialect.ts"
 import { type EndpointCall, refuse } from "./endpoint.ts"
 import { Failure } from "../http/failure.ts"
+import { decodeMillis, prefillMillis, working } from "../scheduler/gpu.ts"
 import type { Runner } from "../scheduler/runner.ts"
 import type { Wanted } from "../scheduler/request.ts"
 import { countTokens, tokenIds, word } from "../models/language.ts"
@@ -74,11 +75,11 @@ const promptTokens = ({ wanted, prompt, context, truncate }: Generation): Effect
   return refuse(400, JSON.stringify({ error }))
 }
 
-/** Milliseconds for one token at this rate. The part of the model that is not on a GPU is slower. */
-const tokenTime = (call: EndpointCall, runner: Runner, rate: number): number => {
+/** How many times slower the model is because of the part that is not on a GPU. */
+const slowdown = (call: EndpointCall, runner: Runner): number => {
   const { size, vram } = runner.allocation
   const spilled = call.settings.gpus.length === 0 ? 0 : 1 - vram / size
-  return 1000 / rate * (1 + spilled * (call.settings.cpuSlowdown - 1))
+  return 1 + spilled * (call.settings.cpuSlowdown - 1)
 }
 
 const produce = (call: EndpointCall, generation: Generation, runner: Runner, started: bigint, loaded: bigint) =>
@@ -102,23 +103,48 @@ const say = Effect.fnUntraced(function* (
   loaded: bigint,
   prompt: number,
 ): Effect.fn.Return<void, Failure> {
-  const { clock, reply, fault } = call
+  const { clock, settings } = call
+  const { gpus } = runner
+  const delay = call.slotDelay()
+  if (delay > 0) yield* Effect.sleep(delay)
+  const reading = clock.monotonicTimeNanosUnsafe()
+  yield* working(
+    gpus,
+    "reading",
+    Effect.suspend(() => {
+      const millis = prompt * prefillMillis(settings, gpus) * slowdown(call, runner)
+      return millis > 0 ? Effect.sleep(Math.ceil(millis)) : Effect.void
+    }),
+  )
+  const durations = {
+    load: Number(loaded - started),
+    prompt: Number(clock.monotonicTimeNanosUnsafe() - reading),
+  }
+  yield* working(gpus, "answering", answering(call, generation, runner, started, durations, prompt))
+})
+
+const answering = Effect.fnUntraced(function* (
+  call: EndpointCall,
+  generation: Generation,
+  runner: Runner,
+  started: bigint,
+  durations: { readonly load: number; readonly prompt: number },
+  prompt: number,
+): Effect.fn.Return<void, Failure> {
+  const { clock, reply, fault, settings } = call
   const { dialect, stream, limit, stop } = generation
   const answer = Math.min(runner.model.answer, limit)
-  const reading = clock.monotonicTimeNanosUnsafe()
-  const prefill = prompt * tokenTime(call, runner, call.settings.prefillRate)
-  if (prefill > 0) yield* Effect.sleep(Math.ceil(prefill))
+  const slower = slowdown(call, runner)
   const saying = clock.monotonicTimeNanosUnsafe()
-  const from = clock.currentTimeMillisUnsafe()
-  const pace = tokenTime(call, runner, call.settings.decodeRate)
+  let due = clock.currentTimeMillisUnsafe()
   let text = ""
   let index = 0
   let stopped = false
   for (; index < answer; index++) {
-    if (pace > 0) {
-      const early = from + (index + 1) * pace - clock.currentTimeMillisUnsafe()
-      if (early > 0) yield* Effect.sleep(Math.ceil(early))
-    }
+    due += decodeMillis(settings, runner.gpus) * slower
+    const early = due - clock.currentTimeMillisUnsafe()
+    // Sums of fractions are a little too large or too small.
+    if (early > 1e-6) yield* Effect.sleep(Math.ceil(early - 1e-6))
     if (stream && reply.paused) yield* reply.resumed
     // An endless answer must let other fibers run, and must be interruptible.
     if ((index & 63) === 63) yield* Effect.yieldNow
@@ -153,8 +179,7 @@ const say = Effect.fnUntraced(function* (
     promptTokens: prompt,
     tokens: bySelf ? index + 1 : index,
     total: Number(ended - started),
-    load: Number(loaded - started),
-    prompt: Number(saying - reading),
+    ...durations,
     decode: Number(ended - saying),
     context: () => [...generation.context, ...tokenIds(runner.model, generation.prompt + text)],
   })

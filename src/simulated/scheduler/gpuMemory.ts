@@ -4,19 +4,8 @@
  * @since 0.1.0
  */
 import type { SimulatedModel } from "../models/model.ts"
+import type { SimulatedGpu } from "./gpu.ts"
 import type { RunnerOptions } from "./options.ts"
-
-/**
- * One GPU.
- *
- * @category models
- * @since 0.1.0
- */
-export interface SimulatedGpu {
-  readonly total: number
-  /** Bytes in use, including memory that the driver is still releasing. */
-  used: number
-}
 
 /**
  * Bytes that a runner holds.
@@ -63,7 +52,7 @@ export const footprint = (model: SimulatedModel, options: RunnerOptions, paralle
   model.size + cacheBytes(model, options.numCtx * parallel) + model.overhead
 
 /**
- * The GPUs of one server process, and the system's memory.
+ * The memory that one server process uses: on its GPUs, and of the system.
  *
  * @category models
  * @since 0.1.0
@@ -72,8 +61,12 @@ export class GpuMemory {
   readonly gpus: ReadonlyArray<SimulatedGpu>
   readonly system: { readonly total: number; used: number }
 
-  constructor(totals: ReadonlyArray<number>, system: number) {
-    this.gpus = totals.map((total) => ({ total, used: 0 }))
+  /** Bytes of this process on each GPU. */
+  readonly #own: Array<number>
+
+  constructor(gpus: ReadonlyArray<SimulatedGpu>, system: number) {
+    this.gpus = gpus
+    this.#own = gpus.map(() => 0)
     this.system = { total: system, used: 0 }
   }
 
@@ -127,13 +120,32 @@ export class GpuMemory {
     const vram = perGpu.reduce((sum, bytes) => sum + bytes, 0)
     const system = Math.max(0, Math.round(size) - vram)
     if (system > this.system.total - this.system.used) return undefined
-    this.gpus.forEach((gpu, index) => gpu.used += perGpu[index] ?? 0)
+    this.#add(perGpu, 1)
     this.system.used += system
     return { size: Math.round(size), vram, perGpu, system }
   }
 
   release(allocation: Allocation): void {
-    this.gpus.forEach((gpu, index) => gpu.used -= allocation.perGpu[index] ?? 0)
+    this.#add(allocation.perGpu, -1)
     this.system.used -= allocation.system
+  }
+
+  /** The process has ended: the driver takes back all of its memory. */
+  releaseAll(): void {
+    this.#add([...this.#own], -1)
+    this.system.used = 0
+  }
+
+  /** The GPUs that hold a part of an allocation. */
+  holding({ perGpu }: Allocation): ReadonlyArray<SimulatedGpu> {
+    return this.gpus.filter((_, index) => (perGpu[index] ?? 0) > 0)
+  }
+
+  #add(perGpu: ReadonlyArray<number>, sign: 1 | -1): void {
+    this.gpus.forEach((gpu, index) => {
+      const bytes = sign * (perGpu[index] ?? 0)
+      gpu.used += bytes
+      this.#own[index]! += bytes
+    })
   }
 }

@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import type { SimulatedModel } from "../models/model.ts"
+import type { SimulatedGpu } from "./gpu.ts"
 import type { Allocation } from "./gpuMemory.ts"
 import type { RunnerOptions } from "./options.ts"
 
@@ -108,6 +109,8 @@ export class Runner {
   readonly options: RunnerOptions
   readonly parallelism: number
   readonly allocation: Allocation
+  /** The GPUs that it computes on. Without one, nothing else slows it down. */
+  readonly gpus: ReadonlyArray<SimulatedGpu>
   readonly slots: Slots
   /** Requests that hold it, running or waiting for a slot. */
   refs = 0
@@ -131,12 +134,14 @@ export class Runner {
     options: RunnerOptions,
     parallelism: number,
     allocation: Allocation,
+    gpus: ReadonlyArray<SimulatedGpu>,
     session: number,
   ) {
     this.model = model
     this.options = options
     this.parallelism = parallelism
     this.allocation = allocation
+    this.gpus = gpus
     this.slots = new Slots(parallelism)
     this.session = session
     this.expiresAt = 0

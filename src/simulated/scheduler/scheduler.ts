@@ -9,6 +9,7 @@ import { Failure } from "../http/failure.ts"
 import type { SimulatedModel } from "../models/model.ts"
 import type { Settings } from "../settings.ts"
 import { expiry } from "../go/time.ts"
+import type { SimulatedGpu } from "./gpu.ts"
 import { GpuMemory, predicted } from "./gpuMemory.ts"
 import { defaultContext, needsReload, parallelismOf } from "./options.ts"
 import { mayRetry, type ScheduledRequest, type Wanted } from "./request.ts"
@@ -37,11 +38,16 @@ export class Scheduler {
   #pumping = false
   readonly #unloading: Unloading
 
-  constructor(settings: Settings, clock: Clock.Clock, fork: (effect: Effect.Effect<void>) => void) {
+  constructor(
+    settings: Settings,
+    gpus: ReadonlyArray<SimulatedGpu>,
+    clock: Clock.Clock,
+    fork: (effect: Effect.Effect<void>) => void,
+  ) {
     this.settings = settings
     this.clock = clock
     this.fork = fork
-    this.memory = new GpuMemory(settings.gpus, settings.systemMemory)
+    this.memory = new GpuMemory(gpus, settings.systemMemory)
     this.#unloading = new Unloading(this)
   }
 
@@ -213,7 +219,8 @@ export class Scheduler {
         this.#unloading.free(allocation)
         return true
       }
-      const runner = new Runner(model, options, parallelism, allocation, keepAlive ?? this.settings.keepAlive)
+      const gpus = this.memory.holding(allocation)
+      const runner = new Runner(model, options, parallelism, allocation, gpus, keepAlive ?? this.settings.keepAlive)
       runner.expiresAt = expiry(this.clock.currentTimeMillisUnsafe(), runner.session)
       this.loaded.set(model.blob, runner)
       this.#grant(request, runner)

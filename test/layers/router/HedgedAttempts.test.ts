@@ -10,6 +10,7 @@ import * as Standard from "../../../src/layers/Standard.ts"
 import * as FailoverRetry from "../../../src/plugins/retry/FailoverRetry.ts"
 import * as HedgeRetry from "../../../src/plugins/retry/HedgeRetry.ts"
 import { Fleet } from "../../../src/services/Fleet.ts"
+import { Leases } from "../../../src/services/Leases.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import { Residency } from "../../../src/services/Residency.ts"
 import { Router, type Settled } from "../../../src/services/Router.ts"
@@ -103,10 +104,14 @@ const server = {
 } satisfies SimulatedFleet.ServerOptions
 
 /** Short times keep the test fast: the router's sweepers run for each 25 ms of the clock. */
-const world = (sent: Array<Sent>, budget: Parameters<typeof FailoverRetry.make>[0] = {}) =>
+const world = (
+  sent: Array<Sent>,
+  budget: Parameters<typeof FailoverRetry.make>[0] = {},
+  limits: WatchedRelay.Options = { firstByteMillis: 500, gapMillis: 300 },
+) =>
   Standard.layer({
     events: SynchronousRouterEvents.layer,
-    relay: WatchedRelay.layer({ firstByteMillis: 500, gapMillis: 300 }),
+    relay: WatchedRelay.layer(limits),
     router: PipelineRouter.layer({ retry: HedgeRetry.make(FailoverRetry.make(budget), { samplesMin: 5 }) }),
   }).pipe(
     Layer.provideMerge(tapped(sent)),
@@ -255,6 +260,46 @@ describe("hedging", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(world(sent, { ratio: 0.1, perSecond: 0 })), Random.withSeed("hedge"))
   })
+
+  /** What the backend of the first attempt does, and what that of the second does. */
+  const overdue: Record<string, readonly [AnyFault, AnyFault]> = {
+    "both are silent": [Fault.hang, Fault.hang],
+    "both are slow": [Fault.slow("60 seconds"), Fault.slow("60 seconds")],
+    "the second fails and the first is silent": [Fault.hang, Fault.reset()],
+    "the second answers and never ends": [Fault.hang, Fault.stall(2)],
+  }
+  for (const [name, [one, other]] of Object.entries(overdue)) {
+    it.effect(`a limit of the whole answer ends both attempts with one answer: ${name}`, () => {
+      const sent: Array<Sent> = []
+      return Effect.gen(function* () {
+        yield* warm(["a", "b"])
+        yield* everywhere(one, ["a", "b"])
+        const { fiber, id, reply } = yield* start()
+        const [first] = sent.filter((call) => call.id === id)
+        const second = first!.backend === "a" ? "b" : "a"
+        const { get } = yield* SimulatedFleet.SimulatedFleet
+        get(url(second)).faults.clear()
+        yield* fault(second, other)
+        yield* TestClock.adjust("3 seconds")
+        const settled = yield* Fiber.join(fiber)
+        assert.strictEqual(reply.endings, 1)
+        // As with one attempt: 504, or an error in the stream where an answer has begun.
+        if (reply.text === "") {
+          assert.strictEqual(settled.status, 504)
+          assert.strictEqual(reply.refusals[0]?.reason, "DeadlineExceeded")
+        } else assert.strictEqual(settled.status, 200)
+        assert.strictEqual(settled.outcome?.cause, "total-timeout")
+        assert.isFalse(sent.some((call) => call.open), "an attempt goes on")
+        assert.deepStrictEqual(yield* idle, nothing)
+        // The backends have their slots back.
+        const { view } = yield* Leases
+        assert.deepStrictEqual(view.backends.map(({ streams }) => streams), [0, 0, 0])
+      }).pipe(
+        Effect.provide(world(sent, {}, { firstByteMillis: 5000, gapMillis: 5000, totalMillis: 1000 })),
+        Random.withSeed("overdue"),
+      )
+    })
+  }
 
   const seen = { won: 0, lost: 0, failed: 0, canceled: 0, nowhere: 0, "over-budget": 0 }
 

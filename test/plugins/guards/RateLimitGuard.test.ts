@@ -1,6 +1,6 @@
 /** The guard on its own: which limits apply, under which name they are counted, and how a debt is paid off. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as StaticApiKeys from "../../../src/layers/keys/StaticApiKeys.ts"
@@ -127,4 +127,75 @@ describe("ApiKeyGuard", () => {
       assert.deepInclude(as("k2"), { tenant: "day", priority: "interactive" })
     }).pipe(Effect.provide(keys))
   })
+})
+
+describe("RateLimitGuard without its store", () => {
+  /** A guard whose store does this instead of counting. */
+  const over = (
+    tokenBucket: () => Effect.Effect<never, RateLimiter.RateLimiterError>,
+    options: RateLimitGuard.Options,
+  ) =>
+    Effect.provide(RateLimitGuard.make(options), [
+      RateLimiter.layer.pipe(Layer.provide(Layer.succeed(RateLimiter.RateLimiterStore, {
+        fixedWindow: () => Effect.die("unused"),
+        tokenBucket,
+        adaptiveConsume: () => Effect.die("unused"),
+        adaptiveFeedback: () => Effect.void,
+      }))),
+      CharactersTokenEstimator.layer(),
+      Logger.layer([]),
+    ])
+  const gone = new RateLimiter.RateLimiterError({ reason: new RateLimiter.RateLimitStoreError({ message: "down" }) })
+  const stores: Record<string, () => Effect.Effect<never, RateLimiter.RateLimiterError>> = {
+    "that fails": () => Effect.fail(gone),
+    "that dies": () => Effect.die(new Error("the connection is gone")),
+    "that throws": () => {
+      throw new Error("no client")
+    },
+    "that never answers": () => Effect.never,
+  }
+  for (const [name, store] of Object.entries(stores)) {
+    for (const limits of [{ requestsPerMinute: 5 }, { tokensPerMinute: 5 }]) {
+      it.effect(`a store ${name} keeps no place of a running request: ${Object.keys(limits).join()}`, () =>
+        Effect.gen(function* () {
+          const guard = yield* over(store, { concurrent: 2, ...limits })
+          for (let i = 0; i < 5; i++) {
+            const fiber = yield* Effect.forkChild(Effect.exit(ask(guard, {})), { startImmediately: true })
+            yield* TestClock.adjust("5 seconds")
+            const exit = yield* Fiber.join(fiber)
+            // Never "2 requests at one time": no request runs.
+            assert(Exit.isSuccess(exit) && exit.value._tag === "Refusal")
+            assert.deepStrictEqual([exit.value.reason, exit.value.status], ["Internal", 503])
+          }
+        }))
+
+      it.effect(`a store ${name} lets requests pass in a guard that fails open, and counts them while they run`, () =>
+        Effect.gen(function* () {
+          const guard = yield* over(store, { concurrent: 1, fails: "open", ...limits })
+          const one = Effect.gen(function* () {
+            const fiber = yield* Effect.forkChild(ask(guard, {}), { startImmediately: true })
+            yield* TestClock.adjust("5 seconds")
+            return yield* Fiber.join(fiber)
+          })
+          for (let i = 0; i < 3; i++) {
+            const verdict = yield* one
+            assert(verdict._tag === "Pass")
+            const second = yield* one
+            assert(second._tag === "Refusal")
+            assert.strictEqual(second.reason, "RateLimited")
+            verdict.settled?.({ kind: "success", cause: "ok" })
+          }
+        }))
+    }
+  }
+
+  it.effect("a check that is interrupted keeps no place of a running request", () =>
+    Effect.gen(function* () {
+      const guard = yield* over(() => Effect.never, { concurrent: 1, requestsPerMinute: 5 })
+      for (let i = 0; i < 3; i++) {
+        const fiber = yield* Effect.forkChild(ask(guard, {}), { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+        assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)), `request ${i} was refused`)
+      }
+    }))
 })

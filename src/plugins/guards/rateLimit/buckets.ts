@@ -14,6 +14,9 @@ export type Unit = "Requests" | "Tokens"
 export const tooMany = (what: string, limit: number, retryAfter: number, headers?: ReadonlyArray<string>): Refusal =>
   refuse("RateLimited", `rate limit reached: ${limit} ${what}`, { retryAfter, headers })
 
+/** Longest wait for the store. A guard has 5 seconds for its whole check. */
+const storeLimit = Duration.seconds(2)
+
 const storeDown = refuse("Internal", "the rate limits cannot be checked, please try again", {
   status: 503,
   retryAfter: 1,
@@ -69,15 +72,18 @@ export const make = Effect.fnUntraced(function* (
       tokens: amount,
     }) as const
 
+  const whenDown = (reason: unknown): Effect.Effect<Refusal | ReadonlyArray<string>> =>
+    Effect.as(logDown(reason), fails === "open" ? [] : storeDown)
+
   return {
     take: (name, amount, limit, unit) =>
-      Effect.matchEffect(limiter.consume(bucket(name, amount, limit, unit)), {
+      Effect.matchEffect(Effect.suspend(() => limiter.consume(bucket(name, amount, limit, unit))), {
         onSuccess: ({ remaining, resetAfter }) => {
           isDown = false
           return Effect.succeed(headersOf(unit, limit, remaining, resetAfter))
         },
         onFailure: ({ reason }): Effect.Effect<Refusal | ReadonlyArray<string>> => {
-          if (reason._tag !== "RateLimitExceeded") return Effect.as(logDown(reason), fails === "open" ? [] : storeDown)
+          if (reason._tag !== "RateLimitExceeded") return whenDown(reason)
           isDown = false
           const { retryAfter } = reason
           const headers = headersOf(unit, limit, 0, retryAfter)
@@ -85,10 +91,14 @@ export const make = Effect.fnUntraced(function* (
             tooMany(`${unit.toLowerCase()} a minute`, limit, Duration.toSeconds(retryAfter), headers),
           )
         },
-      }),
+      }).pipe(
+        Effect.timeoutOrElse({ duration: storeLimit, orElse: () => whenDown("it did not answer in time") }),
+        Effect.catchDefect(whenDown),
+      ),
     correct: (name, amount, limit, unit) => {
       if (amount === 0) return
-      fork(Effect.ignore(limiter.consume({ ...bucket(name, amount, limit, unit), onExceeded: "delay" })))
+      const taken = Effect.suspend(() => limiter.consume({ ...bucket(name, amount, limit, unit), onExceeded: "delay" }))
+      fork(taken.pipe(Effect.timeout(storeLimit), Effect.ignoreCause))
     },
   }
 })
