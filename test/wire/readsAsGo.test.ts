@@ -116,7 +116,7 @@ const file = part(`form-data; name="file"; filename="a.wav"`, "RIFF", "Content-T
 const type = "multipart/form-data; boundary=b"
 const end = "--b--\r\n"
 
-const forms: ReadonlyArray<readonly [body: string, go: Read, router?: "refused", type?: string]> = [
+const forms: ReadonlyArray<readonly [body: string, go: Read, router?: "refused" | undefined, type?: string]> = [
   [file + plain("a") + end, "a"],
   [plain("a") + "--b--", "a"],
   [plain("a") + "--b-- \t\r\nepilogue", "a"],

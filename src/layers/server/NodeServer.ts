@@ -12,6 +12,8 @@ import { Router } from "../../services/Router.ts"
 import { every } from "../../support/every.ts"
 import * as Hosts from "../../wire/hosts.ts"
 import * as Cors from "./cors.ts"
+import * as Decode from "./decode.ts"
+import { uploads } from "./held.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
 import { looks, NodeTraffic } from "./nodeTraffic.ts"
@@ -126,7 +128,8 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     fork: Effect.runForkWith(yield* Effect.context<never>()),
     bodyBytesMax,
     tenantHeader: options.tenantHeader?.toLowerCase() || undefined,
-    uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.heldBytesMax ?? 512 * 1024 * 1024) },
+    uploads: uploads(bodyBytesMax, options.heldBytesMax),
+    decode: Decode.make(),
     active: traffic.active,
     onIdle: () => traffic.ended(),
   }

@@ -11,6 +11,8 @@ import { Bag } from "../../support/bag.ts"
 import { find } from "../../wire/endpoints.ts"
 import { readHeaders } from "../../wire/request.ts"
 import * as Cors from "./cors.ts"
+import * as Decode from "./decode.ts"
+import { uploads } from "./held.ts"
 import * as RequestId from "./requestId.ts"
 import { type Shared, WebExchange } from "./webExchange.ts"
 import { hostOf, pairs, rawOf, targetOf, withHeaders } from "./webMessage.ts"
@@ -19,6 +21,11 @@ import { hostOf, pairs, rawOf, targetOf, withHeaders } from "./webMessage.ts"
 export interface Options {
   /** Largest body, after decoding, in bytes. Defaults to 64 MiB. */
   readonly bodyBytesMax?: number | undefined
+  /**
+   * Most bytes of all bodies together, decoded, each until its request ends. Beyond it, requests get 503. At least
+   * `bodyBytesMax`. Defaults to 512 MiB.
+   */
+  readonly heldBytesMax?: number | undefined
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
   /**
@@ -105,12 +112,15 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
     const router = yield* Router
     const view = yield* ViewRefresh
     const active = new Bag<WebExchange>()
+    const bodyBytesMax = options?.bodyBytesMax ?? 64 * 1024 * 1024
     const parts: Parts = {
       shared: {
         clock: yield* Clock.Clock,
         router,
         fork: Effect.runForkWith(context),
-        bodyBytesMax: options?.bodyBytesMax ?? 64 * 1024 * 1024,
+        bodyBytesMax,
+        uploads: uploads(bodyBytesMax, options?.heldBytesMax),
+        decode: Decode.make(),
         tenantHeader: options?.tenantHeader?.toLowerCase() || undefined,
         active,
       },

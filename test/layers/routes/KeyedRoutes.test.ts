@@ -113,6 +113,14 @@ describe("KeyedRoutes", () => {
       for (const body of own) assert.strictEqual((yield* ask("POST /api/show", "k-some", body)).status, 200, body)
     }))
 
+  it.live("show: a body above 1 MiB is refused, since no server counts it", () =>
+    Effect.gen(function* () {
+      const { ask, calls } = yield* setUp()
+      const long = { model: "mine:1b", system: "x".repeat(1024 * 1024) }
+      assert.strictEqual((yield* ask("POST /api/show", "k-all", long)).status, 413)
+      assert.deepStrictEqual(calls, [])
+    }))
+
   it.live("show and /v1/models/NAME: 403 for other models, whether they exist or not", () =>
     Effect.gen(function* () {
       const { ask, calls } = yield* setUp()
