@@ -127,8 +127,8 @@ class Form {
       this.at = lineEnd + 1
       if (line === "") return { name: name ?? "", encoded: encoding === "quoted-printable" }
       // A line that goes on in the next one starts with a blank, and is not read either.
-      const header = /^([\w!#$%&'*+\-.^`|~]+):([^\x00-\x08\x0a-\x1f\x7f]*)$/.exec(line)
-      if (header === null) return "malformed MIME header line"
+      const header = /^([\w!#$%&'*+\-.^`|~]+):(.*)$/s.exec(line)
+      if (header === null || /(?!\t)\p{Cc}/u.test(header[2]!)) return "malformed MIME header line"
       const key = header[1]!.toLowerCase()
       const value = header[2]!
       if (key === "content-transfer-encoding") {

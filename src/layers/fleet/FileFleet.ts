@@ -6,6 +6,7 @@
 import { Duration, Effect, FileSystem, Layer } from "effect"
 import { Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
 import { every } from "../../support/every.ts"
+import * as Outage from "../../support/outage.ts"
 import { type Defaults, read } from "./file.ts"
 import * as Members from "./members.ts"
 
@@ -26,22 +27,17 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
   )
   let seen = yield* text
   const { fleet, replace } = yield* Effect.flatMap(read(path, seen, options?.backend), Members.make)
-  let refused: string | undefined
+  const outage = Outage.make()
 
   const reload = Effect.gen(function* () {
     const now = yield* text
-    if (now === seen && refused === undefined) return
+    if (now === seen && !outage.lasts()) return
     seen = now
     const changed = yield* Effect.flatMap(read(path, now, options?.backend), replace)
-    if (refused !== undefined || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
-    refused = undefined
+    if (outage.lasts() || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
+    yield* outage.ends()
   }).pipe(
-    // The same fault is logged once, not at every look.
-    Effect.catch((error) => {
-      if (error.message === refused) return Effect.void
-      refused = error.message
-      return Effect.logError(`fleet unchanged: ${error.message}`)
-    }),
+    Effect.catch(({ message }) => outage.begins(message, Effect.logError(`fleet unchanged: ${message}`))),
   )
   yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "1 second"), reload))
   return fleet

@@ -10,6 +10,7 @@ import { GpuProbe } from "../../../services/GpuProbe.ts"
 import { needsResident } from "../../../services/Host.ts"
 import { VramLedger } from "../../../services/VramLedger.ts"
 import * as Listeners from "../../../support/listeners.ts"
+import * as Outage from "../../../support/outage.ts"
 import { Devices } from "./devices.ts"
 import { LedgerBooks } from "./ledgerBooks.ts"
 import * as Readings from "./readings.ts"
@@ -51,13 +52,14 @@ const watch = (
   },
 ) =>
   Effect.gen(function* () {
+    const contained = Outage.contained("a reading of the devices failed")
     let next = now() + interval
     for (;;) {
       yield* Effect.sleep(releaseInterval)
       if (!releasing() && now() < next) continue
       next = now() + interval
       // One failed run must not end the readings: without them no memory would become free again.
-      yield* Effect.catchDefect(read, (defect) => Effect.logError("a reading of the devices failed", defect))
+      yield* contained(read)
     }
   })
 
