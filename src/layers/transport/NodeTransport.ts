@@ -10,6 +10,7 @@ import { Readable } from "node:stream"
 import type { Backend } from "../../services/Fleet.ts"
 import { type ByteSink, type Call, Transport, TransportError, type Upstream } from "../../services/Transport.ts"
 import { reasonOf } from "./failures.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -128,7 +129,11 @@ interface Origin {
 }
 
 const make = (options: Options) => {
-  const origins = new Map<string, Origin>()
+  const origins = new SweptMap<Origin>({
+    sweepAt: 64,
+    isIdle: ({ pool }) => pool.stats.size === 0,
+    dropped: ({ pool }) => void pool.close(),
+  })
   const open = (url: string): Origin => {
     const { origin, pathname } = new URL(url)
     const pool = new Pool(origin, {

@@ -82,6 +82,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const read = Effect.gen(function* () {
     yield* Readings.read(probe, devices, books.held, books.nextSeq(), timeout, now)
     Releases.finish(books.held, devices.accounts, now(), releaseTimeout)
+    devices.prune(fleet.members().map(({ backend }) => backend))
     listeners.notify()
   })
 

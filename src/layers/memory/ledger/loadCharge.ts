@@ -10,6 +10,7 @@ import type { Observed } from "../../../services/VramLedger.ts"
 import { allowedContext, automaticContext } from "./automaticContext.ts"
 import type { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
+import { SweptMap } from "../../../support/sweptMap.ts"
 
 /**
  * The charge for a model whose footprint is not known: 125 % of its file, and 2 GiB for cache and buffers. This is an
@@ -29,7 +30,7 @@ export class LoadCharges {
   readonly footprints: ModelFootprints["Service"]
   readonly devices: Devices
   /** The contexts that backends chose by themselves, as `/api/ps` showed them. */
-  private readonly contexts = new Map<string, number>()
+  private readonly contexts = new SweptMap<number>()
 
   constructor(footprints: ModelFootprints["Service"], devices: Devices) {
     this.footprints = footprints
