@@ -6,7 +6,7 @@
 
 /** @category models @since 0.1.0 */
 export interface Options<V> {
-  /** Size at which unused entries are first looked for. Defaults to 1024. */
+  /** Size at which unused entries are first looked for. Defaults to 256. */
   readonly sweepAt?: number | undefined
   /** Whether an entry may go. Defaults to every entry. */
   readonly isIdle?: ((value: V) => boolean) | undefined
@@ -36,7 +36,7 @@ export class SweptMap<V> {
   private nextAt: number
 
   constructor(options?: Options<V>) {
-    this.sweepAt = options?.sweepAt ?? 1024
+    this.sweepAt = options?.sweepAt ?? 256
     this.isIdle = options?.isIdle ?? (() => true)
     this.dropped = options?.dropped ?? (() => {})
     this.nextAt = this.sweepAt

@@ -14,7 +14,7 @@ interface Bucket {
 }
 
 /** Buckets at which the full ones are first looked for. */
-const sweepAt = 1024
+const sweepAt = 256
 
 /**
  * As `RateLimiter.layerStoreMemory`, which keeps a bucket for every name for ever. Here a bucket goes when it is full
@@ -49,7 +49,8 @@ export const layer: Layer.Layer<RateLimiter.RateLimiterStore> = Layer.effect(
             buckets.set(key, bucket = { tokens: limit, lastRefill: now, fullAt: now })
           }
           const refilled = Math.max(0, Math.floor((now - bucket.lastRefill) / refillMillis))
-          bucket.tokens = Math.min(limit, bucket.tokens + refilled)
+          // What was given back may be above the limit until the next token comes, as in Effect's store.
+          if (refilled > 0) bucket.tokens = Math.min(limit, bucket.tokens + refilled)
           bucket.lastRefill = bucket.tokens >= limit ? now : bucket.lastRefill + refilled * refillMillis
           const left = bucket.tokens - tokens
           if (allowOverflow || left >= 0) bucket.tokens = left
