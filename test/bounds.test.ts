@@ -173,7 +173,7 @@ describe("SweptMap", () => {
       map.set(`k${i}`, i)
       if (i >= 3) assert.strictEqual(map.get("k3"), 3)
       assert.strictEqual(map.get(`k${i}`), i)
-      assert.isAtMost(map.size, 24)
+      assert.isAtMost(map.size, 30)
     }
     assert.strictEqual(map.get("k7"), 7)
     assert.isUndefined(map.get("k8"))

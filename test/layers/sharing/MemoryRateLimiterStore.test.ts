@@ -16,7 +16,7 @@ const history = (seed: number) =>
     const answers: Array<unknown> = []
     for (let i = 0; i < 300; i++) {
       const key = `k${rng.below(5)}`
-      const asked = { ...bucket(key, rng.below(4) - (rng.below(5) === 0 ? 3 : 0)) }
+      const asked = { ...bucket(key, rng.below(9) - (rng.below(5) === 0 ? 3 : 0)) }
       const options = rng.below(4) === 0 ? { ...asked, onExceeded: "delay" as const } : asked
       answers.push(
         yield* Effect.match(limiter.consume(options), {
