@@ -16,14 +16,16 @@ export interface Options<V> {
 
 interface Entry<V> {
   value: V
+  /** Whether it came after the last sweep. */
+  fresh: boolean
   /** Whether it was read or written since the last sweep. */
   used: boolean
 }
 
 /**
- * Drops entries that nobody has used between two sweeps. A sweep comes when the map has grown to twice what the sweep
- * before has left, so it costs no entry more than a constant time, and the map is never much larger than twice what is
- * in use. Nothing is deleted per use: a `Map` that gains and loses an entry for each request is slow (see `Bag`).
+ * Drops entries that nobody has used between two sweeps. A sweep comes when as many entries are new as are in use, so it
+ * costs no entry more than a constant time, and the map is never larger than three times what is in use, or twice its
+ * first size. Nothing is deleted per use: a `Map` that gains and loses an entry for each request is slow (see `Bag`).
  *
  * @category models
  * @since 0.1.0
@@ -61,7 +63,7 @@ export class SweptMap<V> {
       return
     }
     if (this.entries.size >= this.nextAt) this.sweep()
-    this.entries.set(key, { value, used: true })
+    this.entries.set(key, { value, fresh: true, used: true })
   }
 
   /** The value of a key, made when there is none. */
@@ -88,14 +90,16 @@ export class SweptMap<V> {
   }
 
   private sweep(): void {
+    let inUse = 0
     for (const [key, entry] of this.entries) {
-      if (entry.used || !this.isIdle(entry.value)) {
-        entry.used = false
-        continue
+      if (entry.fresh) entry.fresh = false
+      else if (entry.used || !this.isIdle(entry.value)) inUse++
+      else {
+        this.entries.delete(key)
+        this.dropped(entry.value)
       }
-      this.entries.delete(key)
-      this.dropped(entry.value)
+      entry.used = false
     }
-    this.nextAt = Math.max(this.sweepAt, 2 * this.entries.size)
+    this.nextAt = this.entries.size + Math.max(this.sweepAt / 2, inUse)
   }
 }

@@ -164,7 +164,8 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
  *
  * Keys match in any letter case, as they do in Ollama, but those of `options` match exactly. A key that is read here
  * may come only once: otherwise a client could pass an allow-list with one model and run another. Bytes after the first
- * JSON value are ignored, and only the structure of what comes before is checked. From a form (`multipart/form-data`) the field `model` is read.
+ * JSON value are ignored, and only the structure of what comes before is checked. From a form (`multipart/form-data`)
+ * the field `model` is read.
  *
  * @category scanning
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** The real server on a socket, and the simulated Ollama behind it on another one. Sends requests and judges answers. */
+/** The real server on a socket, and the simulated Ollama behind it. Sends requests and judges answers. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer, Logger, Result } from "effect"
 import { connect } from "node:net"

@@ -7,9 +7,9 @@ describe("requests of all kinds", () => {
   for (const seed of [11, 12, 13, 14]) {
     it.live(`seed ${seed}`, () =>
       Effect.gen(function* () {
-        const { answers, faults } = yield* World.run(seed, 2500)
+        const { answers, faults } = yield* World.run(seed, 1000)
         assert.deepStrictEqual(faults, [])
-        assert.isAbove(answers, 1500)
+        assert.isAbove(answers, 600)
       }), 300_000)
   }
 })

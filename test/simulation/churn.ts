@@ -139,8 +139,8 @@ const collect: () => void = runInNewContext("gc")
 const turn = Effect.promise(() => new Promise(setImmediate))
 
 /**
- * Runs the day in `steps`; a step replaces a backend and has `perStep` requests, each of another tenant. `each` is told the
- * number of steps now and then. Gives the number of answers.
+ * Runs the day in `steps`; a step replaces a backend and has `perStep` requests, each of another tenant. `each` is told
+ * the number of steps now and then. Gives the number of answers.
  */
 export const day = (steps: number, perStep: number, each: (step: number) => void) =>
   Effect.gen(function* () {

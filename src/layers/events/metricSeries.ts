@@ -24,7 +24,9 @@ const seconds = (name: string, description: string) => (attributes: Labels) =>
  * leave the registry: those of backends that have left, and of models that are gone.
  */
 const series = <State>(make: (labels: Labels) => Metric.Metric<number, State>, context: Context.Context<never>) => {
-  const known = new SweptMap<Metric.Metric<number, State>>({ dropped: (metric) => Metric.removeUnsafe(metric, context) })
+  const known = new SweptMap<Metric.Metric<number, State>>({
+    dropped: (metric) => Metric.removeUnsafe(metric, context),
+  })
   return (input: number, labels: Labels): void => {
     const key = Object.values(labels).join("\u0000")
     known.getOrMake(key, () => make(labels)).updateUnsafe(input, context)

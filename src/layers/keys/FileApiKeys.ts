@@ -25,8 +25,8 @@ import * as Table from "./table.ts"
  * The hash of a key: `printf %s "$KEY" | sha256sum`.
  *
  * A changed file takes effect as a whole or not at all. When the file has a fault or cannot be read, the keys stay as
- * they were, and the log says so: once when it begins, once when it is over. When the layer is built, the same is an `ApiKeysError`. A key that is removed from
- * the file is refused from the next request on; its running requests finish.
+ * they were, and the log says so: once when it begins, once when it is over. When the layer is built, the same is an
+ * `ApiKeysError`. A key that is removed from the file is refused from the next request on; its running requests finish.
  *
  * @category layers
  * @since 0.1.0

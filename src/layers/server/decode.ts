@@ -88,8 +88,8 @@ const run = (decoder: Decoder, encoding: string, body: Uint8Array, { hold, limit
 
 /**
  * Decodes bodies, a few at a time. Refuses with 415 an encoding that this runtime cannot decode, with 413 a decoded
- * body of more than `limit` bytes, with 400 a body that is broken, and as `hold` says. Each chunk is counted as it is made,
- * so that a small body does not become a large one before anybody knows. Interruption frees everything.
+ * body of more than `limit` bytes, with 400 a body that is broken, and as `hold` says. Each chunk is counted as it is
+ * made, so that a small body does not become a large one before anybody knows. Interruption frees everything.
  *
  * @category constructors
  * @since 0.1.0
