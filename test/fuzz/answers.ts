@@ -40,6 +40,7 @@ export const answersIn = (received: Buffer, closed: boolean): ReadonlyArray<Answ
     if (Number.isNaN(status)) return [...all, { status: NaN, headers, body: text, isWhole: false }]
     const { body, isWhole, length } = bodyOf(text.slice(end + 4), headers, status, closed)
     if (status >= 200) all.push({ status, headers, body, isWhole })
+    if (!isWhole) return all
     text = text.slice(end + 4 + length)
   }
   return all
