@@ -23,9 +23,10 @@ interface Entry<V> {
 }
 
 /**
- * Drops entries that nobody has used between two sweeps. A sweep comes when as many entries are new as are in use, so it
- * costs no entry more than a constant time, and the map is never larger than three times what is in use, or twice its
- * first size. Nothing is deleted per use: a `Map` that gains and loses an entry for each request is slow (see `Bag`).
+ * Drops entries that nobody has used between two sweeps. A sweep comes when as many entries are new as are in use, so
+ * it costs no entry more than a constant time, and the map is never larger than three times what is in use, or twice
+ * its first size. Nothing is deleted per use: a `Map` that gains and loses an entry for each request is slow (see
+ * `Bag`).
  *
  * @category models
  * @since 0.1.0
