@@ -29,7 +29,7 @@ const services = router.pipe(
     [url]: { gpus: ["24 GiB"], models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral], loadTime: 1 },
   })),
   Layer.provideMerge(keys),
-  Layer.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))),
+  Layer.provide(RateLimiter.layer.pipe(Layer.provide(L.MemoryRateLimiterStore.layer))),
 )
 // ApiKeyGuard asks for keys on inference, and KeyedRoutes on all other paths.
 const app = Layer.merge(L.OllamaApp.layer(), L.KeyedRoutes.layer())

@@ -13,6 +13,7 @@ import type * as PluginFiles from "../src/layers/PluginFiles.ts"
 import * as NodeMain from "../src/layers/server/NodeMain.ts"
 import * as NodeServer from "../src/layers/server/NodeServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
+import * as MemoryRateLimiterStore from "../src/layers/sharing/MemoryRateLimiterStore.ts"
 import * as NodeRedis from "../src/layers/sharing/NodeRedis.ts"
 import type { ApiKeysError } from "../src/services/ApiKeys.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
@@ -44,7 +45,7 @@ ${says}
 
 /** The stores of breakers and rate limits. With a Redis, all replicas of the router share them. */
 const stores = ({ redisUrl }: Settings.Settings) => {
-  if (redisUrl === "") return { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
+  if (redisUrl === "") return { circuits: CircuitBreaker.layerStoreMemory(), limits: MemoryRateLimiterStore.layer }
   const redis = NodeRedis.layer({ url: redisUrl })
   return {
     circuits: LocalBreaker.storeRedis.pipe(Layer.provide(redis)),

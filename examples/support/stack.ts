@@ -13,6 +13,7 @@ import * as MemoryVramLedger from "../../src/layers/memory/ledger/MemoryVramLedg
 import * as UnmanagedVramLedger from "../../src/layers/memory/ledger/UnmanagedVramLedger.ts"
 import * as PollingResidency from "../../src/layers/memory/residency/PollingResidency.ts"
 import * as PluginFiles from "../../src/layers/PluginFiles.ts"
+import * as MemoryRateLimiterStore from "../../src/layers/sharing/MemoryRateLimiterStore.ts"
 import * as WatchedRelay from "../../src/layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../src/layers/router/PipelineRouter.ts"
 import type { Level, Settings } from "../../src/layers/Settings.ts"
@@ -45,7 +46,7 @@ export interface Stores {
   readonly circuits: Layer.Layer<CircuitBreaker.CircuitBreakerStore>
   readonly limits: Layer.Layer<RateLimiter.RateLimiterStore>
 }
-const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: RateLimiter.layerStoreMemory }
+const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: MemoryRateLimiterStore.layer }
 
 /** `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. */
 export const stack = (

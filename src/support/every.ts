@@ -5,6 +5,7 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { Host } from "../services/Host.ts"
+import * as Outage from "./outage.ts"
 
 /**
  * Runs `effect` for ever, once each `interval`, counted from start to start.
@@ -13,7 +14,8 @@ import { Host } from "../services/Host.ts"
  *
  * - A run that takes longer than the interval is followed by the next one at once. `Schedule.fixed` waits for the next
  *   boundary instead, which halves the pace of probes that end at their time limit.
- * - A defect is logged and ends only its own run. Otherwise a background check could stop without a sign.
+ * - A defect is logged and ends only its own run. Otherwise a background check could stop without a sign. The same
+ *   defect is logged once, until a run ends without one.
  *
  * @category utils
  * @since 0.1.0
@@ -25,7 +27,7 @@ export const every = Effect.fnUntraced(
   ): Effect.fn.Return<never, never, R> {
     const clock = yield* Clock.Clock
     const millis = Duration.toMillis(interval)
-    const guarded = Effect.catchDefect(effect, (defect) => Effect.logError("a background check failed", defect))
+    const guarded = Outage.contained("a background check failed")(effect)
     for (;;) {
       const next = clock.currentTimeMillisUnsafe() + millis
       yield* guarded

@@ -34,12 +34,15 @@ const mainKey = (endpoint: Endpoint): number =>
 
 /**
  * The top-level keys that are read. Ollama's `/v1` ignores `options`, `keep_alive` and `shift`, so they are not read
- * there. Instead `/v1` has `temperature`, `seed` and `truncation` at the top.
+ * there. Instead `/v1` has `temperature`, `seed` and `truncation` at the top. Embedding calls have no `stream` and no
+ * `shift`.
  */
-const keysOf = (endpoint: Endpoint): number =>
-  endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
+const keysOf = (endpoint: Endpoint): number => {
+  const all = endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
     ? Keys.all
     : Keys.all & ~(Keys.options | Keys.keepAlive | Keys.shift) | Keys.sampling | Keys.truncation
+  return endpoint.kind === "embed" ? all & ~(Keys.stream | Keys.shift) : all
+}
 
 /** Reads one value into the draft. Returns what is wrong with it; the empty string when nothing is. */
 type Take = (into: Draft, bytes: Uint8Array, key: number, start: number, end: number, endpoint: Endpoint) => string
@@ -60,7 +63,7 @@ const walk = (
     if (bytes[at] !== quote) return invalidByte(bytes, at, "looking for beginning of object key string")
     const keyEnd = valueEnd(bytes, at)
     if (keyEnd < 0) return invalidByte(bytes, keyEnd)
-    const key = Keys.find(bytes, at, keyEnd) & wanted
+    const key = (take === takeOption ? Keys.findOption : Keys.find)(bytes, at, keyEnd) & wanted
     if ((seen & key) !== 0) return `duplicate key ${JSON.stringify(Keys.nameOf(key))}`
     seen |= key
     at = skipSpace(bytes, keyEnd)
@@ -170,9 +173,10 @@ const takeMember: Take = (into, bytes, key, start, end, endpoint) => {
  *
  * **Details**
  *
- * Keys match in any letter case, as they do in Ollama. A key that is read here may come only once: otherwise a client
- * could pass an allow-list with one model and run another. Bytes after the first JSON value are ignored, and only the
- * structure of what comes before is checked. From a form (`multipart/form-data`) the field `model` is read.
+ * Keys match in any letter case, as they do in Ollama, but those of `options` match exactly. A key that is read here
+ * may come only once: otherwise a client could pass an allow-list with one model and run another. Bytes after the first
+ * JSON value are ignored, and only the structure of what comes before is checked. From a form (`multipart/form-data`)
+ * the field `model` is read.
  *
  * @category scanning
  * @since 0.1.0

@@ -111,10 +111,23 @@ const same = (bytes: Uint8Array, start: number, name: string): boolean => {
   return true
 }
 
-/** Go's case folding includes the long s and the Kelvin sign: Ollama reads `optionſ` as `options`. */
+/** Go's case folding includes the long s and the Kelvin sign: Ollama reads `optionſ` as `options`. @internal */
+export const fold = (key: string): string => key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k")
+
 const folded = (bytes: Uint8Array, start: number, end: number): number => {
-  const key = readString(bytes, start, end)?.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k")
+  const key = fold(readString(bytes, start, end) ?? "")
   return names.find(([, name]) => name === key)?.[0] ?? 0
+}
+
+/**
+ * The key of `options` that the JSON string in the span names. Ollama reads `options` as a map, in which case matters:
+ * it ignores `NUM_CTX`.
+ *
+ * @internal
+ */
+export const findOption = (bytes: Uint8Array, start: number, end: number): number => {
+  const key = find(bytes, start, end)
+  return key !== 0 && readString(bytes, start, end) === nameOf(key) ? key : 0
 }
 
 /** The key that the JSON string in the span (quotes included) names; `0` when it is none of them. @internal */

@@ -12,7 +12,8 @@ import { scan } from "./envelope.ts"
 import { rewrite } from "./splice.ts"
 
 /**
- * The headers of a request that the servers themselves read. The first one counts where a header comes twice.
+ * The headers of a request that the servers themselves read. The first one counts where a header comes twice, but the
+ * values of `Content-Encoding` are put together: each says that the body is encoded once more.
  *
  * @category models
  * @since 0.1.0
@@ -67,7 +68,10 @@ export const readHeaders = (raw: ReadonlyArray<string>): RequestHeaders => {
         if (name.toLowerCase() === "content-length") found.contentLength ??= raw[i + 1]
         break
       case 16:
-        if (name.toLowerCase() === "content-encoding") found.contentEncoding ??= raw[i + 1]
+        if (name.toLowerCase() === "content-encoding") {
+          const before = found.contentEncoding
+          found.contentEncoding = before === undefined ? raw[i + 1] : `${before}, ${raw[i + 1]}`
+        }
         break
       case 17:
         if (name.toLowerCase() === "x-request-timeout") found.timeout ??= raw[i + 1]

@@ -29,7 +29,7 @@ describe("every", () => {
       yield* Effect.forkScoped(every(Duration.seconds(1), effect))
       yield* TestClock.adjust("2500 millis")
       assert.lengthOf(times, 3)
-      assert.lengthOf(lines, 1)
+      assert.lengthOf(lines, 2, "one when it dies, one when it works again")
     }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(message))])))
   })
 })

@@ -37,7 +37,7 @@ const spell = (value: unknown, rng: Random, caseOf: (key: string) => string = (k
     }
     if (typeof of === "object" && of !== null) {
       const members = Object.entries(of).map(([key, item]) =>
-        `${space()}${string(top ? caseOf(key) : key)}${space()}:${space()}${go(item, key === "options")}${space()}`
+        `${space()}${string(top ? caseOf(key) : key)}${space()}:${space()}${go(item, false)}${space()}`
       )
       return `{${members.join(",")}${members.length === 0 ? space() : ""}}`
     }
@@ -184,7 +184,7 @@ describe("envelope", () => {
   it("matches keys as Go does: any letter case, escapes, the long s and the Kelvin sign", () => {
     assert.strictEqual(read(`{"MODEL":"a"}`).model, "a")
     assert.strictEqual(read(`{"mo\\u0064el":"a"}`).model, "a")
-    assert.strictEqual(read(`{"option\u017f":{"NUM_CTX":5}}`).numCtx, 5)
+    assert.strictEqual(read(`{"option\u017f":{"num_ctx":5}}`).numCtx, 5)
     assert.strictEqual(read(`{"\u212aeep_alive":5}`).keepAlive, "5")
     assert.strictEqual(read(`{"model":"a\\u002fb"}`).model, "a/b")
   })

@@ -14,6 +14,7 @@ import { type Answer, pass } from "./askWaiters.ts"
 import type { Queue } from "./queueContract.ts"
 import type { CatchThrow } from "./catchThrow.ts"
 import { type Arrival, isEarlier, type Waiter } from "./waiter.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** @category models @since 0.1.0 */
 export interface Plan<W extends Waiter> {
@@ -27,7 +28,7 @@ export interface Plan<W extends Waiter> {
 
 /** @category models @since 0.1.0 */
 export class Queues<W extends Waiter> {
-  private readonly byModel = new Map<string, ModelQueue<W>>()
+  private readonly byModel = new SweptMap<ModelQueue<W>>({ isIdle: ({ depth }) => depth === 0 })
   private readonly plan: Plan<W>
   private readonly clock: Clock.Clock
   private readonly catchThrow: CatchThrow

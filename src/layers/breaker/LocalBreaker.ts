@@ -7,6 +7,7 @@ import { Clock, Duration, Effect, FiberSet, Layer, PubSub, Random, Schedule, Str
 import { CircuitBreaker, type Redis } from "effect/persistence"
 import { Breaker, type BreakerTransition } from "../../services/Breaker.ts"
 import * as Listeners from "../../support/listeners.ts"
+import * as Outage from "../../support/outage.ts"
 import type { Circuit, Policy } from "./Circuit.ts"
 import { CircuitTable } from "./circuitTable.ts"
 import * as FollowOpening from "./followOpening.ts"
@@ -142,7 +143,7 @@ const make = Effect.fnUntraced(function* (policyWith: (random: () => number) => 
     startFollowing(circuit, false)
     announce(transition)
   }).pipe(
-    Effect.catchDefect((defect) => Effect.logError("breakers could not be compared with their store", defect)),
+    Outage.contained("breakers could not be compared with their store"),
     Effect.repeat(Schedule.spaced(options?.syncInterval ?? "5 seconds")),
     Effect.forkScoped,
   )

@@ -5,17 +5,30 @@
  */
 import type { BreakerKey } from "../../services/Breaker.ts"
 import { Circuit, type Policy } from "./Circuit.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** The circuits of one backend. @category models @since 0.1.0 */
 export interface BackendCircuits {
   readonly backend: Circuit
-  readonly models: Map<string, Circuit>
+  readonly models: SweptMap<Circuit>
 }
 
-/** Makes a circuit when its key is first used. @category models @since 0.1.0 */
+/** Whether a circuit that nobody uses may be forgotten. Nobody may miss an opening, or what an operator holds out. */
+const isIdle = ({ followed, state, trialTaken }: Circuit): boolean =>
+  !followed && (state === "closed" || (state === "half-open" && !trialTaken))
+
+/**
+ * Makes a circuit when its key is first used, and forgets those of backends that have left and models that are gone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class CircuitTable {
   private readonly policy: Policy
-  private readonly backends = new Map<string, BackendCircuits>()
+  private readonly backends = new SweptMap<BackendCircuits>({
+    sweepAt: 64,
+    isIdle: ({ backend, models }) => isIdle(backend) && Array.from(models.values()).every(isIdle),
+  })
 
   constructor(policy: Policy) {
     this.policy = policy
@@ -29,7 +42,7 @@ export class CircuitTable {
   of(backend: string): BackendCircuits {
     let circuits = this.backends.get(backend)
     if (circuits === undefined) {
-      circuits = { backend: new Circuit({ backend }, this.policy), models: new Map() }
+      circuits = { backend: new Circuit({ backend }, this.policy), models: new SweptMap({ sweepAt: 64, isIdle }) }
       this.backends.set(backend, circuits)
     }
     return circuits

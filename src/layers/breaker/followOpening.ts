@@ -8,6 +8,7 @@ import { type Clock, Deferred, type Duration, Effect, Option } from "effect"
 import type { BreakerTransition } from "../../services/Breaker.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { SharedStore, TrialAnswer } from "./sharedStore.ts"
+import * as Outage from "../../support/outage.ts"
 
 /** What is recorded about a trial, by the state of the circuit after it. */
 const trialOutcomes = { closed: "Success", open: "Failure", "half-open": "Ignored", isolated: "Ignored" } as const
@@ -98,13 +99,17 @@ export const make = (options: Options) => {
     follow: (circuit: Circuit, local: boolean): Effect.Effect<void> =>
       Effect.gen(function* () {
         let published = !local
+        const outage = Outage.make()
         const step = Effect.gen(function* () {
           published ||= yield* publish(store, circuit)
           published = yield* opening(circuit, published)
         })
         while (circuit.state === "open") {
           yield* Effect.catchDefect(step, (defect) =>
-            Effect.andThen(Effect.logError("an open breaker could not be followed", defect), Effect.sleep(defectPause)))
+            Effect.andThen(
+              outage.begins(String(defect), Effect.logError("an open breaker could not be followed", defect)),
+              Effect.sleep(defectPause),
+            ))
         }
         // In the same synchronous step as the check: an opening in between would never be followed.
         circuit.followed = false

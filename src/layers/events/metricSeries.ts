@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { type Context, Metric } from "effect"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** Values of labels by name. @category models @since 0.1.0 */
 export type Labels = Readonly<Record<string, string>>
@@ -19,15 +20,16 @@ const seconds = (name: string, description: string) => (attributes: Labels) =>
 
 /**
  * One metric for each combination of label values, made once. `Metric.withAttributes` on a shared metric would
- * compute its key again at each update with other labels than the update before.
+ * compute its key again at each update with other labels than the update before. Series that are not counted any more
+ * leave the registry: those of backends that have left, and of models that are gone.
  */
 const series = <State>(make: (labels: Labels) => Metric.Metric<number, State>, context: Context.Context<never>) => {
-  const known = new Map<string, Metric.Metric<number, State>>()
+  const known = new SweptMap<Metric.Metric<number, State>>({
+    dropped: (metric) => Metric.removeUnsafe(metric, context),
+  })
   return (input: number, labels: Labels): void => {
     const key = Object.values(labels).join("\u0000")
-    let labelled = known.get(key)
-    if (labelled === undefined) known.set(key, labelled = make(labels))
-    labelled.updateUnsafe(input, context)
+    known.getOrMake(key, () => make(labels)).updateUnsafe(input, context)
   }
 }
 

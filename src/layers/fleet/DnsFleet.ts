@@ -8,6 +8,7 @@ import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import { type Backend, Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
 import { every } from "../../support/every.ts"
+import * as Outage from "../../support/outage.ts"
 import type { Defaults } from "./file.ts"
 import * as Members from "./members.ts"
 
@@ -85,17 +86,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.flatMap((urls) => Members.checked(urls.map((url) => ({ ...options.backend, url })))),
   )
   const { fleet, replace } = yield* Effect.flatMap(found, Members.make)
-  let failed = false
+  const outage = Outage.make()
   const look = Effect.flatMap(found, replace).pipe(
     Effect.flatMap((changed) => {
-      failed = false
-      return changed ? Effect.logInfo(`fleet: ${fleet.members().length} backends behind ${name}`) : Effect.void
+      const log = Effect.logInfo(`fleet: ${fleet.members().length} backends behind ${name}`)
+      return outage.lasts() ? outage.ends(log) : changed ? log : Effect.void
     }),
-    Effect.catch((error) => {
-      if (failed) return Effect.void
-      failed = true
-      return Effect.logWarning(`fleet unchanged: ${error.message}`)
-    }),
+    // One message for all ways to fail: a resolver that is down gives several in turn.
+    Effect.catch(({ message }) => outage.begins("", Effect.logWarning(`fleet unchanged: ${message}`))),
   )
   yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "5 seconds"), look))
   return fleet

@@ -6,6 +6,7 @@
 import { Duration, Effect, FileSystem, Layer, Result } from "effect"
 import { Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
 import { every } from "../../support/every.ts"
+import * as Outage from "../../support/outage.ts"
 import * as File from "./file.ts"
 import * as Members from "./members.ts"
 
@@ -30,13 +31,13 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
     Effect.provideService(FileSystem.FileSystem, files),
   )
   const { fleet, replace } = yield* Effect.flatMap(backends, Members.make)
-  let refused: string | undefined
+  const outage = Outage.make()
 
   /** The entries of the file, the same ones while its text is the same. */
   const latest = Effect.flatMap(
     text,
     (now) =>
-      now === seen && refused === undefined
+      now === seen && !outage.lasts()
         ? Effect.succeed(entries)
         : Effect.tap(File.parse(path, now), () => Effect.sync(() => seen = now)),
   )
@@ -50,15 +51,10 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
     // Also while the fleet file is bad, since the tokens of the old entries may have changed.
     const changed = yield* Effect.flatMap(backends, replace)
     if (Result.isFailure(found)) return yield* found.failure
-    if (refused !== undefined || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
-    refused = undefined
+    if (outage.lasts() || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
+    yield* outage.ends()
   }).pipe(
-    // The same fault is logged once, not at every look.
-    Effect.catch((error) => {
-      if (error.message === refused) return Effect.void
-      refused = error.message
-      return Effect.logError(`fleet unchanged: ${error.message}`)
-    }),
+    Effect.catch(({ message }) => outage.begins(message, Effect.logError(`fleet unchanged: ${message}`))),
   )
   yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "1 second"), reload))
   return fleet

@@ -6,6 +6,7 @@
 import { Duration, Effect, FileSystem, Layer } from "effect"
 import { ApiKeys, ApiKeysError } from "../../services/ApiKeys.ts"
 import { every } from "../../support/every.ts"
+import * as Outage from "../../support/outage.ts"
 import * as File from "./file.ts"
 import * as Table from "./table.ts"
 
@@ -24,8 +25,8 @@ import * as Table from "./table.ts"
  * The hash of a key: `printf %s "$KEY" | sha256sum`.
  *
  * A changed file takes effect as a whole or not at all. When the file has a fault or cannot be read, the keys stay as
- * they were, and the log says why. When the layer is built, the same is an `ApiKeysError`. A key that is removed from
- * the file is refused from the next request on; its running requests finish.
+ * they were, and the log says so: once when it begins, once when it is over. When the layer is built, the same is an
+ * `ApiKeysError`. A key that is removed from the file is refused from the next request on; its running requests finish.
  *
  * @category layers
  * @since 0.1.0
@@ -50,14 +51,20 @@ export const layer = (path: string, options?: {
       }
       let seen = yield* text
       let table = yield* tableOf(seen)
+      const outage = Outage.make()
+      const again = Effect.suspend(() => Effect.logInfo(`API keys read again: ${table.size()}`))
       const look = Effect.gen(function* () {
         const now = yield* text
-        if (now === seen) return
-        // Remembered before it is read, so that a bad file is logged once and not at every look.
-        seen = now
+        if (now === seen && !outage.lasts()) return
         table = yield* tableOf(now)
-        yield* Effect.logInfo(`API keys read again: ${table.size()}`)
-      }).pipe(Effect.catch(({ message }) => Effect.logError(`${message}; the keys stay as they were`)))
+        seen = now
+        yield* outage.ends()
+        yield* again
+      }).pipe(
+        Effect.catch(({ message }) =>
+          outage.begins(message, Effect.logError(`${message}; the keys stay as they were`))
+        ),
+      )
       yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "2 seconds"), look))
       return ApiKeys.of({ find: (key) => table.find(key), named: (id) => table.named(id), size: () => table.size() })
     }),

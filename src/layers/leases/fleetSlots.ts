@@ -48,6 +48,8 @@ export class FleetSlots implements FleetView {
     for (const [id, slots] of this.known) {
       if (!this.current.includes(slots) && slots.streams === 0) this.known.delete(id)
     }
+    const used = new Set(Array.from(this.known.values()).flatMap(({ devices }) => devices))
+    for (const [uuid, device] of this.devices) if (!used.has(device)) this.devices.delete(uuid)
     return this.current
   }
 

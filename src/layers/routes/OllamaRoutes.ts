@@ -93,6 +93,8 @@ const merged = Effect.fnUntraced(function* (fanout: Fanout.Fanout, list: List) {
   return list.render(grant === undefined ? rows : rows.filter((row) => permits(grant, list.id(row))))
 })
 
+const showMax = ByteSize.mebibytes(1)
+
 /** Asks the owners. Where the catalog knows none, it asks any backend, and the client gets that backend's error. */
 const askOwners = (fanout: Fanout.Fanout, catalog: ModelCatalog["Service"], name: string, call: Call) =>
   Effect.flatMap(name === "" ? Effect.succeedNone : Effect.option(catalog.find(name)), (found) => {
@@ -154,7 +156,10 @@ const status = (fanout: Fanout.Fanout) =>
 export const layer = (options?: {
   /** Longest wait for one backend's answer. Defaults to 5 seconds. */
   readonly answerMax?: Duration.Input | undefined
-  /** Largest body of `/api/show`. Defaults to 64 MiB. */
+  /**
+   * Largest body of `/api/show`. Defaults to 1 MiB, which is also the most that counts: it is a name and a few options,
+   * and servers do not count these bodies.
+   */
   readonly bodyLimit?: ByteSize.ByteSize | undefined
 }): Layer.Layer<
   never,
@@ -165,7 +170,7 @@ export const layer = (options?: {
     const limit = Duration.fromInputUnsafe(options?.answerMax ?? "5 seconds")
     const fanout = yield* Fanout.make(limit)
     const version = yield* makeVersion(fanout, limit)
-    const show = yield* makeShow(fanout, options?.bodyLimit ?? ByteSize.mebibytes(64))
+    const show = yield* makeShow(fanout, ByteSize.min(options?.bodyLimit ?? showMax, showMax))
     const openAiModel = yield* makeOpenAiModel(fanout)
     const running = HttpServerResponse.text("Ollama is running", { contentType: "text/plain; charset=utf-8" })
     yield* router.addAll([

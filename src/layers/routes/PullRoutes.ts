@@ -36,6 +36,8 @@ export interface Options {
 
 /** A body is a name and a few options. */
 const bodyLimit = ByteSize.kibibytes(64)
+/** Pulls under way at one time. Where the list has a `*`, clients choose the names. */
+const pullsMax = 256
 /** A client that reads "success" should find the model, but must not wait for a dead backend. */
 const refreshMax = Duration.seconds(5)
 
@@ -53,8 +55,14 @@ const makePulls = Effect.fnUntraced(function* (limit: Duration.Duration) {
       Effect.tapError(({ description }) => Effect.logWarning(`model not pulled: ${description}`)),
       Effect.annotateLogs({ model, backend: pull.backend.id }),
     )
-  return (backend: Backend, model: string): Pull => {
-    const key = `${backend.id} ${ModelName.canonical(model)}`
+  const keyOf = (backend: Backend, model: string) => `${backend.id} ${ModelName.canonical(model)}`
+  /** Whether a pull on these backends needs no more than there may be. */
+  const fits = (backends: ReadonlyArray<Backend>, model: string): boolean => {
+    const more = backends.filter((backend) => !underWay.has(keyOf(backend, model))).length
+    return more === 0 || underWay.size === 0 || underWay.size + more <= pullsMax
+  }
+  const start = (backend: Backend, model: string): Pull => {
+    const key = keyOf(backend, model)
     const other = underWay.get(key)
     if (other !== undefined) return other
     const pull = new Pull(backend)
@@ -70,7 +78,14 @@ const makePulls = Effect.fnUntraced(function* (limit: Duration.Duration) {
       })))
     return pull
   }
+  return { fits, start }
 })
+
+const tooMany = HttpServerResponse.setHeader(
+  Respond.error(503, "too many pulls are under way, try again later"),
+  "Retry-After",
+  "60",
+)
 
 const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
   streamed
@@ -96,6 +111,7 @@ const answer = (pulls: ReadonlyArray<Pull>, streamed: boolean) =>
  *   limit, or with the router.
  * - An error has Ollama's shape: a record with `error`, or a 500 with `"stream": false`. Where some backends succeeded,
  *   it names the ones that did not.
+ * - 503 with `Retry-After` when 256 pulls are under way, counted on each backend.
  * - At the end the catalog is read again. 403 for a model that is not on the list, or that the caller's key is not for;
  *   503 where no backend can be asked.
  *
@@ -113,7 +129,7 @@ export const layer = (
   return HttpRouter.use(Effect.fnUntraced(function* (router) {
     const limit = Duration.fromInputUnsafe(options.timeLimit ?? "6 hours")
     const catalog = yield* ModelCatalog
-    const pullOn = yield* makePulls(limit)
+    const pulls = yield* makePulls(limit)
     const { backends } = yield* Fanout.make(limit)
     const pull = Named.answer(
       bodyLimit,
@@ -133,7 +149,8 @@ export const layer = (
         const model = ModelName.canonical(name)
         const chosen = backends().filter((backend) => options.backends?.(backend, model) ?? true)
         if (chosen.length === 0) return Respond.unreachable()
-        return yield* answer(chosen.map((backend) => pullOn(backend, name)), field("stream") !== false)
+        if (!pulls.fits(chosen, name)) return tooMany
+        return yield* answer(chosen.map((backend) => pulls.start(backend, name)), field("stream") !== false)
       }),
     )
     yield* router.addAll(Respond.on(["POST"], "/api/pull", pull))

@@ -3,22 +3,32 @@
  *
  * @since 0.1.0
  */
-import { type ByteSize, Effect, Option, Schema } from "effect"
+import { type ByteSize, Effect, Option } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import type { ModelCatalog } from "../../services/ModelCatalog.ts"
+import * as Keys from "../../wire/fieldNames.ts"
+import { parse, readString, skipSpace, text } from "../../wire/json.ts"
+import { fieldsOf } from "../../wire/jsonParts.ts"
 import * as Respond from "./respond.ts"
 
-const Fields = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+const encoder = new TextEncoder()
 
 /**
- * The fields of a body, by the rules of Go's JSON: the case of keys does not matter.
+ * The fields of a body, by the rules of Go's JSON: the case of keys does not matter, the last field of a name counts,
+ * `null` says nothing, and what comes behind the object is ignored. A field that is the empty string is left out.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const fields = (body: string): (key: string) => unknown => {
-  const found = Object.entries(Option.getOrElse(Schema.decodeUnknownOption(Fields)(body), () => ({})))
-  return (key) => found.find(([name, value]) => name.toLowerCase() === key && value !== "")?.[1]
+  const bytes = encoder.encode(body)
+  const found = new Map<string, unknown>()
+  for (const { end, key, start } of fieldsOf(bytes, skipSpace(bytes, 0)) ?? []) {
+    const value = Option.getOrUndefined(parse(text(bytes, start, end)))
+    const name = readString(bytes, key.start, key.end)
+    if (name !== undefined && value !== undefined && value !== null) found.set(Keys.fold(name), value)
+  }
+  return (key) => found.get(key) === "" ? undefined : found.get(key)
 }
 
 /** The model that a body names; `name` is the older key. @category decoding @since 0.1.0 */

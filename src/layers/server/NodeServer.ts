@@ -13,7 +13,9 @@ import { every } from "../../support/every.ts"
 import * as Hosts from "../../wire/hosts.ts"
 import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
+import * as Decode from "./decode.ts"
 import * as Heads from "./heads.ts"
+import { uploads } from "./held.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
 import { checksUntilStalled, NodeTraffic } from "./nodeTraffic.ts"
@@ -157,7 +159,8 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     fork: Effect.runForkWith(yield* Effect.context<never>()),
     bodyBytesMax,
     tenantHeader: options.tenantHeader?.toLowerCase() || undefined,
-    uploads: { bytes: 0, max: Math.max(bodyBytesMax, options.heldBytesMax ?? 512 * 1024 * 1024) },
+    uploads: uploads(bodyBytesMax, options.heldBytesMax),
+    decode: Decode.make(),
     active: traffic.active,
     onIdle: () => traffic.ended(),
     local: false,

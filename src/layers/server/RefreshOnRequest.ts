@@ -9,6 +9,7 @@ import { Fleet } from "../../services/Fleet.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import { Residency } from "../../services/Residency.ts"
 import { ViewRefresh } from "../../services/ViewRefresh.ts"
+import * as Outage from "../../support/outage.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -58,7 +59,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
   ).pipe(
     Effect.timeoutOption(timeout),
     Effect.andThen(logged),
-    Effect.catchDefect((defect) => Effect.logError("the fleet could not be read", defect)),
+    Outage.contained("the fleet could not be read"),
   )
 
   /** Starts a refresh, in this layer's scope: a client that leaves must not end it for the other requests. */

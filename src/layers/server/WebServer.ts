@@ -14,6 +14,8 @@ import { readHeaders } from "../../wire/request.ts"
 import { forRoutes } from "../../wire/target.ts"
 import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
+import * as Decode from "./decode.ts"
+import { uploads } from "./held.ts"
 import * as RequestId from "./requestId.ts"
 import { type Shared, WebExchange } from "./webExchange.ts"
 import { hostOf, pairs, rawOf, targetOf, withHeaders, withTarget } from "./webMessage.ts"
@@ -22,6 +24,11 @@ import { hostOf, pairs, rawOf, targetOf, withHeaders, withTarget } from "./webMe
 export interface Options {
   /** Largest body, after decoding, in bytes. Defaults to 64 MiB. */
   readonly bodyBytesMax?: number | undefined
+  /**
+   * Most bytes of all bodies together, decoded, each until its request ends. Beyond it, requests get 503. At least
+   * `bodyBytesMax`. Defaults to 512 MiB.
+   */
+  readonly heldBytesMax?: number | undefined
   /** Origins allowed besides Ollama's built-in ones; `*` for all. Defaults to none. */
   readonly origins?: ReadonlyArray<string> | undefined
   /**
@@ -140,12 +147,15 @@ export const make = <A, E, R>(app: Layer.Layer<A, E, R>, options?: Options): Mad
     const router = yield* Router
     const view = yield* ViewRefresh
     const active = new Bag<WebExchange>()
+    const bodyBytesMax = options?.bodyBytesMax ?? 64 * 1024 * 1024
     const parts: Parts = {
       shared: {
         clock: yield* Clock.Clock,
         router,
         fork: Effect.runForkWith(context),
-        bodyBytesMax: options?.bodyBytesMax ?? 64 * 1024 * 1024,
+        bodyBytesMax,
+        uploads: uploads(bodyBytesMax, options?.heldBytesMax),
+        decode: Decode.make(),
         tenantHeader: options?.tenantHeader?.toLowerCase() || undefined,
         active,
       },

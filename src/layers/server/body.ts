@@ -7,9 +7,10 @@
  * @since 0.1.0
  */
 import type { IncomingMessage } from "node:http"
-import { type Refusal, refuse } from "../../services/Refusal.ts"
+import type { Refusal } from "../../services/Refusal.ts"
 import { concat } from "../../wire/json.ts"
 import { tooLarge } from "./decode.ts"
+import { Held, type Uploads } from "./held.ts"
 
 /**
  * Bytes of a refused body that are still read. A client that is sending does not read its answer before it has sent the
@@ -27,14 +28,6 @@ const nothing = new Uint8Array(0)
  */
 export type Done = (result: Uint8Array | Refusal) => void
 
-/** The bytes of all bodies that a server holds, each until its request ends. @internal */
-export interface Uploads {
-  bytes: number
-  readonly max: number
-}
-
-const tooMany = refuse("QueueFull", "too many bodies are being held", { retryAfter: 1 })
-
 /** @internal */
 export class BodyReader {
   /** Bytes that came, the discarded ones included. They show whether an upload still moves. */
@@ -42,15 +35,14 @@ export class BodyReader {
   private readonly parts: Array<Uint8Array> = []
   private readonly incoming: IncomingMessage
   private readonly limit: number
-  private readonly uploads: Uploads
-  /** This body's part of `uploads`. */
-  private held = 0
+  /** Let go of when the request has ended. */
+  readonly held: Held
   private done: Done | undefined
 
   constructor(incoming: IncomingMessage, limit: number, uploads: Uploads, done: Done) {
     this.incoming = incoming
     this.limit = limit
-    this.uploads = uploads
+    this.held = new Held(uploads)
     this.done = done
     incoming.on("data", (chunk: Uint8Array) => this.take(chunk))
     incoming.on("end", () => this.finish(this.parts.length === 0 ? nothing : concat(this.parts)))
@@ -68,28 +60,15 @@ export class BodyReader {
       return
     }
     this.parts.push(chunk)
-    this.held += chunk.length
-    this.uploads.bytes += chunk.length
+    const refused = this.held.add(chunk.length)
     if (this.received > this.limit) this.finish(tooLarge)
-    else if (this.uploads.bytes > this.uploads.max) this.finish(tooMany)
-  }
-
-  /** Takes the length of a body that was compressed, once it is known. */
-  decoded(length: number): void {
-    this.uploads.bytes += length - this.held
-    this.held = length
-  }
-
-  /** Stops counting the body. Called when the request has ended. */
-  release(): void {
-    this.uploads.bytes -= this.held
-    this.held = 0
+    else if (refused !== undefined) this.finish(refused)
   }
 
   private finish(result: Uint8Array | Refusal): void {
     const done = this.done
     this.done = undefined
-    if ("_tag" in result) this.release()
+    if ("_tag" in result) this.held.release()
     this.parts.length = 0
     done?.(result)
   }

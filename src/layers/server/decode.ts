@@ -3,23 +3,46 @@
  *
  * @since 0.1.0
  */
+import { Effect, Semaphore } from "effect"
+import type * as Zlib from "node:zlib"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
+import { concat } from "../../wire/json.ts"
 
-type Callback = (error: (Error & { readonly code?: string }) | null, decoded: Uint8Array) => void
-type Decompress = (body: Uint8Array, options: { readonly maxOutputLength: number }, done: Callback) => void
+/** A decoder of `node:zlib`. */
+type Decoder = Zlib.Gunzip
 
-/** The function of `node:zlib` for each encoding. A runtime may lack one (zstd came with Node 22.15) or the module. */
-const functions: Readonly<Record<string, string>> = {
-  "gzip": "gunzip",
-  "x-gzip": "gunzip",
-  "deflate": "inflate",
-  "br": "brotliDecompress",
-  "zstd": "zstdDecompress",
+/** Bytes of one decoded chunk. */
+const chunkSize = 64 * 1024
+
+/**
+ * The base-2 logarithm of the largest window of a zstd body. The decoder allocates it as soon as it has read the head
+ * of a body, which may be the only part there is. 8 MiB is Ollama's own limit.
+ */
+const windowLogMax = 23
+
+/** The decoder for each encoding. A runtime may lack one (zstd came with Node 22.15) or the module. */
+const decoders: Readonly<Record<string, (zlib: Partial<typeof Zlib>) => Decoder | undefined>> = {
+  "gzip": (zlib) => zlib.createGunzip?.({ chunkSize }),
+  "x-gzip": (zlib) => zlib.createGunzip?.({ chunkSize }),
+  "deflate": (zlib) => zlib.createInflate?.({ chunkSize }),
+  "br": (zlib) => zlib.createBrotliDecompress?.({ chunkSize }),
+  "zstd": (zlib) =>
+    zlib.createZstdDecompress?.({
+      chunkSize,
+      params: { [zlib.constants!.ZSTD_d_windowLogMax]: windowLogMax },
+    }),
 }
 
 /** Imported when the first compressed body comes, since serverless hosts may not have the module. */
-const zlib = (): Promise<Readonly<Record<string, unknown>>> =>
-  import("node:zlib").then((module) => ({ ...module }), () => ({}))
+const zlib: Effect.Effect<Partial<typeof Zlib>> = Effect.promise(() =>
+  import("node:zlib").then((module): Partial<typeof Zlib> => module, () => ({}))
+)
+
+/**
+ * How many bodies are decoded at one time; others wait. It costs no time, since decoding waits for nobody. It bounds
+ * the windows of the decoders, which nothing counts: up to 16 MiB each.
+ */
+const atOnce = 4
 
 /** The refusal of a body above the limit, in the words of Go. @category refusals @since 0.1.0 */
 export const tooLarge: Refusal = refuse("BodyTooLarge", "http: request body too large")
@@ -28,25 +51,58 @@ export const tooLarge: Refusal = refuse("BodyTooLarge", "http: request body too 
 export const isPlain = (encoding: string | undefined): encoding is undefined =>
   encoding === undefined || encoding === "" || encoding.toLowerCase() === "identity"
 
+/** What decoding a body needs. @category models @since 0.1.0 */
+export interface Options {
+  /** Largest decoded body, in bytes. */
+  readonly limit: number
+  /** Called with the number of bytes of each decoded chunk. Returns a refusal when there may be no more. */
+  readonly hold: (bytes: number) => Refusal | undefined
+}
+
+/** @category models @since 0.1.0 */
+export type Decode = (encoding: string, body: Uint8Array, options: Options) => Effect.Effect<Uint8Array | Refusal>
+
+const run = (decoder: Decoder, encoding: string, body: Uint8Array, { hold, limit }: Options) =>
+  Effect.callback<Uint8Array | Refusal>((resume) => {
+    const parts: Array<Uint8Array> = []
+    let length = 0
+    const end = (result: Uint8Array | Refusal) => {
+      decoder.removeAllListeners("data")
+      decoder.destroy()
+      resume(Effect.succeed(result))
+    }
+    decoder.on("data", (chunk: Uint8Array) => {
+      length += chunk.length
+      const refused = length > limit ? tooLarge : hold(chunk.length)
+      if (refused !== undefined) return end(refused)
+      parts.push(chunk)
+    })
+    decoder.on("end", () => end(parts.length === 0 ? new Uint8Array(0) : concat(parts)))
+    decoder.on("error", () => end(refuse("BadRequest", `cannot decode the ${encoding} body`)))
+    decoder.end(body)
+    return Effect.sync(() => {
+      decoder.removeAllListeners("data")
+      decoder.destroy()
+    })
+  })
+
 /**
- * Decodes a body. Refuses with 415 an encoding that this runtime cannot decode, with 413 a decoded body of more than
- * `limit` bytes, and with 400 a body that is broken.
+ * Decodes bodies, a few at a time. Refuses with 415 an encoding that this runtime cannot decode, with 413 a decoded
+ * body of more than `limit` bytes, with 400 a body that is broken, and as `hold` says. Each chunk is counted as it is
+ * made, so that a small body does not become a large one before anybody knows. Interruption frees everything.
  *
- * @category decoding
+ * @category constructors
  * @since 0.1.0
  */
-export const decode = (encoding: string, body: Uint8Array, limit: number): Promise<Uint8Array | Refusal> =>
-  zlib().then((functionsHere) => {
-    const name = functions[encoding.trim().toLowerCase()]
-    const decompress = name === undefined ? undefined : functionsHere[name] as Decompress | undefined
-    if (decompress === undefined) {
-      return refuse("UnsupportedEncoding", `unsupported content encoding ${JSON.stringify(encoding)}`)
-    }
-    return new Promise<Uint8Array | Refusal>((resolve) =>
-      decompress(body, { maxOutputLength: limit }, (error, decoded) => {
-        if (error === null) resolve(decoded)
-        else if (error.code === "ERR_BUFFER_TOO_LARGE") resolve(tooLarge)
-        else resolve(refuse("BadRequest", `cannot decode the ${encoding} body`))
-      })
-    )
-  })
+export const make = (): Decode => {
+  const semaphore = Semaphore.makeUnsafe(atOnce)
+  return (encoding, body, options) =>
+    Effect.flatMap(zlib, (here) =>
+      Semaphore.withPermits(semaphore, 1)(Effect.suspend(() => {
+        const name = encoding.trim().toLowerCase()
+        const decoder = Object.hasOwn(decoders, name) ? decoders[name]!(here) : undefined
+        return decoder === undefined
+          ? Effect.succeed(refuse("UnsupportedEncoding", `unsupported content encoding ${JSON.stringify(encoding)}`))
+          : run(decoder, encoding, body, options)
+      })))
+}

@@ -3,13 +3,15 @@
  *
  * @since 0.1.0
  */
-import type { Clock, Effect, Fiber } from "effect"
+import { type Clock, Effect, type Fiber } from "effect"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Router, Settled } from "../../services/Router.ts"
 import { streams } from "../../wire/request.ts"
+import type { Decode } from "./decode.ts"
 import { GenerateV1Reply } from "./generateV1.ts"
+import type { Held, Uploads } from "./held.ts"
 import type { ReplyBase } from "./ReplyBase.ts"
 
 /** What all exchanges of one server share. @internal */
@@ -18,6 +20,8 @@ export interface Shared {
   readonly router: Router["Service"]
   readonly fork: (route: Effect.Effect<Settled>) => Fiber.Fiber<Settled>
   readonly bodyBytesMax: number
+  readonly uploads: Uploads
+  readonly decode: Decode
   /** In lower case. */
   readonly tenantHeader: string | undefined
 }
@@ -33,6 +37,18 @@ export const unanswered: Refusal = refuse("Internal", "internal error in the rou
  */
 export const plainAddress = (address: string | undefined): string | undefined =>
   address === "::1" ? "127.0.0.1" : address?.startsWith("::ffff:") === true ? address.slice(7) : address
+
+/** Decodes a body that has come whole. Its decoded bytes take the place of those that came. @internal */
+export const decoded = (
+  { bodyBytesMax, decode }: Shared,
+  encoding: string,
+  body: Uint8Array,
+  held: Held,
+): Effect.Effect<Uint8Array | Refusal> =>
+  Effect.map(decode(encoding, body, { limit: bodyBytesMax, hold: (bytes) => held.add(bytes) }), (result) => {
+    held.release("_tag" in result ? undefined : body.length)
+    return result
+  })
 
 /** Gives a request to the router, in a fiber of its own. Its answer goes to `reply`. @internal */
 export const route = (shared: Shared, request: RoutedRequest, reply: ReplyBase): Fiber.Fiber<Settled> => {

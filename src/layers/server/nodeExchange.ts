@@ -3,22 +3,20 @@
  *
  * @since 0.1.0
  */
-import type { Fiber } from "effect"
+import { Effect, type Fiber } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
-import type { Settled } from "../../services/Router.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
 import { isLocal } from "../../support/localRequests.ts"
 import * as Request from "../../wire/request.ts"
-import { BodyReader, type Uploads } from "./body.ts"
-import { decode, isPlain } from "./decode.ts"
+import { BodyReader } from "./body.ts"
+import { isPlain } from "./decode.ts"
 import * as Exchange from "./exchange.ts"
 import { NodeReply } from "./NodeReply.ts"
 
 /** What all exchanges of one server share. @internal */
 export interface Shared extends Exchange.Shared {
-  readonly uploads: Uploads
   readonly active: Bag<NodeExchange>
   /** Called when the last exchange has ended. */
   readonly onIdle: () => void
@@ -38,7 +36,8 @@ export class NodeExchange implements Slotted {
   private readonly body: BodyReader
   /** Whether the body is still being received. */
   private receiving = true
-  private fiber: Fiber.Fiber<Settled> | undefined = undefined
+  /** Decodes the body, then routes the request. */
+  private fiber: Fiber.Fiber<unknown> | undefined = undefined
   /** Whether the response is closed: the client has its answer, or has left. */
   private over = false
   /** Bytes that the sweeper saw when it last looked. */
@@ -90,10 +89,15 @@ export class NodeExchange implements Slotted {
   }
 
   private decoded(encoding: string, body: Uint8Array | Refusal): void {
-    if ("_tag" in body) return this.received(body)
-    decode(encoding, body, this.shared.bodyBytesMax).then((plain) => {
-      if (!this.over && !("_tag" in plain)) this.body.decoded(plain.length)
-      this.received(plain)
+    if ("_tag" in body || this.over) return this.received(body)
+    this.receiving = false
+    const fiber = Effect.runFork(Exchange.decoded(this.shared, encoding, body, this.body.held))
+    this.fiber = fiber
+    fiber.addObserver((exit) => {
+      this.fiber = undefined
+      if (exit._tag === "Success") this.received(exit.value)
+      else this.settled()
+      this.leave()
     })
   }
 
@@ -142,7 +146,7 @@ export class NodeExchange implements Slotted {
   /** Frees what the exchange holds, once the response is closed and the router has ended. */
   private leave(): void {
     if (!this.over || this.fiber !== undefined) return
-    this.body.release()
+    this.body.held.release()
     const { active, onIdle } = this.shared
     active.remove(this)
     if (active.size === 0) onIdle()

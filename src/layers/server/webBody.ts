@@ -6,15 +6,17 @@
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { concat } from "../../wire/json.ts"
 import { tooLarge } from "./decode.ts"
+import type { Held } from "./held.ts"
 
 const cutOff: Refusal = refuse("BadRequest", "unexpected EOF")
 const nothing = new Uint8Array(0)
 
-/** The whole body, or a refusal. `declared` is its `Content-Length`. @internal */
+/** The whole body, or a refusal. `declared` is its `Content-Length`. Its bytes are counted in `held`. @internal */
 export const readWebBody = async (
   request: Request,
   limit: number,
   declared: string | undefined,
+  held: Held,
 ): Promise<Uint8Array | Refusal> => {
   if (declared !== undefined && Number(declared) > limit) return tooLarge
   if (request.body === null) return nothing
@@ -26,9 +28,10 @@ export const readWebBody = async (
     if (result === undefined) return cutOff
     if (result.done) return parts.length === 0 ? nothing : concat(parts)
     received += result.value.length
-    if (received > limit) {
+    const refused = received > limit ? tooLarge : held.add(result.value.length)
+    if (refused !== undefined) {
       reader.cancel().catch(() => {})
-      return tooLarge
+      return refused
     }
     parts.push(result.value)
   }

@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import type { Fiber } from "effect"
+import { Effect, type Exit, type Fiber } from "effect"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
-import type { Settled } from "../../services/Router.ts"
+import type { Refusal } from "../../services/Refusal.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
 import * as Requests from "../../wire/request.ts"
-import { decode, isPlain } from "./decode.ts"
+import { isPlain } from "./decode.ts"
 import * as Exchange from "./exchange.ts"
+import { Held } from "./held.ts"
 import { readWebBody } from "./webBody.ts"
 import { WebReply } from "./WebReply.ts"
 
@@ -26,8 +27,10 @@ export class WebExchange implements Slotted {
   private readonly endpoint: Endpoint
   private readonly address: string | undefined
   private readonly reply: WebReply
+  private readonly held: Held
   private readonly onAbort = () => this.leave()
-  private fiber: Fiber.Fiber<Settled> | undefined = undefined
+  /** Decodes the body, then routes the request. */
+  private fiber: Fiber.Fiber<unknown> | undefined = undefined
   private over = false
 
   constructor(
@@ -42,6 +45,7 @@ export class WebExchange implements Slotted {
     this.request = request
     this.endpoint = endpoint
     this.address = Exchange.plainAddress(address)
+    this.held = new Held(shared.uploads)
     this.reply = new WebReply(endpoint, id, cors, shared.clock, this.onAbort)
   }
 
@@ -67,11 +71,13 @@ export class WebExchange implements Slotted {
   private async answer(raw: ReadonlyArray<string>, headers: Requests.RequestHeaders): Promise<void> {
     const { reply, endpoint } = this
     const { bodyBytesMax, clock, tenantHeader } = this.shared
-    const read = await readWebBody(this.request, bodyBytesMax, headers.contentLength)
+    const read = await readWebBody(this.request, bodyBytesMax, headers.contentLength, this.held)
+    // The client may have left meanwhile. Then nothing is counted any more.
+    if (this.over) return this.held.release()
     const body = "_tag" in read || isPlain(headers.contentEncoding)
       ? read
-      : await decode(headers.contentEncoding, read, bodyBytesMax)
-    if (reply.closed) return
+      : await this.decoded(headers.contentEncoding, read)
+    if (body === undefined || reply.closed) return
     const made = "_tag" in body ? body : Requests.make(
       reply.id,
       endpoint,
@@ -89,7 +95,18 @@ export class WebExchange implements Slotted {
     this.run(Exchange.route(this.shared, made, reply))
   }
 
-  private run(fiber: Fiber.Fiber<Settled>): void {
+  /** The decoded body; `undefined` where the client has left. */
+  private async decoded(encoding: string, body: Uint8Array): Promise<Uint8Array | Refusal | undefined> {
+    const fiber = Effect.runFork(Exchange.decoded(this.shared, encoding, body, this.held))
+    this.fiber = fiber
+    const exit = await new Promise<Exit.Exit<Uint8Array | Refusal>>((resolve) => fiber.addObserver(resolve))
+    this.fiber = undefined
+    if (exit._tag === "Success") return exit.value
+    this.fail()
+    return undefined
+  }
+
+  private run(fiber: Fiber.Fiber<unknown>): void {
     this.fiber = fiber
     if (this.over) fiber.interruptUnsafe()
     fiber.addObserver(() => {
@@ -108,6 +125,7 @@ export class WebExchange implements Slotted {
     if (this.over) return
     this.over = true
     this.fiber = undefined
+    this.held.release()
     this.request.signal.removeEventListener("abort", this.onAbort)
     this.shared.active.remove(this)
   }

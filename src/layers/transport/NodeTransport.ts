@@ -13,6 +13,7 @@ import * as tls from "node:tls"
 import { withAccess } from "../../services/BackendAccess.ts"
 import type { Backend } from "../../services/Fleet.ts"
 import { type ByteSink, type Call, Transport } from "../../services/Transport.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 import { Connection } from "./connection.ts"
 import { connections, NodeCall, onSendHeaders } from "./nodeCall.ts"
 
@@ -99,6 +100,11 @@ class Origin {
     return bytes
   }
 
+  /** Whether no call is under way. */
+  get isIdle(): boolean {
+    return this.pool.stats.size === 0 && this.fresh.stats.size === 0
+  }
+
   /** Closes each connection when its call has ended. */
   async finish(): Promise<void> {
     await Promise.all([this.pool.close(), this.fresh.close()])
@@ -144,7 +150,11 @@ const trusting = (protocol: string, ca: ReadonlyArray<string | undefined>) => {
 }
 
 const make = (options: Options) => {
-  const origins = new Map<string, Origin>()
+  const origins = new SweptMap<Origin>({
+    sweepAt: 64,
+    isIdle: (origin) => origin.isIdle,
+    dropped: (origin) => void origin.finish(),
+  })
   const open = (url: string, ca: string | undefined): Origin => {
     const made = new Origin(url, ca, options)
     origins.set(url, made)

@@ -81,8 +81,8 @@ const makeReserve = Effect.fnUntraced(function* (fails: "closed" | "open") {
  * Answers and refusals say how much is left, with OpenAI's names: `X-RateLimit-Limit-Requests` and `-Tokens`,
  * `X-RateLimit-Remaining-…`, and `X-RateLimit-Reset-…` (`12s`).
  *
- * Provide `RateLimiter.layerStoreMemory` for one router, or a store on Redis for several. Each router counts running
- * requests (`concurrent`) by itself.
+ * Provide `MemoryRateLimiterStore` for one router, or a store on Redis for several. `RateLimiter.layerStoreMemory`
+ * would keep every tenant that ever came. Each router counts running requests (`concurrent`) by itself.
  *
  * @category constructors
  * @since 0.1.0

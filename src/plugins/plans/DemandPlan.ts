@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import type { Observer, Plan, PrewarmTarget } from "../../services/Plugin.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** The histogram has bins of a minute over four hours, as in "Serverless in the Wild" (Shahrad et al., ATC 2020). */
 const binMillis = 60_000
@@ -86,7 +87,7 @@ export const make = (options?: {
   readonly keepMillis?: number | undefined
 }): { readonly plan: Plan; readonly observer: Observer } => {
   const keepMillis = options?.keepMillis ?? 600_000
-  const histories = new Map<string, History>()
+  const histories = new SweptMap<History>({ sweepAt: modelsMax })
   return {
     observer: {
       kind: "observer",
@@ -95,7 +96,7 @@ export const make = (options?: {
         if (event._tag !== "RequestSettled" || !event.known || event.settled.backend === undefined) return
         const history = histories.get(event.model)
         if (history === undefined) {
-          if (histories.size < modelsMax) histories.set(event.model, new History(event.at))
+          histories.set(event.model, new History(event.at))
           return
         }
         // From the end of one use to the beginning of the next. Between uses that overlap the model was not idle.
@@ -110,7 +111,7 @@ export const make = (options?: {
       targets: (now) =>
         Effect.sync(() => {
           const targets: Array<PrewarmTarget> = []
-          for (const [model, history] of histories) if (history.wanted(now, keepMillis)) targets.push({ model })
+          for (const [model, history] of histories.pairs()) if (history.wanted(now, keepMillis)) targets.push({ model })
           return targets
         }),
     },

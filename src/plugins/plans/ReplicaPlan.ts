@@ -56,7 +56,11 @@ export const make = (options?: {
       Effect.gen(function* () {
         const leases = yield* Leases
         const catalog = yield* ModelCatalog
-        return catalog.models().flatMap((model) => model.remote ? [] : look(leases, model, now) ?? [])
+        const models = catalog.models()
+        const keys = new Set(models.map(({ key }) => key))
+        // Models that no backend has any more.
+        for (const map of [busySince, hotAt]) for (const key of map.keys()) if (!keys.has(key)) map.delete(key)
+        return models.flatMap((model) => model.remote ? [] : look(leases, model, now) ?? [])
       }),
   }
 }

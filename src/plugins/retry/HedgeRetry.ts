@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Hedging, RetryPolicy } from "../../services/Plugin.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -63,7 +64,7 @@ const checked = ({ quantile = 0.95, samplesMax = 200, samplesMin = 50 }: Options
 /** The quantile of the times to first byte, for each model, kind and stream mode. */
 const quantileHedging = (options: Options): Hedging => {
   const { quantile, samplesMax, samplesMin } = checked(options)
-  const seen = new Map<string, Samples>()
+  const seen = new SweptMap<Samples>()
   const keyOf: (...of: Parameters<Hedging["after"]>) => string = ({ kind, model }, streams) =>
     `${model.key} ${kind} ${streams}`
   return {

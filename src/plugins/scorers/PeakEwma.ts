@@ -7,6 +7,7 @@ import { loadOf } from "../../services/Fleet.ts"
 import type { BackendView } from "../../services/FleetView.ts"
 import type { Observer, Scorer } from "../../services/Plugin.ts"
 import { decay, movingAverage } from "../../support/movingAverage.ts"
+import { SweptMap } from "../../support/sweptMap.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -38,7 +39,7 @@ interface Latency {
 export const make = (options?: Options): { readonly observer: Observer; readonly scorer: Scorer } => {
   const decayMillis = options?.decayMillis ?? 10_000
   if (!(decayMillis > 0)) throw new RangeError(`PeakEwma.make: decayMillis must be above 0, got ${decayMillis}`)
-  const latencies = new Map<string, Latency>()
+  const latencies = new SweptMap<Latency>({ sweepAt: 64 })
 
   const record = (backend: string, millis: number, at: number): void => {
     const known = latencies.get(backend)

@@ -68,7 +68,8 @@ export const refuse = (status: number, text: string): Effect.Effect<never, Failu
 export const orRefuse = <A>(status: number, result: Result.Result<A, string>): Effect.Effect<A, Failure> =>
   Result.isSuccess(result) ? Effect.succeed(result.success) : refuse(status, result.failure)
 
-const decoder = new TextDecoder()
+/** Go takes no byte order mark away. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /**
  * The body as a Go struct. `empty` is the error text for a missing body.

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import * as anthropic from "../dialects/anthropic.ts"
 import type { Dialect } from "../dialects/dialect.ts"
 import * as openAi from "../dialects/openAi.ts"
@@ -12,6 +12,7 @@ import { responses } from "../dialects/responses.ts"
 import { body, type Endpoint, type EndpointCall, inferenceModel, notFound, refuse, required } from "./endpoint.ts"
 import type { Failure } from "../http/failure.ts"
 import type { GoStruct, GoType } from "../go/decode.ts"
+import { form } from "../go/form.ts"
 import { generate } from "./generation.ts"
 import { type Message, render } from "../models/language.ts"
 import { isEmbedder } from "../models/model.ts"
@@ -224,9 +225,14 @@ export const messagesEndpoint: Endpoint = Effect.fnUntraced(function* (call: End
  * @since 0.1.0
  */
 export const transcriptionsEndpoint: Endpoint = (call) => {
-  const form = new TextDecoder().decode(call.reply.request.body ?? new Uint8Array())
-  const spelled = /name="model"\r?\n\r?\n([^\r\n]*)/.exec(form)?.[1] ?? ""
+  const { body, headers, path } = call.reply.request
+  const type = headers[headers.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === "content-type") + 1]
+  const read = form(body ?? new Uint8Array(), headers.length === 0 ? "" : type ?? "")
+  if (Result.isFailure(read)) return refuse(400, `failed to parse multipart form: ${read.failure}`)
+  // In Go's `FormValue`, the query of the path comes first.
+  const spelled = new URLSearchParams(path.split("?")[1] ?? "").get("model") ?? read.success.values.get("model") ?? ""
   if (spelled === "") return refuse(400, "model is required")
+  if (!read.success.files.has("file")) return refuse(400, "file is required: http: no such file")
   return Effect.flatMap(
     inferenceModel(call, spelled),
     () => refuse(400, `${JSON.stringify(spelled)} does not support audio`),

@@ -73,6 +73,9 @@ const fits = (type: GoType, value: unknown): boolean => {
 const goName = (type: GoType, struct: string, field: string): string =>
   type === "*bool" ? "bool" : type === "list" ? `[]${struct}.${field}` : type === "object" ? `${struct}.${field}` : type
 
+/** Go takes the long s and the Kelvin sign for letters, too. */
+const fold = (key: string): string => key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k")
+
 /**
  * Reads a struct from a JSON object. The case of keys does not matter, unknown keys are dropped, and `null` counts as
  * absent.
@@ -88,7 +91,7 @@ export const decode = (struct: GoStruct, text: string): Result.Result<Record<str
     }
     const made: Record<string, unknown> = {}
     for (const [key, item] of Object.entries(value)) {
-      const field = Object.hasOwn(struct.fields, key) ? key : key.toLowerCase()
+      const field = Object.hasOwn(struct.fields, key) ? key : fold(key)
       const type = Object.hasOwn(struct.fields, field) ? struct.fields[field] : undefined
       if (type === undefined || item === null) continue
       if (!fits(type, item)) {

@@ -9,9 +9,13 @@ import { Result } from "effect"
 /** A value, or Go's error text. */
 type Parsed = Result.Result<unknown, string>
 
+/** Go's own limit is 10,000. Nobody nests so deep, and this stack is smaller. */
+const depthMax = 1000
+
 class Reader {
   readonly text: string
   at = 0
+  depth = 0
   problem: string | undefined = undefined
 
   constructor(text: string) {
@@ -41,14 +45,21 @@ class Reader {
   value(): unknown {
     this.space()
     const char = this.text[this.at]
-    if (char === "{") return this.object()
-    if (char === "[") return this.array()
+    if (char === "{") return this.nested(() => this.object())
+    if (char === "[") return this.nested(() => this.array())
     if (char === '"') return this.string()
     if (char === "t") return this.word("true", true)
     if (char === "f") return this.word("false", false)
     if (char === "n") return this.word("null", null)
     if (char !== undefined && /[-\d]/.test(char)) return this.number()
     return this.fail("looking for beginning of value")
+  }
+
+  nested<A>(read: () => A): A | undefined {
+    if (++this.depth > depthMax) return this.fail("exceeded max depth")
+    const made = read()
+    this.depth--
+    return made
   }
 
   object(): unknown {
@@ -66,7 +77,12 @@ class Reader {
       this.at++
       const value = this.value()
       if (this.problem !== undefined) return
-      Object.defineProperty(made, key as string, { value, enumerable: true, writable: true, configurable: true })
+      // In the struct of a request, a later `null` does not take away what an earlier field of the name gave.
+      if (!(value === null && this.depth === 1 && Object.hasOwn(made, key as string))) {
+        // The last field of a name counts. Its place is kept, because keys in another case may name the same field.
+        delete made[key as string]
+        Object.defineProperty(made, key as string, { value, enumerable: true, writable: true, configurable: true })
+      }
       this.space()
       const next = this.text[this.at]
       if (next !== "," && next !== "}") return this.fail("after object key:value pair")
@@ -103,7 +119,8 @@ class Reader {
       }
       made += this.text.slice(from, this.at)
       const char = this.text[this.at]
-      if (char === '"') return this.past(made)
+      // Half a surrogate pair is replaced.
+      if (char === '"') return this.past(made.toWellFormed())
       if (char !== "\\") return this.fail("in string literal")
       const escape = this.text[++this.at]
       const simple = escape === undefined ? undefined : escapes[escape]

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, PlatformError } from "effect"
+import { Effect, FileSystem, Layer, Logger, PlatformError } from "effect"
 import { TestClock } from "effect/testing"
+import * as DnsFleet from "../../../src/layers/fleet/DnsFleet.ts"
 import * as FileFleet from "../../../src/layers/fleet/FileFleet.ts"
 import { Fleet } from "../../../src/services/Fleet.ts"
 import * as FleetContract from "../../../src/testing/contracts/Fleet.ts"
@@ -82,4 +83,54 @@ describe("FileFleet", () => {
         assert.match(error.message, why)
       }))
   }
+})
+
+describe("what the log says of a fleet that cannot be read", () => {
+  const logging = () => {
+    const lines: Array<string> = []
+    return { lines, layer: Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]) }
+  }
+
+  it.effect("FileFleet: one line when the file is gone, and one when it is back", () => {
+    const { layer, state } = file(fleetOf(a, b))
+    const { layer: logger, lines } = logging()
+    const good = state.text
+    return Effect.gen(function* () {
+      yield* Fleet
+      for (let i = 0; i < 2; i++) {
+        state.text = undefined
+        yield* TestClock.adjust("10 minutes")
+        state.text = good
+        yield* TestClock.adjust("10 minutes")
+      }
+      assert.lengthOf(lines, 4)
+      assert.match(lines[2]!, /fleet unchanged/)
+      assert.match(lines[3]!, /fleet: 2 backends in/)
+    }).pipe(Effect.provide(Layer.provide(layer, logger)))
+  })
+
+  it.effect("DnsFleet: one line when the name does not resolve, and one when it does again", () => {
+    let answer: () => Promise<ReadonlyArray<string>> = () => Promise.resolve(["10.0.0.1"])
+    let asked = 0
+    const { layer: logger, lines } = logging()
+    const fleet = DnsFleet.layer({ name: "ollama.local", resolve: () => (asked++, answer()) })
+    const look = Effect.andThen(
+      TestClock.adjust("5 seconds"),
+      Effect.promise(() => new Promise((done) => setImmediate(done))),
+    )
+    return Effect.gen(function* () {
+      yield* Fleet
+      for (let i = 0; i < 2; i++) {
+        let way = 0
+        answer = () => Promise.reject(new Error(way++ % 2 === 0 ? "SERVFAIL" : "ETIMEOUT"))
+        for (let n = 0; n < 20; n++) yield* look
+        answer = () => Promise.resolve(["10.0.0.1"])
+        for (let n = 0; n < 20; n++) yield* look
+      }
+      assert.isAbove(asked, 60)
+      assert.lengthOf(lines, 4)
+      assert.match(lines[2]!, /fleet unchanged: .*SERVFAIL/)
+      assert.match(lines[3]!, /fleet: 1 backends behind ollama\.local/)
+    }).pipe(Effect.provide(Layer.provide(fleet, logger)))
+  })
 })

@@ -87,6 +87,34 @@ describe("FileApiKeys", () => {
     }).pipe(Effect.provide(FileApiKeys.layer("keys.json").pipe(Layer.provide([disk(content), log]))))
   })
 
+  it.effect("says once that the file is gone, and once that it is back", () => {
+    const content: { text: string | undefined } = { text: file(entry("a", "ka")) }
+    const good = content.text
+    const lines: Array<string> = []
+    const own = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+    return Effect.gen(function* () {
+      const keys = yield* ApiKeys
+      for (let i = 0; i < 2; i++) {
+        lines.length = 0
+        content.text = undefined
+        yield* TestClock.adjust("1 hour")
+        assert.isDefined(keys.find("ka"))
+        content.text = good
+        yield* TestClock.adjust("1 hour")
+        assert.lengthOf(lines, 2)
+        assert.match(lines[0]!, /keys\.json, cannot be read; the keys stay as they were/)
+        assert.match(lines[1]!, /API keys read again: 1/)
+      }
+      // Another fault is another line.
+      lines.length = 0
+      for (const text of [undefined, "{", file({ id: "a" }), undefined]) {
+        content.text = text
+        yield* TestClock.adjust("1 minute")
+      }
+      assert.lengthOf(lines, 4)
+    }).pipe(Effect.provide(FileApiKeys.layer("keys.json").pipe(Layer.provide([disk(content), own]))))
+  })
+
   for (const text of [undefined, "{}"]) {
     it.effect(`does not start with ${text === undefined ? "a file that does not exist" : "a file that is not valid"}`, () =>
       Effect.gen(function* () {

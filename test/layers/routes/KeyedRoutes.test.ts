@@ -44,10 +44,10 @@ const setUp = (options?: Parameters<typeof KeyedRoutes.layer>[0]) => {
   const app = Layer.merge(OllamaRoutes.layer(), KeyedRoutes.layer(options)).pipe(Layer.provide(services))
   return Effect.map(serve(app), (ask) => ({
     calls,
-    ask: (line: string, key: string, body?: object) =>
+    ask: (line: string, key: string, body?: object | string) =>
       ask(line, {
         ...(key === "" ? {} : { headers: { authorization: `Bearer ${key}` } }),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
       }),
   }))
 }
@@ -90,6 +90,36 @@ describe("KeyedRoutes", () => {
         assert.deepStrictEqual([none.status, models(none.body)], [200, []])
       }))
   }
+
+  it.live("show: the model that Ollama would read is the one that is checked", () =>
+    Effect.gen(function* () {
+      const { ask, calls } = yield* setUp()
+      const other = [
+        `{"model":"mine:1b","Model":"theirs"}`,
+        `{"model":"mine:1b","model":"theirs"}`,
+        `{"model":"mine:1b","mod\\u0065l":"theirs","MODEL":null}`,
+        `{"name":"mine:1b","model":"theirs"}`,
+        `{"model":"mine:1b","model":"","NAME":"theirs"}`,
+        `{"model":"theirs"}{"model":"mine:1b"}`,
+      ]
+      for (const body of other) assert.strictEqual((yield* ask("POST /api/show", "k-some", body)).status, 403, body)
+      assert.deepStrictEqual(calls, [])
+      const own = [
+        `{"Model":"theirs","model":"mine:1b"}`,
+        `{"model":"mine:1b"} and more`,
+        `{"model":"mine:1b","model":null}`,
+        `{"model":"","name":"mine:1b"}`,
+      ]
+      for (const body of own) assert.strictEqual((yield* ask("POST /api/show", "k-some", body)).status, 200, body)
+    }))
+
+  it.live("show: a body above 1 MiB is refused, since no server counts it", () =>
+    Effect.gen(function* () {
+      const { ask, calls } = yield* setUp()
+      const long = { model: "mine:1b", system: "x".repeat(1024 * 1024) }
+      assert.strictEqual((yield* ask("POST /api/show", "k-all", long)).status, 413)
+      assert.deepStrictEqual(calls, [])
+    }))
 
   it.live("show and /v1/models/NAME: 403 for other models, whether they exist or not", () =>
     Effect.gen(function* () {

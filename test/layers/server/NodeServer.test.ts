@@ -167,6 +167,12 @@ describe("NodeServer", () => {
       ["not HTTP", "hello there\r\n\r\n", 400, /not valid HTTP/],
       ["a header bomb", `GET / HTTP/1.1\r\nX: ${"x".repeat(3_000_000)}\r\n\r\n`, 431, /too long/],
       ["an unknown encoding", Raw.post("/api/chat", chat, "Content-Encoding: lzma\r\n"), 415, /unsupported/],
+      [
+        "an encoding twice",
+        Raw.post("/api/chat", chat, "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"),
+        415,
+        /unsupported/,
+      ],
       ["a broken encoding", Raw.post("/api/chat", chat, "Content-Encoding: gzip\r\n"), 400, /cannot decode/],
     ]
     for (const [title, sent, status, body] of cases) {

@@ -10,6 +10,7 @@ import { GpuProbe } from "../../../services/GpuProbe.ts"
 import { needsResident } from "../../../services/Host.ts"
 import { VramLedger } from "../../../services/VramLedger.ts"
 import * as Listeners from "../../../support/listeners.ts"
+import * as Outage from "../../../support/outage.ts"
 import { Devices } from "./devices.ts"
 import { LedgerBooks } from "./ledgerBooks.ts"
 import * as Readings from "./readings.ts"
@@ -40,8 +41,6 @@ const bytesOf = (input: ByteSize.Input): number => ByteSize.toNumberUnsafe(ByteS
 /** A context for which every model has a footprint once it was described. */
 const someContext = 4096
 
-const readFailed = (defect: unknown) => Effect.logError("a reading of the devices failed", defect)
-
 /** Reads the devices now and then: often while memory is being released, else each `interval`. */
 const watch = (
   read: Effect.Effect<void>,
@@ -58,8 +57,7 @@ const watch = (
       yield* Effect.sleep(releaseInterval)
       if (!releasing() && now() < next) continue
       next = now() + interval
-      // One failed run must not end the readings: without them no memory would become free again.
-      yield* Effect.catchDefect(read, readFailed)
+      yield* read
     }
   })
 
@@ -83,6 +81,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     yield* Readings.read(probe, devices, books.held, books.nextSeq(), timeout, now)
     books.fitting.forget()
     Releases.finish(books.held, devices.accounts, now(), releaseTimeout)
+    devices.prune(fleet.members().map(({ backend }) => backend))
     listeners.notify()
   })
 
@@ -95,11 +94,13 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     releaseInterval: millisOf(options?.releaseInterval ?? "250 millis"),
     now,
   }
-  yield* Effect.forkScoped(watch(read, releasing, times))
+  // One failed run must not end the readings: without them no memory would become free again.
+  const contained = Outage.contained("a reading of the devices failed")(read)
+  yield* Effect.forkScoped(watch(contained, releasing, times))
   // Devices that a backend gets while the router runs are read before a load can be promised memory on them.
   yield* Effect.forkScoped(Stream.runForEach(Stream.drop(fleet.changes, 1), (members) => {
     const unread = members.some(({ backend }) => devices.of(backend).some(({ limit }) => limit === undefined))
-    return unread ? Effect.catchDefect(read, readFailed) : Effect.sync(() => listeners.notify())
+    return unread ? contained : Effect.sync(() => listeners.notify())
   }))
 
   return VramLedger.of({

@@ -67,6 +67,14 @@ export class Devices {
     return usable.length > 0 ? usable : those
   }
 
+  /** Forgets devices that no reading lists, no backend of the fleet uses and no allocation is charged on. */
+  prune(backends: ReadonlyArray<Backend>): void {
+    const used = new Set(backends.flatMap((backend) => this.of(backend)))
+    for (const [uuid, account] of this.accounts) {
+      if (account.failure !== "" && account.charges.size === 0 && !used.has(account)) this.accounts.delete(uuid)
+    }
+  }
+
   /** Whether the memory of all devices of a backend is known. */
   managed(backend: Backend): boolean {
     const devices = this.of(backend)

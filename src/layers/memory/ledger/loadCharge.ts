@@ -11,6 +11,7 @@ import { allowedContext, automaticContext } from "./automaticContext.ts"
 import type { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
 import { batchWithout, flashAttentionOf } from "./flashAttention.ts"
+import { SweptMap } from "../../../support/sweptMap.ts"
 
 /**
  * The charge for a model whose footprint is not known: 125 % of its file, and 2 GiB for cache and buffers. This is an
@@ -29,9 +30,6 @@ const overheadMax = 1024 ** 3
 const overheadOf = (footprint: Footprint | undefined, devices: number): number =>
   footprint?.parts?.overhead ?? overheadMax * Math.max(1, devices)
 
-/** The most contexts that are remembered. The oldest ones are dropped. */
-const contextsMax = 4096
-
 /** The context that a backend chose by itself, as `/api/ps` showed it, and what the backend was then. */
 interface Chosen {
   readonly on: Backend
@@ -43,7 +41,7 @@ export class LoadCharges {
   readonly footprints: ModelFootprints["Service"]
   readonly devices: Devices
   /** The contexts that backends chose by themselves, by backend and model. */
-  private readonly contexts = new Map<string, Chosen>()
+  private readonly contexts = new SweptMap<Chosen>()
 
   constructor(footprints: ModelFootprints["Service"], devices: Devices) {
     this.footprints = footprints
@@ -89,7 +87,7 @@ export class LoadCharges {
     allocation.observed = bytes
     const tokens = allowedContext(observed.contextLength, undefined)
     if (observed.automatic && tokens !== undefined) {
-      this.remember(`${backend.id} ${allocation.model}`, { on: backend, tokens })
+      this.contexts.set(`${backend.id} ${allocation.model}`, { on: backend, tokens })
     }
     if (model === undefined || tokens === undefined) {
       return allocation.resize(Math.max(allocation.bytes, bytes))
@@ -108,14 +106,5 @@ export class LoadCharges {
   /** Bytes of all devices of a backend. */
   private total(backend: Backend): number {
     return this.devices.of(backend).reduce((sum, { declared, total }) => sum + (total ?? declared ?? Infinity), 0)
-  }
-
-  private remember(key: string, chosen: Chosen): void {
-    this.contexts.delete(key)
-    this.contexts.set(key, chosen)
-    for (const oldest of this.contexts.keys()) {
-      if (this.contexts.size <= contextsMax) break
-      this.contexts.delete(oldest)
-    }
   }
 }

@@ -13,6 +13,7 @@ import { Prewarmer, type PrewarmStatus } from "../../../services/Prewarmer.ts"
 import { Residency } from "../../../services/Residency.ts"
 import { VramLedger } from "../../../services/VramLedger.ts"
 import { every } from "../../../support/every.ts"
+import * as Outage from "../../../support/outage.ts"
 import { type Assignment, Assignments } from "./assignments.ts"
 import { chooseBackends, warmUp, type WarmUpServices } from "./warmUp.ts"
 
@@ -67,6 +68,7 @@ const make = <R>(options: Options<R>) =>
     const context = yield* Effect.context<R>()
     const serve = servesTargets(services, catalog)
     const assignments = new Assignments(residency)
+    const plans = options.plans.map((plan) => ({ plan, outage: Outage.make() }))
     let statuses: ReadonlyArray<Status> = []
     let evaluated = false
 
@@ -85,7 +87,7 @@ const make = <R>(options: Options<R>) =>
     /**
      * A plan that throws keeps what it had, and does not stop the other plans. Readiness waits for its first success.
      */
-    const unchanged = (plan: Plan<R>, defect: unknown): Effect.Effect<Evaluated> => {
+    const unchanged = (plan: Plan<R>, outage: Outage.Outage, defect: unknown): Effect.Effect<Evaluated> => {
       const before = statuses.filter((status) => status.plan === plan.name)
       const failed: Status = {
         plan: plan.name,
@@ -95,17 +97,21 @@ const make = <R>(options: Options<R>) =>
         reason: "the plan failed",
         gates: true,
       }
-      return Effect.as(Effect.logError(`prewarm plan ${plan.name} failed`, defect), {
+      const log = Effect.logError(`prewarm plan ${plan.name} failed`, defect)
+      return Effect.as(outage.begins(String(defect), log), {
         assignments: assignments.of(plan.name),
         statuses: before.length === 0 ? [failed] : before,
       })
     }
 
     const evaluateAll = Effect.gen(function* () {
-      const all = yield* Effect.forEach(options.plans, (plan) =>
+      const all = yield* Effect.forEach(plans, ({ outage, plan }) =>
         Effect.catchDefect(
-          Effect.suspend(() => evaluate(plan)),
-          (defect) => unchanged(plan, defect),
+          Effect.tap(
+            Effect.suspend(() => evaluate(plan)),
+            () => outage.ends(Effect.logInfo(`prewarm plan ${plan.name} works again`)),
+          ),
+          (defect) => unchanged(plan, outage, defect),
         ))
       assignments.update(all.flatMap((each) => each.assignments))
       statuses = all.flatMap((each) => each.statuses)

@@ -5,10 +5,11 @@
  */
 import type { Pin } from "../../../services/Residency.ts"
 import type { ResidentModels } from "./residentModels.ts"
+import { SweptMap } from "../../../support/sweptMap.ts"
 
 /** Counts pins by backend and model. The model need not be in memory. @category models @since 0.1.0 */
 export class Pins {
-  private readonly backends = new Map<string, Map<string, number>>()
+  private readonly backends = new SweptMap<Map<string, number>>({ sweepAt: 64, isIdle: ({ size }) => size === 0 })
 
   /** Whether the model is pinned on this backend, under this name or under another name of the same weights. */
   has(models: ResidentModels, model: string): boolean {

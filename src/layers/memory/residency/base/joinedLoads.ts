@@ -8,6 +8,7 @@ import type { Backend } from "../../../../services/Fleet.ts"
 import type { Model } from "../../../../services/ModelCatalog.ts"
 import { LoadError, type LoadRequest } from "../../../../services/Residency.ts"
 import { idOf, type LoadedModels } from "./loadedModels.ts"
+import { SweptMap } from "../../../../support/sweptMap.ts"
 
 /** Why a load failed. @category models @since 0.1.0 */
 export interface LoadFailure {
@@ -35,7 +36,7 @@ export interface Driver {
 /** The loads under way and the latest failures. @category models @since 0.1.0 */
 export class JoinedLoads {
   private readonly running = new Map<string, Deferred.Deferred<void, LoadError>>()
-  private readonly failures = new Map<string, LoadError>()
+  private readonly failures = new SweptMap<LoadError>()
   private readonly memory: LoadedModels
   private readonly driver: Driver
   private readonly clock: Clock.Clock

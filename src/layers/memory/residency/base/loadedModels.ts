@@ -6,6 +6,7 @@
 import type { LoadEnd, ResidencyState, ResidentModel } from "../../../../services/Residency.ts"
 import type { Listeners } from "../../../../support/listeners.ts"
 import type { UseRate } from "../useRate.ts"
+import { SweptMap } from "../../../../support/sweptMap.ts"
 
 /** A model in memory, or on its way there. @category models @since 0.1.0 */
 export interface Held {
@@ -23,7 +24,7 @@ export const idOf = (backend: string, model: string): string => `${backend} ${mo
 
 /** The models in memory, by what was loaded, used and given up. @category models @since 0.1.0 */
 export class LoadedModels {
-  readonly held = new Map<string, Held>()
+  readonly held = new SweptMap<Held>({ isIdle: ({ state, uses }) => uses === 0 && state === "resident" })
   /** Must not throw: they are called between the steps of a load. */
   readonly listeners: Listeners<LoadEnd | undefined>
 
@@ -48,7 +49,7 @@ export class LoadedModels {
   /** A model that is being loaded stays. */
   forget(backend: string, model?: string): void {
     let changed = false
-    for (const [id, held] of this.held) {
+    for (const [id, held] of this.held.pairs()) {
       if (held.backend !== backend || held.state === "loading" || (model !== undefined && held.model !== model)) {
         continue
       }
