@@ -9,8 +9,8 @@
  *
  * - `BadRequest` (400): the call or the model's name cannot be read, or its prompt or context does not fit the model.
  * - `Unauthorized` (401): there is no API key, or it is not valid.
- * - `Forbidden` (403): the API key does not allow this model, only ollama.com could have it, or others need a model that
- *   a client wants to unload.
+ * - `Forbidden` (403): the API key does not allow this model, only ollama.com could have it, or others need a model
+ *   that a client wants to unload.
  * - `ModelNotFound` (404): no backend has the model.
  * - `MethodNotAllowed` (405): the path does not take this method. No shipped layer uses it; it is for your own guards
  *   and routes.

@@ -46,7 +46,8 @@ export * as Fault from "./faults/faults.ts"
  */
 export * as Model from "./models/model.ts"
 export { SimulatedGpu }
-export { type Resident, SimulatedServer } from "./server.ts"
+export type { Resident } from "./scheduler/resident.ts"
+export { SimulatedServer } from "./server.ts"
 export type { ServerOptions } from "./settings.ts"
 
 /**

@@ -15,34 +15,11 @@ import type { Failure } from "./http/failure.ts"
 import { find, nowhere } from "./endpoints/routes.ts"
 import * as Redirect from "./http/redirect.ts"
 import { type Gpus, slotDelays } from "./scheduler/gpu.ts"
+import { type Resident, residentOf } from "./scheduler/resident.ts"
 import { Scheduler } from "./scheduler/scheduler.ts"
 import { Disk } from "./models/disk.ts"
 import type { SimulatedModel } from "./models/model.ts"
 import type { Settings } from "./settings.ts"
-
-/**
- * A model in a simulated server's memory.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Resident {
-  /** The name under which it was loaded. */
-  readonly name: string
-  readonly blob: string
-  readonly size: number
-  readonly vram: number
-  readonly context: number
-  readonly parallelism: number
-  /** Requests that hold it. */
-  readonly refs: number
-  /** Requests that it generates for now. */
-  readonly active: number
-  /** Requests waiting for a slot. */
-  readonly waiting: number
-  /** Milliseconds; `Infinity` for ever. */
-  readonly keepAlive: number
-}
 
 /** The state between `up` and `down`. */
 interface Process {
@@ -92,18 +69,7 @@ export class SimulatedServer {
 
   /** The models in memory. */
   get resident(): ReadonlyArray<Resident> {
-    return Array.from(this.#process?.scheduler.loaded.values() ?? [], (runner) => ({
-      name: runner.model.name,
-      blob: runner.model.blob,
-      size: runner.allocation.size,
-      vram: runner.allocation.vram,
-      context: runner.options.numCtx,
-      parallelism: runner.parallelism,
-      refs: runner.refs,
-      active: runner.active,
-      waiting: runner.slots.waiting,
-      keepAlive: runner.session,
-    }))
+    return Array.from(this.#process?.scheduler.loaded.values() ?? [], residentOf)
   }
 
   /** The model that is loading. */

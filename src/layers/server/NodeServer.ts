@@ -6,16 +6,15 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Clock, Context, Duration, Effect, Exit, Layer, Random, Scope } from "effect"
-import { HttpRouter, HttpServerError } from "effect/http"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { HttpRouter, type HttpServerError } from "effect/http"
 import { Router } from "../../services/Router.ts"
 import { every } from "../../support/every.ts"
 import * as Hosts from "../../wire/hosts.ts"
 import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as Decode from "./decode.ts"
-import * as Heads from "./heads.ts"
 import { uploads } from "./held.ts"
+import { listen, makeServer } from "./listen.ts"
 import type { Shared } from "./nodeExchange.ts"
 import * as Handler from "./nodeHandler.ts"
 import { checksUntilStalled, NodeTraffic } from "./nodeTraffic.ts"
@@ -98,55 +97,6 @@ const reliefInterval = Duration.seconds(1)
 
 /** The listener for clients on this machine must never be reached from another one. */
 const localAddress = "127.0.0.1"
-
-/** Longest time for the headers of a request, in milliseconds. */
-const headersMillis = 20_000
-/** Longest time for a whole request, in milliseconds. Uploads that stall are cut earlier; a slow one may take long. */
-const requestMillis = 30 * 60_000
-/**
- * How long an idle connection stays open, in milliseconds. Longer than in nginx, which closes an idle connection
- * to a server after 60 seconds: if the router closed first, a request could already be on its way.
- */
-const idleMillis = 75_000
-
-const makeServer = (
-  handler: Handler.Handler,
-  { headBytesMax, nextId }: Handler.Rules,
-  bodyBytesMax: number,
-): Server => {
-  const server = createServer({
-    noDelay: true,
-    keepAlive: true,
-    keepAliveTimeout: idleMillis,
-    headersTimeout: headersMillis,
-    requestTimeout: requestMillis,
-    maxHeaderSize: Heads.parserBytesMax(headBytesMax),
-  }, handler)
-  // Node would drop what comes after the first thousand headers. The bytes are the limit.
-  server.maxHeadersCount = 0
-  server.on("clientError", Heads.onClientError(() => nextId(undefined)))
-  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    // A client need not send a body that will be refused. Its connection cannot be used again then.
-    if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) response.shouldKeepAlive = false
-    else response.writeContinue()
-    handler(request, response)
-  })
-  return server
-}
-
-/** What a server is bound to: an address, also where `host` is a name, and a port. */
-type Bound = { readonly address: string; readonly port: number }
-
-const listen = (server: Server, host: string, port: number) =>
-  Effect.callback<Bound, HttpServerError.ServeError>((resume) => {
-    const onError = (cause: Error) => resume(Effect.fail(new HttpServerError.ServeError({ cause })))
-    server.once("error", onError)
-    server.listen({ host, port, backlog: 4096 }, () => {
-      server.off("error", onError)
-      const bound = server.address()
-      resume(Effect.succeed(typeof bound === "object" && bound !== null ? bound : { address: host, port }))
-    })
-  })
 
 const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.Closeable, options: Options) {
   const router = yield* Router
