@@ -7,7 +7,8 @@ import { Effect } from "effect"
 import { Headers, HttpBody, type HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import { withAccess } from "../../services/BackendAccess.ts"
 import { Unreachable } from "../../services/OllamaApi.ts"
-import type { ByteSink, Transport, TransportError, Upstream } from "../../services/Transport.ts"
+import { type ByteSink, type Transport, TransportError, type Upstream } from "../../services/Transport.ts"
+import { DecodingSink } from "../../wire/contentDecoding.ts"
 import { concat } from "../../wire/json.ts"
 import { reasonOf } from "./failures.ts"
 import type { Exchange } from "./ollamaCalls.ts"
@@ -57,17 +58,29 @@ export const overHttpClient = (client: HttpClient.HttpClient): Exchange => (back
   )
 }
 
+/** Largest answer to a control call, decoded, in bytes. A list of ten thousand models has less than 8 MiB. */
+const answerMax = 64 * 1024 * 1024
+
 /** Takes a whole answer. */
 class Whole implements ByteSink {
   upstream: Upstream | undefined
   private status = 0
   private readonly parts: Array<Uint8Array> = []
+  private bytes = 0
   private readonly done: (status: number, body: Uint8Array) => void
   private readonly failed: (error: TransportError) => void
 
-  constructor(done: (status: number, body: Uint8Array) => void, failed: (error: TransportError) => void) {
+  private readonly tooLarge: TransportError
+
+  constructor(
+    backend: string,
+    done: (status: number, body: Uint8Array) => void,
+    failed: (error: TransportError) => void,
+  ) {
     this.done = done
     this.failed = failed
+    const description = `an answer of more than ${answerMax} bytes`
+    this.tooLarge = new TransportError({ backend, reason: "Protocol", description })
   }
 
   open(upstream: Upstream): void {
@@ -79,7 +92,10 @@ class Whole implements ByteSink {
   }
 
   data(chunk: Uint8Array): void {
-    this.parts.push(chunk)
+    this.bytes += chunk.length
+    if (this.bytes <= answerMax) return void this.parts.push(chunk)
+    this.upstream?.abort()
+    this.failed(this.tooLarge)
   }
 
   end(): void {
@@ -97,10 +113,11 @@ export const overTransport = (transport: Transport["Service"]): Exchange => (bac
   const headers = json === undefined ? accept : [...accept, "content-type", "application/json"]
   const once = Effect.callback<{ readonly status: number; readonly text: string }, TransportError>((resume) => {
     const sink = new Whole(
+      backend.id,
       (status, bytes) => resume(Effect.succeed({ status, text: new TextDecoder().decode(bytes) })),
       (error) => resume(Effect.fail(error)),
     )
-    transport.send(backend, { method, path, headers, body: json }, sink)
+    transport.send(backend, { method, path, headers, body: json }, new DecodingSink(backend.id, sink))
     return Effect.sync(() => sink.upstream?.abort())
   })
   return once.pipe(

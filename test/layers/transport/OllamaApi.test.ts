@@ -216,3 +216,16 @@ describe("HttpOllamaApi", () => {
     }).pipe(Effect.provide(layer))
   })
 })
+
+// In real time: the decoder runs in threads.
+it.live("control calls over a transport read answers that a proxy compresses", () =>
+  Effect.gen(function* () {
+    const api = yield* OllamaApi
+    const models = yield* api.tags(backend({ url: "http://sim:11434", id: "sim" }))
+    assert.isNotEmpty(models)
+  }).pipe(Effect.provide(
+    HttpOllamaApi.layerTransport().pipe(
+      Layer.provide(SimulatedTransport.layer),
+      Layer.provide(SimulatedFleet.layer({ "http://sim:11434": { encoding: "gzip" } })),
+    ),
+  )))
