@@ -26,7 +26,6 @@ describe("failover", () => {
     () =>
       Effect.scoped(Effect.gen(function* () {
         const backends = [yield* backend(0), yield* backend(0), yield* backend(0)]
-        const victim = backends[0]!
         const router = yield* start([...runtimes.node, "examples/server.ts"], {
           LLAMERO_BACKENDS: backends.map(({ url }) => url).join(),
           LLAMERO_PORT: "0",
@@ -46,9 +45,6 @@ describe("failover", () => {
             Effect.retry(Schedule.spaced("50 millis")),
             Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`never seen: ${why}`)) }),
           )
-        const id = new URL(victim.url).host
-        const here = [`backend="${id}"`]
-
         let stop = false
         // The clients go on until each has had several answers, at any speed of the machine.
         let answers = 0
@@ -57,7 +53,14 @@ describe("failover", () => {
           Effect.promise(() => loops(20, 20_000, () => stop && answers >= 60, one)),
           { startImmediately: true },
         )
-        yield* until((text) => metric(text, "llamero_streams", `backend="${id}"`) >= 6, "six streams on the victim")
+        // The model is loaded on whichever backend was healthy first.
+        const hostOf = ({ url }: { readonly url: string }) => new URL(url).host
+        const isBusy = (text: string) => (one: { readonly url: string }) =>
+          metric(text, "llamero_streams", `backend="${hostOf(one)}"`) >= 6
+        const busy = yield* until((text) => backends.some(isBusy(text)), "six streams on a backend")
+        const victim = backends.find(isBusy(busy))!
+        const id = hostOf(victim)
+        const here = [`backend="${id}"`]
         victim.child.kill("SIGKILL")
         yield* until((text) => metric(text, "llamero_breaker_transitions_total", ...here, `to="open"`) >= 1, "open")
         yield* Effect.sleep("500 millis")

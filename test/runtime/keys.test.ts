@@ -148,7 +148,7 @@ describe("keys", () => {
         const { text: metrics } = yield* call("GET", "/metrics", secret)
         assert.match(metrics, /llamero_guard_verdicts_total\{[^}]*guard="api-key"[^}]*verdict="refuse"[^}]*\} [1-9]/)
         assert.match(metrics, /llamero_guard_verdicts_total\{[^}]*guard="rate-limit"[^}]*\} [1-9]/)
-        yield* prints(router, /tenant: '?"?team/).pipe(Effect.ignore)
+        yield* prints(router, /tenant"?: ?'?"?team/).pipe(Effect.ignore)
         const emitted = [router.printed(), ...shown].join("\n")
         assert.isAbove(router.printed().length, 1000)
         for (const word of [secret, revoked, wrong, sha256(secret), sha256(revoked), prompt]) {
