@@ -41,6 +41,9 @@ interface Device {
 }
 
 export class World {
+  /** In GiB. */
+  readonly sizes: Readonly<Record<string, number>>
+
   readonly devices = new Map<string, Device>([
     ["g0", { total: 24 * gib, foreign: 0, dirty: false, taken: 0 }],
     ["g1", { total: 16 * gib, foreign: 0, dirty: false, taken: 0 }],
@@ -58,6 +61,8 @@ export class World {
   readonly violations: Array<string> = []
   intrusions = 0
   commits = 0
+  /** Commits of models that fit on no backend. */
+  wholes = 0
   unloads = 0
   loads = 0
   ledger: VramLedger["Service"] | undefined
@@ -74,6 +79,11 @@ export class World {
    * had taken some.
    */
   private readonly quiet = new WeakMap<Allocation, ReadonlyMap<string, number>>()
+
+  /** `largest` is the size of `q` in GiB. */
+  constructor(largest: number) {
+    this.sizes = { ...sizes, "q:latest": largest }
+  }
 
   private expect(holds: boolean, what: string): void {
     if (!holds) this.violations.push(what)
@@ -133,11 +143,11 @@ export class World {
   /** A load that the router did not ask for. The router does not learn on which device it is. */
   intrude(backend: string, model: string): void {
     if (this.find(backend, model) !== undefined) return
-    const shares = this.place(backend, sizes[model]! * gib)
+    const shares = this.place(backend, this.sizes[model]! * gib)
     if (shares.some(({ bytes, device }) => this.promised(device) + bytes > this.devices.get(device)!.total)) return
     for (const { device } of shares) this.take(device)
     this.intrusions++
-    this.runners.add({ backend, model, shares, size: sizes[model]! * gib, managed: false, loading: false })
+    this.runners.add({ backend, model, shares, size: this.sizes[model]! * gib, managed: false, loading: false })
   }
 
   find(backend: string, model: string): Runner | undefined {
@@ -217,7 +227,7 @@ export class World {
   private fitsNowhere(model: string): boolean {
     return backends.every(({ id }) => {
       const limits = this.usable(id).map((device) => this.devices.get(device)!.total - reserve)
-      return sizes[model]! * gib > limits.reduce((sum, limit) => sum + limit, 0)
+      return this.sizes[model]! * gib > limits.reduce((sum, limit) => sum + limit, 0)
     })
   }
 
@@ -236,7 +246,7 @@ export class World {
       // A model that is in memory stays as it is. Its charge is a little more than it takes.
       const before = this.find(backend, model)
       if (before !== undefined) yield* this.drop(before)
-      const shares = this.place(backend, sizes[model]! * gib * 0.97)
+      const shares = this.place(backend, this.sizes[model]! * gib * 0.97)
       const known = allocation === undefined ? undefined : this.quiet.get(allocation)
       // Where other programs took memory that no reading has shown yet, the placement cannot be known.
       const quiet = managed && backends.find(({ id }) => id === backend)!.devices.every((device) =>
@@ -256,7 +266,7 @@ export class World {
           this.expect(!other.shares.some((share) => share.device === device), `two loads on ${device}`)
         }
       }
-      const size = sizes[model]! * gib * 0.97
+      const size = this.sizes[model]! * gib * 0.97
       const runner: Runner = { backend, model, shares, size, managed, loading: true }
       this.runners.add(runner)
       yield* Effect.sleep(1500).pipe(Effect.onInterrupt(() => Effect.sync(() => this.runners.delete(runner))))
@@ -316,7 +326,10 @@ export class World {
    */
   private checkedSize(ledger: VramLedger["Service"], made: Allocation): void {
     const charged = made.shares().reduce((sum, { bytes }) => sum + bytes, 0)
-    if (!this.fitsNowhere(made.model)) return this.expect(charged === sizes[made.model]! * gib, "a charge of its size")
+    if (!this.fitsNowhere(made.model)) {
+      return this.expect(charged === this.sizes[made.model]! * gib, "a charge of its size")
+    }
+    this.wholes++
     this.whole.add(made)
     const devices = this.usable(made.backend)
     for (const other of ledger.allocations()) {
