@@ -66,7 +66,7 @@ const stack = (world: World) =>
       world.apiLayer,
       world.probeLayer,
       catalog,
-      Footprints.table(Object.fromEntries(names.map((name) => [name, sizes[name]! * gib]))),
+      Footprints.table(Object.fromEntries(names.map((name) => [name, world.sizes[name]! * gib]))),
       Layer.orDie(StaticFleet.layer(backends)),
     )),
   )
@@ -180,7 +180,8 @@ const segment = (world: World, steps: ReadonlyArray<Step>, last: boolean) => {
 
 export const play = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
-    const world = new World()
+    // 30 GiB fit on both devices together, 40 GiB fit on no backend.
+    const world = new World((steps[2]?.n ?? 0) % 2 === 0 ? 30 : 40)
     // Other programs hold memory from the beginning, and the first reading shows it.
     world.devices.get("g0")!.foreign = (steps[0]?.n ?? 0) % 12 * gib
     world.devices.get("g1")!.foreign = (steps[1]?.n ?? 0) % 8 * gib

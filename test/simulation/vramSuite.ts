@@ -8,7 +8,7 @@ import { History, play } from "./vramHistory.ts"
 
 /** `runs` histories from one seed. Test files with different seeds run in parallel. */
 export const suite = (seed: string, runs: number): void => {
-  const totals = { commits: 0, unloads: 0 }
+  const totals = { commits: 0, unloads: 0, wholes: 0 }
 
   describe("histories of memory", () => {
     it.effect.prop(
@@ -16,9 +16,10 @@ export const suite = (seed: string, runs: number): void => {
       { steps: History },
       ({ steps }) =>
         Effect.gen(function* () {
-          const { commits, unloads } = yield* play(steps)
+          const { commits, unloads, wholes } = yield* play(steps)
           totals.commits += commits
           totals.unloads += unloads
+          totals.wholes += wholes
         }),
       {
         arbitrary: { runs, size: 60, seed },
@@ -29,6 +30,7 @@ export const suite = (seed: string, runs: number): void => {
     it("the histories reach the cases that they are meant to test", () => {
       assert.isAbove(totals.commits, 1.6 * runs)
       assert.isAbove(totals.unloads, 0.2 * runs)
+      assert.isAbove(totals.wholes, 0.1 * runs)
     })
   })
 }

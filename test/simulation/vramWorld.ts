@@ -24,6 +24,8 @@ interface Runner {
   readonly backend: string
   readonly model: string
   readonly shares: ReadonlyArray<Share>
+  /** Bytes of the whole model. What is not in `shares` is in system memory. */
+  readonly size: number
   /** Whether the router manages the memory of this backend. */
   readonly managed: boolean
   loading: boolean
@@ -39,6 +41,9 @@ interface Device {
 }
 
 export class World {
+  /** In GiB. */
+  readonly sizes: Readonly<Record<string, number>>
+
   readonly devices = new Map<string, Device>([
     ["g0", { total: 24 * gib, foreign: 0, dirty: false, taken: 0 }],
     ["g1", { total: 16 * gib, foreign: 0, dirty: false, taken: 0 }],
@@ -56,14 +61,29 @@ export class World {
   readonly violations: Array<string> = []
   intrusions = 0
   commits = 0
+  /** Commits of models that fit on no backend. */
+  wholes = 0
   unloads = 0
   loads = 0
   ledger: VramLedger["Service"] | undefined
+  /** Readings that have begun. */
+  private reads = 0
+  /** The last reading that showed the free memory of all devices, by when it began. */
+  private shownBy = -1
+  /** Devices that the last answer of the probe did not list beside the others. */
+  private readonly unlisted = new Set<string>()
+  /** Allocations of models that fit on no backend. */
+  private readonly whole = new WeakSet<Allocation>()
   /**
    * For each allocation, the devices whose last reading showed everything that other programs took, and how often they
    * had taken some.
    */
   private readonly quiet = new WeakMap<Allocation, ReadonlyMap<string, number>>()
+
+  /** `largest` is the size of `q` in GiB. */
+  constructor(largest: number) {
+    this.sizes = { ...sizes, "q:latest": largest }
+  }
 
   private expect(holds: boolean, what: string): void {
     if (!holds) this.violations.push(what)
@@ -123,11 +143,11 @@ export class World {
   /** A load that the router did not ask for. The router does not learn on which device it is. */
   intrude(backend: string, model: string): void {
     if (this.find(backend, model) !== undefined) return
-    const shares = this.place(backend, sizes[model]! * gib)
+    const shares = this.place(backend, this.sizes[model]! * gib)
     if (shares.some(({ bytes, device }) => this.promised(device) + bytes > this.devices.get(device)!.total)) return
     for (const { device } of shares) this.take(device)
     this.intrusions++
-    this.runners.add({ backend, model, shares, managed: false, loading: false })
+    this.runners.add({ backend, model, shares, size: this.sizes[model]! * gib, managed: false, loading: false })
   }
 
   find(backend: string, model: string): Runner | undefined {
@@ -135,9 +155,23 @@ export class World {
     return undefined
   }
 
-  readonly probeLayer = Layer.succeed(GpuProbe, {
-    source: "world",
-    read: Effect.suspend(() => {
+  /** An answer of the probe arrives, in the order in which answers end. An older one changes nothing. */
+  private arrives(begun: number, unlisted: ReadonlyArray<string>, shows: boolean): void {
+    if (begun < this.shownBy) return
+    if (shows) this.shownBy = begun
+    this.unlisted.clear()
+    for (const uuid of unlisted) this.unlisted.add(uuid)
+  }
+
+  /** A router that starts anew has no reading. */
+  private starts(): void {
+    this.shownBy = -1
+    this.unlisted.clear()
+  }
+
+  private read() {
+    return Effect.suspend(() => {
+      const begun = this.reads++
       if (this.probe === "hangs") return Effect.never
       if (this.probe === "fails") {
         return Effect.fail(new GpuProbeError({ source: "world", reason: new Timeout({ description: "no" }) }))
@@ -156,11 +190,17 @@ export class World {
         }]
       })
       const answer = { source: "world", passedOver: [], devices }
+      const unlisted = this.probe === "missing" ? ["g1"] : []
+      const shows = this.probe === "good" || this.probe === "slow"
       // The answer shows the state before the delay, not what happens during it.
-      if (this.probe !== "slow") return Effect.succeed(answer)
+      if (this.probe !== "slow") {
+        this.arrives(begun, unlisted, shows)
+        return Effect.succeed(answer)
+      }
       const unseen = new Map(Array.from(this.devices, ([uuid, { foreign }]) => [uuid, `${foreign} ${this.intrusions}`]))
       return Effect.delay(
         Effect.sync(() => {
+          this.arrives(begun, unlisted, shows)
           for (const [uuid, device] of this.devices) {
             if (unseen.get(uuid) === `${device.foreign} ${this.intrusions}`) device.dirty = false
           }
@@ -168,8 +208,28 @@ export class World {
         }),
         1600,
       )
-    }),
+    })
+  }
+
+  readonly probeLayer = Layer.sync(GpuProbe, () => {
+    this.starts()
+    return { source: "world", read: this.read() }
   })
+
+  /** The devices of a backend that get models: those that the probe lists, or all of them if it lists none. */
+  private usable(backend: string): ReadonlyArray<string> {
+    const { devices } = backends.find(({ id }) => id === backend)!
+    const listed = devices.filter((device) => !this.unlisted.has(device))
+    return listed.length > 0 ? listed : devices
+  }
+
+  /** Whether a model is too large for the empty devices of every backend. Ollama then spills a part of it. */
+  private fitsNowhere(model: string): boolean {
+    return backends.every(({ id }) => {
+      const limits = this.usable(id).map((device) => this.devices.get(device)!.total - reserve)
+      return this.sizes[model]! * gib > limits.reduce((sum, limit) => sum + limit, 0)
+    })
+  }
 
   private readonly rejected = (backend: string, call: string) =>
     new OllamaApiError({ backend, call, reason: new Rejected({ status: 500, description: "no" }) })
@@ -186,7 +246,7 @@ export class World {
       // A model that is in memory stays as it is. Its charge is a little more than it takes.
       const before = this.find(backend, model)
       if (before !== undefined) yield* this.drop(before)
-      const shares = this.place(backend, sizes[model]! * gib * 0.97)
+      const shares = this.place(backend, this.sizes[model]! * gib * 0.97)
       const known = allocation === undefined ? undefined : this.quiet.get(allocation)
       // Where other programs took memory that no reading has shown yet, the placement cannot be known.
       const quiet = managed && backends.find(({ id }) => id === backend)!.devices.every((device) =>
@@ -194,8 +254,9 @@ export class World {
       )
       for (const { bytes, device } of shares) {
         const { total } = this.devices.get(device)!
-        // Over several devices llama.cpp fills each to the same share, and so uses the reserve of the fullest.
-        const limit = shares.length > 1 ? total : total - reserve
+        // Over several devices llama.cpp fills each to the same share, and so uses the reserve of the fullest. Of a
+        // model that does not fit it puts as many layers on the devices as they hold, and so uses their reserve too.
+        const limit = shares.length > 1 || this.whole.has(allocation!) ? total : total - reserve
         if (quiet) this.expect(this.promised(device) + bytes <= limit + 1, `bytes loaded on ${device}`)
       }
       for (const other of this.runners) {
@@ -205,7 +266,8 @@ export class World {
           this.expect(!other.shares.some((share) => share.device === device), `two loads on ${device}`)
         }
       }
-      const runner: Runner = { backend, model, shares, managed, loading: true }
+      const size = this.sizes[model]! * gib * 0.97
+      const runner: Runner = { backend, model, shares, size, managed, loading: true }
       this.runners.add(runner)
       yield* Effect.sleep(1500).pipe(Effect.onInterrupt(() => Effect.sync(() => this.runners.delete(runner))))
       if (this.loadFails) {
@@ -238,14 +300,14 @@ export class World {
             ? Effect.fail(this.rejected(id, "ps"))
             : Effect.sync(() =>
               Array.from(this.runners).filter(({ backend, loading }) => backend === id && !loading).map(
-                ({ model, shares }) => {
-                  const size = Math.floor(shares.reduce((sum, { bytes }) => sum + bytes, 0))
+                ({ model, shares, size }) => {
+                  const vram = Math.floor(shares.reduce((sum, { bytes }) => sum + bytes, 0))
                   const expires = new Date(clock.currentTimeMillisUnsafe() + 10 ** 9).toISOString()
                   return {
                     name: model,
                     model,
-                    size,
-                    size_vram: size,
+                    size: Math.max(vram, Math.floor(size)),
+                    size_vram: vram,
                     digest: model,
                     expires_at: expires,
                     context_length: 4096,
@@ -258,11 +320,34 @@ export class World {
       })),
   )
 
+  /**
+   * A model is charged what it needs. Only a model that fits on no backend is charged all that is left of its devices,
+   * and only if nothing else is charged there.
+   */
+  private checkedSize(ledger: VramLedger["Service"], made: Allocation): void {
+    const charged = made.shares().reduce((sum, { bytes }) => sum + bytes, 0)
+    if (!this.fitsNowhere(made.model)) {
+      return this.expect(charged === this.sizes[made.model]! * gib, "a charge of its size")
+    }
+    this.wholes++
+    this.whole.add(made)
+    const devices = this.usable(made.backend)
+    for (const other of ledger.allocations()) {
+      if (other === made) continue
+      const beside = other.shares().find(({ device }) => devices.includes(device))
+      this.expect(beside === undefined, `charged beside a model that fits nowhere: ${beside?.device}`)
+    }
+    const capacity = (of: string) => ledger.devices().find(({ device }) => device === of)!.capacity!
+    const all = devices.reduce((sum, device) => sum + Math.max(0, Math.floor(capacity(device))), 0)
+    this.expect(charged === all, "a model that fits nowhere is not charged whole devices")
+  }
+
   /** Invariant 1, computed from the model's own figures whenever the ledger promises something. */
   private checked(ledger: VramLedger["Service"], made: Allocation): void {
     this.commits++
     const quiet = Array.from(this.devices).filter(([, { dirty }]) => !dirty)
     this.quiet.set(made, new Map(quiet.map(([uuid, { taken }]) => [uuid, taken])))
+    this.checkedSize(ledger, made)
     for (const { bytes, device } of made.shares()) {
       const known = this.devices.get(device)!
       const sum = ledger.allocations().reduce(

@@ -143,7 +143,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  *   fills them, and puts the other layers into system memory. `/api/ps` shows then what it has taken. If the model
  *   fits on another backend, it is refused here.
  * - A device that is unhealthy, or that the probe no longer lists beside the others, gets no new model. The other
- *   devices of the backend are used.
+ *   devices of the backend are used. Ollama may still use a device that is not listed, so a backend loads nothing
+ *   while another one loads there, and another one loads nothing there until a reading shows what the backend has
+ *   loaded meanwhile.
  * - An unloaded model stays charged until a reading shows 75 % of its memory as free, or 5 seconds have passed. If no
  *   reading succeeds meanwhile, a backend with one device then counts it as free; with several devices a reading is
  *   needed.

@@ -89,16 +89,24 @@ export class ChargedAllocation implements Allocation, Charge {
     return this.seen.has(device)
   }
 
+  get loading(): boolean {
+    return isLoading(this.current)
+  }
+
   /**
-   * Whether one of its devices can have less free memory than the ledger knows: its load has not ended, or Ollama
-   * chose among several devices and not all of them were read since. A device that is lost cannot be read, and gets no
-   * new load.
+   * Whether a device can have less free memory than the ledger knows: the load has not ended, or Ollama chose among
+   * several devices and not all of them were read since. A device that is lost is no obstacle to the others. If it is
+   * only not listed, it may still hold the model, so it gets no other load until it was read.
    */
-  get unsettled(): boolean {
-    if (isLoading(this.current)) return true
+  unsettledOn(device: string): boolean {
+    if (this.loading) return true
     if (this.parts.length === 1) return false
     const read = this.current === "releasing" ? this.freeBefore : this.seen
-    return this.parts.some(({ device }) => !read.has(device) && this.accounts.get(device)?.unhealthy !== true)
+    return this.parts.some(({ device: other }) => {
+      if (read.has(other)) return false
+      const account = this.accounts.get(other)
+      return other === device ? account?.unhealthy !== true : account?.usable !== false
+    })
   }
 
   /** Changes the charge. The devices keep their shares of it. */

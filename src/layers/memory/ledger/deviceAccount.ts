@@ -6,8 +6,10 @@
 
 /** What the account of a device needs to know about an allocation. @category models @since 0.1.0 */
 export interface Charge {
-  /** Whether it may take memory on the device that no reading shows yet and that is not charged there. */
-  readonly unsettled: boolean
+  /** Whether it may take memory on a device that no reading shows yet and that is not charged there. */
+  readonly unsettledOn: (device: string) => boolean
+  /** Whether its load has not ended. */
+  readonly loading: boolean
   /** Charged bytes on a device. */
   readonly on: (device: string) => number
   /** Whether the last good reading of the device included its memory. */
@@ -91,9 +93,15 @@ export class DeviceAccount {
     return capacity === undefined ? undefined : capacity - this.held
   }
 
+  /** Whether a load is under way on this device. */
+  get loading(): boolean {
+    for (const charge of this.charges) if (charge.loading) return true
+    return false
+  }
+
   /** Whether no other load may be promised memory on this device now. */
   get unsettled(): boolean {
-    for (const charge of this.charges) if (charge.unsettled) return true
+    for (const charge of this.charges) if (charge.unsettledOn(this.uuid)) return true
     return false
   }
 

@@ -67,6 +67,12 @@ export class Devices {
     return usable.length > 0 ? usable : those
   }
 
+  /** The devices of a backend that the probe does not list beside its others. Ollama may still use them. */
+  unlisted(backend: Backend): ReadonlyArray<DeviceAccount> {
+    const usable = this.usable(backend)
+    return this.of(backend).filter((account) => !account.unhealthy && !usable.includes(account))
+  }
+
   /** Forgets devices that no reading lists, no backend of the fleet uses and no allocation is charged on. */
   prune(backends: ReadonlyArray<Backend>): void {
     const used = new Set(backends.flatMap((backend) => this.of(backend)))

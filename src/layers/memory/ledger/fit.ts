@@ -22,6 +22,14 @@ const divided = (devices: ReadonlyArray<DeviceAccount>, needed: number, whole: n
   })
 }
 
+/** A load has to wait for another one. @category constants @since 0.1.0 */
+export const waiting: NoRoom = {
+  _tag: "NoRoom",
+  reason: "another load on these devices has not ended, or no reading shows it yet",
+  freeing: [],
+  never: false,
+}
+
 /** Whether `need(devices)` bytes fit into the empty devices. @category predicates @since 0.1.0 */
 export const fitsEmpty = (devices: ReadonlyArray<DeviceAccount>, need: (devices: number) => number): boolean => {
   const most = devices.reduce((sum, { limit }) => Math.max(sum, limit ?? 0), 0)
@@ -30,9 +38,7 @@ export const fitsEmpty = (devices: ReadonlyArray<DeviceAccount>, need: (devices:
 }
 
 const unsettled = (devices: ReadonlyArray<DeviceAccount>): NoRoom | undefined =>
-  devices.some((device) => device.unsettled)
-    ? noRoom("another load on these devices has not ended, or no reading shows it yet", [], false)
-    : undefined
+  devices.some((device) => device.unsettled) ? waiting : undefined
 
 /**
  * All memory of the devices, for a model that does not fit: Ollama fills them, and puts the other layers into system

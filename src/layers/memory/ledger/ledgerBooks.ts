@@ -9,7 +9,7 @@ import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Allocation, DeviceStatus, NoRoom, Observed, Share } from "../../../services/VramLedger.ts"
 import { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
-import { type Fit, fit, whole } from "./fit.ts"
+import { type Fit, fit, waiting, whole } from "./fit.ts"
 import { Fitting } from "./fitting.ts"
 import { bytesOn, LoadCharges } from "./loadCharge.ts"
 import * as Releases from "./releases.ts"
@@ -62,6 +62,8 @@ export class LedgerBooks {
       this.devices.of(backend).some(({ free, readSeq }) => free !== undefined && readSeq < this.unchargedSeq)
     if (unread) return { _tag: "NoRoom", reason: "the devices have to be read again", freeing: [], never: false }
     const found = this.fits(backend, model, numCtx)
+    // Ollama may still use a device that is not listed, so it must not count on memory that another load takes there.
+    if (found._tag === "Fits" && this.devices.unlisted(backend).some(({ loading }) => loading)) return waiting
     return found._tag === "Fits" ? this.charge(backend, model.key, numCtx, "reserved", found.shares) : found
   }
 
@@ -124,7 +126,9 @@ export class LedgerBooks {
     state: "reserved" | "resident",
     shares: ReadonlyArray<Share>,
   ): ChargedAllocation {
-    const allocation = new ChargedAllocation(backend.id, model, numCtx, state, shares, this.devices.accounts, this)
+    // On a device that is not listed it has no bytes. As it may be there, no other load may begin there meanwhile.
+    const parts = [...shares, ...this.devices.unlisted(backend).map(({ uuid }) => ({ device: uuid, bytes: 0 }))]
+    const allocation = new ChargedAllocation(backend.id, model, numCtx, state, parts, this.devices.accounts, this)
     this.held.add(allocation)
     return allocation
   }

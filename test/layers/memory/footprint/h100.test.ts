@@ -63,6 +63,16 @@ const geometryOf = ({ model }: Row, known: { readonly feedForward: boolean } = {
   })!
 }
 
+/**
+ * The same with the token embedding as in the published Q4_K_M files, which then counts as system memory. The embedder
+ * is F16, and its token embedding serves for the output as well.
+ */
+const tensorsOf = (row: Row): Geometry => {
+  const { embedder, embedding, vocabulary } = models[row.model]!
+  const bytes = vocabulary * embedding * (embedder === true ? 2 : 144 / 256)
+  return { ...geometryOf(row), inputWeights: { bytes, tied: embedder === true ? bytes : 0 } }
+}
+
 const card = backend({ url: "http://h100", devices: ["GPU-h100"] })
 const shapeOf = ({ context, parallelism }: Row): RunShape => shapeOn(card, { context, parallelism })
 const fileOf = ({ model }: Row): number => models[model]!.file * mebibyte
@@ -82,6 +92,13 @@ describe("estimate, against an H100", () => {
         })
       }
     }
+
+    it(`${named(row)} is never under, nor are its buffers, if the sizes of the tensors are known`, () => {
+      const { parts, reserve } = estimate(tensorsOf(row), shapeOf(row), fileOf(row), "0.33.0")
+      assert.isAtLeast(reserve / mebibyte, row.vram + overhead[1])
+      assert.isAtMost(reserve / mebibyte, (row.vram + overhead[0]) * 1.08)
+      assert.isAtLeast((parts!.weights.gpu + parts!.kv + parts!.compute) / mebibyte, row.vram)
+    })
 
     it(`${named(row)}: what remains for the compute buffer is within its bound`, () => {
       const { parts } = estimate(geometryOf(row), shapeOf(row), fileOf(row), "0.33.0")

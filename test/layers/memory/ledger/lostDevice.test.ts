@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Layer, Option } from "effect"
 import * as StaticFleet from "../../../../src/layers/fleet/StaticFleet.ts"
 import * as MemoryVramLedger from "../../../../src/layers/memory/ledger/MemoryVramLedger.ts"
-import { backend } from "../../../../src/services/Fleet.ts"
+import { backend, type BackendInput } from "../../../../src/services/Fleet.ts"
 import { type Footprint, ModelFootprints, type RunShape } from "../../../../src/services/Footprint.ts"
 import { type GpuReading, Unhealthy, unknown } from "../../../../src/services/GpuProbe.ts"
 import { type Allocation, type NoRoom, VramLedger } from "../../../../src/services/VramLedger.ts"
@@ -24,6 +24,7 @@ const lost = (uuid: string): GpuReading => ({
   health: Option.some(new Unhealthy({ reason: "GPU is lost" })),
 })
 const one = (name: string) => model({ name, owners: ["a"] })
+const both = (name: string) => model({ name, owners: ["a", "b"] })
 
 const begun = (made: Allocation | NoRoom): Allocation => {
   assert(!("_tag" in made), "_tag" in made ? made.reason : "")
@@ -36,12 +37,12 @@ const loaded = (made: Allocation | NoRoom): Allocation => {
   return allocation
 }
 
-const stack = (first: ReadonlyArray<GpuReading>) =>
+const stack = (first: ReadonlyArray<GpuReading>, more: ReadonlyArray<BackendInput> = []) =>
   MemoryVramLedger.layer().pipe(
     Layer.provideMerge(Layer.mergeAll(
       MockGpuProbe.layer(first),
       Footprints.table({ "m:latest": 6 * gib, "n:latest": 6 * gib, "big:latest": 40 * gib }),
-      Layer.orDie(StaticFleet.layer([input])),
+      Layer.orDie(StaticFleet.layer([input, ...more])),
     )),
   )
 
@@ -106,6 +107,79 @@ describe("a lost device beside a healthy one", () => {
       yield* ledger.refresh
       assert.deepStrictEqual(shares(loaded(ledger.reserve(a, one("m")))), [["g0", 6]])
     }).pipe(Effect.provide(stack([card("g0"), card("g1")]))))
+})
+
+describe("a device that the probe does not list beside another one, but that a second backend uses", () => {
+  const second = { url: "http://b", id: "b", devices: ["g1"] }
+  const b = backend(second)
+  const refused = (made: Allocation | NoRoom) => assert.deepInclude(made, { _tag: "NoRoom", never: false })
+  const test = (
+    name: string,
+    run: (
+      ledger: VramLedger["Service"],
+      show: (...shown: ReadonlyArray<GpuReading>) => Effect.Effect<void>,
+    ) => Effect.Effect<void>,
+  ) =>
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const [ledger, readings] = [yield* VramLedger, yield* MockGpuProbe.MockReadings]
+        const show = (...shown: ReadonlyArray<GpuReading>) => Effect.andThen(readings.set(shown), ledger.refresh)
+        yield* show(card("g0"))
+        yield* run(ledger, show)
+      }).pipe(Effect.provide(stack([card("g0"), card("g1")], [second]))))
+
+  test(
+    "gets no load while the other backend may be loading there, or has loaded there, until it is read",
+    (ledger, show) =>
+      Effect.gen(function* () {
+        const made = begun(ledger.reserve(a, one("m")))
+        assert.deepStrictEqual(shares(made), [["g0", 6]])
+        for (const name of ["m", "big"]) refused(ledger.reserve(b, both(name)))
+        made.move("resident")
+        yield* show(card("g0"))
+        for (const name of ["m", "big"]) refused(ledger.reserve(b, both(name)))
+        // It is no obstacle to the device that is listed.
+        assert.deepStrictEqual(shares(loaded(ledger.reserve(a, one("n")))), [["g0", 6]])
+        // Ollama has put both there.
+        yield* show(card("g0"), card("g1", 12))
+        assert.deepStrictEqual(shares(loaded(ledger.reserve(b, both("m")))), [["g1", 6]])
+        refused(ledger.reserve(b, both("n")))
+      }),
+  )
+
+  test("the same for a load over all of a backend's memory", (ledger, show) =>
+    Effect.gen(function* () {
+      const made = begun(ledger.reserve(a, both("big")))
+      assert.deepStrictEqual(shares(made), [["g0", 22]])
+      for (const name of ["m", "big"]) refused(ledger.reserve(b, both(name)))
+      made.move("resident")
+      yield* show(card("g0", 2), card("g1", 5))
+      refused(ledger.reserve(b, both("m")))
+    }))
+
+  test("the same for a model that was found there", (ledger, show) =>
+    Effect.gen(function* () {
+      const found = { size: 6 * gib, sizeVram: 6 * gib, contextLength: 4096, automatic: false }
+      const made = ledger.adopt(a, "m:latest", found)
+      assert.deepStrictEqual(shares(made), [["g0", 6]])
+      refused(ledger.reserve(b, both("m")))
+      yield* show(card("g0"), card("g1", 18))
+      assert.deepStrictEqual(shares(loaded(ledger.reserve(b, both("m")))), [["g1", 6]])
+    }))
+
+  test("the other backend begins no load while one is under way there", (ledger, show) =>
+    Effect.gen(function* () {
+      const made = begun(ledger.reserve(b, both("m")))
+      for (const name of ["n", "big"]) refused(ledger.reserve(a, both(name)))
+      made.move("resident")
+      yield* show(card("g0"))
+      assert.deepStrictEqual(shares(loaded(ledger.reserve(a, both("n")))), [["g0", 6]])
+    }))
+
+  test("gets a load by its last reading, if the other backend has loaded nothing since", (ledger) =>
+    Effect.sync(() => {
+      assert.deepStrictEqual(shares(loaded(ledger.reserve(b, both("m")))), [["g1", 6]])
+    }))
 })
 
 describe("flash attention by device", () => {

@@ -117,12 +117,22 @@ describe("a fleet file that changes a backend under the same id", () => {
   it.effect("another label `memory`: a load that waits for room begins", () => {
     const { layer, write } = stack({ labels: { memory: "8 GiB" } })
     return Effect.gen(function* () {
-      const { ledger, load } = yield* at
-      assert.strictEqual(yield* load("big"), "absent", "it can never fit")
-      write({ labels: { memory: "16 GiB" } })
-      yield* elapse("35 seconds")
-      assert.deepStrictEqual(ledger.devices().map(({ declared }) => declared).filter(Boolean), [16 * gib])
-      assert.strictEqual(yield* load("big"), "resident")
+      const { backend, ledger, load, model, residency, server } = yield* at
+      const loads = () => server.calls.filter((call) => call.startsWith("load"))
+      assert.strictEqual(yield* load("small"), "resident")
+      const pin = residency.pin("a", model("small"))
+      // It is larger than the 8 GiB, so it could only be loaded alone.
+      assert.strictEqual(yield* load("big"), "loading")
+      yield* elapse("20 seconds")
+      assert.strictEqual(residency.state("a", model("big")), "loading")
+      assert.lengthOf(loads(), 1, "it waits")
+      assert.include(ledger.reserve(backend(), model("big")), { _tag: "NoRoom", never: false })
+      write({ labels: { memory: "24 GiB" } })
+      yield* elapse("5 seconds")
+      assert.deepStrictEqual(ledger.devices().map(({ declared }) => declared).filter(Boolean), [24 * gib])
+      for (const name of ["small", "big"]) assert.strictEqual(residency.state("a", model(name)), "resident", name)
+      assert.strictEqual(ledger.devices().find(({ declared }) => declared)?.held, 17 * gib)
+      pin.release()
       write({ labels: { memory: "10 GiB" } })
       yield* elapse("2 seconds")
       assert.deepStrictEqual(ledger.devices().map(({ declared }) => declared).filter(Boolean), [10 * gib])
