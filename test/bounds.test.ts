@@ -128,7 +128,10 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     byPath: "paths of the table of endpoints",
     known: "for each path, backends of the fleet: those that left go with the next look, or the next entry",
   },
-  "layers/router/unload.ts": { asked: local2("one unload: owners of the model"), waiting: "unloads under way" },
+  "layers/router/unload.ts": {
+    asked: local2("one unload: owners of the model"),
+    waiting: "256 unloads, and those under way on backends",
+  },
   "layers/routes/KeyedRoutes.ts": { open: fixed },
   "layers/routes/MetricsRoutes.ts": { registry: local2("one reading of the gauges") },
   "layers/routes/PullRoutes.ts": { underWay: "256 pulls, or one on each backend" },

@@ -52,11 +52,11 @@ export class Devices {
     for (const account of this.accounts.values()) {
       if (bytes !== undefined && accounts.includes(account)) account.stated.set(id, bytes)
       else if (!account.stated.delete(id)) continue
-      this.declare(account)
+      this.applyStated(account)
     }
   }
 
-  private declare(account: DeviceAccount): void {
+  private applyStated(account: DeviceAccount): void {
     const { stated, uuid } = account
     account.declared = this.declared[uuid] ?? (stated.size > 0 ? Math.min(...stated.values()) : undefined)
   }
@@ -79,7 +79,7 @@ export class Devices {
     for (const [uuid, account] of this.accounts) {
       const gone = Array.from(account.stated.keys()).filter((id) => !ids.has(id))
       for (const id of gone) account.stated.delete(id)
-      if (gone.length > 0) this.declare(account)
+      if (gone.length > 0) this.applyStated(account)
       const unused = account.failure !== "" && account.charges.size === 0 && !used.has(account)
       if (unused) this.accounts.delete(uuid)
       changed ||= unused || gone.length > 0

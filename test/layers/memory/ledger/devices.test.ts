@@ -54,7 +54,7 @@ describe("the devices of backends that come and go", () => {
       assert.strictEqual(devices.accounts.size, 0)
       const [account] = devices.of(back)
       assert.strictEqual(account?.declared, 8 * gib)
-      assert.strictEqual(devices.accounts.get(account.uuid), account)
+      assert.strictEqual(devices.accounts.get(account!.uuid), account)
       devices.prune([])
     }
   })

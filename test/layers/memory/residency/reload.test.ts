@@ -117,12 +117,17 @@ describe("a fleet file that changes a backend under the same id", () => {
   it.effect("another label `memory`: a load that waits for room begins", () => {
     const { layer, write } = stack({ labels: { memory: "8 GiB" } })
     return Effect.gen(function* () {
-      const { ledger, load } = yield* at
-      assert.strictEqual(yield* load("big"), "absent", "it can never fit")
-      write({ labels: { memory: "16 GiB" } })
-      yield* elapse("35 seconds")
-      assert.deepStrictEqual(ledger.devices().map(({ declared }) => declared).filter(Boolean), [16 * gib])
-      assert.strictEqual(yield* load("big"), "resident")
+      const { ledger, load, model, residency } = yield* at
+      assert.strictEqual(yield* load("small"), "resident")
+      const use = residency.hold("a", model("small"))
+      assert.strictEqual(yield* load("big"), "loading", "it waits for the memory that the other model uses")
+      assert.lengthOf(ledger.allocations(), 1)
+      write({ labels: { memory: "20 GiB" } })
+      yield* elapse("10 seconds")
+      assert.deepStrictEqual(ledger.devices().map(({ declared }) => declared).filter(Boolean), [20 * gib])
+      assert.strictEqual(residency.state("a", model("big")), "resident")
+      assert.strictEqual(residency.state("a", model("small")), "resident")
+      use.release()
       write({ labels: { memory: "10 GiB" } })
       yield* elapse("2 seconds")
       assert.deepStrictEqual(ledger.devices().map(({ declared }) => declared).filter(Boolean), [10 * gib])
