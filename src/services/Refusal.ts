@@ -17,7 +17,8 @@
  * - `BodyTooLarge` (413): the body is above the limit.
  * - `UnsupportedEncoding` (415): the router cannot decompress the body.
  * - `RateLimited` (429): the key or tenant has reached its limit per minute, or its limit of requests at one time.
- * - `QueueFull` (503): the queue is full, or the router holds its limit of body bytes. Nothing was sent to a backend.
+ * - `QueueFull` (503): the queue is full, 256 unloads wait already, or the router holds its limit of body bytes.
+ *   Nothing was sent to a backend.
  * - `NoBackend` (503): no backend is healthy, or the router has no connections left.
  * - `Draining` (503): the router is shutting down.
  * - `DeadlineExceeded` (504): the request waited too long in the queue, or its whole answer took too long.

@@ -94,7 +94,7 @@ const normal = (body: string): string =>
     .replace(/,?"(total|load|prompt_eval|eval)_duration":\d+/g, "")
     .replace(/"(created_at|expires_at)":"[^"]*"/g, `"$1":"…"`)
     .replace(/"(created|created_at|completed_at)":\d+/g, `"$1":0`)
-    .replace(/"request_id":"[^"]*"/g, `"request_id":"…"`)
+    .replace(/"request_id":"req_[^"]+"/g, `"request_id":"req_…"`)
     .replace(/"(chatcmpl-|cmpl-|msg_|resp_|rs_|fc_)[\w-]*"/g, `"$1…"`)
 
 const send = async (base: string, { body, method = "GET", path }: Case): Promise<string> => {

@@ -15,7 +15,10 @@ const outcome = async (
     // Some clients wrap the error in the one of their retries.
     const error = thrown as Error & Readonly<Record<string, unknown>>
     const status = error["status"] ?? error["statusCode"] ?? error["status_code"] ?? null
-    const message = error.message.replaceAll(/"request_id":"[^"]*"/g, `"request_id":"…"`).replaceAll(base, "BASE")
+    const message = error.message.replaceAll(/"request_id":"req_[^"]+"/g, `"request_id":"req_…"`).replaceAll(
+      base,
+      "BASE",
+    )
     return { error: { status, message } }
   }
 }

@@ -62,20 +62,19 @@ const isErrorBody = (text: string): boolean => {
   return typeof error === "string" ? error !== "" : typeof error?.message === "string" && typeof error.type === "string"
 }
 
-/** What is wrong with the shape of an answer. `toNoise`: the request was no HTTP, so the head alone is an answer. */
+/** What is wrong with the shape of an answer. `toNoise`: the request was no HTTP, so a stream may be cut. */
 export const shapeFault = ({ body, headers, isWhole, status }: Answer, toNoise: boolean): string | undefined => {
   if (!statuses.includes(status)) return `status ${status}`
   if (/internal error|undefined|\[object/.test(body)) return "an internal error"
-  if (!isWhole) return toNoise ? undefined : "an answer that is cut short"
+  if (!isWhole) return toNoise && status < 400 ? undefined : "an answer that is cut short"
   const type = headers.get("content-type") ?? ""
   if (status >= 400 && type.startsWith("application/json")) {
     return isErrorBody(body) ? undefined : `${status} without an error`
   }
   if (status >= 400) {
     const isPlain = [403, 404, 405].includes(status)
-    return isPlain || (toNoise && body === "") || (status === 417 && body === "")
-      ? undefined
-      : `${status} without a body`
+    // Node answers an unknown `Expect` by itself, without a body, as Go does.
+    return isPlain || (status === 417 && body === "") ? undefined : `${status} without a body`
   }
   if (type.startsWith("application/x-ndjson")) {
     return body.endsWith("\n") && body.trimEnd().split("\n").every(isJson) ? undefined : "bad records"

@@ -7,7 +7,7 @@ import { Clock, Duration, Effect, Fiber, FiberMap, Result } from "effect"
 import { Leases } from "../../services/Leases.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
 import { success } from "../../services/Outcome.ts"
-import type { Refusal } from "../../services/Refusal.ts"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { Residency } from "../../services/Residency.ts"
 import type { Settled } from "../../services/Router.ts"
 import type { Policy } from "./clientOptions.ts"
@@ -18,6 +18,11 @@ import { type Asked, type Facts, look, no } from "./unloadLook.ts"
 
 /** Milliseconds to wait for the client's own requests, where the client does not say how long it waits. */
 const waitMillis = 300_000
+
+/** Unloads that may wait for requests at one time. Each of them looks again whenever a request ends. */
+const waitingMax = 256
+
+const tooMany = refuse("QueueFull", "too many unloads are waiting", { retryAfter: 1 })
 
 /** @internal */
 export interface Unloading {
@@ -33,7 +38,9 @@ const gone = (facts: Facts, waiting: Set<() => void>, run: Run, model: Model): E
     const asked: Asked = new Map()
     let looking = false
     let again = false
+    let over = false
     const stop = (): void => {
+      over = true
       waiting.delete(changed)
       stops.forEach((each) => each())
     }
@@ -53,8 +60,14 @@ const gone = (facts: Facts, waiting: Set<() => void>, run: Run, model: Model): E
       looking = false
     }
     const stops = [facts.residency.onChange(changed), facts.leases.onFree(changed)]
-    waiting.add(changed)
     changed()
+    if (over) return
+    // One that a backend was already asked for is not refused.
+    if (waiting.size < waitingMax || asked.size > 0) waiting.add(changed)
+    else {
+      stop()
+      return resume(Effect.fail(tooMany))
+    }
     return Effect.sync(stop)
   })
 

@@ -28,6 +28,9 @@ export const parserBytesMax = (headBytesMax: number): number => 2 * (headBytesMa
 /** @internal */
 export const tooLong: Refusal = refuse("BadRequest", "the head of the request is too long", { status: 431 })
 
+/** HTTP/1.1 requires the header (RFC 9112, 3.2). In the words of Go. @internal */
+export const noHost: Refusal = refuse("BadRequest", "missing required Host header")
+
 /** Whether a head is too long: its target, its names and its values. @internal */
 export const isTooLong = (target: string, rawHeaders: ReadonlyArray<string>, headBytesMax: number): boolean => {
   let bytes = target.length

@@ -31,6 +31,8 @@ export const makeServer = (
     keepAliveTimeout: idleMillis,
     headersTimeout: headersMillis,
     requestTimeout: requestMillis,
+    // The handler looks for it: Node's own answer has no body.
+    requireHostHeader: false,
     maxHeaderSize: Heads.parserBytesMax(headBytesMax),
   }, handler)
   // Node would drop what comes after the first thousand headers. The bytes are the limit.

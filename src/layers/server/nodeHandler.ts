@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Refusal } from "../../services/Refusal.ts"
 import { find } from "../../wire/endpoints.ts"
 import * as ErrorShapes from "../../wire/errorShapes.ts"
 import * as LocalRequests from "../../support/localRequests.ts"
@@ -34,12 +35,13 @@ const notAllowed = ["Allow", "POST", "Content-Type", "text/plain", "Content-Leng
 /** A 204 never has a body, and must not have a `Content-Length` (RFC 9110, 8.6). */
 const emptyBody = (status: number): ReadonlyArray<string> => status === 204 ? [] : ["Content-Length", "0"]
 
-/** A head that is too long. The body is read and dropped: a client that is sending does not read its answer. */
-const refuseHead = (request: IncomingMessage, response: ServerResponse, id: string): void => {
-  const { body, headers, status } = ErrorShapes.refusal(Heads.dialectOf(request.url ?? ""), Heads.tooLong, id)
+/** Refuses a head. The body is read and dropped: a client that is sending does not read its answer. */
+const refuseHead = (request: IncomingMessage, response: ServerResponse, why: Refusal, id: string): void => {
+  const { body, headers, status } = ErrorShapes.refusal(Heads.dialectOf(request.url ?? ""), why, id)
   response.writeHead(status, ["X-Request-Id", id, ...headers]).end(body)
   request.resume()
 }
+
 /** Headers of a proxy, in lower case: the client behind it can be anyone. */
 const proxied = new Set(["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"])
 
@@ -66,7 +68,13 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
     if (traffic.draining) response.shouldKeepAlive = false
     const headers = readHeaders(request.rawHeaders)
     const id = nextId(headers.requestId)
-    if (Heads.isTooLong(request.url ?? "", request.rawHeaders, headBytesMax)) return refuseHead(request, response, id)
+    const { rawHeaders, url = "" } = request
+    if (Heads.isTooLong(url, rawHeaders, headBytesMax)) return refuseHead(request, response, Heads.tooLong, id)
+    if (headers.host === undefined && request.httpVersion === "1.1") {
+      // What follows is mostly the rest of this request.
+      response.shouldKeepAlive = false
+      return refuseHead(request, response, Heads.noHost, id)
+    }
     if (!acceptsHost(headers.host)) {
       response.writeHead(403, ["X-Request-Id", id, ...emptyBody(403)]).end()
       return
@@ -77,8 +85,8 @@ export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Ha
       response.writeHead(allowed.status, [...allowed.headers, "X-Request-Id", id, ...emptyBody(allowed.status)]).end()
       return
     }
-    if (shared.local && isDirect(headers, request.rawHeaders)) LocalRequests.mark(request)
-    const endpoint = find(request.url ?? "", request.method)
+    if (shared.local && isDirect(headers, rawHeaders)) LocalRequests.mark(request)
+    const endpoint = find(url, request.method)
     const extra = allowed?.headers ?? []
     if (endpoint === undefined) return toApp(request, response, ["X-Request-Id", id, ...extra])
     if (request.method === "POST") {

@@ -206,6 +206,26 @@ describe("ollama stop", () => {
       assert.deepStrictEqual(yield* idle, nothing)
     }).pipe(Effect.provide(over({ a: { ...a100, decodeRate: 1 } }))))
 
+  it.effect("beyond 256 that wait is refused with 503, and one that need not wait is not", () =>
+    Effect.gen(function* () {
+      yield* elapse("2 seconds")
+      const chat = yield* start("/api/generate", { ...prompt, options: { num_predict: 1000 } })
+      yield* elapse("8 seconds")
+      const waiting = yield* Effect.forEach(Array.from({ length: 256 }), () => start("/api/generate", stop))
+      const more = yield* finish("/api/generate", stop, {}, 100)
+      assert.strictEqual(more.settled.status, 503)
+      assert.include(more.reply.refusals[0]!.message, "too many unloads are waiting")
+      assert.strictEqual((yield* finish("/api/generate", { ...stop, model: embedder }, {}, 100)).settled.status, 200)
+      yield* Fiber.interrupt(waiting[0]!)
+      const instead = yield* start("/api/generate", stop)
+      yield* elapse("100 millis")
+      assert.isUndefined(instead.pollUnsafe())
+      yield* Fiber.interrupt(chat)
+      yield* elapse("20 seconds")
+      for (const one of [...waiting.slice(1), instead]) assert.strictEqual((yield* Fiber.join(one)).settled.status, 200)
+      assert.deepStrictEqual(yield* idle, nothing)
+    }).pipe(Effect.provide(over({ a: { ...a100, decodeRate: 2 } }))))
+
   it.effect("a client that leaves while it waits leaves nothing behind", () =>
     Effect.gen(function* () {
       yield* elapse("2 seconds")

@@ -134,6 +134,27 @@ describe("a head of a request", () => {
       }),
   )
 
+  for (const [path, shape] of shapes) {
+    it.live(`without a Host is refused in the dialect of ${path}`, () =>
+      Effect.gen(function* () {
+        const sent = Raw.post(path, chat).replace("Host: localhost\r\n", "")
+        const { body, head, raw, seen, status } = yield* ask(sent + get("/hello"))
+        assert.strictEqual(status, 400)
+        assert.match(head, /content-type: application\/json/i)
+        assert.match(head, /x-request-id: /i)
+        assert.match(head, /connection: close/i)
+        assert.match(String(shape(JSON.parse(body))), /missing required Host header/)
+        yield* until(() => raw.closed(), "the end of the connection")
+        assert.strictEqual(raw.received().split("HTTP/1.1 ").length, 2)
+        assert.strictEqual(seen.requests.length, 0)
+      }))
+  }
+
+  it.live("of HTTP/1.0 needs no Host", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* ask("GET /hello HTTP/1.0\r\n\r\n")).status, 200)
+    }))
+
   it.live("leaves the connection as it is when only the limit refused it", () =>
     Effect.gen(function* () {
       const { raw } = yield* ask(Raw.post("/api/chat", chat, long(9000)), { headBytesMax: 1024 })

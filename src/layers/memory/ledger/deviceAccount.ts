@@ -32,6 +32,8 @@ export interface Charge {
 export class DeviceAccount {
   readonly uuid: string
   readonly charges = new Set<Charge>()
+  /** Bytes that backends of the fleet state for it, by the id of the backend. */
+  readonly stated = new Map<string, number>()
   declared: number | undefined = undefined
   total: number | undefined = undefined
   free: number | undefined = undefined

@@ -12,10 +12,8 @@ export class Devices {
   readonly accounts = new Map<string, DeviceAccount>()
   private readonly reserveBytes: number
   private readonly declared: Readonly<Record<string, number>>
-  /** What each backend states with its label, by device and id of the backend. */
-  private readonly stated = new Map<DeviceAccount, Map<string, number>>()
   /** By backend as it was: after a change of its devices or labels it is another object. */
-  private readonly known = new WeakMap<Backend, ReadonlyArray<DeviceAccount>>()
+  private known = new WeakMap<Backend, ReadonlyArray<DeviceAccount>>()
 
   constructor(reserveBytes: number, declared: Readonly<Record<string, number>>) {
     this.reserveBytes = reserveBytes
@@ -52,12 +50,15 @@ export class Devices {
   /** A backend states the memory of its devices, now and no longer as before. Of several backends the least counts. */
   private state(id: string, accounts: ReadonlyArray<DeviceAccount>, bytes: number | undefined): void {
     for (const account of this.accounts.values()) {
-      const stated = this.stated.get(account) ?? new Map<string, number>()
-      this.stated.set(account, stated)
-      if (bytes !== undefined && accounts.includes(account)) stated.set(id, bytes)
-      else if (!stated.delete(id)) continue
-      account.declared = this.declared[account.uuid] ?? (stated.size > 0 ? Math.min(...stated.values()) : undefined)
+      if (bytes !== undefined && accounts.includes(account)) account.stated.set(id, bytes)
+      else if (!account.stated.delete(id)) continue
+      this.applyStated(account)
     }
+  }
+
+  private applyStated(account: DeviceAccount): void {
+    const { stated, uuid } = account
+    account.declared = this.declared[uuid] ?? (stated.size > 0 ? Math.min(...stated.values()) : undefined)
   }
 
   /** The devices of a backend that models can be put on; all of them if none can. */
@@ -73,12 +74,24 @@ export class Devices {
     return this.of(backend).filter((account) => !account.unhealthy && !usable.includes(account))
   }
 
-  /** Forgets devices that no reading lists, no backend of the fleet uses and no allocation is charged on. */
+  /**
+   * Forgets devices that no reading lists, no backend of the fleet uses and no allocation is charged on, and what
+   * backends stated that are no longer in the fleet.
+   */
   prune(backends: ReadonlyArray<Backend>): void {
     const used = new Set(backends.flatMap((backend) => this.of(backend)))
+    const ids = new Set(backends.map(({ id }) => id))
+    let changed = false
     for (const [uuid, account] of this.accounts) {
-      if (account.failure !== "" && account.charges.size === 0 && !used.has(account)) this.accounts.delete(uuid)
+      const gone = Array.from(account.stated.keys()).filter((id) => !ids.has(id))
+      for (const id of gone) account.stated.delete(id)
+      if (gone.length > 0) this.applyStated(account)
+      const unused = account.failure !== "" && account.charges.size === 0 && !used.has(account)
+      if (unused) this.accounts.delete(uuid)
+      changed ||= unused || gone.length > 0
     }
+    // A backend that comes back has to state its memory again, and to get accounts that are read.
+    if (changed) this.known = new WeakMap()
   }
 
   /** Whether the memory of all devices of a backend is known. */
