@@ -1,6 +1,6 @@
 /**
- * Several Ollama servers on one GPU, because Ollama runs one text of an embedder at a time. All is simulated, in virtual
- * time. `node examples/15-several-servers.ts` prints how many texts a second 1, 2 and 4 servers embed.
+ * Several Ollama servers on one GPU, because Ollama runs one text of an embedder at a time. All is simulated.
+ * `node examples/15-several-servers.ts` prints how many texts a second 1, 2 and 4 servers embed.
  */
 import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
