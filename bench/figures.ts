@@ -40,7 +40,7 @@ const figures: ReadonlyArray<Figure> = [
   { says: "paced, added p95", scenario: PACED, metric: "p95", against: added, atMost: 3, unit: "ms" },
   { says: "open streams, RSS", scenario: SLOW, metric: "rss", against: ratio, atMost: 1.5, unit: "x node-http" },
   { says: "ready", scenario: READY, metric: "p50", atMost: 3000, unit: "ms" },
-  { says: "idle RSS", scenario: READY, metric: "rss", atMost: 200, unit: "MiB" },
+  { says: "idle RSS", scenario: READY, metric: "rss", atMost: 130, unit: "MiB" },
 ]
 
 /** A load that was not fully answered proves nothing, however fast it was. */

@@ -14,7 +14,7 @@ import { disturbances, quietest, watched } from "./quiet.ts"
 import { table } from "./report.ts"
 import { median, type Results, type Row } from "./results.ts"
 import { JSON_32, type Sample, type Scenario, scenarios, TAIL_SHARE } from "./scenarios.ts"
-import { type Instance, launch, llameroLimits, startUpstream, type Target, targets } from "./targets.ts"
+import { buildServers, type Instance, launch, llameroLimits, startUpstream, type Target, targets } from "./targets.ts"
 import { verify } from "./verify.ts"
 
 const say = (text: string) => process.stderr.write(text + "\n")
@@ -128,6 +128,7 @@ const machine = (cores: Cores | undefined, load: string) => [
 
 const main = async () => {
   const options = parse(process.argv.slice(2), targets.map(({ name }) => name))
+  buildServers()
   const wrkFile = which("wrk")
   const cores = await pin()
   const about = machine(cores, wrkFile ? "wrk" : "autocannon")

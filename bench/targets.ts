@@ -1,4 +1,5 @@
 /** What is measured. A target is a command that listens on a port and forwards to the upstream's. */
+import { execFileSync } from "node:child_process"
 import { existsSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
@@ -42,9 +43,24 @@ const node = (path: string, args: ReadonlyArray<number>): Command => ({
   args: [local(path), ...args.map(String)],
 })
 
-const server = "../examples/server.ts"
-const llameroMissing = existsSync(local(server)) ? undefined : "there is no examples/server.ts"
-const llamero = (port: number, env: Readonly<Record<string, string>>, program = local(server)): Command => ({
+/** Another checkout of this repository, with its dependencies, to compare a change with the commit before it. */
+const before = process.env["BENCH_BEFORE"]
+
+/** The server of a checkout as its `npm start` runs it: from its bundle, which older checkouts do not have. */
+const serverOf = (checkout: string): string => {
+  const start = join(checkout, "scripts/start.js")
+  return existsSync(start) ? start : join(checkout, "examples/server.ts")
+}
+
+/** Builds the bundles that `npm start` would build. */
+export const buildServers = (): void => {
+  for (const checkout of before === undefined ? [local("..")] : [local(".."), before]) {
+    const build = join(checkout, "scripts/build.ts")
+    if (existsSync(build)) execFileSync(process.execPath, [build], { stdio: "inherit" })
+  }
+}
+
+const llamero = (port: number, env: Readonly<Record<string, string>>, program = serverOf(local(".."))): Command => ({
   file: process.execPath,
   // As `npm start`. V8 may else double the young generation while the server starts, which costs 50 MiB.
   args: ["--max-semi-space-size=16", program],
@@ -70,19 +86,15 @@ const written = (name: string, text: string): string => {
 /** The environment of a llamero under load. */
 const underLoad = (upstream: number) => ({ LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits })
 
-/** Another checkout of this repository, with its dependencies, to compare a change with the commit before it. */
-const before = process.env["BENCH_BEFORE"]
-
 export const targets: ReadonlyArray<Target> = [
   {
     name: "llamero",
     command: (port, upstream) => llamero(port, underLoad(upstream)),
     ready: "/readyz",
-    missing: llameroMissing,
   },
   {
     name: "before",
-    command: (port, upstream) => llamero(port, underLoad(upstream), join(before!, "examples/server.ts")),
+    command: (port, upstream) => llamero(port, underLoad(upstream), serverOf(before!)),
     ready: "/readyz",
     missing: before === undefined ? "BENCH_BEFORE names no other checkout" : undefined,
   },
@@ -104,7 +116,6 @@ export const asShipped: Target = {
   name: "llamero",
   command: (port) => llamero(port, {}),
   ready: "/readyz",
-  missing: llameroMissing,
 }
 
 const freePort = (): Promise<number> =>
