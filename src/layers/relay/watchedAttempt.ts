@@ -47,6 +47,8 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   heldBytes = 0
   /** Whether the reply got something of this backend's answer. No other attempt may follow then. */
   passed = false
+  /** Whether the client had its head, and perhaps heartbeats, before that. */
+  begun = false
   settled = false
 
   constructor(
@@ -100,10 +102,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
     else this.decoder.breakOff(() => this.settled || this.broken(outcome))
   }
 
-  /**
-   * Takes a chunk of an encoded answer. It is passed on as it is, unless the router has to read it, or has sent a head
-   * that says nothing of an encoding.
-   */
+  /** Passes encoded bytes on as they are, unless the router reads them or has sent a head without an encoding. */
   private encoded(chunk: Uint8Array): void {
     if (this.decoder === undefined && !this.passed) {
       if (this.reads || this.reply.committed) this.decode()
@@ -140,25 +139,25 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
 
   /** The answer is complete, as its own framing says. */
   private answered(): void {
+    let outcome: Outcome | undefined
     if (this.held !== undefined) {
       const body = concat(this.held)
-      const outcome = Outcomes.outcomeOfStatus(this.status, body)
+      outcome = Outcomes.outcomeOfStatus(this.status, body)
       if (Outcomes.isElsewhere(this.status, body)) {
         const answer = { status: this.status, rawHeaders: this.rawHeaders, body }
         return this.finish({ _tag: "Retry", outcome, answer })
       }
-      this.pass()
-      this.reply.end()
-      return this.finish({ _tag: "Answered", status: this.status, outcome })
     }
     if (!this.passed) this.pass()
     const ending = this.watch.end()
-    if (ending === "cut" && this.status < 400 && !Outcomes.isNoStream(this.rawHeaders, this.watch.isDocument())) {
+    const isCut = ending === "cut" && this.status < 400
+    // A document in place of a stream is no end for a client that has the head of a stream already.
+    if (isCut && (this.begun || !Outcomes.isNoStream(this.rawHeaders, this.watch.isDocument()))) {
       this.reply.refuse(refuse("BackendFailed", "the backend ended the stream before its last record"))
       return this.finish({ _tag: "Answered", status: this.status, outcome: Outcomes.truncated })
     }
     this.reply.end()
-    this.finish({ _tag: "Answered", status: this.status, outcome: this.outcomeOf(ending) })
+    this.finish({ _tag: "Answered", status: this.status, outcome: outcome ?? this.outcomeOf(ending) })
   }
 
   /** The connection broke, or a time limit passed. */
@@ -174,6 +173,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   /** Gives the reply what was held back. From then on it gets this backend's answer and no other. */
   private pass(): void {
     this.passed = true
+    this.begun = this.reply.committed
     this.reply.open(this)
     this.reply.head(this.status, this.rawHeaders)
     if (this.held !== undefined) {

@@ -163,6 +163,29 @@ describe("WatchedRelay", () => {
       }
     }))
 
+  it.effect("a document is no end of a stream whose head a heartbeat has sent", () =>
+    Effect.gen(function* () {
+      for (
+        const [headers, body] of [
+          [["Content-Type", "text/html", "Content-Length", "26"], "<html>It works!</html>"],
+          [["Content-Type", "application/json", "Content-Length", "30"], `{"response":"x","done":false}`],
+          [["Content-Length", "2"], "ok"],
+        ] as const
+      ) {
+        for (const begun of [true, false]) {
+          const { fiber, released, reply, upstream } = yield* start("done-true", true)
+          reply.committed = begun
+          upstream.to.head(200, [...headers])
+          upstream.to.data(bytes(body))
+          upstream.end()
+          yield* Fiber.join(fiber)
+          assert.strictEqual(reply.text, body)
+          assert.lengthOf(reply.refusals, begun ? 1 : 0, body)
+          assert.strictEqual(released[0]!.cause, begun ? "truncated" : "ok")
+        }
+      }
+    }))
+
   it.effect("an answer in one piece that breaks off is a failure, whatever came of it", () =>
     Effect.gen(function* () {
       for (const part of [`{"response":"x","done":true}`, `{"response":"x","done":false}`, `{"resp`]) {
