@@ -57,6 +57,23 @@ export const isLocal = (host: string): boolean => {
 }
 
 /**
+ * Whether a `Host` header names loopback, as only a client on this machine writes it: `localhost`, every name under
+ * `.localhost`, a loopback address, `0.0.0.0`, `::`, and no name at all. A name under `.local` or `.internal` is none:
+ * a web page of the local network can have it. Nor is another address of this machine: a proxy can pass it on.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isOnLoopback = (host: string): boolean => {
+  const name = nameIn(host)
+  if (/^(localhost|.*\.localhost|)$/.test(name)) return true
+  const short = ipv6(name)
+  const plain = short === undefined ? name : mapped(short)
+  if (plain === undefined) return short === "::1" || short === "::"
+  return ipv4.test(plain) && /^(127\.|0\.0\.0\.0$)/.test(plain)
+}
+
+/**
  * Whether an address is on loopback. Ollama's rule applies to servers that listen there.
  *
  * @category predicates

@@ -196,6 +196,11 @@ describe("Settings", () => {
       assert.strictEqual((yield* read({ OLLAMA_HOST: "localhost:11435" })).ollamaHost, "")
       assert.strictEqual((yield* read({ OLLAMA_HOST: "other:11435" })).ollamaHost, "http://other:11435")
       assert.match(yield* complaint({ LLAMERO_BACKENDS: "http://a,:11435" }), /other than this router itself/)
+      // Nor to its second listener, for which OLLAMA_HOST is set where the `ollama` command is used.
+      const local = { LLAMERO_LOCAL_PORT: "11434", LLAMERO_LOCAL_KEY: "ops", LLAMERO_KEYS_FILE: "keys.json" }
+      assert.strictEqual((yield* read({ ...local, OLLAMA_HOST: "127.0.0.1:11434" })).ollamaHost, "")
+      assert.strictEqual((yield* read({ ...local, OLLAMA_HOST: "gpu:11434" })).ollamaHost, "http://gpu:11434")
+      assert.match(yield* complaint({ ...local, LLAMERO_BACKENDS: "localhost" }), /other than this router itself/)
     }))
 
   it.effect("must go together", () =>

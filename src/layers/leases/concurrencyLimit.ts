@@ -64,7 +64,7 @@ interface Trial {
  *   limit has to shorten it, a higher one must not lengthen it.
  * - Answers that were seen to be worked on at the same time prove as many slots. The limit does not fall below that.
  * - Trials are repeated, with longer pauses while they change nothing. A lost connection, as after a restart, ends the
- *   pause.
+ *   pause, and so does a fall.
  * - Only answers that were sent when the limit was reached count.
  * - Where no answer says when the work on it began, the limit rises at most to the configured value.
  *
@@ -138,6 +138,8 @@ export class ConcurrencyLimit {
 
   private saturated(limit: number): void {
     this.growing = false
+    // The cause may pass soon, and until the next trial the limit is far below the slots.
+    this.pause = pauseMin
     this.change(Math.max(1, Math.floor(limit * saturatedFactor)))
   }
 

@@ -54,6 +54,7 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
     if (attempt._tag !== "Retry" || attempt.answer === undefined) return
     const { answer, outcome } = attempt
     if (outcome.cause === notOffered.cause) {
+      run.notOffered++
       return missing.add(run.request.endpoint.upstreamPath, backend, answer.body)
     }
     const named = missingModel(answer.status, answer.body)
@@ -77,7 +78,7 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
     const retries = placement.rank(elsewhere, leases.view).size > 0 &&
       // The backend has done nothing, so this is no retry. It happens once for each backend and path.
       (isNotOffered || (anotherMaySucceed(cause, demand, leases.view.find(backend)) &&
-        retry.decide({ demand, backend, outcome, attempts: run.attempts }, now) === "elsewhere"))
+        retry.decide({ demand, backend, outcome, attempts: run.attempts - run.notOffered }, now) === "elsewhere"))
     // The event of the request itself tells of an attempt whose answer the client gets.
     if (!retries && answer !== undefined) return Effect.sync(() => passOn(run, reply, answer))
     publish(demand, backend, cause)

@@ -35,8 +35,10 @@ export const make = (active: Bag<Run>, catalog: ModelCatalog["Service"]): Compan
   for (const other of active.snapshot()) {
     // An unload does not use the model. Two unloads must not wait for each other.
     if (other === run || !other.known || unloads(other.request)) continue
-    const used = catalog.peek(other.model)
-    if (other.model !== model.key && (used === undefined || !sameWeights(catalog, used, model))) continue
+    if (other.model !== model.key) {
+      const used = catalog.peek(other.model)
+      if (used === undefined || !sameWeights(catalog, used, model)) continue
+    }
     if (clientOf(other.request) !== client) return "others"
     company = "own"
   }

@@ -105,7 +105,8 @@ export class Race implements Contest {
     if (!isLease(lease)) return this.report("nowhere")
     // Asked last: the policy counts a yes against its retry budget.
     const { run } = this.job
-    if (retry.decide({ demand, backend: backend.id, outcome: slow, attempts: run.attempts }, now) !== "elsewhere") {
+    const attempts = run.attempts - run.notOffered
+    if (retry.decide({ demand, backend: backend.id, outcome: slow, attempts }, now) !== "elsewhere") {
       lease.release(unused)
       return this.report("over-budget")
     }

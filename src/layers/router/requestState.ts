@@ -21,6 +21,8 @@ export class Run {
   known = false
   model: string
   attempts = 0
+  /** Attempts among them that found out that a backend does not have the path. They are no retries. */
+  notOffered = 0
   backend: string | undefined = undefined
   /** The backends besides `backend` on which a hedged attempt failed. */
   alsoFailed: ReadonlyArray<string> = none

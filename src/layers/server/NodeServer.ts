@@ -50,7 +50,8 @@ export interface Options {
    * A second listener, on 127.0.0.1 only, for clients on this machine that cannot send an API key, such as the `ollama`
    * command. It answers like the first one. `ApiKeyGuard` and `KeyedRoutes` can give its requests a key by their option
    * `local`; without that it lets nobody in who sends no key. Requests of web pages (`Origin`) and of proxies
-   * (`Forwarded`, `X-Forwarded-For`, `Via`) need a key here, too. `hosts` does not hold here. Defaults to none.
+   * (`Forwarded`, `X-Forwarded-For`, `Via`), and those whose `Host` is not loopback, need a key here, too. `hosts` does
+   * not hold here. Defaults to none.
    */
   readonly local?: { readonly port: number } | undefined
   /**

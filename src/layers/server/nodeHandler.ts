@@ -8,6 +8,7 @@ import type { Refusal } from "../../services/Refusal.ts"
 import { find } from "../../wire/endpoints.ts"
 import * as ErrorShapes from "../../wire/errorShapes.ts"
 import * as LocalRequests from "../../support/localRequests.ts"
+import { isOnLoopback } from "../../wire/hosts.ts"
 import { readHeaders, type RequestHeaders } from "../../wire/request.ts"
 import { forRoutes } from "../../wire/target.ts"
 import type { Cors } from "./cors.ts"
@@ -45,9 +46,13 @@ const refuseHead = (request: IncomingMessage, response: ServerResponse, why: Ref
 /** Headers of a proxy, in lower case: the client behind it can be anyone. */
 const proxied = new Set(["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"])
 
-/** Whether a user of this machine has sent the request: a program, not a web page and not a proxy. */
-const isDirect = ({ origin }: RequestHeaders, rawHeaders: ReadonlyArray<string>): boolean =>
-  origin === undefined && !rawHeaders.some((name, i) => i % 2 === 0 && proxied.has(name.toLowerCase()))
+/**
+ * Whether a user of this machine has sent the request: a program, not a web page and not a proxy. Some proxies add no
+ * header but pass `Host` on, and pages leave `Origin` out of a `GET` to their own host.
+ */
+const isDirect = ({ host, origin }: RequestHeaders, rawHeaders: ReadonlyArray<string>): boolean =>
+  origin === undefined && (host === undefined || isOnLoopback(host)) &&
+  !rawHeaders.some((name, i) => i % 2 === 0 && proxied.has(name.toLowerCase()))
 
 /** Inference requests go to the router, all others to `app`. @internal */
 export const make = (shared: Shared, rules: Rules, traffic: NodeTraffic, app: Handler): Handler => {

@@ -35,11 +35,14 @@ interface Rule {
   readonly flaw: (settings: Dependent) => string | undefined
 }
 
-/** Whether a URL is that of the router itself. @internal */
-export const isRouter = ({ host, port }: Pick<Dependent, "host" | "port">) => (url: string): boolean => {
-  const target = new URL(url)
-  return Number(target.port) === port && ["127.0.0.1", "localhost", "[::1]", host].includes(target.hostname)
-}
+/** Whether a URL is that of the router itself, or of its listener for clients on this machine. @internal */
+export const isRouter =
+  ({ host, localPort, port }: Pick<Dependent, "host" | "localPort" | "port">) => (url: string): boolean => {
+    const target = new URL(url)
+    const own = Number(target.port || (target.protocol === "https:" ? 443 : 80))
+    const isHere = ["127.0.0.1", "localhost", "[::1]"].includes(target.hostname)
+    return (own === port && (isHere || target.hostname === host)) || (own === localPort && isHere)
+  }
 
 /** One spelling for all URLs of one server, whoever its user is. */
 const server = (url: string): string =>
@@ -49,7 +52,7 @@ const scoresZone = ({ scorers }: Dependent): boolean => scorers.some(([name]) =>
 
 const rules: ReadonlyArray<Rule> = [
   {
-    of: ["backends", "host", "port"],
+    of: ["backends", "host", "localPort", "port"],
     flaw: (settings) => {
       const loop = settings.backends.find(isRouter(settings))
       return loop &&

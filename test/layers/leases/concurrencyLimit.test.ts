@@ -143,6 +143,39 @@ describe("ConcurrencyLimit", () => {
     assert.strictEqual(one.limit(configured, streamsMax), configured)
   })
 
+  it("is found again soon after a backend was busy, however long it was right before", () => {
+    const slots = 8
+    const one = new ConcurrencyLimit()
+    const limit = () => one.limit(1, 32)
+    const running: Array<{ readonly begun: number; readonly streams: number; start: number; end: number }> = []
+    let now = 0
+    let answers = 0
+    /** A server of 8 slots, with always one more request for the router than it may send. */
+    const serve = (until: number): void => {
+      while (answers < until) {
+        while (running.length < limit()) {
+          const free = running.length < slots
+            ? now
+            : running.map(({ end }) => end).toSorted((a, b) => b - a)[slots - 1]!
+          const start = Math.max(now, free)
+          const work = 1000 + (answers * 37 + running.length * 211) % 800
+          running.push({ begun: now, streams: running.length + 1, start, end: start + work })
+        }
+        const { begun, end, start, streams } = running.sort((a, b) => a.end - b.end).shift()!
+        now = end
+        answers++
+        const outcome = { ...waited(start - begun), firstByteMillis: start - begun + 50 }
+        one.settled(outcome, { at: now, begun, configured: 1, streams, streamsMax: 32 })
+      }
+    }
+    serve(6000)
+    assert.isAtLeast(limit(), slots - 1)
+    for (let n = 0; n < 20; n++) one.settled(busy, { at: ++now, begun: now, configured: 1, streams: 8, streamsMax: 32 })
+    assert.strictEqual(limit(), 1)
+    serve(6400)
+    assert.isAtLeast(limit(), slots - 1)
+  })
+
   it("starts again when another parallelism is configured", () => {
     const one = new ConcurrencyLimit()
     one.settled(busy, { at: 1, begun: 0, configured, streams: 6, streamsMax })

@@ -6,10 +6,12 @@ import { Breaker } from "../../../src/services/Breaker.ts"
 import { backend } from "../../../src/services/Fleet.ts"
 import { Leases } from "../../../src/services/Leases.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
+import type { RetryPolicy } from "../../../src/services/Plugin.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import { fleetOf, viewOf } from "../../../src/testing/views.ts"
 import { ask, idle, nothing, over, url } from "../../support/routers.ts"
 
+const { Fault } = SimulatedFleet
 const path = "/v1/responses"
 const asked = { model: "tiny-eos", input: "hi" }
 const server = (id: string) => Effect.map(SimulatedFleet.SimulatedFleet, (fleet) => fleet.get(url(id)))
@@ -56,6 +58,27 @@ describe("a path that some backends do not have", () => {
       const others = yield* Effect.forEach(["a", "b", "c", "d"], (id) => callsOf(id, "/api/chat"))
       assert.isAbove(others.reduce((sum, count) => sum + count), 0)
     }).pipe(Effect.provide(over({ a: old, b: old, c: old, d: old, new: { decodeRate: 10 } }))))
+
+  it.effect("takes no retry away from a request that also finds broken backends", () => {
+    const attempts: Array<number> = []
+    const retry: RetryPolicy = {
+      kind: "retry",
+      name: "counting",
+      seen: () => {},
+      decide: (failed) => {
+        attempts.push(failed.attempts)
+        return "elsewhere"
+      },
+    }
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      for (const id of ["x", "y", "z"]) (yield* server(id)).faults.set(Fault.failure(503, "busy"), { path })
+      const { settled } = yield* finish(ask(path, asked))
+      assert.strictEqual(settled.attempts, 6)
+      assert.isAtLeast(attempts.length, 1)
+      assert.deepStrictEqual(attempts, [1, 2, 3].slice(0, attempts.length))
+    }).pipe(Effect.provide(over({ a: old, b: old, x: {}, c: old, y: {}, z: {} }, { retry })))
+  })
 
   it.effect("is known per path", () =>
     Effect.gen(function* () {

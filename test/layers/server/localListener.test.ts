@@ -88,7 +88,17 @@ describe("the listener for clients on this machine", () => {
       }
       const port = Number(new URL(localUrl).port)
       // `hosts` opens the first listener only: here a page could have let its name resolve to 127.0.0.1.
-      for (const [host, status] of [["evil.example", 403], ["localhost", 200]] as const) {
+      const hosts = [
+        ...["evil.example"].map((host) => [host, 403] as const),
+        // A page of the local network can have such a name, and a proxy can pass such a `Host` on.
+        ...["evil.local", "evil.internal", "192.168.1.7", "[fd00::7]", "[::ffff:10.0.0.1]"].map((host) =>
+          [host, 401] as const
+        ),
+        ...["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "LOCALHOST"].map((host) =>
+          [host, 200] as const
+        ),
+      ]
+      for (const [host, status] of hosts) {
         const raw = yield* Raw.open(port)
         raw.write(`GET /api/tags HTTP/1.1\r\nHost: ${host}:${port}\r\n\r\n`)
         yield* until(() => raw.received().includes("\r\n\r\n"), "an answer")
