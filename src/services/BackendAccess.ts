@@ -161,14 +161,18 @@ export const withAccess = (
   return sent
 }
 
+/** `//user:password`, which has no `@`. */
+const noPort = /(\/\/[^/?#,\s[\]:]*:)(?!\d*(?:[/?#,\s]|$))[^/?#,\s]*/g
+
 /**
  * A text without the users and passwords of the URLs in it, for messages about a setting. Everything up to the last `@`
- * goes: a text that cannot be read may have its password anywhere.
+ * goes: a text that cannot be read may have its password anywhere. What stands behind a colon in place of a port goes,
+ * too.
  *
  * @category printing
  * @since 0.1.0
  */
 export const withoutPasswords = (text: string): string => {
   const at = text.lastIndexOf("@")
-  return at < 0 ? text : `…${text.slice(at)}`
+  return (at < 0 ? text : `…${text.slice(at)}`).replace(noPort, "$1…")
 }

@@ -63,8 +63,9 @@ export type BackendInput =
  *
  * **Gotchas**
  *
- * Throws a `RangeError` when the URL is not `http:` or `https:`, when a limit is not a whole number of at least 1, when
- * the weight is not a finite number above 0, and when a header cannot be sent. The error has no password and no token.
+ * Throws a `RangeError` when the URL is not `http:` or `https:` or has an `@` in its path, when a limit is not a whole
+ * number of at least 1, when the weight is not a finite number above 0, and when a header cannot be sent. The error has
+ * no password and no token.
  *
  * @category constructors
  * @since 0.1.0
@@ -72,7 +73,7 @@ export type BackendInput =
 export const backend = (input: BackendInput): Backend => {
   const options = typeof input === "string" ? { url: input } : input
   const url = URL.canParse(options.url) ? new URL(options.url) : undefined
-  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:") || url.pathname.includes("@")) {
     const shown = JSON.stringify(Access.withoutPasswords(options.url))
     throw new RangeError(`Fleet.backend: url must be an http(s) URL, got ${shown}`)
   }

@@ -45,7 +45,8 @@ const everywhere: Readonly<Record<string, string>> = { "": "127.0.0.1", "0.0.0.0
  * `host`, `host:port`, `:port`, `http://host`, `https://host/prefix`, `[::1]:11434`, with or without quotes. Without a
  * scheme the port is 11434, and with one it is the scheme's own port, as in Ollama. An address that means "all
  * interfaces" can be listened on but not called, so it becomes the loopback address. A user and a password before the
- * host stay in the URL; characters of them that have a meaning in URLs must be percent-encoded.
+ * host stay in the URL; characters of them that have a meaning in URLs must be percent-encoded. A path with an `@` is
+ * none: it may be a password in a URL that lacks its colon, as in `http//me:password@host`.
  *
  * @category parsing
  * @since 0.1.0
@@ -56,6 +57,7 @@ export const ollamaUrl = (text: string): string | undefined => {
   if (bare === "" || rest === "" || (scheme !== undefined && scheme !== "http" && scheme !== "https")) return undefined
   const slash = rest.indexOf("/")
   const path = slash < 0 ? "" : rest.slice(slash).replace(/\/+$/, "")
+  if (path.includes("@")) return undefined
   const whole = slash < 0 ? rest : rest.slice(0, slash)
   const at = whole.lastIndexOf("@") + 1
   const [user, place] = [whole.slice(0, at), whole.slice(at)]
