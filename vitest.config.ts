@@ -14,8 +14,8 @@ export const common = {
   testTimeout: 30_000,
   // One for each core. The default leaves one core idle, which is half of a small machine.
   maxWorkers: "100%",
-  // Test files share the modules of their worker: to load Effect for each file would take a third of the time.
-  isolate: false,
+  // On Node, test files share the modules of their worker: to load Effect for each file would take a third of the time.
+  isolate: "Deno" in globalThis,
   reporters: json === undefined ? ["default"] : ["default", ["json", { outputFile: json }] as const],
 }
 

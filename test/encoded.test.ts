@@ -70,13 +70,13 @@ describe("a backend that compresses in spite of `identity`", () => {
       assert.match(piece.text, /^\{"response":" word00 word01/)
       assert.isNull(piece.response.headers.get("content-encoding"))
       const simulated = yield* server
-      simulated.script(Fault.reset(2), { times: 1 })
+      simulated.script(Fault.reset(2), { path: "/api/generate", times: 1 })
       const cut = yield* call("/api/v1/generate", { prompt: "hi", stream: true })
       assert.match(
         cut.text,
         /word01","done":false\}\n\ndata: \{"error":"the backend broke off in the middle[^\n]*\n\n$/,
       )
-      simulated.script(Fault.truncate(2), { times: 1 })
+      simulated.script(Fault.truncate(2), { path: "/api/generate", times: 1 })
       const ended = yield* call("/api/v1/generate", { prompt: "hi", stream: true })
       assert.match(ended.text, /data: \{"error":"the backend ended the stream before its last record"\}\n\n$/)
     }).pipe(Effect.provide(over({ a: gzip }))))
@@ -92,7 +92,7 @@ describe("a backend that compresses in spite of `identity`", () => {
 
   it.effect("an error answer is plain, with its status", () =>
     Effect.gen(function* () {
-      ;(yield* server).script(Fault.internal, { times: 1 })
+      ;(yield* server).script(Fault.internal, { path: "/api/chat", times: 1 })
       const failed = yield* call("/api/chat", { messages })
       assert.strictEqual(failed.response.status, 500)
       assert.isNull(failed.response.headers.get("content-encoding"))
@@ -163,7 +163,8 @@ describe("a backend that spells in another way", () => {
             assert.notInclude(whole.text, 'error":"the backend')
             assert.notInclude(whole.text, "api_error")
           }
-          ;(yield* server).script(Fault.truncate(2), { times: 1 })
+          const asked = path === "/api/v1/generate" ? "/api/generate" : path
+          ;(yield* server).script(Fault.truncate(2), { path: asked, times: 1 })
           const cut = yield* call(path, body)
           assert.include(cut.text, "the backend ended the stream before its last record")
         }).pipe(Effect.provide(over({ a: { spelling: { ...spelling, lineEnd } } }))))

@@ -91,7 +91,7 @@ export class ContentDecoder {
     this.then((stream) =>
       stream.write(chunk, () => {
         this.left--
-        if (this.left === 0 && !this.over) this.broken?.()
+        if (this.left === 0 && this.broken !== undefined) this.breakSoon(this.broken)
       })
     )
   }
@@ -105,7 +105,7 @@ export class ContentDecoder {
   /** The answer broke off: calls `broken` once everything that came before is decoded. */
   breakOff(broken: () => void): void {
     this.broken = broken
-    if (this.left === 0) broken()
+    if (this.left === 0) this.breakSoon(broken)
   }
 
   pause(): void {
@@ -123,6 +123,11 @@ export class ContentDecoder {
     this.over = true
     this.waiting.length = 0
     this.stream?.destroy()
+  }
+
+  /** The decoded bytes of a chunk may come after the call back for that chunk. */
+  private breakSoon(broken: () => void): void {
+    setTimeout(() => this.over || broken(), 0)
   }
 
   private then(step: (stream: Transform) => void): void {
