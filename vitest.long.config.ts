@@ -15,10 +15,16 @@ const properties = [
   "test/simulated/SimulatedHistories.test.ts",
 ]
 
-const inVirtualTime = ["test/long/churn.test.ts", "test/long/wrongStacks.test.ts"]
+const onNodeOnly = [
+  "test/long/churn.test.ts",
+  "test/long/wrongStacks.test.ts",
+  // Deno's server resets a connection that it closes before it has read the whole body: the client may lose the answer.
+  // `test/fuzz` sends fewer such requests, on both runtimes.
+  "test/long/requests.test.ts",
+]
 
 export default defineConfig({
   test: "Deno" in globalThis
-    ? { ...common, include: long, exclude: [...configDefaults.exclude, ...inVirtualTime] }
+    ? { ...common, include: long, exclude: [...configDefaults.exclude, ...onNodeOnly] }
     : { ...common, include: [...long, ...properties], env: { TEST_LENGTH: "long" } },
 })
