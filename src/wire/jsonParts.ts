@@ -16,6 +16,60 @@ const colon = 0x3a
 const comma = 0x2c
 
 /**
+ * Calls `take` with the spans of each field of the object at `at`: its key with the quotes, and its value. Returns
+ * whether there is an object that is well formed. The walk ends where it is not.
+ *
+ * @category scanning
+ * @since 0.1.0
+ */
+export const eachField = (
+  bytes: Uint8Array,
+  at: number,
+  take: (key: Span, start: number, end: number) => void,
+): boolean => {
+  if (bytes[at] !== openBrace) return false
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBrace) return true
+  for (;;) {
+    const keyEnd = bytes[at] === quote ? valueEnd(bytes, at) : -1
+    if (keyEnd < 0) return false
+    const key = { start: at, end: keyEnd }
+    at = skipSpace(bytes, keyEnd)
+    if (bytes[at] !== colon) return false
+    const start = skipSpace(bytes, at + 1)
+    const end = valueEnd(bytes, start)
+    if (end < 0) return false
+    take(key, start, end)
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBrace) return true
+    if (bytes[at] !== comma) return false
+    at = skipSpace(bytes, at + 1)
+  }
+}
+
+/**
+ * Calls `take` with the span of each item of the array at `at`. Returns whether there is an array that is well formed.
+ * The walk ends where it is not.
+ *
+ * @category scanning
+ * @since 0.1.0
+ */
+export const eachItem = (bytes: Uint8Array, at: number, take: (start: number, end: number) => void): boolean => {
+  if (bytes[at] !== openBracket) return false
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBracket) return true
+  for (;;) {
+    const end = valueEnd(bytes, at)
+    if (end < 0) return false
+    take(at, end)
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBracket) return true
+    if (bytes[at] !== comma) return false
+    at = skipSpace(bytes, at + 1)
+  }
+}
+
+/**
  * The fields of the object at `at`, without those of inner objects. `undefined` where the value is not an object, or is
  * not well formed.
  *
@@ -23,25 +77,8 @@ const comma = 0x2c
  * @since 0.1.0
  */
 export const fieldsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Field> | undefined => {
-  if (bytes[at] !== openBrace) return undefined
   const fields: Array<Field> = []
-  at = skipSpace(bytes, at + 1)
-  if (bytes[at] === closeBrace) return fields
-  for (;;) {
-    const keyEnd = bytes[at] === quote ? valueEnd(bytes, at) : -1
-    if (keyEnd < 0) return undefined
-    const key = { start: at, end: keyEnd }
-    at = skipSpace(bytes, keyEnd)
-    if (bytes[at] !== colon) return undefined
-    const start = skipSpace(bytes, at + 1)
-    const end = valueEnd(bytes, start)
-    if (end < 0) return undefined
-    fields.push({ key, start, end })
-    at = skipSpace(bytes, end)
-    if (bytes[at] === closeBrace) return fields
-    if (bytes[at] !== comma) return undefined
-    at = skipSpace(bytes, at + 1)
-  }
+  return eachField(bytes, at, (key, start, end) => void fields.push({ key, start, end })) ? fields : undefined
 }
 
 /**
@@ -51,17 +88,6 @@ export const fieldsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Field> | 
  * @since 0.1.0
  */
 export const itemsOf = (bytes: Uint8Array, at: number): ReadonlyArray<Span> | undefined => {
-  if (bytes[at] !== openBracket) return undefined
   const items: Array<Span> = []
-  at = skipSpace(bytes, at + 1)
-  if (bytes[at] === closeBracket) return items
-  for (;;) {
-    const end = valueEnd(bytes, at)
-    if (end < 0) return undefined
-    items.push({ start: at, end })
-    at = skipSpace(bytes, end)
-    if (bytes[at] === closeBracket) return items
-    if (bytes[at] !== comma) return undefined
-    at = skipSpace(bytes, at + 1)
-  }
+  return eachItem(bytes, at, (start, end) => void items.push({ start, end })) ? items : undefined
 }

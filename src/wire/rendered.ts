@@ -8,8 +8,19 @@
  * @since 0.1.0
  */
 import type { Endpoint, Span } from "../services/RoutedRequest.ts"
-import { eachElement, eachMember } from "./members.ts"
+import { fold } from "./fieldNames.ts"
 import { closeBracket, openBracket, quote, readString, skipSpace } from "./json.ts"
+import { eachField, eachItem } from "./jsonParts.ts"
+
+/** Bytes, quotes included. No key that is looked for is longer. */
+const keyMax = 256
+
+/** Calls `take` with the key of each member, as Go folds its case, and the span of its value. */
+const eachMember = (bytes: Uint8Array, at: number, take: (key: string, start: number, end: number) => void): void =>
+  void eachField(bytes, at, (key, start, end) => {
+    const isLong = key.end - key.start > keyMax
+    take(isLong ? "" : fold(readString(bytes, key.start, key.end) ?? ""), start, end)
+  })
 
 /** @category models @since 0.1.0 */
 export interface Rendered {
@@ -105,7 +116,7 @@ const neverTypes = new Set(["thinking", "redacted_thinking", "reasoning", "web_s
 const content = (into: Finder, { end, start }: Span, takes: (span: Span) => void): void => {
   const { bytes } = into
   if (bytes[start] === quote) return takes({ start: start + 1, end: end - 1 })
-  eachElement(bytes, start, (from, to) => {
+  eachItem(bytes, start, (from, to) => {
     const { content: inner, text, type } = partAt(bytes, from)
     if (neverTypes.has(type)) return into.never(from, to)
     if (type === "tool_result") {
@@ -152,7 +163,7 @@ const message = (into: Finder, start: number, end: number): void => {
 }
 
 const messages = (into: Finder, start: number): void =>
-  eachElement(into.bytes, start, (from, to) => message(into, from, to))
+  void eachItem(into.bytes, start, (from, to) => message(into, from, to))
 
 /** The members of the body, by name; the later one of two counts. */
 const fields = (body: Uint8Array): ReadonlyMap<string, Span> => {
@@ -179,7 +190,7 @@ const generation = (into: Finder, found: ReadonlyMap<string, Span>, isNative: bo
 const texts = (into: Finder, span: Span | undefined): void => {
   if (span === undefined) return
   into.text(span.start, span.end)
-  eachElement(into.bytes, span.start, (start, end) => into.text(start, end))
+  eachItem(into.bytes, span.start, (start, end) => into.text(start, end))
 }
 
 /**
