@@ -7,36 +7,7 @@
  */
 import { header } from "../services/RoutedRequest.ts"
 import { type ByteSink, TransportError, type Upstream } from "../services/Transport.ts"
-
-/** What is used of the streams of `node:zlib`. */
-interface Transform {
-  readonly write: (chunk: Uint8Array, done: () => void) => unknown
-  readonly end: () => unknown
-  readonly pause: () => unknown
-  readonly resume: () => unknown
-  readonly destroy: () => unknown
-  readonly on: {
-    (event: "data", listener: (chunk: Uint8Array) => void): unknown
-    (event: "end", listener: () => void): unknown
-    (event: "error", listener: (error: Error) => void): unknown
-  }
-}
-
-/** The function of `node:zlib` for each encoding. A runtime may lack one (zstd came with Node 22.15) or the module. */
-const makers: Readonly<Record<string, string>> = {
-  "gzip": "createGunzip",
-  "x-gzip": "createGunzip",
-  "deflate": "createInflate",
-  "br": "createBrotliDecompress",
-  "zstd": "createZstdDecompress",
-}
-
-/** Imported when the first encoded answer comes, since serverless hosts may not have the module. */
-const maker = (encoding: string): Promise<(() => Transform) | undefined> =>
-  import("node:zlib").then((module) => {
-    const name = makers[encoding.trim().toLowerCase()]
-    return name === undefined ? undefined : (module as unknown as Record<string, (() => Transform) | undefined>)[name]
-  }, () => undefined)
+import { type Decoder, decoderOf, load } from "./zlibDecoders.ts"
 
 /** The encoding of an answer; `undefined` where its bytes are plain. @category headers @since 0.1.0 */
 export const encodingOf = (rawHeaders: ReadonlyArray<string>): string | undefined => {
@@ -66,9 +37,9 @@ export interface Decoded {
  */
 export class ContentDecoder {
   private readonly to: Decoded
-  private stream: Transform | undefined = undefined
+  private stream: Decoder | undefined = undefined
   /** What is to be done once the stream is there. */
-  private readonly waiting: Array<(stream: Transform) => void> = []
+  private readonly waiting: Array<(stream: Decoder) => void> = []
   private paused = false
   private over = false
   private used = false
@@ -78,10 +49,11 @@ export class ContentDecoder {
 
   constructor(encoding: string, to: Decoded) {
     this.to = to
-    maker(encoding).then((make) => {
+    load().then((zlib) => {
       if (this.over) return
-      if (make === undefined) this.fail(`the encoding ${JSON.stringify(encoding)} cannot be decoded`)
-      else this.begin(make())
+      const decoder = decoderOf(zlib, encoding)
+      if (decoder === undefined) this.fail(`the encoding ${JSON.stringify(encoding)} cannot be decoded`)
+      else this.begin(decoder)
     })
   }
 
@@ -130,13 +102,13 @@ export class ContentDecoder {
     setTimeout(() => this.over || broken(), 0)
   }
 
-  private then(step: (stream: Transform) => void): void {
+  private then(step: (stream: Decoder) => void): void {
     if (this.over) return
     if (this.stream === undefined) this.waiting.push(step)
     else step(this.stream)
   }
 
-  private begin(stream: Transform): void {
+  private begin(stream: Decoder): void {
     this.stream = stream
     stream.on("data", (chunk: Uint8Array) => this.over || this.to.data(chunk))
     stream.on("end", () => this.over || this.to.end())

@@ -3,17 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Option } from "effect"
-import { parse, textOf } from "./json.ts"
+import { errorText } from "./errorText.ts"
+import { textOf } from "./json.ts"
 
 /** As Ollama writes it, on each of its paths, and before 0.4 with the advice on all of them. */
 const missing = /^model (?:'([^']+)'|"([^"]+)") not found(?:, try pulling it first)?$/
-
-/** The text of an error in Ollama's own shape, in OpenAI's or in Anthropic's. */
-const messageOf = (body: unknown): unknown => {
-  const error = (body as { readonly error?: unknown } | null)?.error
-  return typeof error === "object" && error !== null ? (error as { readonly message?: unknown }).message : error
-}
 
 /**
  * The model that a 404 says is missing, as the error spells it. `undefined` for every other answer: also for a 404
@@ -24,7 +18,6 @@ const messageOf = (body: unknown): unknown => {
  */
 export const missingModel = (status: number, body: Uint8Array): string | undefined => {
   if (status !== 404) return undefined
-  const message = messageOf(Option.getOrUndefined(parse(textOf([body]))))
-  const found = typeof message === "string" ? missing.exec(message) : null
+  const found = missing.exec(errorText(textOf([body])) ?? "")
   return found?.[1] ?? found?.[2]
 }

@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Option } from "effect"
 import { notOffered, type Outcome } from "../../services/Outcome.ts"
 import { header } from "../../services/RoutedRequest.ts"
 import type { TransportError } from "../../services/Transport.ts"
-import { parse, textOf } from "../../wire/json.ts"
+import { errorText } from "../../wire/errorText.ts"
+import { textOf } from "../../wire/json.ts"
 import { isStreamType } from "../../wire/streamFraming.ts"
 import { missingModel } from "../../wire/missingModel.ts"
 
@@ -19,15 +19,8 @@ import { missingModel } from "../../wire/missingModel.ts"
 const clientFaults =
   /^(?:option |invalid format)|does not support|invalid options|prediction aborted, token repeat limit reached/
 
-const textIn = (json: string): string => {
-  const value = Option.getOrUndefined(parse(json))
-  const error = typeof value === "object" && value !== null && "error" in value ? value.error : undefined
-  if (typeof error === "object" && error !== null && "message" in error) return String(error.message)
-  return typeof error === "string" ? error : json
-}
-
 /** Whether the body of a 500, or an error record, says so. @category predicates @since 0.1.0 */
-export const isClientFault = (body: string): boolean => clientFaults.test(textIn(body))
+export const isClientFault = (body: string): boolean => clientFaults.test(errorText(body) ?? body)
 
 /** The outcome of a stream that ended in an error record; `tail` is its end. @category constructors @since 0.1.0 */
 export const outcomeOfErrorRecord = (tail: string): Outcome => {
@@ -77,13 +70,13 @@ export const truncated: Outcome = { kind: "ignored", cause: "truncated" }
 
 /**
  * Whether another backend may answer better. 429, 502 and 503 come before any work was done, or from a proxy in front
- * of the backend, so a retry is safe.
+ * of the backend, so a retry is safe. `outcome` is that of the same answer.
  *
  * @category predicates
  * @since 0.1.0
  */
-export const isElsewhere = (status: number, body: Uint8Array): boolean =>
-  status === 429 || status === 502 || status === 503 || isModelMissing(status, body) || isPathMissing(status, body)
+export const isElsewhere = (status: number, body: Uint8Array, outcome: Outcome): boolean =>
+  status === 429 || status === 502 || status === 503 || outcome === notOffered || isModelMissing(status, body)
 
 /**
  * Whether an answer without a last record is no stream, although one was asked for: it has another type, and its length

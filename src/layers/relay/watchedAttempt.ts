@@ -143,7 +143,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
     if (this.held !== undefined) {
       const body = concat(this.held)
       outcome = Outcomes.outcomeOfStatus(this.status, body)
-      if (Outcomes.isElsewhere(this.status, body)) {
+      if (Outcomes.isElsewhere(this.status, body, outcome)) {
         const answer = { status: this.status, rawHeaders: this.rawHeaders, body }
         return this.finish({ _tag: "Retry", outcome, answer })
       }

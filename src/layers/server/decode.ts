@@ -4,12 +4,9 @@
  * @since 0.1.0
  */
 import { Effect, Semaphore } from "effect"
-import type * as Zlib from "node:zlib"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import { concat } from "../../wire/json.ts"
-
-/** A decoder of `node:zlib`. */
-type Decoder = Zlib.Gunzip
+import { type Decoder, decoderOf, load } from "../../wire/zlibDecoders.ts"
 
 /** Bytes of one decoded chunk. */
 const chunkSize = 64 * 1024
@@ -19,24 +16,6 @@ const chunkSize = 64 * 1024
  * of a body, which may be the only part there is. 8 MiB is Ollama's own limit.
  */
 const windowLogMax = 23
-
-/** The decoder for each encoding. A runtime may lack one (zstd came with Node 22.15) or the module. */
-const decoders: Readonly<Record<string, (zlib: Partial<typeof Zlib>) => Decoder | undefined>> = {
-  "gzip": (zlib) => zlib.createGunzip?.({ chunkSize }),
-  "x-gzip": (zlib) => zlib.createGunzip?.({ chunkSize }),
-  "deflate": (zlib) => zlib.createInflate?.({ chunkSize }),
-  "br": (zlib) => zlib.createBrotliDecompress?.({ chunkSize }),
-  "zstd": (zlib) =>
-    zlib.createZstdDecompress?.({
-      chunkSize,
-      params: { [zlib.constants!.ZSTD_d_windowLogMax]: windowLogMax },
-    }),
-}
-
-/** Imported when the first compressed body comes, since serverless hosts may not have the module. */
-const zlib: Effect.Effect<Partial<typeof Zlib>> = Effect.promise(() =>
-  import("node:zlib").then((module): Partial<typeof Zlib> => module, () => ({}))
-)
 
 /**
  * How many bodies are decoded at one time; others wait. It costs no time, since decoding waits for nobody. It bounds
@@ -97,10 +76,9 @@ const run = (decoder: Decoder, encoding: string, body: Uint8Array, { hold, limit
 export const make = (): Decode => {
   const semaphore = Semaphore.makeUnsafe(atOnce)
   return (encoding, body, options) =>
-    Effect.flatMap(zlib, (here) =>
+    Effect.flatMap(Effect.promise(load), (zlib) =>
       Semaphore.withPermits(semaphore, 1)(Effect.suspend(() => {
-        const name = encoding.trim().toLowerCase()
-        const decoder = Object.hasOwn(decoders, name) ? decoders[name]!(here) : undefined
+        const decoder = decoderOf(zlib, encoding, { chunkSize, windowLogMax })
         return decoder === undefined
           ? Effect.succeed(refuse("UnsupportedEncoding", `unsupported content encoding ${JSON.stringify(encoding)}`))
           : run(decoder, encoding, body, options)
