@@ -1,37 +1,15 @@
 /** Heads of requests: what Ollama takes is taken, and what is refused gets an answer in the client's dialect. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { Effect } from "effect"
 import process from "node:process"
 import * as NodeServer from "../../../src/layers/server/NodeServer.ts"
 import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
 import { until } from "../../../src/testing/sinks.ts"
-import { answered, bytes, router, Told } from "../../wire/support.ts"
+import { ok, serve } from "./served.ts"
+import { bytes, Told } from "../../wire/support.ts"
 import * as Raw from "./raw.ts"
-
-const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
-
-const ok = (_request: RoutedRequest, reply: ReplySink): Effect.Effect<Settled> =>
-  Effect.sync(() => {
-    reply.open(new Told())
-    reply.head(200, ["Content-Type", "application/json", "Content-Length", "2"])
-    reply.data(bytes("{}"))
-    reply.end()
-    return answered
-  })
-
-const serve = (options: NodeServer.Options = {}, route = ok) =>
-  Effect.gen(function* () {
-    const made = router(route)
-    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const context = yield* Layer.buildWithScope(
-      NodeServer.layer(app, { port: 0, drainTimeout: "200 millis", ...options }).pipe(Layer.provide(made.layer)),
-      scope,
-    )
-    return { ...made, server: yield* Effect.provideContext(NodeServer.NodeServer, context) }
-  })
 
 const chat = `{"model":"x","messages":[]}`
 const long = (bytes: number) => `X-Long: ${"x".repeat(bytes)}\r\n`
@@ -41,7 +19,7 @@ const MiB = 1024 * 1024
 /** The whole answer to some bytes. */
 const ask = (sent: string, options?: NodeServer.Options) =>
   Effect.gen(function* () {
-    const { seen, server } = yield* serve(options)
+    const { seen, server } = yield* serve(ok, options)
     const raw = yield* Raw.open(server.port)
     raw.write(sent)
     yield* until(() => {
@@ -204,7 +182,7 @@ describe("a request that is not HTTP gets an answer with a body", () => {
           reply.data(bytes(`{"first":true}\n`))
           return Effect.never
         })
-      const { server } = yield* serve({}, streaming)
+      const { server } = yield* serve(streaming)
       const raw = yield* Raw.open(server.port)
       raw.socket.on("error", () => {})
       raw.write(Raw.post("/api/chat", chat))

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { Effect, Exit, Scope } from "effect"
 import { hostname, networkInterfaces } from "node:os"
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib"
 import * as NodeServer from "../../../src/layers/server/NodeServer.ts"
@@ -10,30 +9,8 @@ import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
 import * as Raw from "./raw.ts"
 import { until } from "../../../src/testing/sinks.ts"
-import { answered, bytes, router, Told } from "../../wire/support.ts"
-
-const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
-
-const ok = (_request: RoutedRequest, reply: ReplySink): Effect.Effect<Settled> =>
-  Effect.sync(() => {
-    reply.open(new Told())
-    reply.head(200, ["Content-Type", "application/json", "Content-Length", "2"])
-    reply.data(bytes("{}"))
-    reply.end()
-    return answered
-  })
-
-const serve = (route = ok, options: NodeServer.Options = {}) =>
-  Effect.gen(function* () {
-    const made = router(route)
-    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-    const context = yield* Layer.buildWithScope(
-      NodeServer.layer(app, { port: 0, drainTimeout: "200 millis", ...options }).pipe(Layer.provide(made.layer)),
-      scope,
-    )
-    const server = yield* Effect.provideContext(NodeServer.NodeServer, context)
-    return { ...made, server, scope }
-  })
+import { ok, serve } from "./served.ts"
+import { answered, bytes, Told } from "../../wire/support.ts"
 
 const chat = `{"model":"x","messages":[{"role":"user","content":"hi"}]}`
 

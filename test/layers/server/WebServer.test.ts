@@ -1,25 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
 import { gzipSync } from "node:zlib"
 import * as WebServer from "../../../src/layers/server/WebServer.ts"
 import type { ReplySink } from "../../../src/services/Reply.ts"
 import type { RoutedRequest } from "../../../src/services/RoutedRequest.ts"
 import type { Settled } from "../../../src/services/Router.ts"
 import { until } from "../../../src/testing/sinks.ts"
-import { answered, bytes, router, Told } from "../../wire/support.ts"
+import { app, ok } from "./served.ts"
+import { bytes, router, Told } from "../../wire/support.ts"
 
-const app = HttpRouter.add("GET", "/hello", HttpServerResponse.text("hello"))
 const chat = `{"model":"x","messages":[{"role":"user","content":"hi"}]}`
-
-const ok = (_request: RoutedRequest, reply: ReplySink): Effect.Effect<Settled> =>
-  Effect.sync(() => {
-    reply.open(new Told())
-    reply.head(200, ["Content-Type", "application/json", "Content-Length", "2"])
-    reply.data(bytes("{}"))
-    reply.end()
-    return answered
-  })
 
 const serve = (route: typeof ok = ok, options: WebServer.Options = {}) =>
   Effect.gen(function* () {
