@@ -31,6 +31,18 @@ export interface QueueSnapshot {
 }
 
 /**
+ * A request that was admitted without a fiber.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Admitted {
+  readonly lease: Lease
+  /** Call it once, when the lease is not used any more. It releases the lease as `ignored` if nothing else has. */
+  readonly end: () => void
+}
+
+/**
  * Admits requests.
  *
  * @category services
@@ -50,6 +62,11 @@ export class Admission extends Context.Service<Admission, {
     commit: (waiting: number) => Commit,
     use: (lease: Lease) => Effect.Effect<A, E, R>,
   ) => Effect.Effect<A, E | Refusal, R>
+  /**
+   * As `admit`, without a fiber, for a request that need not wait. `undefined` when it has to: then it is given to
+   * `admit` in the same step. Where this is absent, every request goes through `admit`.
+   */
+  readonly admitNow?: ((demand: Demand, commit: (waiting: number) => Commit) => Admitted | undefined) | undefined
   /** The queues with waiting requests. */
   readonly queues: () => ReadonlyArray<QueueSnapshot>
 }>()("llamero/services/Admission") {}

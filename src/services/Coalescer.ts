@@ -43,6 +43,11 @@ export class Coalescer extends Context.Service<Coalescer, {
     reply: ReplySink,
     lead: Lead,
   ) => Effect.Effect<Settled, Refusal>
+  /**
+   * Whether the answer to a request is never shared, so that `join` would only run `lead`. Such a request needs no
+   * fiber. Where this is absent, every request goes through `join`.
+   */
+  readonly isAlone?: ((request: RoutedRequest) => boolean) | undefined
   /** Number of upstream calls under way. */
   readonly active: () => number
 }>()("llamero/services/Coalescer") {}

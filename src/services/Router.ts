@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Effect } from "effect"
+import { Context, type Effect, type Exit } from "effect"
 import type { Outcome } from "./Outcome.ts"
 import type { Refusal } from "./Refusal.ts"
 import type { ReplySink } from "./Reply.ts"
@@ -35,6 +35,17 @@ export interface Settled {
 }
 
 /**
+ * A request that is being routed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Routing {
+  /** Ends it because the client has left. */
+  readonly interrupt: () => void
+}
+
+/**
  * Routes requests.
  *
  * @category services
@@ -43,6 +54,13 @@ export interface Settled {
 export class Router extends Context.Service<Router, {
   /** Answers a request. Never fails. Interrupt it when the client has left. */
   readonly route: (request: RoutedRequest, reply: ReplySink) => Effect.Effect<Settled>
+  /**
+   * As `route`, without a fiber where none is needed: servers call it for each request. Calls `ended` once, perhaps
+   * before it returns. Where this is absent, servers run `route`.
+   */
+  readonly start?:
+    | ((request: RoutedRequest, reply: ReplySink, ended: (exit: Exit.Exit<Settled>) => void) => Routing)
+    | undefined
   /** Number of requests that have not ended, queued ones included. */
   readonly active: () => number
   /** Refuses every new request as `Draining` from then on. Requests that have begun go on. */

@@ -23,7 +23,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Exit, type Scope } from "effect"
-import { Admission } from "../../services/Admission.ts"
+import { Admission, type Admitted } from "../../services/Admission.ts"
 import { needsResident } from "../../services/Host.ts"
 import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
 import { unused } from "../../services/Outcome.ts"
@@ -118,9 +118,42 @@ export const makeWith = <W extends Waiter>(
     yield* Effect.forkScoped(every(sweepInterval, Effect.sync(() => queues.sweep())))
     return Admission.of({
       admit: (demand, commit, use) => admit(queues, demand, commit, use),
+      admitNow: (demand, commit) => admitNow(queues, demand, commit),
       queues: () => queues.snapshots(),
     })
   })
+}
+
+/** A lease in use: from its beginning to its end the queue learns how long a use of the model takes. */
+class Use<W extends Waiter> implements Admitted {
+  readonly lease: Lease
+  private readonly queues: Queues<W>
+  private readonly queue: ModelQueue<W>
+  private readonly begun: number
+
+  constructor(queues: Queues<W>, queue: ModelQueue<W>, lease: Lease) {
+    this.lease = lease
+    this.queues = queues
+    this.queue = queue
+    this.begun = queues.now()
+    queue.drain.began()
+  }
+
+  end(): void {
+    this.queue.drain.ended(this.queues.now() - this.begun)
+    this.lease.release(unused)
+  }
+}
+
+const admitNow = <W extends Waiter>(
+  queues: Queues<W>,
+  demand: Demand,
+  commit: (waiting: number) => Commit,
+): Admitted | undefined => {
+  const queue = queues.of(demand.model.key)
+  if (queue.depth > 0 && demand.excluded.length === 0) return undefined
+  const committed = commit(queue.depth + 1)
+  return isLease(committed) ? new Use(queues, queue, committed) : undefined
 }
 
 /** Lets an effect be interrupted again. */
@@ -160,16 +193,11 @@ const admit = <W extends Waiter, A, E, R>(
 /** Uses a lease, and releases it at the end unless `use` has done so. */
 const hold = <W extends Waiter, A, E, R>(
   queues: Queues<W>,
-  { drain }: ModelQueue<W>,
+  queue: ModelQueue<W>,
   lease: Lease,
   use: (lease: Lease) => Effect.Effect<A, E, R>,
   restore: Restore,
 ): Effect.Effect<A, E, R> => {
-  const begun = queues.now()
-  drain.began()
-  return Effect.onExit(restore(Effect.suspend(() => use(lease))), () =>
-    Effect.sync(() => {
-      drain.ended(queues.now() - begun)
-      lease.release(unused)
-    }))
+  const held = new Use(queues, queue, lease)
+  return Effect.onExit(restore(Effect.suspend(() => use(lease))), () => Effect.sync(() => held.end()))
 }

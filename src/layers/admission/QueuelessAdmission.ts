@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import { Deferred, Effect, Layer } from "effect"
-import { Admission } from "../../services/Admission.ts"
+import { Admission, type Admitted } from "../../services/Admission.ts"
 import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
 import { unused } from "../../services/Outcome.ts"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
@@ -50,7 +50,11 @@ const make = Effect.map(Leases, (leases) => {
       }
       return attempt()
     })
-  return Admission.of({ admit, queues: () => [] })
+  const admitNow = (_demand: Demand, commit: (waiting: number) => Commit): Admitted | undefined => {
+    const lease = commit(1)
+    return isLease(lease) ? { lease, end: () => lease.release(unused) } : undefined
+  }
+  return Admission.of({ admit, admitNow, queues: () => [] })
 })
 
 /**

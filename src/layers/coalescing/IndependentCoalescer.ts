@@ -15,5 +15,6 @@ import { Coalescer } from "../../services/Coalescer.ts"
  */
 export const layer: Layer.Layer<Coalescer> = Layer.succeed(Coalescer, {
   join: (_request, demand, reply, lead) => lead(demand, reply),
+  isAlone: () => true,
   active: () => 0,
 })

@@ -50,8 +50,10 @@ const make = Effect.fnUntraced(
     const calls = yield* UpstreamCalls.make(batchInputs)
     const joinable = new Table<Flight>()
 
+    const isAlone = (request: RoutedRequest) => request.envelope.emptyPrompt || !deterministic(request)
+
     const join = (request: RoutedRequest, demand: Demand, reply: ReplySink, lead: Lead) => {
-      if (request.envelope.emptyPrompt || !deterministic(request)) return lead(demand, reply)
+      if (isAlone(request)) return lead(demand, reply)
       const identity = identify(request)
       if (identity === undefined) return lead(demand, reply)
       return Effect.callback<Settled, Refusal>((resume) => {
@@ -71,7 +73,7 @@ const make = Effect.fnUntraced(
       })
     }
 
-    return Coalescer.of({ join, active: calls.size })
+    return Coalescer.of({ join, isAlone, active: calls.size })
   },
 )
 

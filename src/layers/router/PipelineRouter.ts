@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, type Exit, Layer } from "effect"
 import type { Admission } from "../../services/Admission.ts"
 import type { Coalescer } from "../../services/Coalescer.ts"
 import type { Leases } from "../../services/Leases.ts"
@@ -12,7 +12,8 @@ import type { Placement } from "../../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.ts"
 import type { Relay } from "../../services/Relay.ts"
 import type { Residency } from "../../services/Residency.ts"
-import { Router } from "../../services/Router.ts"
+import type { Refusal } from "../../services/Refusal.ts"
+import { Router, type Settled } from "../../services/Router.ts"
 import type { RouterEvents } from "../../services/RouterEvents.ts"
 import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
@@ -25,6 +26,7 @@ import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
 import * as Settling from "./settling.ts"
 import * as Stages from "./stages.ts"
+import * as Started from "./started.ts"
 import * as Unload from "./unload.ts"
 
 /** @category models @since 0.1.0 */
@@ -58,7 +60,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     const clients = policy(options.clientOptions)
     const companyOf = OtherClients.make(active, yield* ModelCatalog)
     const unloading = yield* Unload.make(clients, companyOf)
-    const routed = yield* Stages.make({
+    const stages = yield* Stages.make({
       guards,
       retry: options.retry ?? noRetry,
       clients,
@@ -68,8 +70,23 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       missing: yield* MissingPaths.make,
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })
-    const contained = PipelineFailures.make(guards, routed)
+    const contained = PipelineFailures.make(guards, stages.from)
+    const forkHere = Effect.runForkWith(yield* Effect.context<never>())
     let isDraining = false
+
+    const settled = (run: Run, exit: Exit.Exit<Settled>): void => {
+      active.remove(run)
+      unloading.settled()
+      settle(run, exit)
+    }
+    const whole = (run: Run, routing: Effect.Effect<Settled, Refusal>): Effect.Effect<Settled> =>
+      Effect.onExit(contained(run, routing), (exit) => Effect.sync(() => settled(run, exit)))
+    const steps: Started.Steps = {
+      now: (run) => isDraining ? draining : stages.now(run),
+      attempts: stages.attempts,
+      fork: (run, rest) => forkHere(whole(run, rest)),
+      settle: settled,
+    }
 
     return Router.of({
       active: () => active.size,
@@ -81,17 +98,14 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
         Effect.suspend(() => {
           const run = new Run(request, reply)
           active.add(run)
-          return Effect.onExit(
-            // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
-            contained(run, Effect.suspend(() => isDraining ? draining : routed(run))),
-            (exit) =>
-              Effect.sync(() => {
-                active.remove(run)
-                unloading.settled()
-                settle(run, exit)
-              }),
-          )
+          // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
+          return whole(run, Effect.suspend(() => isDraining ? draining : stages.from(run, 0)))
         }),
+      start: (request, reply, ended) => {
+        const run = new Run(request, reply)
+        active.add(run)
+        return new Started.Started(run, steps, ended).begin()
+      },
     })
   })
 

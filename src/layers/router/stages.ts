@@ -4,10 +4,12 @@
  * @since 0.1.0
  */
 import { Clock, Effect } from "effect"
+import type { Admitted } from "../../services/Admission.ts"
 import { Coalescer } from "../../services/Coalescer.ts"
 import { type Model, ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
 import type { Refusal } from "../../services/Refusal.ts"
+import type { Demand } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import type { Bag } from "../../support/bag.ts"
@@ -28,8 +30,14 @@ export interface Options extends Attempts.Options {
   readonly unload: Unloading["unload"]
 }
 
-/** Routes a request from the guard at an index on; from 0 when absent. @internal */
-export type Routing = (run: Run, from?: number) => Effect.Effect<Settled, Refusal>
+/** @internal */
+export interface Stages {
+  /** Routes a request from the guard at an index on. */
+  readonly from: (run: Run, guard: number) => Effect.Effect<Settled, Refusal>
+  /** Routes a request as far as it needs no fiber: to its lease, or to what has to run in a fiber. */
+  readonly now: (run: Run) => Admitted | Effect.Effect<Settled, Refusal>
+  readonly attempts: Attempts.Attempts
+}
 
 /** @internal */
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -38,10 +46,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const clock = yield* Clock.Clock
   const coalescer = yield* Coalescer
   const tokens = yield* TokenEstimator
-  const attempt = yield* Attempts.make(options)
-  const flight = yield* Flights.make(attempt, shared)
+  const attempts = yield* Attempts.make(options)
+  const flight = yield* Flights.make(attempts.attempt, shared)
 
-  const guarded: Routing = (run, from = 0) => {
+  const guarded = (run: Run, from: number): Effect.Effect<Settled, Refusal> => {
     const refused = guards.ask(run, from)
     return refused === undefined ? found(run) : Effect.flatMap(refused, () => found(run))
   }
@@ -59,28 +67,44 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   }
 
+  const isUnload = (run: Run, model: Model): boolean => unloads(run.request) && !model.remote
+
   const coalesced = (run: Run, model: Model): Effect.Effect<Settled, Refusal> => {
     run.known = true
     run.model = model.key
-    if (unloads(run.request) && !model.remote) return unload(run, model)
-    retry.seen(clock.currentTimeMillisUnsafe())
-    const { images, numCtx, promptBytes } = run.request.envelope
-    const promptTokens = tokens.estimate(model.key, promptBytes, images)
+    if (isUnload(run, model)) return unload(run, model)
     return coalescer.join(
       run.request,
-      demandOf(
-        run.request,
-        model,
-        promptTokens,
-        clients.passThrough ? undefined : numCtx,
-        missing.excluded(run.request.endpoint.upstreamPath, model),
-      ),
+      demanded(run, model),
       run.reply,
       (demand, reply, request) =>
         // The coalescer hands on the run's own reply when no other client shares the answer.
-        reply === run.reply ? attempt(run, demand, reply) : flight(run, demand, reply, request),
+        reply === run.reply ? attempts.attempt(run, demand, reply) : flight(run, demand, reply, request),
     )
   }
 
-  return guarded
+  const demanded = (run: Run, model: Model): Demand => {
+    retry.seen(clock.currentTimeMillisUnsafe())
+    const { images, numCtx, promptBytes } = run.request.envelope
+    return demandOf(
+      run.request,
+      model,
+      tokens.estimate(model.key, promptBytes, images),
+      clients.passThrough ? undefined : numCtx,
+      missing.excluded(run.request.endpoint.upstreamPath, model),
+    )
+  }
+
+  const now: Stages["now"] = (run) => {
+    const refused = guards.ask(run, 0)
+    if (refused !== undefined) return Effect.flatMap(refused, () => found(run))
+    const model = catalog.peek(run.request.envelope.model)
+    if (model === undefined || isUnload(run, model) || coalescer.isAlone?.(run.request) !== true) return found(run)
+    run.known = true
+    run.model = model.key
+    return attempts.admitNow(run, demanded(run, model))
+  }
+
+  const stages: Stages = { from: guarded, now, attempts }
+  return stages
 })

@@ -5,12 +5,28 @@
  */
 import type { Clock } from "effect"
 import type { ServerResponse } from "node:http"
+import process from "node:process"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
+import * as ChunkFrames from "./chunkFrames.ts"
 import { ReplyBase } from "./ReplyBase.ts"
 
 /**
- * A reply to a `ServerResponse`. Node corks the socket from the first write to the end of the tick, so the head and the
- * first chunk leave in one packet.
+ * Whether the runtime's responses let their user write the frames of `Transfer-Encoding: chunked`. Deno has a server of
+ * its own below the interface of `node:http`.
+ */
+const framesItself = !("Deno" in globalThis) && !("Bun" in globalThis)
+
+/** Bytes. So many leave as one string with the head: Node writes a string and bytes with `writev`, which takes longer. */
+const withHeadMax = 8 * 1024
+
+/**
+ * A reply to a `ServerResponse`.
+ *
+ * **Details**
+ *
+ * Chunks that come in one turn of the event loop are written in one call, the head with the first of them. Node alone
+ * would write four pieces for each chunk. Each chunk keeps a frame of its own, so that clients get it as the backend
+ * wrote it.
  *
  * @category models
  * @since 0.1.0
@@ -18,6 +34,13 @@ import { ReplyBase } from "./ReplyBase.ts"
 export class NodeReply extends ReplyBase {
   private readonly response: ServerResponse
   private readonly clock: Clock.Clock
+  /** Chunks of this turn. */
+  private parts: Array<Uint8Array> = []
+  /** Whether this reply writes the frames of the chunks. */
+  private framed = false
+  /** Whether the head has left. */
+  private opened = false
+  private scheduled = false
   private drains = false
 
   constructor(
@@ -33,27 +56,61 @@ export class NodeReply extends ReplyBase {
   }
 
   protected start(status: number, headers: Array<string>): void {
-    this.response.writeHead(status, headers)
+    const { response } = this
+    response.writeHead(status, headers)
+    if (!framesItself || !response.chunkedEncoding) return
+    this.framed = true
+    response.chunkedEncoding = false
   }
 
   protected write(chunk: Uint8Array): boolean {
-    if (this.response.write(chunk)) return true
-    if (!this.drains) {
-      this.drains = true
-      this.response.on("drain", () => this.unblock())
+    this.parts.push(chunk)
+    if (!this.scheduled) {
+      this.scheduled = true
+      process.nextTick(flush, this)
     }
-    return false
+    return true
   }
 
   protected finish(): void {
+    this.flush(true)
     this.response.end()
   }
 
   protected destroy(): void {
+    this.parts.length = 0
     this.response.destroy()
   }
 
   protected now(): number {
     return this.clock.currentTimeMillisUnsafe()
   }
+
+  /** Writes the chunks that have come. @internal */
+  flush(ends: boolean): void {
+    this.scheduled = false
+    const { framed, parts, response } = this
+    const ended = framed && ends
+    if (parts.length === 0 && !ended) return
+    const bytes = framed ? ChunkFrames.framed(parts, ended) : ChunkFrames.joined(parts)
+    parts.length = 0
+    const { socket } = response
+    // Without this, Node holds the bytes back until the end of the turn, and writes an empty string after them.
+    socket?.cork()
+    const takesMore = this.opened || bytes.length > withHeadMax
+      ? response.write(bytes)
+      : response.write(bytes.toString("latin1"), "latin1")
+    socket?.uncork()
+    this.opened = true
+    if (takesMore || ends) return
+    if (!this.drains) {
+      this.drains = true
+      response.on("drain", () => this.unblock())
+    }
+    this.block()
+  }
+}
+
+const flush = (reply: NodeReply): void => {
+  if (!reply.closed) reply.flush(false)
 }

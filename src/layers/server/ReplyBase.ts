@@ -66,7 +66,10 @@ export abstract class ReplyBase implements ReplySink {
 
   /** Sends the status line and headers, or prepares them to leave with the first bytes. */
   protected abstract start(status: number, headers: Array<string>): void
-  /** Writes a chunk. Returns whether the client takes more; if not, `unblock` must be called later. */
+  /**
+   * Writes a chunk. Returns whether the client takes more; if not, `unblock` must be called later. An implementation
+   * that learns it later calls `block`.
+   */
   protected abstract write(chunk: Uint8Array): boolean
   protected abstract finish(): void
   /** Breaks the connection: only that tells that a body with a declared length, or without records, is cut. */
@@ -179,7 +182,12 @@ export abstract class ReplyBase implements ReplySink {
   }
 
   private push(chunk: Uint8Array): void {
-    if (this.write(chunk) || this.blocked) return
+    if (!this.write(chunk)) this.block()
+  }
+
+  /** Makes the backend wait. Called when the client does not take the bytes that were written. */
+  protected block(): void {
+    if (this.blocked) return
     this.blocked = true
     this.upstream?.pause()
   }

@@ -7,7 +7,7 @@ import { type Clock, Effect, type Fiber } from "effect"
 import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
-import type { Router, Settled } from "../../services/Router.ts"
+import type { Router, Routing, Settled } from "../../services/Router.ts"
 import { streams } from "../../wire/request.ts"
 import type { Decode } from "./decode.ts"
 import { GenerateV1Reply } from "./generateV1.ts"
@@ -50,10 +50,21 @@ export const decoded = (
     return result
   })
 
-/** Gives a request to the router, in a fiber of its own. Its answer goes to `reply`. @internal */
-export const route = (shared: Shared, request: RoutedRequest, reply: ReplyBase): Fiber.Fiber<Settled> => {
+/**
+ * Gives a request to the router. Its answer goes to `reply`. `ended` is called once, perhaps before this returns.
+ *
+ * @internal
+ */
+export const route = (shared: Shared, request: RoutedRequest, reply: ReplyBase, ended: () => void): Routing => {
   const inRecords = streams(request)
   reply.describe(request.envelope.model, inRecords)
   const sink: ReplySink = reply.endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, inRecords) : reply
-  return shared.fork(shared.router.route(request, sink))
+  const { router } = shared
+  if (router.start !== undefined) return router.start(request, sink, ended)
+  const fiber = shared.fork(router.route(request, sink))
+  fiber.addObserver(ended)
+  return { interrupt: () => fiber.interruptUnsafe() }
 }
+
+/** What has not begun yet, or is over. @internal */
+export const nothing: Routing = { interrupt: () => {} }

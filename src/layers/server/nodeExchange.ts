@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Fiber } from "effect"
+import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
+import type { Routing } from "../../services/Router.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
 import { isLocal } from "../../support/localRequests.ts"
 import * as Request from "../../wire/request.ts"
@@ -36,8 +37,8 @@ export class NodeExchange implements Slotted {
   private readonly body: BodyReader
   /** Whether the body is still being received. */
   private receiving = true
-  /** Decodes the body, then routes the request. */
-  private fiber: Fiber.Fiber<unknown> | undefined = undefined
+  /** What is under way: the decoding of the body, then the routing of the request. */
+  private running: Routing | undefined = undefined
   /** Whether the response is closed: the client has its answer, or has left. */
   private over = false
   /** Bytes that the sweeper saw when it last looked. */
@@ -92,9 +93,9 @@ export class NodeExchange implements Slotted {
     if ("_tag" in body || this.over) return this.received(body)
     this.receiving = false
     const fiber = Effect.runFork(Exchange.decoded(this.shared, encoding, body, this.body.held))
-    this.fiber = fiber
+    this.running = { interrupt: () => fiber.interruptUnsafe() }
     fiber.addObserver((exit) => {
-      this.fiber = undefined
+      this.running = undefined
       if (exit._tag === "Success") this.received(exit.value)
       else this.settled()
       this.leave()
@@ -121,14 +122,16 @@ export class NodeExchange implements Slotted {
   }
 
   private route(request: RoutedRequest): void {
-    const fiber = Exchange.route(this.shared, request, this.reply)
-    if (fiber.pollUnsafe() !== undefined) return this.settled()
-    this.fiber = fiber
-    fiber.addObserver(() => this.settled())
+    this.running = Exchange.nothing
+    const routing = Exchange.route(this.shared, request, this.reply, () => this.settled())
+    // It can have ended in the call.
+    if (this.running === undefined) return
+    this.running = routing
+    if (this.over) routing.interrupt()
   }
 
   private settled(): void {
-    this.fiber = undefined
+    this.running = undefined
     // A router that ends without an answer has a fault. Its client must not wait for ever.
     if (!this.over && !this.reply.closed) this.reply.refuse(Exchange.unanswered)
     this.leave()
@@ -139,13 +142,13 @@ export class NodeExchange implements Slotted {
     this.over = true
     this.receiving = false
     this.reply.leave()
-    this.fiber?.interruptUnsafe()
+    this.running?.interrupt()
     this.leave()
   }
 
   /** Frees what the exchange holds, once the response is closed and the router has ended. */
   private leave(): void {
-    if (!this.over || this.fiber !== undefined) return
+    if (!this.over || this.running !== undefined) return
     this.body.held.release()
     const { active, onIdle } = this.shared
     active.remove(this)

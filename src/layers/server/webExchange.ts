@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Exit, type Fiber } from "effect"
+import { Effect, type Exit } from "effect"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
 import type { Refusal } from "../../services/Refusal.ts"
+import type { Routing } from "../../services/Router.ts"
 import type { Bag, Slotted } from "../../support/bag.ts"
 import * as Requests from "../../wire/request.ts"
 import { isPlain } from "./decode.ts"
@@ -29,8 +30,9 @@ export class WebExchange implements Slotted {
   private readonly reply: WebReply
   private readonly held: Held
   private readonly onAbort = () => this.leave()
-  /** Decodes the body, then routes the request. */
-  private fiber: Fiber.Fiber<unknown> | undefined = undefined
+  /** What is under way: the decoding of the body, then the routing of the request. */
+  private running: Routing | undefined = undefined
+  private left = false
   private over = false
 
   constructor(
@@ -62,10 +64,10 @@ export class WebExchange implements Slotted {
   /** Ends it because the client has left. */
   leave(): void {
     if (this.over) return
+    this.left = true
     this.reply.leave()
-    const fiber = this.fiber
-    if (fiber === undefined) this.end()
-    else fiber.interruptUnsafe()
+    if (this.running === undefined) this.end()
+    else this.running.interrupt()
   }
 
   private async answer(raw: ReadonlyArray<string>, headers: Requests.RequestHeaders): Promise<void> {
@@ -92,28 +94,29 @@ export class WebExchange implements Slotted {
       reply.refuse(made)
       return this.end()
     }
-    this.run(Exchange.route(this.shared, made, reply))
+    this.running = Exchange.nothing
+    const routing = Exchange.route(this.shared, made, reply, () => this.settled())
+    // It can have ended in the call.
+    if (this.over) return
+    this.running = routing
+    if (this.left) routing.interrupt()
   }
 
   /** The decoded body; `undefined` where the client has left. */
   private async decoded(encoding: string, body: Uint8Array): Promise<Uint8Array | Refusal | undefined> {
     const fiber = Effect.runFork(Exchange.decoded(this.shared, encoding, body, this.held))
-    this.fiber = fiber
+    this.running = { interrupt: () => fiber.interruptUnsafe() }
     const exit = await new Promise<Exit.Exit<Uint8Array | Refusal>>((resolve) => fiber.addObserver(resolve))
-    this.fiber = undefined
+    this.running = undefined
     if (exit._tag === "Success") return exit.value
     this.fail()
     return undefined
   }
 
-  private run(fiber: Fiber.Fiber<unknown>): void {
-    this.fiber = fiber
-    if (this.over) fiber.interruptUnsafe()
-    fiber.addObserver(() => {
-      // A router that ends without an answer has a fault. Its client must not wait for ever.
-      if (!this.reply.closed) this.reply.refuse(Exchange.unanswered)
-      this.end()
-    })
+  private settled(): void {
+    // A router that ends without an answer has a fault. Its client must not wait for ever.
+    if (!this.reply.closed) this.reply.refuse(Exchange.unanswered)
+    this.end()
   }
 
   private fail(): void {
@@ -124,7 +127,7 @@ export class WebExchange implements Slotted {
   private end(): void {
     if (this.over) return
     this.over = true
-    this.fiber = undefined
+    this.running = undefined
     this.held.release()
     this.request.signal.removeEventListener("abort", this.onAbort)
     this.shared.active.remove(this)
