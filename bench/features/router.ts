@@ -138,7 +138,9 @@ export const open = async (
         const made = make(id, endpoint, raw, readHeaders(raw), sent[left % sent.length]!, Date.now())
         if ("_tag" in made) return failed(new Error(made.message))
         reply.describe(made.envelope.model, streams(made))
-        fork(router.route(made, reply)).addObserver(ended)
+        // As the servers do.
+        if (router.start !== undefined) router.start(made, reply, ended)
+        else fork(router.route(made, reply)).addObserver(ended)
       }
       start()
     })

@@ -30,9 +30,24 @@ export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOpti
     Layer.provideMerge(Layer.merge(StaticFleet.layer(Object.keys(servers)), SimulatedFleet.layer(servers))),
   )
 
+/** A way in which a router takes a request. @category models @since 0.1.0 */
+export type Way = Router["Service"]["route"]
+
+/** The way in which servers call a router: with `start` where it has that. @category running @since 0.1.0 */
+export const asServersDo = ({ route, start }: Router["Service"]): Way =>
+  start === undefined ? route : (asked, reply) =>
+    Effect.callback((resume) => {
+      const routing = start(asked, reply, resume)
+      return Effect.sync(() => routing.interrupt())
+    })
+
+/** All ways in which a router takes requests. They must do the same. @category running @since 0.1.0 */
+export const ways = (router: Router["Service"]): readonly [Way, ...ReadonlyArray<Way>] =>
+  router.start === undefined ? [router.route] : [router.route, asServersDo(router)]
+
 /**
- * Routes one call that arrives now, by default without a tenant and an address. Gives how it was settled, and the reply
- * as its client saw it.
+ * Routes one call that arrives now, as servers do, by default without a tenant and an address. Gives how it was settled,
+ * and the reply as its client saw it.
  *
  * @category running
  * @since 0.1.0
@@ -47,7 +62,7 @@ export const ask = (
   Effect.gen(function* () {
     const router = yield* Router
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-    const settled = yield* router.route({ ...request(path, body, now, headers), ...from }, reply)
+    const settled = yield* asServersDo(router)({ ...request(path, body, now, headers), ...from }, reply)
     return { settled, reply }
   })
 

@@ -79,17 +79,23 @@ const named = (raw: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
   return undefined
 }
 
+/** Places for headers that are added: an array that grows is copied. */
+const spare = 8
+
 const kept = (
   raw: ReadonlyArray<string>,
   dropped: ReadonlyArray<ReadonlyArray<string> | undefined>,
 ): Array<string> => {
   const tokens = named(raw)
-  const headers: Array<string> = []
+  const headers = new Array<string>(raw.length + spare)
+  let length = 0
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
     if (listed(dropped, name) || tokens?.includes(name.toLowerCase())) continue
-    headers.push(name, raw[i + 1]!)
+    headers[length++] = name
+    headers[length++] = raw[i + 1]!
   }
+  headers.length = length
   return headers
 }
 

@@ -15,6 +15,7 @@ import { type ByteSink, Transport } from "../../src/services/Transport.ts"
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
+import { ways } from "../../src/testing/routers.ts"
 import { idle, nothing, request, url } from "../support/routers.ts"
 import { RecordingReply, text } from "../support/sinks.ts"
 
@@ -136,7 +137,7 @@ export const play = (steps: ReadonlyArray<Step>) => {
     const breaker = yield* Breaker
     const events = yield* RouterEvents
     const fleet = yield* SimulatedFleet.SimulatedFleet
-    const router = yield* Router
+    const routes = ways(yield* Router)
     // Invariant 6: between the transition to open and the next one, nothing is sent. A half-open breaker lets one
     // request through.
     const transitions: Array<string> = []
@@ -149,7 +150,8 @@ export const play = (steps: ReadonlyArray<Step>) => {
         const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
         const reply = new RecordingReply()
         const id = `h${asked.length}`
-        const fiber = yield* Effect.forkChild(router.route({ ...request(path, body, now), id }, reply), {
+        const way = routes[asked.length % routes.length]!
+        const fiber = yield* Effect.forkChild(way({ ...request(path, body, now), id }, reply), {
           startImmediately: true,
         })
         asked.push({ id, reply, fiber, left: false })

@@ -4,12 +4,18 @@
  *
  * @since 0.1.0
  */
+import { Buffer } from "node:buffer"
 import type { AnswerUsage } from "../../services/Outcome.ts"
 
 /** Bytes. Ollama writes the figures last, in a few hundred bytes, whether the answer streams or not. */
 const tailMax = 1024
 
-const decoder = new TextDecoder("latin1")
+/** Without a `TextDecoder`: it makes several objects in each call. */
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
+
+const ending = (chunk: Uint8Array, length: number): string =>
+  latin1(chunk.length > length ? chunk.subarray(chunk.length - length) : chunk)
 
 /** Keeps the last chunks of an answer, at most three, in which the figures are. @category models @since 0.1.0 */
 export class Tail {
@@ -26,11 +32,10 @@ export class Tail {
   }
 
   text(): string {
-    let text = ""
-    for (const chunk of [this.last, this.before, this.first]) {
-      if (chunk === undefined || text.length >= tailMax) break
-      text = decoder.decode(chunk.subarray(Math.max(0, chunk.length - tailMax + text.length))) + text
-    }
+    const { before, first, last } = this
+    let text = last === undefined ? "" : ending(last, tailMax)
+    if (before !== undefined && text.length < tailMax) text = ending(before, tailMax - text.length) + text
+    if (first !== undefined && text.length < tailMax) text = ending(first, tailMax - text.length) + text
     return text
   }
 }

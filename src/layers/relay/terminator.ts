@@ -7,6 +7,7 @@ import { Option } from "effect"
 import type { StreamEnd } from "../../services/RoutedRequest.ts"
 import { parse, textOf } from "../../wire/json.ts"
 import { type Framing, RecordEdge } from "../../wire/streamFraming.ts"
+import { ChunkList } from "../../support/chunkList.ts"
 import * as Records from "./records.ts"
 
 /**
@@ -74,7 +75,7 @@ class LastRecord implements Terminator {
   private readonly streamEnd: Streaming
   private readonly framing: Framing
   private readonly edge = new RecordEdge()
-  private readonly chunks: Array<Uint8Array> = []
+  private readonly chunks = new ChunkList()
   private length = 0
   /** Whether records were dropped because others came after them. */
   private dropped = false
@@ -89,12 +90,11 @@ class LastRecord implements Terminator {
   push(chunk: Uint8Array): void {
     if (this.edge.isBetween(this.framing) && begins(this.framing, chunk)) {
       this.dropped ||= this.length > 0 || this.records !== undefined
-      this.chunks.length = 0
-      this.length = 0
+      this.forget()
       this.records = undefined
     }
     this.edge.pass(chunk)
-    this.chunks.push(chunk)
+    this.chunks.add(chunk)
     this.length += chunk.length
     if (this.length > keptMax) this.read()
   }
@@ -111,7 +111,7 @@ class LastRecord implements Terminator {
   /** The fast way for the usual end of Ollama's own streams: one short record. */
   private short(): Ending | undefined {
     if (this.framing !== "ndjson" || this.records !== undefined || this.length > shortMax) return undefined
-    const record = Option.getOrUndefined(parse(textOf(this.chunks)))
+    const record = Option.getOrUndefined(parse(textOf(this.chunks.all())))
     return typeof record === "object" && record !== null && "done" in record && record.done === true &&
         !("error" in record)
       ? "whole"
@@ -121,10 +121,14 @@ class LastRecord implements Terminator {
   /** Reads the chunks that are kept, so that they can be freed. */
   private read(): Records.Records {
     const records = this.records ??= Records.make(this.framing)
-    for (const chunk of this.chunks) records.feed(chunk)
-    this.chunks.length = 0
-    this.length = 0
+    for (const chunk of this.chunks.all()) records.feed(chunk)
+    this.forget()
     return records
+  }
+
+  private forget(): void {
+    this.chunks.clear()
+    this.length = 0
   }
 }
 

@@ -5,7 +5,6 @@
  */
 
 import type { Clock } from "effect"
-import type { Outcome } from "../../services/Outcome.ts"
 
 /** Time limits in milliseconds; see `Options` of the relay. @category models @since 0.1.0 */
 export interface Limits {
@@ -47,12 +46,14 @@ export abstract class Timed {
     this.firstByteAt ??= this.lastByteAt
   }
 
-  /** The times of a complete answer. */
-  protected durations(): Pick<Outcome, "firstByteMillis" | "totalMillis"> {
-    return {
-      firstByteMillis: (this.firstByteAt ?? this.lastByteAt) - this.sentAt,
-      totalMillis: this.lastByteAt - this.sentAt,
-    }
+  /** Milliseconds to the first byte of a complete answer. */
+  protected firstByteMillis(): number {
+    return (this.firstByteAt ?? this.lastByteAt) - this.sentAt
+  }
+
+  /** Milliseconds to the last byte of a complete answer. */
+  protected totalMillis(): number {
+    return this.lastByteAt - this.sentAt
   }
 
   /**

@@ -20,6 +20,8 @@ import { type Limits, Timed } from "./timeLimits.ts"
 /** Bytes. A smaller error answer is held back whole: its body decides whether another backend is tried. */
 const heldMax = 64 * 1024
 
+const none: ReadonlyArray<string> = []
+
 /**
  * Stands between the transport and the reply. It takes chunks by callbacks: a proxy over `Stream` and `HttpClient` of
  * `effect` reached a quarter of the requests a second.
@@ -38,7 +40,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   readonly done: (self: WatchedAttempt, attempt: Attempt) => void
   upstream: Upstream | undefined = undefined
   status = 0
-  rawHeaders: ReadonlyArray<string> = []
+  rawHeaders: ReadonlyArray<string> = none
   /** The `Content-Encoding` that the answer came with, in spite of `identity`. */
   encoding: string | undefined = undefined
   decoder: ContentDecoder | undefined = undefined
@@ -186,7 +188,13 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   private outcomeOf(ending: Terminator.Ending): Outcome {
     if (ending === "error") return Outcomes.outcomeOfErrorRecord(this.tail.text())
     if (this.status >= 400) return Outcomes.outcomeOfStatus(this.status, undefined)
-    return { kind: "success", cause: "ok", ...this.durations(), usage: FinalLine.usage(this.tail.text()) }
+    return {
+      kind: "success",
+      cause: "ok",
+      firstByteMillis: this.firstByteMillis(),
+      totalMillis: this.totalMillis(),
+      usage: FinalLine.usage(this.tail.text()),
+    }
   }
 
   private finish(attempt: Attempt): void {

@@ -62,6 +62,12 @@ export interface Attempts {
 /** @internal */
 export type Answered = Attempt & { readonly _tag: "Answered" }
 
+const expected = ({ request }: Run, isShared: boolean): Expected => {
+  const { dialect, streamEnd } = request.endpoint
+  // generate-v1 is translated, and the answer of a batch is split.
+  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared }
+}
+
 /** @internal */
 export const make = Effect.fnUntraced(function* (options: Options) {
   const { clients, companyOf, forwardCredentials, missing, retry } = options
@@ -90,12 +96,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     run.working = committed !== "wait"
     if (committed === "loading") run.cold = true
     return committed
-  }
-
-  const expected = (run: Run, isShared: boolean): Expected => {
-    const { dialect, streamEnd } = run.request.endpoint
-    // generate-v1 is translated, and the answer of a batch is split.
-    return { streams: streams(run.request), streamEnd, reads: dialect === "generate-v1" || isShared }
   }
 
   const leased = (run: Run, demand: Demand, { backend }: Lease): void => {

@@ -9,7 +9,7 @@ import type { ReplySink } from "../../services/Reply.ts"
 import { Residency } from "../../services/Residency.ts"
 import type { Call } from "../../services/Transport.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
-import { type Policy, rewritten } from "./clientOptions.ts"
+import { mayRewrite, type Policy, rewritten } from "./clientOptions.ts"
 import type { CompanyOf } from "./otherClients.ts"
 import type { Run } from "./requestState.ts"
 
@@ -27,6 +27,7 @@ export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredent
       headers: forwardHeaders(headers, id, forwardCredentials),
       body,
     }
+    if (!mayRewrite(run.request, model, backend.id, residency, clients)) return call
     const view = leases.view.find(backend.id)
     if (view === undefined) return call
     const company = () => companyOf(run, model) === "others"

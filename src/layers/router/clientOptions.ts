@@ -181,15 +181,32 @@ export interface Rewrite {
 }
 
 /**
- * The body for a backend; `undefined` when it is the client's own. Allocates nothing when nothing changes.
+ * Whether a backend may get another body than the client's own. Most requests have nothing that could be changed.
+ *
+ * @internal
+ */
+export const mayRewrite = (
+  { endpoint, envelope }: RoutedRequest,
+  model: Model,
+  backend: string,
+  residency: Residency["Service"],
+  policy: Policy,
+): boolean => {
+  const native = endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
+  if (policy.passThrough || model.remote || !native) return false
+  return envelope.keepAlive !== undefined || envelope.numCtx !== residency.tier(backend, model) ||
+    (!policy.passRunnerOptions && envelope.runnerOptions.length > 0)
+}
+
+/**
+ * The body for a backend, where `mayRewrite`; `undefined` when it is the client's own. Allocates nothing when nothing
+ * changes.
  *
  * @internal
  */
 export const rewritten = (asked: Asked, residency: Residency["Service"], policy: Policy): Rewrite | undefined => {
   const { model, request, view } = asked
   const { body, endpoint, envelope } = request
-  const native = endpoint.dialect === "native" || endpoint.dialect === "generate-v1"
-  if (policy.passThrough || model.remote || !native) return undefined
   const tier = residency.tier(view.backend.id, model)
   const context = envelope.numCtx !== tier
   const keepAlive = dropsKeepAlive(asked, residency, policy)

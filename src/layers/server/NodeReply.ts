@@ -7,6 +7,7 @@ import type { Clock } from "effect"
 import type { ServerResponse } from "node:http"
 import process from "node:process"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
+import { ChunkList } from "../../support/chunkList.ts"
 import * as ChunkFrames from "./chunkFrames.ts"
 import { ReplyBase } from "./ReplyBase.ts"
 
@@ -34,8 +35,8 @@ const withHeadMax = 8 * 1024
 export class NodeReply extends ReplyBase {
   private readonly response: ServerResponse
   private readonly clock: Clock.Clock
-  /** Chunks of this turn. */
-  private parts: Array<Uint8Array> = []
+  /** The chunks of this turn. */
+  private readonly chunks = new ChunkList()
   /** Whether this reply writes the frames of the chunks. */
   private framed = false
   /** Whether the head has left. */
@@ -64,7 +65,7 @@ export class NodeReply extends ReplyBase {
   }
 
   protected write(chunk: Uint8Array): boolean {
-    this.parts.push(chunk)
+    this.chunks.add(chunk)
     if (!this.scheduled) {
       this.scheduled = true
       process.nextTick(flush, this)
@@ -78,7 +79,7 @@ export class NodeReply extends ReplyBase {
   }
 
   protected destroy(): void {
-    this.parts.length = 0
+    this.chunks.clear()
     this.response.destroy()
   }
 
@@ -89,11 +90,11 @@ export class NodeReply extends ReplyBase {
   /** Writes the chunks that have come. @internal */
   flush(ends: boolean): void {
     this.scheduled = false
-    const { framed, parts, response } = this
+    const { chunks, framed, response } = this
     const ended = framed && ends
-    if (parts.length === 0 && !ended) return
-    const bytes = framed ? ChunkFrames.framed(parts, ended) : ChunkFrames.joined(parts)
-    parts.length = 0
+    if (chunks.first === undefined && !ended) return
+    const bytes = framed ? ChunkFrames.framed(chunks, ended) : ChunkFrames.joined(chunks)
+    chunks.clear()
     const { socket } = response
     // Without this, Node holds the bytes back until the end of the turn, and writes an empty string after them.
     socket?.cork()

@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage } from "node:http"
 import type { Refusal } from "../../services/Refusal.ts"
+import { ChunkList } from "../../support/chunkList.ts"
 import { concat } from "../../wire/json.ts"
 import { tooLarge } from "./decode.ts"
 import { Held, type Uploads } from "./held.ts"
@@ -32,7 +33,7 @@ export type Done = (result: Uint8Array | Refusal) => void
 export class BodyReader {
   /** Bytes that came, the discarded ones included. They show whether an upload still moves. */
   received = 0
-  private readonly parts: Array<Uint8Array> = []
+  private readonly parts = new ChunkList()
   private readonly incoming: IncomingMessage
   private readonly limit: number
   /** Let go of when the request has ended. */
@@ -45,7 +46,7 @@ export class BodyReader {
     this.held = new Held(uploads)
     this.done = done
     incoming.on("data", (chunk: Uint8Array) => this.take(chunk))
-    incoming.on("end", () => this.finish(this.parts.length === 0 ? nothing : concat(this.parts)))
+    incoming.on("end", () => this.finish(this.whole()))
   }
 
   /** Takes the declared length. A body that is too long is refused before it comes. */
@@ -59,7 +60,7 @@ export class BodyReader {
       if (this.received > discardedMax) this.incoming.destroy()
       return
     }
-    this.parts.push(chunk)
+    this.parts.add(chunk)
     const refused = this.held.add(chunk.length)
     if (this.received > this.limit) this.finish(tooLarge)
     else if (refused !== undefined) this.finish(refused)
@@ -69,7 +70,13 @@ export class BodyReader {
     const done = this.done
     this.done = undefined
     if ("_tag" in result) this.held.release()
-    this.parts.length = 0
+    this.parts.clear()
     done?.(result)
+  }
+
+  private whole(): Uint8Array {
+    const { first, more } = this.parts
+    if (first === undefined) return nothing
+    return more === undefined ? first : concat([first, ...more])
   }
 }

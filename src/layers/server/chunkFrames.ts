@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import { Buffer } from "node:buffer"
+import type { ChunkList } from "../../support/chunkList.ts"
 
 const carriageReturn = 13
 const newline = 10
 const zero = 48
-/** From `9` to `a`. */
+/** From the digit after `9` to `a`. */
 const toLetters = 39
 
 /** `0`, and an empty trailer. */
-const lastFrame = [zero, carriageReturn, newline, carriageReturn, newline]
+const lastFrame = new Uint8Array([zero, carriageReturn, newline, carriageReturn, newline])
+const none: ReadonlyArray<Uint8Array> = []
 
 const digitsOf = (length: number): number => {
   let digits = 1
@@ -20,36 +22,44 @@ const digitsOf = (length: number): number => {
   return digits
 }
 
-/** The chunks one after the other. @internal */
-export const joined = (parts: ReadonlyArray<Uint8Array>): Buffer => {
-  const first = parts[0]!
-  if (parts.length === 1) return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
-  return Buffer.concat(parts)
+const frameSize = ({ length }: Uint8Array): number => digitsOf(length) + length + 4
+
+/** Writes a chunk in its frame. Returns where the frame ends. */
+const writeFrame = (to: Buffer, from: number, part: Uint8Array): number => {
+  const { length } = part
+  const digits = digitsOf(length)
+  let rest = length
+  for (let i = from + digits - 1; i >= from; i--) {
+    const digit = rest & 15
+    to[i] = digit < 10 ? zero + digit : zero + toLetters + digit
+    rest >>>= 4
+  }
+  let at = from + digits
+  to[at++] = carriageReturn
+  to[at++] = newline
+  to.set(part, at)
+  at += length
+  to[at++] = carriageReturn
+  to[at++] = newline
+  return at
+}
+
+/** One chunk or several, one after the other. @internal */
+export const joined = ({ first, more }: ChunkList): Buffer => {
+  if (first === undefined) return Buffer.alloc(0)
+  return more === undefined ? Buffer.from(first.buffer, first.byteOffset, first.byteLength) : Buffer.concat([first, ...more])
 }
 
 /** Each chunk in a frame of its own, and after them the frame that ends the body, if it `ends`. @internal */
-export const framed = (parts: ReadonlyArray<Uint8Array>, ends: boolean): Buffer => {
+export const framed = (chunks: ChunkList, ends: boolean): Buffer => {
+  const { first } = chunks
+  const more = chunks.more ?? none
   let size = ends ? lastFrame.length : 0
-  for (const { length } of parts) size += digitsOf(length) + length + 4
+  if (first !== undefined) size += frameSize(first)
+  for (let i = 0; i < more.length; i++) size += frameSize(more[i]!)
   const bytes = Buffer.allocUnsafe(size)
-  let at = 0
-  for (const part of parts) {
-    const { length } = part
-    let rest = length
-    const digits = digitsOf(length)
-    for (let i = at + digits - 1; i >= at; i--) {
-      const digit = rest & 15
-      bytes[i] = digit < 10 ? zero + digit : zero + toLetters + digit
-      rest >>>= 4
-    }
-    at += digits
-    bytes[at++] = carriageReturn
-    bytes[at++] = newline
-    bytes.set(part, at)
-    at += length
-    bytes[at++] = carriageReturn
-    bytes[at++] = newline
-  }
-  if (ends) for (const byte of lastFrame) bytes[at++] = byte
+  let at = first === undefined ? 0 : writeFrame(bytes, 0, first)
+  for (let i = 0; i < more.length; i++) at = writeFrame(bytes, at, more[i]!)
+  if (ends) bytes.set(lastFrame, at)
   return bytes
 }

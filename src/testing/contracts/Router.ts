@@ -20,22 +20,24 @@ import * as Generators from "../generators.ts"
 import { allAnswered, type ForkedCall, tracked } from "../outstanding.ts"
 import { RecordingReply } from "../replies.ts"
 import { request } from "../requests.ts"
-import { holdsNothing, place } from "../routers.ts"
+import * as Routers from "../routers.ts"
 
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
 
 const routeOf = ({ endpoint, envelope, id, tenant }: RoutedRequest): string =>
   `route of ${id} (${endpoint.path}, model ${envelope.model}, tenant ${tenant})`
 
-const routed = Effect.gen(function* () {
-  const router = yield* Router
+const routedBy = Effect.fnUntraced(function* (way: Routers.Way) {
   const reply = new RecordingReply()
   const asked = request("/api/chat", chat)
-  const fiber = yield* Effect.forkChild(tracked(routeOf(asked), router.route(asked, reply)), {
-    startImmediately: true,
-  })
+  const fiber = yield* Effect.forkChild(tracked(routeOf(asked), way(asked, reply)), { startImmediately: true })
   yield* TestClock.adjust("1 minute")
   return { reply, settled: yield* Fiber.join(fiber) }
+})
+
+/** One call for each way in which the router takes requests. */
+const routed = Effect.gen(function* () {
+  return yield* Effect.forEach(Routers.ways(yield* Router), routedBy)
 })
 
 /**
@@ -50,28 +52,29 @@ export const contract = (layers: {
 }): ReadonlyArray<Check> => [
   check("answers once, and settles with the status that the client saw", () =>
     Effect.gen(function* () {
-      const { reply, settled } = yield* routed
-      assert.strictEqual(reply.endings, 1)
-      assert.strictEqual(settled.result, "answered")
-      assert.strictEqual(settled.status, reply.status)
+      for (const { reply, settled } of yield* routed) {
+        assert.strictEqual(reply.endings, 1)
+        assert.strictEqual(settled.result, "answered")
+        assert.strictEqual(settled.status, reply.status)
+      }
       assert.strictEqual((yield* Router).active(), 0)
     }).pipe(Effect.provide(layers.answers))),
 
   check("a refusal is a value of the reply, never a failure of the effect", () =>
     Effect.gen(function* () {
-      const { reply, settled } = yield* routed
-      assert.lengthOf(reply.refusals, 1)
-      assert.strictEqual(settled.result, "refused")
-      assert.deepStrictEqual(settled.refusal, reply.refusals[0])
-      assert.strictEqual(settled.status, reply.refusals[0]?.status)
-      assert.strictEqual(reply.status, undefined)
+      for (const { reply, settled } of yield* routed) {
+        assert.lengthOf(reply.refusals, 1)
+        assert.strictEqual(settled.result, "refused")
+        assert.deepStrictEqual(settled.refusal, reply.refusals[0])
+        assert.strictEqual(settled.status, reply.refusals[0]?.status)
+        assert.strictEqual(reply.status, undefined)
+      }
     }).pipe(Effect.provide(layers.refuses))),
 
   check("refuses everything once it drains", () =>
     Effect.gen(function* () {
       yield* tracked("drain", (yield* Router).drain)
-      const { reply } = yield* routed
-      assert.strictEqual(reply.refusals[0]?.reason, "Draining")
+      for (const { reply } of yield* routed) assert.strictEqual(reply.refusals[0]?.reason, "Draining")
     }).pipe(Effect.provide(layers.answers))),
 ]
 
@@ -107,7 +110,7 @@ const patience = { steps: 400, each: "5 seconds" } as const
 const play = (steps: ReadonlyArray<Step>) =>
   Effect.gen(function* () {
     const fleet = yield* SimulatedFleet.SimulatedFleet
-    const router = yield* Router
+    const ways = Routers.ways(yield* Router)
     const asked: Array<Asked> = []
     yield* TestClock.adjust("1 second")
     for (const one of steps) {
@@ -117,7 +120,8 @@ const play = (steps: ReadonlyArray<Step>) =>
         const id = `h${asked.length}`
         const sent = { ...one.request, id, receivedAt }
         const name = routeOf(sent)
-        const route = tracked(name, router.route(sent, reply))
+        const way = ways[asked.length % ways.length]!
+        const route = tracked(name, way(sent, reply))
         const fiber = yield* Effect.forkChild(route, { startImmediately: true })
         asked.push({ id, name, reply, fiber, left: false })
       } else if (one.do === "fault") Generators.applyFault(fleet, one.fault)
@@ -144,7 +148,7 @@ const play = (steps: ReadonlyArray<Step>) =>
         assert.strictEqual(reply.endings, 1, `${id} has ${reply.endings} answers`)
       }
     }
-    yield* holdsNothing
+    yield* Routers.holdsNothing
   })
 
 /**
@@ -164,7 +168,7 @@ export const histories = (
     { servers: Generators.fleets, steps: Arbitrary.array(step) },
     ({ servers, steps }) =>
       play(steps).pipe(
-        Effect.provide(stack.pipe(Layer.provideMerge(place(servers)))),
+        Effect.provide(stack.pipe(Layer.provideMerge(Routers.place(servers)))),
         Random.withSeed("history"),
       ),
     { runs: 100, size: 60, seed: "router", ...options },

@@ -2,6 +2,7 @@
 import { Context, type Fiber } from "effect"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import { Router, type Settled } from "../../services/Router.ts"
+import { asServersDo, type Way } from "../routers.ts"
 import * as Calls from "./calls.ts"
 import { Client } from "./client.ts"
 import type { Running } from "./running.ts"
@@ -15,12 +16,13 @@ export class Clients {
   private readonly underWay = new Set<Fiber.Fiber<Settled>>()
   private readonly random: SeededRandom
   private readonly running: Running
-  private readonly router: Router["Service"]
+  /** The way in which servers call the router. */
+  private readonly way: Way
 
   constructor(random: SeededRandom, running: Running) {
     this.random = random
     this.running = running
-    this.router = Context.get(running.services, Router)
+    this.way = asServersDo(Context.get(running.services, Router))
   }
 
   /** Requests that have not ended. */
@@ -39,7 +41,7 @@ export class Clients {
       if (random.chance(0.9)) time.at(random.between(1, 40_000), () => stopped.unblock())
     })
     watch.tell("asked", client.answer)
-    const fiber = fork(this.router.route(request, client))
+    const fiber = fork(this.way(request, client))
     if (fiber.pollUnsafe() !== undefined) return
     this.underWay.add(fiber)
     fiber.addObserver(() => this.underWay.delete(fiber))

@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import * as Terminator from "../../../src/layers/relay/terminator.ts"
 import type { StreamEnd } from "../../../src/services/RoutedRequest.ts"
 import { bytes } from "../../support/sinks.ts"
+import type { ChunkList } from "../../../src/support/chunkList.ts"
 
 type Case = readonly [says: string, stream: string, ending: Terminator.Ending]
 
@@ -191,7 +192,7 @@ it("keeps little of a long stream, whatever its records and however they are cut
     const terminator = Terminator.make("done-marker")
     const stream = bytes(`data: {"x":"${"x".repeat(90)}"}\r\n\r\n`.repeat(5000))
     for (let at = 0; at < stream.length; at += size) terminator.push(stream.subarray(at, at + size))
-    const { chunks } = terminator as unknown as { readonly chunks: ReadonlyArray<Uint8Array> }
-    assert.isAtMost(chunks.reduce((sum, chunk) => sum + chunk.length, 0), 64 * 1024)
+    const { chunks } = terminator as unknown as { readonly chunks: ChunkList }
+    assert.isAtMost(chunks.all().reduce((sum, chunk) => sum + chunk.length, 0), 64 * 1024)
   }
 })
