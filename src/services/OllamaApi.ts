@@ -150,6 +150,17 @@ export interface LoadOptions {
 }
 
 /**
+ * What a description of a model has to contain.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ShowOptions {
+  /** Whether it has the vocabulary and other long arrays, too: megabytes of JSON. Defaults to `false`. */
+  readonly verbose?: boolean | undefined
+}
+
+/**
  * Control calls to a backend. Interrupting a call closes its connection. For `load` this ends the load, so only
  * `Residency` calls it.
  *
@@ -160,7 +171,11 @@ export class OllamaApi extends Context.Service<OllamaApi, {
   readonly version: (backend: Backend) => Effect.Effect<string, OllamaApiError>
   readonly tags: (backend: Backend) => Effect.Effect<ReadonlyArray<TagsModel>, OllamaApiError>
   readonly ps: (backend: Backend) => Effect.Effect<ReadonlyArray<PsModel>, OllamaApiError>
-  readonly show: (backend: Backend, model: string) => Effect.Effect<ShowModel, OllamaApiError>
+  readonly show: (
+    backend: Backend,
+    model: string,
+    options?: ShowOptions,
+  ) => Effect.Effect<ShowModel, OllamaApiError>
   /** Completes when the model is resident. */
   readonly load: (backend: Backend, model: string, options: LoadOptions) => Effect.Effect<void, OllamaApiError>
   /** Completes when the backend has accepted it, which is before the memory is free. */

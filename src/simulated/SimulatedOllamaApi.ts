@@ -99,7 +99,7 @@ const make = (fleet: Fleet): OllamaApi["Service"] => {
       Effect.map(call(backend, "version", Version, "GET", "/api/version"), ({ version }) => version),
     tags: (backend) => Effect.map(call(backend, "tags", Tags, "GET", "/api/tags"), ({ models }) => models),
     ps: (backend) => Effect.map(call(backend, "ps", Ps, "GET", "/api/ps"), ({ models }) => models),
-    show: (backend, model) => call(backend, "show", ShowModel, "POST", "/api/show", { model, verbose: true }),
+    show: (backend, model, options) => call(backend, "show", ShowModel, "POST", "/api/show", { model, ...options }),
     load: (backend, model, { embedder, keepAlive, numCtx }) =>
       Effect.asVoid(call(backend, "load", Done, "POST", embedder ? "/api/embed" : "/api/generate", {
         model,

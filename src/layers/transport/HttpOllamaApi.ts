@@ -6,7 +6,7 @@
 import { Duration, Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
 import type { Backend } from "../../services/Fleet.ts"
-import { type LoadOptions, OllamaApi } from "../../services/OllamaApi.ts"
+import { type LoadOptions, OllamaApi, type ShowOptions } from "../../services/OllamaApi.ts"
 import { Transport } from "../../services/Transport.ts"
 import * as Exchanges from "./exchanges.ts"
 import * as Answers from "./ollamaAnswers.ts"
@@ -54,8 +54,8 @@ const make = (exchange: Calls.Exchange, timeout: Duration.Duration) => {
       read(backend, "tags", Answers.tags, Calls.get("/api/tags"))
     ),
     ps: Effect.fn("OllamaApi.ps")((backend: Backend) => read(backend, "ps", Answers.ps, Calls.get("/api/ps"))),
-    show: Effect.fn("OllamaApi.show")((backend: Backend, model: string) =>
-      read(backend, "show", Answers.show, Calls.post("/api/show", { model, verbose: true }))
+    show: Effect.fn("OllamaApi.show")((backend: Backend, model: string, options?: ShowOptions) =>
+      read(backend, "show", Answers.show, Calls.post("/api/show", { model, ...options }))
     ),
     load: Effect.fn("OllamaApi.load")((backend: Backend, model: string, options: LoadOptions) =>
       residency(backend, "load", options.embedder, residencyBody(model, options.keepAlive, options.numCtx))

@@ -43,6 +43,10 @@ export const contract = <E>(layer: Layer.Layer<OllamaApi, E>): ReadonlyArray<Che
         const show = yield* wait("show of tiny-eos on sim", api.show(sim, "tiny-eos"))
         assert.match(show.modelfile ?? "", /FROM .*sha256-[0-9a-f]{64}/)
         assert.isTrue(show.capabilities?.includes("completion") === true)
+        const vocabulary = "tokenizer.ggml.tokens"
+        assert.isTrue((show.model_info?.[vocabulary] ?? null) === null)
+        const whole = yield* wait("show of tiny-eos on sim", api.show(sim, "tiny-eos", { verbose: true }))
+        assert.isTrue(Array.isArray(whole.model_info?.[vocabulary]) && (whole.tensors ?? []).length > 0)
       }).pipe(Effect.provide(layer))),
 
     check("loads completion models and embedders, and unloads them", () =>

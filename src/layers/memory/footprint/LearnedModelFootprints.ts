@@ -48,6 +48,12 @@ export interface Options {
 /** The footprint of a remote model, which uses no memory of the fleet. */
 const noMemory: Footprint = { parts: undefined, total: 0, margin: 0, reserve: 0, source: "estimated" }
 
+/**
+ * The first readings wait for so long. Each is up to a few megabytes of JSON, and the server has to be ready first. A
+ * footprint that is asked for earlier is read at once.
+ */
+const firstAfter = Duration.millis(500)
+
 const make = Effect.fnUntraced(function* (options: Options | undefined) {
   const interval = Duration.fromInputUnsafe(options?.interval ?? "30 seconds")
   const overrides: Manifest.Overrides = options?.manifest === undefined
@@ -68,7 +74,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
       changes++
     },
   })
-  yield* Effect.forkScoped(every(interval, descriptions.describeDue))
+  yield* Effect.forkScoped(Effect.delay(every(interval, descriptions.describeDue), firstAfter))
 
   const version = (backend: Backend) => health.status(backend.id).version
 

@@ -43,7 +43,7 @@ export const digestOf = (model: Model, backend: string): string | undefined => {
 
 const describe = (api: OllamaApi["Service"], model: Model, backend: Backend) =>
   Effect.gen(function* () {
-    const answer = yield* Effect.result(api.show(backend, model.key))
+    const answer = yield* Effect.result(api.show(backend, model.key, { verbose: true }))
     if (Result.isFailure(answer)) {
       yield* Effect.logDebug(answer.failure.message)
       return undefined
