@@ -114,8 +114,8 @@ describe("the official client", () => {
       })
       assert.strictEqual(aborted?.name, "AbortError")
       yield* until(() => server.open === 0)
+      // The model never ends by itself.
       assert.strictEqual(server.calls.at(-1)?.state, "aborted")
-      assert.isBelow(server.calls.at(-1)?.tokens ?? 0, 20)
     }))
 })
 
