@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "effect"
+import type { AnswerUsage, Outcome } from "../../services/Outcome.ts"
 
 /** Time limits in milliseconds; see `Options` of the relay. @category models @since 0.1.0 */
 export interface Limits {
@@ -46,14 +47,11 @@ export abstract class Timed {
     this.firstByteAt ??= this.lastByteAt
   }
 
-  /** Milliseconds to the first byte of a complete answer. */
-  protected firstByteMillis(): number {
-    return (this.firstByteAt ?? this.lastByteAt) - this.sentAt
-  }
-
-  /** Milliseconds to the last byte of a complete answer. */
-  protected totalMillis(): number {
-    return this.lastByteAt - this.sentAt
+  /** The outcome of a complete answer. */
+  protected success(usage: AnswerUsage | undefined): Outcome {
+    const { firstByteAt, lastByteAt, sentAt } = this
+    const firstByteMillis = (firstByteAt ?? lastByteAt) - sentAt
+    return { kind: "success", cause: "ok", firstByteMillis, totalMillis: lastByteAt - sentAt, usage }
   }
 
   /**

@@ -19,7 +19,6 @@ import { type Limits, Timed } from "./timeLimits.ts"
 
 /** Bytes. A smaller error answer is held back whole: its body decides whether another backend is tried. */
 const heldMax = 64 * 1024
-
 const none: ReadonlyArray<string> = []
 
 /**
@@ -188,13 +187,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   private outcomeOf(ending: Terminator.Ending): Outcome {
     if (ending === "error") return Outcomes.outcomeOfErrorRecord(this.tail.text())
     if (this.status >= 400) return Outcomes.outcomeOfStatus(this.status, undefined)
-    return {
-      kind: "success",
-      cause: "ok",
-      firstByteMillis: this.firstByteMillis(),
-      totalMillis: this.totalMillis(),
-      usage: FinalLine.usage(this.tail.text()),
-    }
+    return this.success(FinalLine.usage(this.tail.text()))
   }
 
   private finish(attempt: Attempt): void {
