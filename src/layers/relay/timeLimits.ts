@@ -43,8 +43,10 @@ export abstract class Timed {
 
   /** Bytes of the answer came. */
   protected moved(): void {
-    this.lastByteAt = this.clock.currentTimeMillisUnsafe()
-    this.firstByteAt ??= this.lastByteAt
+    const now = this.clock.currentTimeMillisUnsafe()
+    // Each write makes a new object of such a large number, and most chunks come within the same millisecond.
+    if (now !== this.lastByteAt) this.lastByteAt = now
+    this.firstByteAt ??= now
   }
 
   /** The outcome of a complete answer. */
