@@ -81,7 +81,6 @@ const request = fc.record({
     4,
     [],
     fc.array(fc.record({ line: fc.constantFrom(...oddHeaders), at: fc.nat({ max: 6 }) }), {
-      minLength: 1,
       maxLength: 2,
       size: "max",
     }),
@@ -139,7 +138,7 @@ const rendered = (made: Parts, id: string, isLast: boolean) => {
 const connection = fc.record({
   requests: fc.oneof(
     { weight: 5, arbitrary: fc.array(request, { minLength: 1, maxLength: 1 }) },
-    { weight: 1, arbitrary: fc.array(request, { minLength: 1, maxLength: 3, size: "max" }) },
+    { weight: 1, arbitrary: fc.array(request, { maxLength: 3, size: "max" }) },
   ),
   noise: rarely(20, undefined, fc.uint8Array({ maxLength: 300, size: "max" })),
   leaves: rarely(
@@ -158,7 +157,7 @@ const connection = fc.record({
       fc.integer({ min: 1, max: 60 }),
       fc.integer({ min: 1, max: 3 }),
     ),
-    { minLength: 1, maxLength: 5, size: "max" },
+    { maxLength: 5, size: "max" },
   ),
 })
 
@@ -175,7 +174,7 @@ export interface Sent {
   readonly requests: ReadonlyArray<Request>
   /** Whether all requests are whole, so that there are answers to a client that waits for them. */
   readonly isWhole: boolean
-  /** Sizes of the pieces in which the bytes are sent, over and over. */
+  /** Sizes of the pieces in which the bytes are sent, over and over; empty for all at once. */
   readonly pieces: ReadonlyArray<number>
   readonly leaves: Leaves | undefined
 }
@@ -193,7 +192,7 @@ export class Client {
     const all = requests.map((one, i) => rendered(one, nextId(), i === requests.length - 1))
     const bytes = noise === undefined ? Buffer.concat(all.map((one) => one.bytes)) : Buffer.from(noise)
     // What follows a request that is not whole may be read as its body.
-    const isWhole = noise === undefined && all.every((one) => one.isWhole)
+    const isWhole = noise === undefined && all.length > 0 && all.every((one) => one.isWhole)
     return {
       bytes,
       requests: noise === undefined
@@ -213,7 +212,7 @@ export class Client {
     const { bytes, leaves, pieces } = this.sent(() => "ID")
     const text = JSON.stringify(bytes.toString("latin1"))
     const shown = text.length > 3000 ? `${text.slice(0, 3000)}… (${bytes.length} bytes)` : text
-    return `\n  ${shown}\n    in pieces of ${pieces.join()}` +
+    return `\n  ${shown}${pieces.length === 0 ? "" : `\n    in pieces of ${pieces.join()}`}` +
       (leaves === undefined
         ? ""
         : `, leaves after ${leaves.after} of the ${leaves.what}${leaves.resets ? ", with a reset" : ""}`)
@@ -222,7 +221,6 @@ export class Client {
 
 /** Connections that are open at the same time. Shrinks to the fewest that fail. */
 export const clients: fc.Arbitrary<ReadonlyArray<Client>> = fc.array(connection.map((made) => new Client(made)), {
-  minLength: 1,
   maxLength: 8,
   size: "max",
 })

@@ -42,7 +42,7 @@ export const send = (
       const step = () => {
         if (socket.destroyed) return
         if (at < end) {
-          const next = Math.min(end, at + pieces[piece++ % pieces.length]!)
+          const next = Math.min(end, at + (pieces[piece++ % pieces.length] ?? bytes.length))
           socket.write(bytes.subarray(at, next))
           at = next
           return setImmediate(step)
