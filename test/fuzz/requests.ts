@@ -221,6 +221,6 @@ export class Client {
 
 /** Connections that are open at the same time. Shrinks to the fewest that fail. */
 export const clients: fc.Arbitrary<ReadonlyArray<Client>> = fc.array(connection.map((made) => new Client(made)), {
-  maxLength: 8,
+  maxLength: 12,
   size: "max",
 })

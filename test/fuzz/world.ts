@@ -163,5 +163,8 @@ export const make = Effect.fnUntraced(function* (patience: Patience, tally: Tall
     read.clear()
     return faults
   }
+  // Until the backend was probed, there is none.
+  if (!(yield* Effect.promise(() => becomes(works)))) return yield* Effect.die("the world does not come up")
+  backend.server.calls.length = 0
   return { check } satisfies World
 })
