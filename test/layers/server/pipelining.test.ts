@@ -108,3 +108,28 @@ describe("a request that expects `100 Continue` behind another one", () => {
       assert.deepStrictEqual(statuses(raw.received()), [200, 100, 200])
     }))
 })
+
+describe("a client that leaves with a request behind another one", () => {
+  const requests: ReadonlyArray<readonly [name: string, sent: string]> = [
+    ["whose body has not come", head("/api/chat", 100)],
+    ["of whose body a part has come", Raw.post("/api/chat", chat).slice(0, -5)],
+    ["that is whole", Raw.post("/api/chat", chat)],
+  ]
+  for (const isFirstOver of [true, false]) {
+    for (const [name, sent] of requests) {
+      it.live(`${name} leaves nothing behind, ${isFirstOver ? "after" : "during"} the first answer`, () =>
+        Effect.gen(function* () {
+          const { finish, raw, server } = yield* serving
+          raw.write(sent)
+          yield* others(server.port)
+          if (isFirstOver) {
+            yield* finish
+            yield* until(() => raw.received().includes("2\n"), "the first answer")
+          }
+          raw.socket.destroy()
+          yield* finish
+          yield* until(() => server.active() === 0, "nothing under way")
+        }))
+    }
+  }
+})
