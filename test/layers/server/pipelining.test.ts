@@ -10,8 +10,11 @@ import { answersIn } from "../../fuzz/answers.ts"
 import * as Raw from "./raw.ts"
 import { ok, serve } from "./served.ts"
 
-/** Answers the first request in two parts, the second of which waits for `go`, and the others at once. */
-const serving = Effect.gen(function* () {
+/**
+ * Answers the first request in two parts, the second of which waits for `finish`, and the others at once. `more` is sent
+ * together with the first request.
+ */
+const servingWith = Effect.fnUntraced(function* (more: string) {
   const go = yield* Deferred.make<void>()
   let count = 0
   const route = (request: RoutedRequest, reply: ReplySink): Effect.Effect<Settled> => {
@@ -32,10 +35,11 @@ const serving = Effect.gen(function* () {
   }
   const { seen, server } = yield* serve(route)
   const raw = yield* Raw.open(server.port)
-  raw.write(Raw.post("/api/chat", chat))
+  raw.write(Raw.post("/api/chat", chat) + more)
   yield* until(() => raw.received().includes("1\n"), "the first part")
   return { raw, seen, server, finish: Deferred.succeed(go, undefined) }
 })
+const serving = servingWith("")
 
 const chat = `{"model":"x","messages":[]}`
 const head = (path: string, length: number) =>
@@ -119,15 +123,13 @@ describe("a client that leaves with a request behind another one", () => {
     for (const [name, sent] of requests) {
       it.live(`${name} leaves nothing behind, ${isFirstOver ? "after" : "during"} the first answer`, () =>
         Effect.gen(function* () {
-          const { finish, raw, server } = yield* serving
-          raw.write(sent)
+          const { finish, raw, server } = yield* servingWith(sent)
           yield* others(server.port)
           if (isFirstOver) {
             yield* finish
             yield* until(() => raw.received().includes("2\n"), "the first answer")
           }
           raw.socket.destroy()
-          yield* finish
           yield* until(() => server.active() === 0, "nothing under way")
         }))
     }
