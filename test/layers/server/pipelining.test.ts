@@ -11,8 +11,8 @@ import * as Raw from "./raw.ts"
 import { ok, serve } from "./served.ts"
 
 /**
- * Answers the first request in two parts, the second of which waits for `finish`, and the others at once. `more` is sent
- * together with the first request.
+ * Answers the first request in two parts, the second of which waits for `finish`, and the others at once. `more` is
+ * sent together with the first request.
  */
 const servingWith = Effect.fnUntraced(function* (more: string) {
   const go = yield* Deferred.make<void>()
