@@ -1,4 +1,5 @@
 /** Whether bytes from a server are answers as HTTP and the dialects have them. */
+import type { Request } from "./requests.ts"
 
 export interface Answer {
   readonly status: number
@@ -56,26 +57,47 @@ const isJson = (text: string): boolean => {
   }
 }
 
-const isErrorBody = (text: string): boolean => {
-  if (!isJson(text)) return false
-  const { error } = JSON.parse(text)
-  return typeof error === "string" ? error !== "" : typeof error?.message === "string" && typeof error.type === "string"
+/** The parts of an error that its dialect has: Ollama's own is a text. */
+const errorParts = (path: string | undefined): ReadonlyArray<"text" | "typed" | "anthropic"> => {
+  if (path === undefined) return ["text", "typed", "anthropic"]
+  if (path === "/v1/messages") return ["anthropic"]
+  return path.startsWith("/v1/") ? ["typed"] : ["text"]
 }
 
-/** What is wrong with the shape of an answer. `toNoise`: the request was no HTTP, so a stream may be cut. */
-export const shapeFault = ({ body, headers, isWhole, status }: Answer, toNoise: boolean): string | undefined => {
+const isErrorBody = (text: string, path: string | undefined): boolean => {
+  if (!isJson(text)) return false
+  const { error, request_id, type } = JSON.parse(text)
+  const isTyped = typeof error?.message === "string" && typeof error.type === "string"
+  const is = {
+    text: typeof error === "string" && error !== "",
+    typed: isTyped,
+    anthropic: isTyped && type === "error" && String(request_id).startsWith("req_"),
+  }
+  return errorParts(path).some((part) => is[part])
+}
+
+const errorFault = (answer: Answer, request: Request | undefined): string | undefined => {
+  const { body, headers, status } = answer
+  if (headers.get("content-type")?.startsWith("application/json") === true) {
+    return isErrorBody(body, request?.path) ? undefined : `${status} without an error`
+  }
+  // As in Ollama, which answers an unknown path or method in plain text, and a forbidden page with nothing.
+  const isPlain = request?.path === undefined ? [403, 404, 405].includes(status) : request.hasOrigin && status === 403
+  // Node answers an unknown `Expect` by itself, without a body, as Go does.
+  return isPlain || (status === 417 && body === "") ? undefined : `${status} without a body`
+}
+
+/**
+ * What is wrong with the shape of an answer. `request`: the request, where it is whole. `toNoise`: it was no HTTP, so a
+ * stream may be cut.
+ */
+export const shapeFault = (answer: Answer, request: Request | undefined, toNoise: boolean): string | undefined => {
+  const { body, headers, isWhole, status } = answer
   if (!statuses.includes(status)) return `status ${status}`
   if (/internal error|undefined|\[object/.test(body)) return "an internal error"
   if (!isWhole) return toNoise && status < 400 ? undefined : "an answer that is cut short"
+  if (status >= 400) return errorFault(answer, request)
   const type = headers.get("content-type") ?? ""
-  if (status >= 400 && type.startsWith("application/json")) {
-    return isErrorBody(body) ? undefined : `${status} without an error`
-  }
-  if (status >= 400) {
-    const isPlain = [403, 404, 405].includes(status)
-    // Node answers an unknown `Expect` by itself, without a body, as Go does.
-    return isPlain || (status === 417 && body === "") ? undefined : `${status} without a body`
-  }
   if (type.startsWith("application/x-ndjson")) {
     return body.endsWith("\n") && body.trimEnd().split("\n").every(isJson) ? undefined : "bad records"
   }

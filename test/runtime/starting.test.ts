@@ -1,9 +1,10 @@
-/** What the reference server says when its settings are wrong, and how it answers when it has no backends. */
+/** What the reference server says when its settings are wrong, how it answers without backends, and how it logs. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { denoServe, prints, run, runtimes, start } from "../support/processes.ts"
 
 const listening = /listening on (http:\/\/[\d.]+:\d+)/
@@ -129,3 +130,39 @@ describe("server.ts", () => {
       assert.deepInclude(health.backends[0], { health: "unknown", since: null })
     }), 30_000)
 })
+
+/** The lines about the only request. */
+const requestLines = (printed: string) => printed.split("\n").filter((line) => line.includes("tiny-eos"))
+
+for (const [name, command] of Object.entries(servers)) {
+  describe(`the log of ${name}`, () => {
+    const formats: ReadonlyArray<readonly [env: Readonly<Record<string, string>>, line: RegExp]> = [
+      [{}, /^\{"time":"[^"]+","level":"info","message":"request",.*"model":"tiny-eos:latest".*\}$/],
+      [{ LLAMERO_LOG_FORMAT: "json" }, /^\{"time":"[^"]+","level":"info","message":"request",.*\}$/],
+      [{ LLAMERO_LOG_FORMAT: "pretty" }, /^[\d:.]+ INFO {2}request id=\S+ .*model=tiny-eos:latest .*bytes_out=\d+/],
+    ]
+    for (const [env, line] of formats) {
+      it.live(
+        `has one line for a request: ${env["LLAMERO_LOG_FORMAT"] ?? "not on a terminal"}`,
+        () =>
+          Effect.gen(function* () {
+            const backend = yield* SimulatedOllamaServer.make({})
+            const running = yield* start(command, {
+              ...env,
+              LLAMERO_BACKENDS: backend.url,
+              LLAMERO_LOG_LEVEL: "Info",
+              LLAMERO_PORT: "0",
+            })
+            const [, url = ""] = yield* prints(running, /istening on (http:\/\/[\d.]+:\d+)/)
+            const body = JSON.stringify({ model: "tiny-eos", prompt: "Why?", stream: false })
+            yield* Effect.promise(() => fetch(`${url}/api/generate`, { method: "POST", body }).then((it) => it.text()))
+            yield* prints(running, /bytes_out.*\n/)
+            const [found = "", ...others] = requestLines(running.printed())
+            assert.match(found, line)
+            assert.deepStrictEqual(others, [])
+          }),
+        60_000,
+      )
+    }
+  })
+}

@@ -41,10 +41,21 @@ export const makeServer = (
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // A client need not send a body that will be refused. Its connection cannot be used again then.
     if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) response.shouldKeepAlive = false
-    else response.writeContinue()
+    else goOn(response)
     handler(request, response)
   })
   return server
+}
+
+/**
+ * Asks the client for its body. On a connection where an earlier answer is not over, that waits for its turn. Node
+ * would write it between the head and the body of an answer that is ready before its turn.
+ */
+const goOn = (response: ServerResponse): void => {
+  if (response.socket !== null) return response.writeContinue()
+  response.once("socket", () => {
+    if (!response.headersSent) response.writeContinue()
+  })
 }
 
 /** What a server is bound to: an address, also where `host` is a name, and a port. */

@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Endpoint, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Routing } from "../../services/Router.ts"
@@ -63,6 +64,7 @@ export class NodeExchange implements Slotted {
     this.reply = new NodeReply(response, endpoint, id, cors, shared.clock)
     shared.active.add(this)
     response.on("close", () => this.closed())
+    if (response.socket === null) this.closeWith(incoming.socket)
     const { contentEncoding, contentLength } = headers
     // The reader listens before the length is checked: a refused body must be read, too (see `discardedMax`).
     this.body = new BodyReader(
@@ -135,6 +137,14 @@ export class NodeExchange implements Slotted {
     // A router that ends without an answer has a fault. Its client must not wait for ever.
     if (!this.over && !this.reply.closed) this.reply.refuse(Exchange.unanswered)
     this.leave()
+  }
+
+  /** Deno does not close a response that waits behind another one on its connection. */
+  private closeWith(socket: Socket): void {
+    const gone = () => this.closed()
+    // A client may send any number of requests at once.
+    socket.setMaxListeners(0).once("close", gone)
+    this.response.once("close", () => socket.off("close", gone))
   }
 
   private closed(): void {
