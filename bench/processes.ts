@@ -9,6 +9,7 @@ export interface Command {
   readonly file: string
   readonly args: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
 }
 
 export interface Child {
@@ -47,7 +48,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 /** The settings in the user's environment must not change what is measured. */
 const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS)/.test(name)),
+  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS|DENO_V8_FLAGS)/.test(name)),
 )
 
 const spawned = (command: Command, cores: string | undefined): ChildProcess => {
@@ -55,7 +56,11 @@ const spawned = (command: Command, cores: string | undefined): ChildProcess => {
     ? [command.file, ...command.args]
     // taskset replaces itself with the command, so the pid is the command's.
     : ["taskset", "-c", cores, command.file, ...command.args]
-  const child = spawn(file!, args, { env: { ...environment, ...command.env }, stdio: ["ignore", "pipe", "pipe"] })
+  const child = spawn(file!, args, {
+    env: { ...environment, ...command.env },
+    cwd: command.cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+  })
   running.add(child)
   child.once("close", () => running.delete(child))
   child.once("error", () => running.delete(child))

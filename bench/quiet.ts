@@ -2,10 +2,10 @@
  * Other programs may disturb a round. A disturbed round is repeated, a few times, and the least disturbed one counts.
  */
 import { coreSeconds, cpuSeconds } from "./processes.ts"
-import type { Sample, Scenario } from "./scenarios.ts"
+import { DISTURBED } from "./results.ts"
+import type { Sample, Scenario } from "./scenario.ts"
 import type { Instance } from "./targets.ts"
 
-export const DISTURBED = 0.1
 const TRIES = 3
 
 /** Measures a round, and how much of the proxy's core other programs used meanwhile. */
