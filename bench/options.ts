@@ -7,6 +7,8 @@ export interface Options {
   readonly rounds: number
   readonly seconds: number
   readonly warmSeconds: number
+  /** How often a round is measured at most, if other programs disturb it. */
+  readonly tries: number
   /** How long the mixed load lasts that makes a process old. */
   readonly ageSeconds: number
   readonly only: ReadonlyArray<Group>
@@ -50,6 +52,7 @@ export const parse = (args: ReadonlyArray<string>, targets: ReadonlyArray<string
     rounds: number("rounds", values.rounds, quick ? 2 : 5, 2),
     seconds: number("seconds", values.seconds, quick ? 1 : 5, 1),
     warmSeconds: quick ? 1 : 2,
+    tries: quick ? 1 : 3,
     ageSeconds: number("age-seconds", values["age-seconds"], quick ? 10 : 60, 1),
     only: among("only", values.only, groups),
     targets: values.targets === undefined ? undefined : among("targets", values.targets, targets),

@@ -23,7 +23,7 @@ const figure = (value: number, digits: number) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
 
 const spreadOut = ({ max, median, min }: Spread, digits: number) =>
-  `${figure(median, digits)} (${figure(min, digits)}..${figure(max, digits)})`
+  figure(median, digits) + (min === max ? "" : ` (${figure(min, digits)}..${figure(max, digits)})`)
 
 interface Column {
   readonly name: string
@@ -48,8 +48,8 @@ const columns: ReadonlyArray<Column> = [
 const comparisons = (scenario: Shown) =>
   (scenario.compares ?? []).flatMap((compare) =>
     compare.metrics.map((metric) => {
-      const what = columns.find((column) => column.metric === metric)!.name
-      return { compare, metric, name: `${what} / ${compare.says}`.replace(/^(.*) \/ direct$/, "$1 - direct") }
+      const what = { rate: "req/s", rss: "RSS" }[metric as string] ?? metric
+      return { compare, metric, name: `${what} ${compare.how === "ratio" ? "/" : "-"} ${compare.says}` }
     })
   )
 
@@ -121,7 +121,9 @@ export const notes = (results: Results): ReadonlyArray<string> =>
         `${scenario}: RSS of ${target} in MiB: ` +
         thinned(history).map(([second, mib]) => `${figure(mib, 0)} (${second} s)`).join(", "),
       ]),
-      ...(behind === 0 ? [] : [`${scenario}: ${target} was so slow that ${behind} requests were never sent`]),
+      ...(behind === 0
+        ? []
+        : [`${scenario}: ${target} was so slow that ${behind} requests of its history were never sent`]),
     ]),
   ])
 

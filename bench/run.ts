@@ -61,7 +61,7 @@ const playGroups = async (bench: Bench, all: ReadonlyArray<Scenario>) => {
   }
   for (const stage of stages) {
     const played = all.filter(({ group }) => stage(group))
-    if (played.length > 0) await playAll(bench, played, contestants)
+    if (played.length > 0) await playAll(bench, played, present, contestants)
   }
 }
 

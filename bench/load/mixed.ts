@@ -1,6 +1,6 @@
 /**
- * A mixed load at fixed rates: every target gets the same requests in the same order, however fast it is. It makes a
- * process old; it is not timed.
+ * A mixed load: every target gets the same requests at the same rates, or later where it is too slow for them. It makes
+ * a process old; it is not timed.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { clients } from "./mixedClients.ts"
@@ -26,15 +26,18 @@ export interface Mixed {
   readonly answers: number
   readonly seconds: number
   readonly errors: number
-  /** Requests that were due, but had to wait for earlier ones until the end. */
+  /** Requests that were never sent, because earlier ones were answered so late. */
   readonly behind: number
 }
 
 const TICK_MS = 5
+/** A target that cannot keep the rates gets this many times the seconds for the same requests. */
+const PATIENCE = 3
 const END_WITHIN_MS = 20_000
 
-/** Requests of a kind that are due after `elapsed` milliseconds. The first is due at once. */
-export const due = (perSecond: number, elapsed: number): number => 1 + Math.floor(perSecond * elapsed / 1000)
+/** Requests of a kind that are due after `elapsed` of `seconds` seconds. The first is due at once. */
+export const due = (perSecond: number, elapsed: number, seconds: number): number =>
+  Math.min(1 + Math.floor(perSecond * elapsed), Math.ceil(perSecond * seconds))
 
 interface Count {
   readonly kind: Kind
@@ -53,29 +56,22 @@ const begin = (count: Count): void => {
 export const playKinds = async (kinds: ReadonlyArray<Kind>, seconds: number, observe: () => void): Promise<Mixed> => {
   const counts: ReadonlyArray<Count> = kinds.map((kind) => ({ kind, started: 0, running: 0, errors: 0 }))
   const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0)
+  const behind = () => sum(({ kind, started }) => due(kind.perSecond, seconds, seconds) - started)
   const began = performance.now()
-  let observed = 0
-  let last = 0
-  for (let elapsed = 0; elapsed < seconds * 1000; elapsed = performance.now() - began) {
-    last = elapsed
+  const now = () => (performance.now() - began) / 1000
+  for (let observed = 0; now() < seconds || behind() > 0 && now() < PATIENCE * seconds;) {
     for (const count of counts) {
       const { atOnce, perSecond } = count.kind
-      while (count.started < due(perSecond, elapsed) && count.running < atOnce) begin(count)
+      while (count.started < due(perSecond, now(), seconds) && count.running < atOnce) begin(count)
     }
-    for (; observed <= elapsed / 1000; observed++) observe()
+    for (; observed <= now(); observed++) observe()
     await sleep(TICK_MS)
   }
-  const lasted = performance.now() - began
+  const lasted = now()
   const giveUp = performance.now() + END_WITHIN_MS
   while (sum(({ running }) => running) > 0 && performance.now() < giveUp) await sleep(TICK_MS)
-  const unanswered = sum(({ running }) => running)
-  const errors = sum((count) => count.errors) + unanswered
-  return {
-    answers: sum(({ started }) => started) - errors,
-    seconds: lasted,
-    errors,
-    behind: sum(({ kind, started }) => due(kind.perSecond, last) - started),
-  }
+  const errors = sum((count) => count.errors + count.running)
+  return { answers: sum(({ started }) => started) - errors, seconds: lasted, errors, behind: behind() }
 }
 
 export const mixed = async ({ port, seconds, observe }: MixedAsk): Promise<Mixed> => {
