@@ -59,14 +59,19 @@ export const playKinds = async (kinds: ReadonlyArray<Kind>, seconds: number, obs
   const behind = () => sum(({ kind, started }) => due(kind.perSecond, seconds, seconds) - started)
   const began = performance.now()
   const now = () => (performance.now() - began) / 1000
-  for (let observed = 0; now() < seconds || behind() > 0 && now() < PATIENCE * seconds;) {
+  const beginDue = () => {
     for (const count of counts) {
       const { atOnce, perSecond } = count.kind
       while (count.started < due(perSecond, now(), seconds) && count.running < atOnce) begin(count)
     }
+  }
+  for (let observed = 0; now() < seconds || behind() > 0 && now() < PATIENCE * seconds;) {
+    beginDue()
     for (; observed <= now(); observed++) observe()
     await sleep(TICK_MS)
   }
+  // The last wait may have been long.
+  beginDue()
   const lasted = now()
   const giveUp = performance.now() + END_WITHIN_MS
   while (sum(({ running }) => running) > 0 && performance.now() < giveUp) await sleep(TICK_MS)
