@@ -55,7 +55,7 @@ const toFresh = (scenario: string, metrics: Compare["metrics"]): Compare => (
 /** In the order in which they must be played. */
 export const agedScenarios = (closedLoop: ClosedLoop, options: Options): ReadonlyArray<Scenario> => {
   const { ageSeconds, seconds, warmSeconds } = options
-  const common = { group: "aged", targets: handWritten } as const
+  const common = { group: "aged", title: Names.titles.aged, targets: handWritten } as const
   const json = (name: string, connections: number, compares: ReadonlyArray<Compare>): Scenario => ({
     ...common,
     name,
@@ -77,5 +77,6 @@ export const agedScenarios = (closedLoop: ClosedLoop, options: Options): Readonl
     },
     json(Names.AGED_1, 1, again(Names.FRESH_1)),
     json(Names.AGED_32, 32, again(Names.FRESH_32)),
+    { ...common, name: Names.AGED_IDLE, compares: [toFresh(Names.FRESH_IDLE, ["rss"])], once: true, measure: rest },
   ]
 }

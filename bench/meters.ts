@@ -24,7 +24,7 @@ export const costs = (
   const used = before.cpu === undefined || after.cpu === undefined ? undefined : after.cpu - before.cpu
   return {
     rate: answers / seconds,
-    cpu: used === undefined ? undefined : used * 1e6 / answers,
+    cpu: used === undefined || answers === 0 ? undefined : used * 1e6 / answers,
     core: used === undefined ? undefined : used / seconds,
     rss: after.rss,
   }
@@ -33,8 +33,10 @@ export const costs = (
 /** Runs a load and measures what it cost the proxy. */
 export const metered = async (instance: Instance, load: () => Promise<Answered>): Promise<Sample> => {
   const before = meter(instance)
-  const { answers, seconds, ...latencies } = await load()
-  return { ...costs(before, meter(instance), { answers, seconds }), ...latencies }
+  const { answers, errors, seconds, ...latencies } = await load()
+  const used = costs(before, meter(instance), { answers, seconds })
+  // A round without an answer has no latencies, and it is no success.
+  return answers === 0 ? { ...used, errors: Math.max(1, errors) } : { ...used, ...latencies, errors }
 }
 
 /** The RSS in the middle of a load. */

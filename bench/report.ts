@@ -1,23 +1,10 @@
 /** The tables that a run prints, in Markdown. */
 import type { Verdict } from "./figures.ts"
-import type { Group } from "./options.ts"
 import { compared, errorsOf, otherSide, over, type Results, type Row } from "./results.ts"
 import type { Metric, Scenario } from "./scenario.ts"
 import type { Spread } from "./statistics.ts"
 
-type Shown = Pick<Scenario, "group" | "name" | "compares">
-
-const titles: Readonly<Record<Group, string>> = {
-  json: "400-byte JSON answers",
-  stream: "Streams of 64 chunks",
-  slow: "Open streams with one chunk a second; req/s and CPU count chunks",
-  paced: "207 requests/s, timed from the moment at which each was due",
-  tail: "70 % of the saturation of raw node:http, timed from the moment at which each was due",
-  ready: "The server as it is shipped",
-  idle: "Idle keep-alive connections",
-  aged: "The same process, fresh and aged",
-  deno: "Deno",
-}
+type Shown = Pick<Scenario, "title" | "name" | "compares">
 
 const figure = (value: number, digits: number) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
@@ -96,12 +83,10 @@ const groupTable = (results: Results, scenarios: ReadonlyArray<Shown>): string =
 }
 
 /** One table for each group of loads. */
-export const tables = (results: Results, scenarios: ReadonlyArray<Shown>): string => {
-  const groups = unique(scenarios.map(({ group }) => group))
-  return groups.map((group) =>
-    `### ${titles[group]}\n\n${groupTable(results, scenarios.filter((scenario) => scenario.group === group))}`
+export const tables = (results: Results, scenarios: ReadonlyArray<Shown>): string =>
+  unique(scenarios.map(({ title }) => title)).map((title) =>
+    `### ${title}\n\n${groupTable(results, scenarios.filter((scenario) => scenario.title === title))}`
   ).join("\n\n")
-}
 
 const POINTS = 12
 

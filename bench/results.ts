@@ -48,6 +48,7 @@ export const compared = (results: Results, { scenario, target, metric, to, how }
   return spread(ours.flatMap((sample, round) => {
     const a = sample[metric]
     const b = theirs[round]?.[metric]
-    return a === undefined || b === undefined ? [] : [how === "ratio" ? a / b : a - b]
+    if (a === undefined || b === undefined || how === "ratio" && b === 0) return []
+    return [how === "ratio" ? a / b : a - b]
   }))
 }

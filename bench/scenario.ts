@@ -44,6 +44,8 @@ export interface Compare {
 
 export interface Scenario {
   readonly group: Group
+  /** The heading of the table in which it is. */
+  readonly title: string
   readonly name: string
   readonly compares?: ReadonlyArray<Compare>
   readonly targets: (all: ReadonlyArray<Target>) => ReadonlyArray<Target>
@@ -80,6 +82,18 @@ export const FRESH_IDLE = "fresh: idle after these loads"
 export const AGING = "aging, then idle"
 export const AGED_1 = `aged: ${JSON_1}`
 export const AGED_32 = `aged: ${JSON_32}`
+export const AGED_IDLE = "aged: idle after these loads"
+
+export const titles: Readonly<Record<Exclude<Group, "deno">, string>> = {
+  json: "400-byte JSON answers",
+  stream: "Streams of 64 chunks",
+  slow: "Open streams with one chunk a second; req/s and CPU count chunks",
+  paced: `${PACED_RATE} requests/s, timed from the moment at which each was due`,
+  tail: `${TAIL_SHARE * 100} % of the saturation of raw node:http, timed from the moment at which each was due`,
+  ready: "The server as it is shipped",
+  idle: "Idle keep-alive connections",
+  aged: "The same process, fresh and aged",
+}
 
 /** The same load on the targets that run on Deno. */
 export const onDeno = (scenario: string): string => `Deno: ${scenario}`

@@ -6,7 +6,7 @@ import { idleConnections } from "./load/idleConnections.ts"
 import { openStreams } from "./load/openStreams.ts"
 import { paced } from "./load/paced.ts"
 import { closed, costs, type Meter, meter, metered, middleRss } from "./meters.ts"
-import type { Group, Options } from "./options.ts"
+import type { Options } from "./options.ts"
 import { rssMiB } from "./processes.ts"
 import * as Names from "./scenario.ts"
 import type { Compare, Scenario } from "./scenario.ts"
@@ -28,7 +28,8 @@ interface Field {
   /** The target with which the others are compared. */
   readonly reference: string
   readonly shipped: Target
-  readonly group: (group: Group) => Group
+  /** In which group and table a load is. */
+  readonly place: (group: keyof typeof Names.titles) => Pick<Scenario, "group" | "title">
   readonly named: (scenario: string) => string
 }
 
@@ -36,7 +37,7 @@ const onNode: Field = {
   has: ({ runtime }) => runtime !== "deno",
   reference: "node-http",
   shipped: asShipped,
-  group: (group) => group,
+  place: (group) => ({ group, title: Names.titles[group] }),
   named: (scenario) => scenario,
 }
 
@@ -44,15 +45,15 @@ const onDeno: Field = {
   has: ({ runtime }) => runtime === "deno",
   reference: "node-http-deno",
   shipped: asShippedOnDeno,
-  group: () => "deno",
+  place: (group) => ({ group: "deno", title: Names.onDeno(Names.titles[group]) }),
   named: Names.onDeno,
 }
 
 const isProxy = ({ command }: Target) => command !== undefined
 const toDirect: Compare = { metrics: ["p50", "p95"], to: "direct", how: "added", says: "direct" }
 
-const slow = ({ group, has, named, reference }: Field, seconds: number): Scenario => ({
-  group: group("slow"),
+const slow = ({ has, named, place, reference }: Field, seconds: number): Scenario => ({
+  ...place("slow"),
   name: named(Names.SLOW),
   compares: [{ metrics: ["rss"], to: reference, how: "ratio", says: reference }],
   targets: (all) => all.filter((target) => has(target) && isProxy(target)),
@@ -75,7 +76,7 @@ const slow = ({ group, has, named, reference }: Field, seconds: number): Scenari
 })
 
 const idle = (seconds: number): Scenario => ({
-  group: "idle",
+  ...onNode.place("idle"),
   name: Names.IDLE,
   compares: [{ metrics: ["rss"], to: "node-http", how: "ratio", says: "node-http" }],
   targets: handWritten,
@@ -93,8 +94,8 @@ const idle = (seconds: number): Scenario => ({
   },
 })
 
-const ready = ({ group, named, shipped }: Field): Scenario => ({
-  group: group("ready"),
+const ready = ({ named, place, shipped }: Field): Scenario => ({
+  ...place("ready"),
   name: named(Names.READY),
   targets: (all) => all.some(({ name }) => name === shipped.name) ? [shipped] : [],
   fresh: true,
@@ -107,20 +108,20 @@ const ready = ({ group, named, shipped }: Field): Scenario => ({
 
 /** The loads in the order in which they are played, on the targets of one runtime. */
 const loads = (field: Field, { closedLoop, options, tailRate }: Kit): ReadonlyArray<Scenario> => {
-  const { group, has, named, reference } = field
+  const { has, named, place, reference } = field
   const { seconds, warmSeconds } = options
   const toReference = (metric: "rate" | "p99"): Compare => (
     { metrics: [metric], to: reference, how: "ratio", says: reference }
   )
-  const load = (of: Group, name: string, body: string, connections: number): Scenario => ({
-    group: group(of),
+  const load = (of: keyof typeof Names.titles, name: string, body: string, connections: number): Scenario => ({
+    ...place(of),
     name: named(name),
     compares: [toReference("rate")],
     targets: (all) => all.filter(has),
     ...closed(closedLoop, { body, connections, seconds, warmSeconds }),
   })
-  const open = (of: Group, name: string, rate: () => number, compare: Compare): Scenario => ({
-    group: group(of),
+  const open = (of: keyof typeof Names.titles, name: string, rate: () => number, compare: Compare): Scenario => ({
+    ...place(of),
     name: named(name),
     compares: [compare],
     targets: (all) => all.filter((target) => has(target) || target.name === compare.to),

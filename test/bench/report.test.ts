@@ -4,11 +4,11 @@ import { markdown, notes, tables, thinned, verdictTable } from "../../bench/repo
 import type { Results } from "../../bench/results.ts"
 
 const json = {
-  group: "json",
+  title: "JSON answers",
   name: "JSON",
   compares: [{ metrics: ["rate"], to: "raw", how: "ratio", says: "raw" }],
 } as const
-const idle = { group: "idle", name: "idle" } as const
+const idle = { title: "Nothing", name: "idle" } as const
 
 const results: Results = [
   { scenario: "JSON", target: "ours", samples: [{ rate: 1500, p99: 2, errors: 0 }, { rate: 900, p99: 4, errors: 2 }] },
