@@ -12,7 +12,7 @@ import type { Options } from "./options.ts"
 import { rssMiB } from "./processes.ts"
 import * as Names from "./scenario.ts"
 import type { Compare, Sample, Scenario } from "./scenario.ts"
-import { handWritten, type Instance } from "./targets.ts"
+import { forLongLoads, type Instance } from "./targets.ts"
 import { asks } from "./wire.ts"
 
 /** How long a process rests before its memory is read. V8 gives memory back some seconds after the work. */
@@ -55,7 +55,7 @@ const toFresh = (scenario: string, metrics: Compare["metrics"]): Compare => (
 /** In the order in which they must be played. */
 export const agedScenarios = (closedLoop: ClosedLoop, options: Options): ReadonlyArray<Scenario> => {
   const { ageSeconds, seconds, warmSeconds } = options
-  const common = { group: "aged", title: Names.titles.aged, targets: handWritten } as const
+  const common = { group: "aged", title: Names.titles.aged, targets: forLongLoads } as const
   const json = (name: string, connections: number, compares: ReadonlyArray<Compare>): Scenario => ({
     ...common,
     name,

@@ -10,7 +10,7 @@ import type { Options } from "./options.ts"
 import { rssMiB } from "./processes.ts"
 import * as Names from "./scenario.ts"
 import type { Compare, Scenario } from "./scenario.ts"
-import { asShipped, asShippedOnDeno, handWritten, type Target } from "./targets.ts"
+import { asShipped, asShippedOnDeno, forLongLoads, type Target } from "./targets.ts"
 import { asks } from "./wire.ts"
 
 const IDLE_AFTER_MS = 3000
@@ -79,7 +79,7 @@ const idle = (seconds: number): Scenario => ({
   ...onNode.place("idle"),
   name: Names.IDLE,
   compares: [{ metrics: ["rss"], to: "node-http", how: "ratio", says: "node-http" }],
-  targets: handWritten,
+  targets: forLongLoads,
   fresh: true,
   measure: async (instance) => {
     const readings: Array<Meter> = []

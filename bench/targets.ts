@@ -150,7 +150,7 @@ export const targets: ReadonlyArray<Target> = [
 ]
 
 /** llamero and the proxy that a Node developer writes by hand, for loads that take long. */
-export const handWritten = (all: ReadonlyArray<Target>): ReadonlyArray<Target> =>
+export const forLongLoads = (all: ReadonlyArray<Target>): ReadonlyArray<Target> =>
   all.filter(({ name }) => ["llamero", "before", "node-http"].includes(name))
 
 /** llamero as `npm start` starts it: its own defaults, without a backend. */
