@@ -44,7 +44,9 @@ const age = async (instance: Instance, seconds: number): Promise<Sample> => {
   })
   const used = costs(before, meter(instance), done)
   const { rss } = await rest(instance)
-  return { ...used, rss, history, behind: done.behind, errors: done.errors + streams - receiving }
+  const silent = streams - receiving
+  const faults = [...(silent > 0 ? [`${silent} of ${streams} open streams`] : []), ...done.faults]
+  return { ...used, rss, history, faults, behind: done.behind, errors: done.errors + silent }
 }
 
 const toNodeHttp: Compare = { metrics: ["p99"], to: "node-http", how: "ratio", says: "node-http, aged too" }

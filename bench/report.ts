@@ -101,7 +101,8 @@ export const thinned = (history: ReadonlyArray<number>): ReadonlyArray<readonly 
 export const notes = (results: Results): ReadonlyArray<string> =>
   results.flatMap(({ failed, samples, scenario, target }) => [
     ...(failed === undefined ? [] : [`${scenario}: ${target} gave up: ${failed.split("\n")[0]}`]),
-    ...samples.flatMap(({ behind = 0, history }) => [
+    ...samples.flatMap(({ behind = 0, faults = [], history }) => [
+      ...(faults.length === 0 ? [] : [`${scenario}: ${target} failed in ${faults.join(", ")}`]),
       ...(history === undefined || history.every(Number.isNaN) ? [] : [
         `${scenario}: RSS of ${target} in MiB: ` +
         thinned(history).map(([second, mib]) => `${figure(mib, 0)} (${second} s)`).join(", "),

@@ -22,11 +22,13 @@ export interface Sample {
   readonly others?: number | undefined
   /** MiB, every second of the round. */
   readonly history?: ReadonlyArray<number> | undefined
+  /** What the errors are. */
+  readonly faults?: ReadonlyArray<string> | undefined
   /** Requests of a load with a fixed rate that were never sent, because the answers to earlier ones took so long. */
   readonly behind?: number | undefined
   readonly errors: number
 }
-export type Metric = Exclude<keyof Sample, "errors" | "others" | "history" | "behind">
+export type Metric = Exclude<keyof Sample, "errors" | "others" | "history" | "faults" | "behind">
 
 export type How = "ratio" | "added"
 

@@ -26,6 +26,8 @@ export interface Mixed {
   readonly answers: number
   readonly seconds: number
   readonly errors: number
+  /** The errors of each kind of client that had some. */
+  readonly faults: ReadonlyArray<string>
   /** Requests that were never sent, because earlier ones were answered so late. */
   readonly behind: number
 }
@@ -75,8 +77,12 @@ export const playKinds = async (kinds: ReadonlyArray<Kind>, seconds: number, obs
   const lasted = now()
   const giveUp = performance.now() + END_WITHIN_MS
   while (sum(({ running }) => running) > 0 && performance.now() < giveUp) await sleep(TICK_MS)
-  const errors = sum((count) => count.errors + count.running)
-  return { answers: sum(({ started }) => started) - errors, seconds: lasted, errors, behind: behind() }
+  const failed = (count: Count) => count.errors + count.running
+  const errors = sum(failed)
+  const faults = counts.filter((count) => failed(count) > 0).map((count) =>
+    `${failed(count)} of ${count.started} ${count.kind.name}`
+  )
+  return { answers: sum(({ started }) => started) - errors, seconds: lasted, errors, faults, behind: behind() }
 }
 
 export const mixed = async ({ port, seconds, observe }: MixedAsk): Promise<Mixed> => {

@@ -19,14 +19,20 @@ describe("a mixed load", () => {
   })
 
   it("sends all requests of all kinds, and counts those that fail", async () => {
-    const kind = (perSecond: number, play: Kind["play"]): Kind => ({ name: "kind", perSecond, atOnce: 1000, play })
+    const kind = (name: string, perSecond: number, play: Kind["play"]): Kind => ({
+      name,
+      perSecond,
+      atOnce: 1000,
+      play,
+    })
     const kinds = [
-      kind(500, () => Promise.resolve(true)),
-      kind(200, () => Promise.resolve(false)),
-      kind(100, () => Promise.reject(new Error("no connection"))),
+      kind("answered", 500, () => Promise.resolve(true)),
+      kind("refused", 200, () => Promise.resolve(false)),
+      kind("unreachable", 100, () => Promise.reject(new Error("no connection"))),
     ]
-    const { answers, behind, errors } = await playKinds(kinds, 0.1, () => {})
+    const { answers, behind, errors, faults } = await playKinds(kinds, 0.1, () => {})
     assert.deepStrictEqual({ answers, behind, errors }, { answers: 50, behind: 0, errors: 30 })
+    assert.deepStrictEqual(faults, ["20 of 20 refused", "10 of 10 unreachable"])
   })
 
   it("says how many requests were never sent to a target that is too slow", async () => {

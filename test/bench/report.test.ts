@@ -88,11 +88,12 @@ describe("the memory of an aging process", () => {
     assert.deepStrictEqual(thinned([]), [])
   })
 
-  it("is a remark below the tables, and so is a history that is not complete", () => {
-    const samples = [{ errors: 0, rss: 9, history: [100, 150.2, 149], behind: 7 }]
+  it("is a remark below the tables, and so are errors and a history that is not complete", () => {
+    const samples = [{ errors: 0, rss: 9, history: [100, 150.2, 149], faults: ["3 of 9 streams"], behind: 7 }]
     const remarks = notes([{ scenario: "aging", target: "ours", samples }])
-    assert.lengthOf(remarks, 2)
-    assert.include(remarks[0], "100 (0 s), 150 (1 s), 149 (2 s)")
-    assert.include(remarks[1], "7 requests")
+    assert.lengthOf(remarks, 3)
+    assert.include(remarks[0], "3 of 9 streams")
+    assert.include(remarks[1], "100 (0 s), 150 (1 s), 149 (2 s)")
+    assert.include(remarks[2], "7 requests")
   })
 })
