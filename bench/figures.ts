@@ -1,5 +1,15 @@
 /** The figures that llamero must reach, each checked against the run that just ended. */
-import { compared, DISTURBED, errorsOf, find, median, otherSide, type Results, type Row } from "./results.ts"
+import {
+  compared,
+  type Comparison,
+  DISTURBED,
+  errorsOf,
+  find,
+  median,
+  otherSide,
+  type Results,
+  type Row,
+} from "./results.ts"
 import * as Names from "./scenario.ts"
 import type { How, Metric } from "./scenario.ts"
 
@@ -17,6 +27,8 @@ interface Figure {
   readonly metric: Metric
   /** If absent, the number itself is checked. */
   readonly against?: Against
+  /** A load on the same target that must have gone well before, too. */
+  readonly after?: string
   readonly atLeast?: number
   readonly atMost?: number
   readonly unit: string
@@ -36,7 +48,12 @@ const TARGET = "llamero"
 const ratio = { to: "node-http", how: "ratio" } as const
 const added = { to: "direct", how: "added" } as const
 const toRaw = { against: ratio, unit: "x node-http" }
-const toFresh = (scenario: string) => ({ against: { scenario, how: "ratio" as const }, unit: "x fresh" })
+const toFresh = (scenario: string) => ({
+  against: { scenario, how: "ratio" as const },
+  after: Names.AGING,
+  unit: "x fresh",
+})
+const toAgedRaw = { against: ratio, after: Names.AGING, unit: "x node-http, aged too" }
 
 /** What Deno's own node:http does is 1. A time or a memory of 1 / 0.9 is as far from it as a rate of 0.9. */
 const DENO_SHARE = 0.9
@@ -78,17 +95,15 @@ export const figures: ReadonlyArray<Figure> = [
     says: "aged, JSON at 1 connection, p99",
     scenario: Names.AGED_1,
     metric: "p99",
-    against: ratio,
+    ...toAgedRaw,
     atMost: 1.2,
-    unit: "x node-http, aged too",
   },
   {
     says: "aged, JSON at 32 connections, p99",
     scenario: Names.AGED_32,
     metric: "p99",
-    against: ratio,
+    ...toAgedRaw,
     atMost: 1.2,
-    unit: "x node-http, aged too",
   },
   { says: "RSS 10 s after aging", scenario: Names.AGING, metric: "rss", ...toFresh(Names.FRESH_IDLE), atMost: 1.3 },
   { says: "aged, idle RSS", scenario: Names.AGED_IDLE, metric: "rss", ...toFresh(Names.FRESH_IDLE), atMost: 1.3 },
@@ -111,25 +126,44 @@ const faults = (rows: ReadonlyArray<Row | undefined>): ReadonlyArray<string> =>
     return errors === 0 ? [] : [`${errors} errors of ${row.target} in "${row.scenario}"`]
   })
 
+/** The rows on which a figure rests: ours, the other side's, and what was done to both before. */
+const rowsOf = (
+  results: Results,
+  { after, scenario, target = TARGET }: Figure,
+  other: Comparison["to"] | undefined,
+) => {
+  const pairs = [[scenario, target], [other?.scenario, other?.target], [after, target], [after, other?.target]] as const
+  return [
+    ...new Set(pairs.map(([scenario, target]) => scenario && target ? find(results, scenario, target) : undefined)),
+  ]
+}
+
+/** A history that was not complete made the process less old. */
+const incomplete = (rows: ReadonlyArray<Row | undefined>): boolean =>
+  rows.some((row) => row?.samples.some(({ behind = 0 }) => behind > 0))
+
 const judge = (results: Results, figure: Figure): Verdict => {
   const { against, atLeast, atMost, metric, says, scenario, target = TARGET, unit } = figure
   const limit = atLeast === undefined ? `<= ${Number(atMost!.toFixed(2))}` : `>= ${atLeast}`
   const verdict = { figure: says, wanted: `${limit} ${unit}` }
   const other = against && otherSide({ scenario, target }, against)
-  const ours = find(results, scenario, target)
-  const rows = [ours, other && find(results, other.scenario, other.target)]
+  const rows = rowsOf(results, figure, other)
   const value = other
     ? compared(results, { scenario, target, metric, to: other, how: against.how })?.median
     : median(results, scenario, target, metric)
   const wrong = faults(rows)
   if (value === undefined || Number.isNaN(value)) {
     // A target that fails must not look as if nobody had asked.
-    const failed = ours?.failed !== undefined
+    const failed = find(results, scenario, target)?.failed !== undefined
     const note = wrong.length > 0 ? wrong.join("; ") : "not measured"
     return { ...verdict, verdict: failed ? "MISS" : "SKIP", value: undefined, measured: "-", note }
   }
   const holds = wrong.length === 0 && value >= (atLeast ?? -Infinity) && value <= (atMost ?? Infinity)
-  const notes = [...wrong, ...(disturbed(rows) ? ["disturbed, measure again"] : [])]
+  const notes = [
+    ...wrong,
+    ...(incomplete(rows) ? ["the history is not complete"] : []),
+    ...(disturbed(rows) ? ["disturbed, measure again"] : []),
+  ]
   return { ...verdict, verdict: holds ? "PASS" : "MISS", value, measured: value.toFixed(2), note: notes.join("; ") }
 }
 

@@ -91,6 +91,24 @@ describe("the figures of the benchmark", () => {
     assert.strictEqual(verdictOf(figure, resultsOf(figure, 1, { ours: calm })).note, "")
   })
 
+  it.each(named.filter(([, { after }]) => after !== undefined))(
+    "%s: proves nothing if the process was not aged as planned, on either side",
+    (_, figure) => {
+      const { after, against, target = "llamero" } = figure
+      const good = resultsOf(figure, better(figure)).filter(({ scenario }) => scenario !== after)
+      const ours = resultsOf(figure, better(figure)).filter(({ scenario }) => scenario === after)[0]?.samples[0]
+      for (const aged of new Set([target, against?.to ?? target])) {
+        const history = (change: Partial<Sample>): Results => [
+          ...good,
+          { scenario: after!, target: aged, samples: [{ ...ours, errors: 0, ...change }] },
+        ]
+        assert.strictEqual(verdictOf(figure, history({})).verdict, "PASS")
+        assert.strictEqual(verdictOf(figure, history({ errors: 1 })).verdict, "MISS")
+        assert.include(verdictOf(figure, history({ behind: 1 })).note, "not complete")
+      }
+    },
+  )
+
   it("of an aged process compare it with itself, round by round", () => {
     const figure = figures.find(({ against }) => against?.scenario !== undefined && against.to === undefined)!
     const p99 = (...values: ReadonlyArray<number>) => values.map((value) => ({ p99: value, errors: 0 }))
