@@ -56,10 +56,15 @@ const once = async (port: number, request: Buffer): Promise<boolean> => {
   return ok
 }
 
-/** Leaves `after` milliseconds after the first bytes of the answer. True if these bytes came. */
+/** Leaves `after` milliseconds after the first bytes of the answer. True if the answer still went on then. */
 const leave = async (port: number, request: Buffer, after: number): Promise<boolean> => {
   const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = await open(port, { data: () => resolve(true), closed: () => resolve(false) })
+  let whole: number | undefined
+  const socket = await open(port, {
+    data: () => resolve(true),
+    answered: (status) => whole = status,
+    closed: () => resolve(false),
+  })
   const late = setTimeout(() => resolve(false), WITHIN_MS)
   socket.write(request)
   const began = await promise
@@ -67,7 +72,8 @@ const leave = async (port: number, request: Buffer, after: number): Promise<bool
   if (began && after > 0) await sleep(after)
   const lasted = !socket.destroyed
   socket.destroy()
-  return began && lasted
+  // Nothing was to be left if the answer is already whole. If all came at once, it may be a stream or an error.
+  return began && lasted && (whole === undefined || after === 0 && whole === 200)
 }
 
 /** Leaves in the middle of its own request. */
