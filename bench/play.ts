@@ -107,7 +107,7 @@ const play = async (
   for (let round = 0; round < (scenario.once ? 1 : bench.options.rounds); round++) {
     for (const { row, target } of turns(rows, round)) {
       await attempt(row, async () => {
-        const sample = await quietest(scenario.once ? 1 : bench.options.tries, () => measure(target))
+        const sample = await quietest(() => measure(target), scenario.once ? 1 : bench.options.tries)
         row.samples.push(sample)
         say(`${scenario.name} · round ${round + 1} · ${target.name}: ${summary(sample)}`)
       })

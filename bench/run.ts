@@ -68,7 +68,7 @@ const playGroups = async (bench: Bench, all: ReadonlyArray<Scenario>) => {
 const report = (about: ReadonlyArray<string>, bench: Bench, played: ReadonlyArray<Scenario>) => {
   const { options, results } = bench
   const judged = verdicts(results)
-  const disturbed = disturbances(results.flatMap(({ samples }) => samples))
+  const disturbed = disturbances(results.flatMap(({ samples }) => samples), options.tries)
   const remarks = [...notes(results), ...(disturbed === undefined ? [] : [disturbed])].map((note) => `- ${note}`)
   const parts = [about.map((line) => `- ${line}`).join("\n"), tables(results, played), verdictTable(judged)]
   console.log([...parts, ...(remarks.length > 0 ? [remarks.join("\n")] : [])].join("\n\n"))
