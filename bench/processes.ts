@@ -1,6 +1,6 @@
 /** Child processes: started, watched, measured and always stopped at the end, by their process id. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -9,6 +9,7 @@ export interface Command {
   readonly file: string
   readonly args: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
 }
 
 export interface Child {
@@ -47,7 +48,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 /** The settings in the user's environment must not change what is measured. */
 const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS)/.test(name)),
+  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS|DENO_V8_FLAGS)/.test(name)),
 )
 
 const spawned = (command: Command, cores: string | undefined): ChildProcess => {
@@ -55,9 +56,16 @@ const spawned = (command: Command, cores: string | undefined): ChildProcess => {
     ? [command.file, ...command.args]
     // taskset replaces itself with the command, so the pid is the command's.
     : ["taskset", "-c", cores, command.file, ...command.args]
-  const child = spawn(file!, args, { env: { ...environment, ...command.env }, stdio: ["ignore", "pipe", "pipe"] })
+  const child = spawn(file!, args, {
+    env: { ...environment, ...command.env },
+    cwd: command.cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+  })
   running.add(child)
-  child.once("close", () => running.delete(child))
+  child.once("close", () => {
+    running.delete(child)
+    families.delete(child.pid ?? 0)
+  })
   child.once("error", () => running.delete(child))
   return child
 }
@@ -113,13 +121,44 @@ const read = (path: string): string | undefined => {
 
 const TICKS_A_SECOND = 100
 
-/** CPU seconds of all threads, user and system; `undefined` where there is no /proc. */
-export const cpuSeconds = (pid: number): number | undefined => {
+/** The fields of /proc/PID/stat after the program's name, which may hold blanks and ends at the last parenthesis. */
+const statOf = (pid: number): ReadonlyArray<string> | undefined => {
   const stat = read(`/proc/${pid}/stat`)
-  // The name of the program may hold blanks; it ends at the last parenthesis.
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
-  return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
 }
+
+const families = new Map<number, ReadonlyArray<number>>()
+
+/**
+ * A process and those that it has started: a server may start itself again with other flags. Looked up once for each
+ * process, when it is first measured.
+ */
+const family = (pid: number): ReadonlyArray<number> => {
+  const known = families.get(pid)
+  if (known !== undefined) return known
+  const all = (existsSync("/proc") ? readdirSync("/proc") : []).filter((name) => /^\d+$/.test(name)).map(Number)
+  const parents = new Map(all.map((one) => [one, Number(statOf(one)?.[1])]))
+  const below = (root: number): ReadonlyArray<number> => [
+    root,
+    ...all.filter((one) => parents.get(one) === root).flatMap(below),
+  ]
+  const found = below(pid)
+  families.set(pid, found)
+  return found
+}
+
+/** The sum over a process and those that it has started; `undefined` where there is no /proc. */
+const overFamily = (pid: number, of: (pid: number) => number | undefined): number | undefined => {
+  const values = family(pid).map(of).filter((value) => value !== undefined)
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0)
+}
+
+/** CPU seconds of all threads, user and system; `undefined` where there is no /proc. */
+export const cpuSeconds = (pid: number): number | undefined =>
+  overFamily(pid, (one) => {
+    const fields = statOf(one)
+    return fields && (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+  })
 
 /** Seconds that a core was busy, for any program. */
 export const coreSeconds = (core: string): number | undefined => {
@@ -129,7 +168,8 @@ export const coreSeconds = (core: string): number | undefined => {
   return (user + nice + system + irq + softirq + steal) / TICKS_A_SECOND
 }
 
-export const rssMiB = (pid: number): number | undefined => {
-  const kibibytes = /^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1]
-  return kibibytes === undefined ? undefined : Number(kibibytes) / 1024
-}
+export const rssMiB = (pid: number): number | undefined =>
+  overFamily(pid, (one) => {
+    const kibibytes = /^VmRSS:\s+(\d+)/m.exec(read(`/proc/${one}/status`) ?? "")?.[1]
+    return kibibytes === undefined ? undefined : Number(kibibytes) / 1024
+  })

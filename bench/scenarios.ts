@@ -1,116 +1,130 @@
 /** The loads for every target, and which of their numbers is compared with which. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Answered, ClosedLoop } from "./load/closedLoop.ts"
+import { agedScenarios } from "./aged.ts"
+import type { ClosedLoop } from "./load/closedLoop.ts"
+import { idleConnections } from "./load/idleConnections.ts"
 import { openStreams } from "./load/openStreams.ts"
 import { paced } from "./load/paced.ts"
-import type { Group, Options } from "./options.ts"
-import { cpuSeconds, rssMiB } from "./processes.ts"
-import { spread } from "./statistics.ts"
-import { asShipped, type Instance, type Target } from "./targets.ts"
+import { closed, costs, type Meter, meter, metered, middleRss } from "./meters.ts"
+import type { Options } from "./options.ts"
+import { rssMiB } from "./processes.ts"
+import * as Names from "./scenario.ts"
+import type { Compare, Scenario } from "./scenario.ts"
+import { asShipped, asShippedOnDeno, forLongLoads, type Target } from "./targets.ts"
 import { asks } from "./wire.ts"
 
-/** One round of one scenario on one target. */
-export interface Sample {
-  /** Answers a second; for slow streams, chunks a second. */
-  readonly rate?: number | undefined
-  /** Milliseconds. */
-  readonly p50?: number | undefined
-  readonly p95?: number | undefined
-  readonly p99?: number | undefined
-  /** Microseconds of the proxy's CPU for each answer. */
-  readonly cpu?: number | undefined
-  /** Share of the proxy's core that was used. Far below 1, the load was the limit, not the proxy. */
-  readonly core?: number | undefined
-  /** MiB. */
-  readonly rss?: number | undefined
-  /** Share of the proxy's core that other programs used meanwhile. */
-  readonly others?: number | undefined
-  readonly errors: number
-}
-export type Metric = Exclude<keyof Sample, "errors" | "others">
-
-export interface Compare {
-  readonly metrics: ReadonlyArray<Metric>
-  readonly to: string
-  readonly how: "ratio" | "added"
-}
-
-export interface Scenario {
-  readonly group: Group
-  readonly name: string
-  readonly compare?: Compare
-  readonly targets: (all: ReadonlyArray<Target>) => ReadonlyArray<Target>
-  /** Starts a new process each round, because memory and start-up time depend on what a process did before. */
-  readonly fresh?: boolean
-  /** Not pinned to a core, as a user starts it. */
-  readonly unpinned?: boolean
-  readonly warm?: (instance: Instance) => Promise<unknown>
-  readonly measure: (instance: Instance) => Promise<Sample>
-}
-
-export const OPEN_STREAMS = 2000
-export const JSON_32 = "JSON, 32 connections"
-export const STREAM_32 = "64-chunk NDJSON, 32 connections"
-export const SLOW = `${OPEN_STREAMS} open streams`
-/** 12,400 a minute. */
-export const PACED_RATE = 207
-export const PACED = `${PACED_RATE} req/s paced`
-export const TAIL_SHARE = 0.7
-export const TAIL = `tail: ${TAIL_SHARE * 100} % of node-http's rate`
-export const READY = "start to ready, then idle"
 const IDLE_AFTER_MS = 3000
 
-const everyone = (all: ReadonlyArray<Target>) => all
-const proxies = (all: ReadonlyArray<Target>) => all.filter((target) => target.command !== undefined)
+export interface Kit {
+  readonly options: Options
+  readonly closedLoop: ClosedLoop
+  /** The rate of the latency load: a share of what the reference did in the load `json32`. */
+  readonly tailRate: (json32: string, reference: string) => number
+}
 
-/** What a proxy has used so far. All fields are `undefined` for the upstream itself and where there is no /proc. */
-const meter = ({ child }: Instance) => ({
-  cpu: child && cpuSeconds(child.pid),
-  rss: child && rssMiB(child.pid),
+/** The targets of one runtime. */
+interface Field {
+  readonly has: (target: Target) => boolean
+  /** The target with which the others are compared. */
+  readonly reference: string
+  readonly shipped: Target
+  /** In which group and table a load is. */
+  readonly place: (group: keyof typeof Names.titles) => Pick<Scenario, "group" | "title">
+  readonly named: (scenario: string) => string
+}
+
+const onNode: Field = {
+  has: ({ runtime }) => runtime !== "deno",
+  reference: "node-http",
+  shipped: asShipped,
+  place: (group) => ({ group, title: Names.titles[group] }),
+  named: (scenario) => scenario,
+}
+
+const onDeno: Field = {
+  has: ({ runtime }) => runtime === "deno",
+  reference: "node-http-deno",
+  shipped: asShippedOnDeno,
+  place: (group) => ({ group: "deno", title: Names.onDeno(Names.titles[group]) }),
+  named: Names.onDeno,
+}
+
+const isProxy = ({ command }: Target) => command !== undefined
+const toDirect: Compare = { metrics: ["p50", "p95"], to: "direct", how: "added", says: "direct" }
+
+const slow = ({ has, named, place, reference }: Field, seconds: number): Scenario => ({
+  ...place("slow"),
+  name: named(Names.SLOW),
+  compares: [{ metrics: ["rss"], to: reference, how: "ratio", says: reference }],
+  targets: (all) => all.filter((target) => has(target) && isProxy(target)),
+  fresh: true,
+  measure: async (instance) => {
+    const readings: Array<Meter> = []
+    const { receiving, chunks, seconds: lasted } = await openStreams({
+      port: instance.port,
+      body: asks.drip,
+      streams: Names.OPEN_STREAMS,
+      seconds: Math.max(3, seconds),
+      observe: () => readings.push(meter(instance)),
+    })
+    return {
+      ...costs(readings[0]!, readings.at(-1)!, { answers: chunks, seconds: lasted }),
+      rss: middleRss(readings),
+      errors: Names.OPEN_STREAMS - receiving,
+    }
+  },
 })
 
-const costs = (
-  before: ReturnType<typeof meter>,
-  after: ReturnType<typeof meter>,
-  { answers, seconds }: { readonly answers: number; readonly seconds: number },
-) => {
-  const used = before.cpu === undefined || after.cpu === undefined ? undefined : after.cpu - before.cpu
-  return {
-    rate: answers / seconds,
-    cpu: used === undefined ? undefined : used * 1e6 / answers,
-    core: used === undefined ? undefined : used / seconds,
-    rss: after.rss,
-  }
-}
+const idle = (seconds: number): Scenario => ({
+  ...onNode.place("idle"),
+  name: Names.IDLE,
+  compares: [{ metrics: ["rss"], to: "node-http", how: "ratio", says: "node-http" }],
+  targets: forLongLoads,
+  fresh: true,
+  measure: async (instance) => {
+    const readings: Array<Meter> = []
+    const serving = await idleConnections({
+      port: instance.port,
+      body: asks.json,
+      connections: Names.IDLE_CONNECTIONS,
+      seconds: Math.max(5, seconds),
+      observe: () => readings.push(meter(instance)),
+    })
+    return { rss: middleRss(readings), errors: Names.IDLE_CONNECTIONS - serving }
+  },
+})
 
-/** Runs a load and measures what it cost the proxy. */
-const metered = async (instance: Instance, load: () => Promise<Answered>): Promise<Sample> => {
-  const before = meter(instance)
-  const { answers, seconds, ...latencies } = await load()
-  return { ...costs(before, meter(instance), { answers, seconds }), ...latencies }
-}
+const ready = ({ named, place, shipped }: Field): Scenario => ({
+  ...place("ready"),
+  name: named(Names.READY),
+  targets: (all) => all.some(({ name }) => name === shipped.name) ? [shipped] : [],
+  fresh: true,
+  unpinned: true,
+  measure: async ({ child, readyMs }) => {
+    await sleep(IDLE_AFTER_MS)
+    return { ready: readyMs, rss: child && rssMiB(child.pid), errors: 0 }
+  },
+})
 
-export const scenarios = (
-  options: Options,
-  closedLoop: ClosedLoop,
-  tailRate: () => number,
-): ReadonlyArray<Scenario> => {
+/** The loads in the order in which they are played, on the targets of one runtime. */
+const loads = (field: Field, { closedLoop, options, tailRate }: Kit): ReadonlyArray<Scenario> => {
+  const { has, named, place, reference } = field
   const { seconds, warmSeconds } = options
-
-  const closed = (group: Group, name: string, body: string, connections: number): Scenario => ({
-    group,
-    name,
-    compare: { metrics: ["rate"], to: "node-http", how: "ratio" },
-    targets: everyone,
-    warm: ({ port }) => closedLoop({ port, body, connections, seconds: warmSeconds }),
-    measure: (instance) => metered(instance, () => closedLoop({ port: instance.port, body, connections, seconds })),
+  const toReference = (metric: "rate" | "p99"): Compare => (
+    { metrics: [metric], to: reference, how: "ratio", says: reference }
+  )
+  const load = (of: keyof typeof Names.titles, name: string, body: string, connections: number): Scenario => ({
+    ...place(of),
+    name: named(name),
+    compares: [toReference("rate")],
+    targets: (all) => all.filter(has),
+    ...closed(closedLoop, { body, connections, seconds, warmSeconds }),
   })
-
-  const open = (group: Group, name: string, rate: () => number, compare: Compare): Scenario => ({
-    group,
-    name,
-    compare,
-    targets: everyone,
+  const open = (of: keyof typeof Names.titles, name: string, rate: () => number, compare: Compare): Scenario => ({
+    ...place(of),
+    name: named(name),
+    compares: [compare],
+    targets: (all) => all.filter((target) => has(target) || target.name === compare.to),
     warm: async ({ port }) => {
       await closedLoop({ port, body: asks.json, connections: 32, seconds: warmSeconds })
       await paced({ port, body: asks.json, rate: rate(), seconds: 0.5 })
@@ -118,54 +132,21 @@ export const scenarios = (
     measure: (instance) =>
       metered(instance, () => paced({ port: instance.port, body: asks.json, rate: rate(), seconds })),
   })
-
-  const slow: Scenario = {
-    group: "slow",
-    name: SLOW,
-    compare: { metrics: ["rss"], to: "node-http", how: "ratio" },
-    targets: proxies,
-    fresh: true,
-    measure: async (instance) => {
-      const readings: Array<ReturnType<typeof meter>> = []
-      const { receiving, chunks, seconds: held } = await openStreams({
-        port: instance.port,
-        body: asks.drip,
-        streams: OPEN_STREAMS,
-        seconds: Math.max(3, seconds),
-        observe: () => readings.push(meter(instance)),
-      })
-      return {
-        ...costs(readings[0]!, readings.at(-1)!, { answers: chunks, seconds: held }),
-        rss: spread(readings.map(({ rss }) => rss).filter((rss) => rss !== undefined))?.median,
-        errors: OPEN_STREAMS - receiving,
-      }
-    },
-  }
-
-  const ready: Scenario = {
-    group: "ready",
-    name: READY,
-    targets: (all) => all.some(({ name }) => name === asShipped.name) ? [asShipped] : [],
-    fresh: true,
-    unpinned: true,
-    measure: async ({ child, readyMs }) => {
-      await sleep(IDLE_AFTER_MS)
-      return { p50: readyMs, rss: child && rssMiB(child.pid), errors: 0 }
-    },
-  }
-
   return [
-    closed("json", "JSON, 1 connection", asks.json, 1),
-    closed("json", JSON_32, asks.json, 32),
-    closed("json", "JSON, 128 connections", asks.json, 128),
-    closed("stream", STREAM_32, asks.stream, 32),
-    slow,
-    open("paced", PACED, () => PACED_RATE, { metrics: ["p50", "p95"], to: "direct", how: "added" }),
-    open("tail", TAIL, tailRate, {
-      metrics: ["p99"],
-      to: "node-http",
-      how: "ratio",
-    }),
-    ready,
+    load("json", Names.JSON_1, asks.json, 1),
+    load("json", Names.JSON_32, asks.json, 32),
+    load("json", Names.JSON_128, asks.json, 128),
+    load("stream", Names.STREAM_32, asks.stream, 32),
+    slow(field, seconds),
+    open("paced", Names.PACED, () => Names.PACED_RATE, toDirect),
+    open("tail", Names.TAIL, () => tailRate(named(Names.JSON_32), reference), toReference("p99")),
+    ready(field),
   ]
 }
+
+export const scenarios = (kit: Kit): ReadonlyArray<Scenario> => [
+  ...loads(onNode, kit),
+  idle(kit.options.seconds),
+  ...agedScenarios(kit.closedLoop, kit.options),
+  ...loads(onDeno, kit),
+]

@@ -1,6 +1,6 @@
 /** What is measured. A target is a command that listens on a port and forwards to the upstream's. */
 import { execFileSync } from "node:child_process"
-import { existsSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -8,9 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { type Child, type Command, scratch, start, which } from "./processes.ts"
 import { haproxyCfg } from "./proxies/haproxy.ts"
 import { nginxConf } from "./proxies/nginx.ts"
+import { argumentsOf } from "./scripts.ts"
 
 export interface Target {
   readonly name: string
+  /** Defaults to Node, or to a program of its own. */
+  readonly runtime?: "deno"
   /** `undefined` for the upstream itself, without a proxy. */
   readonly command?: (port: number, upstream: number) => Command
   /** A path that answers 200 once the target serves. */
@@ -37,6 +40,7 @@ export const llameroLimits = {
   LLAMERO_LOG_LEVEL: "Warning",
 }
 
+const here = fileURLToPath(new URL("..", import.meta.url))
 const local = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const node = (path: string, args: ReadonlyArray<number>): Command => ({
   file: process.execPath,
@@ -46,25 +50,45 @@ const node = (path: string, args: ReadonlyArray<number>): Command => ({
 /** Another checkout of this repository, with its dependencies, to compare a change with the commit before it. */
 const before = process.env["BENCH_BEFORE"]
 
-/** The server of a checkout as its `npm start` runs it: from its bundle, which older checkouts do not have. */
-const serverOf = (checkout: string): string => {
-  const start = join(checkout, "scripts/start.js")
-  return existsSync(start) ? start : join(checkout, "examples/server.ts")
+/** The command of a script of a checkout's package.json or tasks of its deno.json. */
+const script = (checkout: string, file: string, section: string, runtime: string): ReadonlyArray<string> => {
+  const text = JSON.parse(readFileSync(join(checkout, file), "utf8"))[section].start
+  const args = argumentsOf(text, runtime)
+  if (args === undefined) throw new Error(`${file} of ${checkout} does not start the server with ${runtime}: ${text}`)
+  return args
 }
 
 /** Builds the bundles that `npm start` would build. */
 export const buildServers = (): void => {
-  for (const checkout of before === undefined ? [local("..")] : [local(".."), before]) {
+  for (const checkout of before === undefined ? [here] : [here, before]) {
     const build = join(checkout, "scripts/build.ts")
     if (existsSync(build)) execFileSync(process.execPath, [build], { stdio: "inherit" })
   }
 }
 
-const llamero = (port: number, env: Readonly<Record<string, string>>, program = serverOf(local(".."))): Command => ({
+const settings = (port: number, env: Readonly<Record<string, string>>) => ({
+  LLAMERO_HOST: "127.0.0.1",
+  LLAMERO_PORT: String(port),
+  ...env,
+})
+
+/** As `npm start` of a checkout runs the server, with its flags, but without npm. */
+const llamero = (port: number, env: Readonly<Record<string, string>>, checkout = here): Command => ({
   file: process.execPath,
-  // As `npm start`. V8 may else double the young generation while the server starts, which costs 50 MiB.
-  args: ["--max-semi-space-size=16", program],
-  env: { LLAMERO_HOST: "127.0.0.1", LLAMERO_PORT: String(port), ...env },
+  args: script(checkout, "package.json", "scripts", "node"),
+  env: settings(port, env),
+  cwd: checkout,
+})
+
+const deno = join(here, "node_modules/.bin/deno")
+const noDeno = existsSync(deno) ? undefined : "not installed: npm ci"
+
+/** As `deno task start` runs the server. */
+const llameroOnDeno = (port: number, env: Readonly<Record<string, string>>): Command => ({
+  file: deno,
+  args: script(here, "deno.json", "tasks", "deno"),
+  env: settings(port, env),
+  cwd: here,
 })
 
 const installed = (program: string, command: (file: string, port: number, upstream: number) => Command): Target => {
@@ -94,7 +118,7 @@ export const targets: ReadonlyArray<Target> = [
   },
   {
     name: "before",
-    command: (port, upstream) => llamero(port, underLoad(upstream), serverOf(before!)),
+    command: (port, upstream) => llamero(port, underLoad(upstream), before),
     ready: "/readyz",
     missing: before === undefined ? "BENCH_BEFORE names no other checkout" : undefined,
   },
@@ -109,12 +133,36 @@ export const targets: ReadonlyArray<Target> = [
     args: ["-q", "-db", "-f", written(`haproxy-${port}.cfg`, haproxyCfg(port, upstream))],
   })),
   { name: "direct", ready: "/api/version" },
+  {
+    name: "llamero-deno",
+    runtime: "deno",
+    command: (port, upstream) => llameroOnDeno(port, underLoad(upstream)),
+    ready: "/readyz",
+    missing: noDeno,
+  },
+  {
+    name: "node-http-deno",
+    runtime: "deno",
+    command: (...ports) => ({ file: deno, args: ["run", "-A", local("proxies/http.ts"), ...ports.map(String)] }),
+    ready: "/api/version",
+    missing: noDeno,
+  },
 ]
+
+/** llamero and the proxy that a Node developer writes by hand, for loads that take long. */
+export const forLongLoads = (all: ReadonlyArray<Target>): ReadonlyArray<Target> =>
+  all.filter(({ name }) => ["llamero", "before", "node-http"].includes(name))
 
 /** llamero as `npm start` starts it: its own defaults, without a backend. */
 export const asShipped: Target = {
   name: "llamero",
   command: (port) => llamero(port, {}),
+  ready: "/readyz",
+}
+
+export const asShippedOnDeno: Target = {
+  name: "llamero-deno",
+  command: (port) => llameroOnDeno(port, {}),
   ready: "/readyz",
 }
 

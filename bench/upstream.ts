@@ -35,7 +35,9 @@ const drip = (socket: Socket) => {
 const answer = (socket: Socket, target: string, body: Buffer) => {
   switch (target) {
     case "POST /api/chat":
-      if (body.includes(marks.unary)) return socket.write(answers.json)
+      if (body.includes(marks.unary)) {
+        return socket.write(body.includes(marks.download) ? answers.download : answers.json)
+      }
       return body.includes(marks.drip) ? drip(socket) : stream(socket)
     case "GET /":
       return socket.write(answers.alive)

@@ -11,17 +11,32 @@ export const MODEL = "bench:latest"
  */
 const DRIP = "drip, drip, drip"
 
-const ask = (content: string, stream: boolean) =>
-  JSON.stringify({ model: MODEL, messages: [{ role: "user", content }], stream })
+/** In the prompt it means: give an answer of 1 MiB. */
+const DOWNLOAD = "Tell me everything."
+const LARGE_BYTES = 1024 * 1024
+
+const ask = (content: string, stream: boolean, images: ReadonlyArray<string> = []) =>
+  JSON.stringify({
+    model: MODEL,
+    messages: [{ role: "user", content, ...(images.length > 0 ? { images } : {}) }],
+    stream,
+  })
 
 export const asks = {
   json: ask("Why is the sky blue?", false),
   stream: ask("Why is the sky blue?", true),
   drip: ask(DRIP, true),
+  /** 1 MiB as an image, because a text of that size would not fit in the model's context. */
+  upload: ask("What is this?", false, ["iVBORw0KGgoAAAAN".repeat(LARGE_BYTES / 16)]),
+  download: ask(DOWNLOAD, false),
 }
 
 /** Byte patterns, because a router may rewrite fields around them. */
-export const marks = { unary: Buffer.from(`"stream":false`), drip: Buffer.from(DRIP) }
+export const marks = {
+  unary: Buffer.from(`"stream":false`),
+  drip: Buffer.from(DRIP),
+  download: Buffer.from(DOWNLOAD),
+}
 
 const CHUNKS = 64
 const JSON_BYTES = 400
@@ -50,7 +65,7 @@ const message = (content: string) => ({ role: "assistant", content })
 const token = (content: string) => ({ model: MODEL, created_at: createdAt, message: message(content), done: false })
 const last = (content: string) => ({ ...token(content), done: true, done_reason: "stop", ...timings })
 
-const json = JSON.stringify(last("a".repeat(JSON_BYTES - JSON.stringify(last("")).length)))
+const answerOf = (bytes: number) => JSON.stringify(last("a".repeat(bytes - JSON.stringify(last("")).length)))
 
 const lines = Array.from(
   { length: CHUNKS },
@@ -59,7 +74,7 @@ const lines = Array.from(
 
 /** Bodies of the answers, as a client must see them. */
 export const bodies = {
-  json,
+  json: answerOf(JSON_BYTES),
   stream: lines.join(""),
   version: JSON.stringify({ version: "0.33.0" }),
   tags: JSON.stringify({
@@ -115,7 +130,8 @@ const streamHead = head("200 OK", "application/x-ndjson", "Transfer-Encoding: ch
 
 /** The bytes of the answers. As in Ollama, the head of a stream waits for its first line. */
 export const answers = {
-  json: whole(json),
+  json: whole(bodies.json),
+  download: whole(answerOf(LARGE_BYTES)),
   stream: lines.map((line, index) =>
     Buffer.from((index === 0 ? streamHead : "") + chunk(line) + (index === CHUNKS - 1 ? "0\r\n\r\n" : ""))
   ),

@@ -58,10 +58,11 @@ const answerReader = (events: Events) => {
   }
 }
 
-/** Resolves when connected; rejects if it cannot connect. */
-export const open = (port: number, events: Events): Promise<Socket> =>
+/** Resolves when connected; rejects if it cannot connect. `from` is the client's own address. */
+export const open = (port: number, events: Events, from?: string): Promise<Socket> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true })
+    const source = from === undefined ? {} : { localAddress: from }
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true, ...source })
     socket.once("connect", () => resolve(socket))
     socket.once("error", reject)
     socket.once("close", events.closed)

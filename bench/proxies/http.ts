@@ -8,7 +8,8 @@ const [port, upstream] = process.argv.slice(2).map(Number)
 // Agents set TCP_NODELAY themselves.
 const agent = new Agent({ keepAlive: true, maxFreeSockets: 4096 })
 
-createServer({ noDelay: true }, (incoming, reply) => {
+// As long as llamero keeps idle connections. The default closes them after 5 s.
+createServer({ noDelay: true, keepAliveTimeout: 75_000 }, (incoming, reply) => {
   const call = request({
     agent,
     host: "127.0.0.1",

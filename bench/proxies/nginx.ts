@@ -7,6 +7,7 @@ error_log stderr crit;
 events { worker_connections 8192; }
 http {
   access_log off;
+  client_max_body_size 64m;
   client_body_temp_path ${dir}/nginx-body;
   proxy_temp_path ${dir}/nginx-proxy;
   fastcgi_temp_path ${dir}/nginx-fastcgi;

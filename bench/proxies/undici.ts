@@ -48,7 +48,8 @@ const relay = (incoming: IncomingMessage, reply: ServerResponse, body: Buffer | 
   })
 }
 
-createServer({ noDelay: true }, (incoming, reply) => {
+// As long as llamero keeps idle connections. The default closes them after 5 s.
+createServer({ noDelay: true, keepAliveTimeout: 75_000 }, (incoming, reply) => {
   const parts: Array<Buffer> = []
   incoming.on("data", (part: Buffer) => parts.push(part))
   incoming.on("end", () => relay(incoming, reply, parts.length > 0 ? Buffer.concat(parts) : null))
