@@ -2,14 +2,18 @@
  * Other programs may disturb a round. A disturbed round is repeated, a few times, and the least disturbed one counts.
  */
 import { coreSeconds, cpuSeconds } from "./processes.ts"
-import type { Sample, Scenario } from "./scenarios.ts"
+import type { Sample } from "./scenarios.ts"
 import type { Instance } from "./targets.ts"
 
 export const DISTURBED = 0.1
 const TRIES = 3
 
 /** Measures a round, and how much of the proxy's core other programs used meanwhile. */
-export const watched = async (scenario: Scenario, instance: Instance, core: string | undefined): Promise<Sample> => {
+export const watched = async <A extends Sample>(
+  scenario: { readonly unpinned?: boolean; readonly measure: (instance: Instance) => Promise<A> },
+  instance: Instance,
+  core: string | undefined,
+): Promise<A> => {
   if (core === undefined || scenario.unpinned) return await scenario.measure(instance)
   const used = () => (coreSeconds(core) ?? NaN) - (instance.child ? cpuSeconds(instance.child.pid) ?? NaN : 0)
   const began = performance.now()
@@ -19,9 +23,9 @@ export const watched = async (scenario: Scenario, instance: Instance, core: stri
   return { ...sample, others: Number.isNaN(others) ? undefined : Math.max(0, others) }
 }
 
-export const quietest = async (round: () => Promise<Sample>): Promise<Sample> => {
+export const quietest = async <A extends Sample>(round: () => Promise<A>, tries = TRIES): Promise<A> => {
   let best = await round()
-  for (let tries = 1; tries < TRIES && (best.others ?? 0) > DISTURBED; tries++) {
+  for (let tried = 1; tried < tries && (best.others ?? 0) > DISTURBED; tried++) {
     const again = await round()
     if ((again.others ?? 0) < best.others!) best = again
   }

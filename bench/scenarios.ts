@@ -64,12 +64,12 @@ const everyone = (all: ReadonlyArray<Target>) => all
 const proxies = (all: ReadonlyArray<Target>) => all.filter((target) => target.command !== undefined)
 
 /** What a proxy has used so far. All fields are `undefined` for the upstream itself and where there is no /proc. */
-const meter = ({ child }: Instance) => ({
+export const meter = ({ child }: Instance) => ({
   cpu: child && cpuSeconds(child.pid),
   rss: child && rssMiB(child.pid),
 })
 
-const costs = (
+export const costs = (
   before: ReturnType<typeof meter>,
   after: ReturnType<typeof meter>,
   { answers, seconds }: { readonly answers: number; readonly seconds: number },
@@ -84,7 +84,7 @@ const costs = (
 }
 
 /** Runs a load and measures what it cost the proxy. */
-const metered = async (instance: Instance, load: () => Promise<Answered>): Promise<Sample> => {
+export const metered = async (instance: Instance, load: () => Promise<Answered>): Promise<Sample> => {
   const before = meter(instance)
   const { answers, seconds, ...latencies } = await load()
   return { ...costs(before, meter(instance), { answers, seconds }), ...latencies }

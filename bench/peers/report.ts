@@ -1,0 +1,146 @@
+/** Tables in Markdown: one for each load, and one of the figures in which a peer is ahead of llamero. */
+import type { Spread } from "../statistics.ts"
+import { added, type Figure, figures, type Line, over, ratio, type Value } from "./figures.ts"
+import type { Load } from "./loads.ts"
+import type { Group } from "./options.ts"
+
+export type { Line } from "./figures.ts"
+
+const TARGET = "llamero"
+const UPSTREAM = "direct"
+/** A difference that is smaller is not called ahead. */
+const AHEAD = 0.03
+
+const number = (value: number, digits: number) =>
+  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
+/** Three digits: `0.123`, `1.23`, `12.3`, `123`. */
+const short = (value: number) => number(value, Math.max(0, 2 - Math.floor(Math.log10(Math.max(0.1, Math.abs(value))))))
+const median = (value: Spread | undefined, show = short) => value ? show(value.median) : "-"
+const range = ({ max, median, min }: Spread, show = short) => `${show(median)} (${show(min)}..${show(max)})`
+
+type Row = ReadonlyArray<string>
+
+const table = (header: Row, body: ReadonlyArray<Row>): string => {
+  const widths = header.map((title, column) => Math.max(title.length, ...body.map((row) => row[column]!.length)))
+  const line = (row: Row) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`
+  return [line(header), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n")
+}
+
+const sameApi = (all: ReadonlyArray<Line>, { api }: Line, name: string) =>
+  all.find((line) => line.name === name && line.api === api)
+
+const titled = ({ api, name, version }: Line): Row => [
+  `${name} ${version}`,
+  api === "ollama" ? "Ollama" : "OpenAI",
+]
+
+const percentiles = (line: Line, group: Group, show: (line: Line, value: Value) => string) =>
+  (["p50", "p95", "p99"] as const).map((value) => line.samples[group] ? show(line, value) : "-").join(" / ")
+
+const closed = (all: ReadonlyArray<Line>, group: "json" | "stream", unit: string): string =>
+  table(
+    [
+      "peer",
+      "API",
+      "answers",
+      `${unit}/s (lowest..highest)`,
+      "llamero / peer",
+      "p50 / p95 / p99 ms",
+      "CPU us",
+      "errors",
+    ],
+    all.filter(({ name }) => name !== UPSTREAM).map((line) => {
+      const answer = line.checked[group]
+      const llamero = sameApi(all, line, TARGET)
+      const rate = over(line, group, "rate")
+      const times = llamero && line !== llamero ? ratio(llamero, line, group, "rate") : undefined
+      const errors = (line.samples[group] ?? []).reduce((sum, sample) => sum + sample.errors, 0)
+      return [
+        ...titled(line),
+        answer instanceof Error ? "wrong" : answer,
+        rate ? range(rate, (value) => number(value, value < 100 ? 1 : 0)) : "fails",
+        times ? range(times) : "-",
+        percentiles(line, group, (one, value) => median(over(one, group, value))),
+        median(over(line, group, "cpu"), (value) => number(value, 0)),
+        String(errors),
+      ]
+    }),
+  )
+
+const paced = (all: ReadonlyArray<Line>): string =>
+  table(
+    ["peer", "API", "answers/s", "added p50 / p95 / p99 ms", "CPU us"],
+    all.filter(({ name }) => name !== UPSTREAM).map((line) => {
+      const direct = sameApi(all, line, UPSTREAM)
+      return [
+        ...titled(line),
+        median(over(line, "paced", "rate"), (value) => number(value, 0)),
+        direct ? percentiles(line, "paced", (one, value) => median(added(one, direct, "paced", value))) : "-",
+        median(over(line, "paced", "cpu"), (value) => number(value, 0)),
+      ]
+    }),
+  )
+
+const open = (all: ReadonlyArray<Line>, streams: number): string =>
+  table(
+    ["peer", "API", "first chunk ms", "streams served", "idle MiB", "MiB with the streams", "MiB/llamero's"],
+    all.filter(({ name }) => name !== UPSTREAM).map((line) => {
+      const { firstChunkMs } = line.checked
+      const llamero = sameApi(all, line, TARGET)
+      const times = llamero && line !== llamero ? ratio(line, llamero, "open", "rss") : undefined
+      return [
+        ...titled(line),
+        firstChunkMs instanceof Error ? "fails" : number(firstChunkMs, 0),
+        `${median(over(line, "open", "served"), (value) => number(value, 0))} of ${streams}`,
+        median(over(line, "open", "idle"), (value) => number(value, 0)),
+        median(over(line, "open", "rss"), (value) => number(value, 0)),
+        times ? range(times) : "-",
+      ]
+    }),
+  )
+
+/** The peers whose figure is better than llamero's, with how many times llamero's it is. */
+const ahead = (all: ReadonlyArray<Line>, { added: isAdded, best, group, says, value }: Figure): Row => {
+  const better = all.flatMap((line) => {
+    const llamero = sameApi(all, line, TARGET)
+    const direct = sameApi(all, line, UPSTREAM)
+    if (llamero === undefined || line === llamero || line === direct) return []
+    const of = (one: Line) => (isAdded ? direct && added(one, direct, group, value) : over(one, group, value))?.median
+    const [theirs, ours] = [of(line), of(llamero)]
+    if (theirs === undefined || ours === undefined) return []
+    const isAhead = best === "high" ? theirs > ours * (1 + AHEAD) : theirs < ours * (1 - AHEAD)
+    return isAhead ? [`${line.name} ${short(theirs)} against ${short(ours)}`] : []
+  })
+  return [says, better.length === 0 ? "none" : better.join("; ")]
+}
+
+const failures = (all: ReadonlyArray<Line>): ReadonlyArray<string> =>
+  all.flatMap((line) => [
+    ...Object.entries(line.failed).map(([group, why]) => `${line.name} fails at ${group}: ${why.split("\n")[0]}`),
+    ...(line.restarts > 0
+      ? [`${line.name} refused all requests after clients had left, and was started again ${line.restarts} times`]
+      : []),
+    ...(line.checked.firstChunkMs instanceof Error
+      ? [`${line.name}, first chunk of a slow stream: ${line.checked.firstChunkMs.message}`]
+      : []),
+  ])
+
+export const report = (
+  all: ReadonlyArray<Line>,
+  loads: ReadonlyArray<Pick<Load, "group" | "title">>,
+  streams: number,
+): string => {
+  const tables: Readonly<Record<Group, () => string>> = {
+    json: () => closed(all, "json", "req"),
+    stream: () => closed(all, "stream", "streams"),
+    paced: () => paced(all),
+    open: () => open(all, streams),
+  }
+  const rows = figures.filter(({ group }) => loads.some((load) => load.group === group))
+    .map((figure) => ahead(all, figure))
+  return [
+    ...loads.map(({ group, title }) => `${title}\n\n${tables[group]()}`),
+    `Where a peer is ahead\n\n${table(["figure", "ahead of llamero"], rows)}`,
+    failures(all).join("\n"),
+  ].filter((text) => text !== "").join("\n\n")
+}
