@@ -54,9 +54,11 @@ const start = async (bench: Bench, peer: Peer, api: Api): Promise<Contestant | u
   }
 }
 
-const told = (checked: Checked) =>
-  Object.entries(checked).map(([what, result]) => `${what} ${result instanceof Error ? result.message : result}`)
-    .join(", ")
+const told = ({ firstChunkMs, json, stream }: Checked) => {
+  const say = (result: string | Error) => result instanceof Error ? result.message : result
+  const first = firstChunkMs instanceof Error ? firstChunkMs : `${firstChunkMs.toFixed(0)} ms`
+  return `JSON: ${say(json)}; stream: ${say(stream)}; first chunk of a slow stream: ${say(first)}`
+}
 
 /** The upstream itself is measured only to know what the others add to its times. */
 const takesPart = ({ peer, line }: Contestant, { group, needs }: Load): boolean => {

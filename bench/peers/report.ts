@@ -29,10 +29,9 @@ const table = (header: Row, body: ReadonlyArray<Row>): string => {
 const sameApi = (all: ReadonlyArray<Line>, { api }: Line, name: string) =>
   all.find((line) => line.name === name && line.api === api)
 
-const titled = ({ api, name, version }: Line): Row => [
-  `${name} ${version}`,
-  api === "ollama" ? "Ollama" : "OpenAI",
-]
+const spoken = { ollama: "Ollama", openai: "OpenAI" } as const
+
+const titled = ({ api, name, version }: Line): Row => [`${name} ${version}`, spoken[api]]
 
 const percentiles = (line: Line, group: Group, show: (line: Line, value: Value) => string) =>
   (["p50", "p95", "p99"] as const).map((value) => line.samples[group] ? show(line, value) : "-").join(" / ")
@@ -99,20 +98,22 @@ const open = (all: ReadonlyArray<Line>, streams: number): string =>
     }),
   )
 
-/** The peers whose figure is better than llamero's, with how many times llamero's it is. */
-const ahead = (all: ReadonlyArray<Line>, { added: isAdded, best, group, says, value }: Figure): Row => {
-  const better = all.flatMap((line) => {
-    const llamero = sameApi(all, line, TARGET)
-    const direct = sameApi(all, line, UPSTREAM)
-    if (llamero === undefined || line === llamero || line === direct) return []
-    const of = (one: Line) => (isAdded ? direct && added(one, direct, group, value) : over(one, group, value))?.median
-    const [theirs, ours] = [of(line), of(llamero)]
-    if (theirs === undefined || ours === undefined) return []
-    const isAhead = best === "high" ? theirs > ours * (1 + AHEAD) : theirs < ours * (1 - AHEAD)
-    return isAhead ? [`${line.name} ${short(theirs)} against ${short(ours)}`] : []
+/** One row for each API: llamero's figure, and the peers whose figure is better. */
+const ahead = (all: ReadonlyArray<Line>, { added: isAdded, best, group, says, value }: Figure): ReadonlyArray<Row> =>
+  all.filter(({ name }) => name === TARGET).flatMap((llamero) => {
+    const direct = sameApi(all, llamero, UPSTREAM)
+    const of = (line: Line) =>
+      (isAdded ? direct && added(line, direct, group, value) : over(line, group, value))?.median
+    const ours = of(llamero)
+    if (ours === undefined) return []
+    const better = all.flatMap((line) => {
+      const theirs = line.api === llamero.api && line !== direct ? of(line) : undefined
+      if (theirs === undefined) return []
+      const isAhead = best === "high" ? theirs > ours * (1 + AHEAD) : theirs < ours * (1 - AHEAD)
+      return isAhead ? [`${line.name} ${short(theirs)}`] : []
+    })
+    return better.length === 0 ? [] : [[says, spoken[llamero.api], short(ours), better.join(", ")]]
   })
-  return [says, better.length === 0 ? "none" : better.join("; ")]
-}
 
 const failures = (all: ReadonlyArray<Line>): ReadonlyArray<string> =>
   all.flatMap((line) => [
@@ -137,10 +138,10 @@ export const report = (
     open: () => open(all, streams),
   }
   const rows = figures.filter(({ group }) => loads.some((load) => load.group === group))
-    .map((figure) => ahead(all, figure))
+    .flatMap((figure) => ahead(all, figure))
   return [
     ...loads.map(({ group, title }) => `${title}\n\n${tables[group]()}`),
-    `Where a peer is ahead\n\n${table(["figure", "ahead of llamero"], rows)}`,
+    `Where a peer is ahead\n\n${table(["figure", "API", "llamero", "ahead of it"], rows)}`,
     failures(all).join("\n"),
   ].filter((text) => text !== "").join("\n\n")
 }

@@ -73,13 +73,13 @@ describe("the tables", () => {
   it("compare only within one API", () => {
     const text = report([line("llamero", [100]), line("other", [200], { api: "openai" })], json, 500)
     assert.strictEqual(cells(text, "other ")[4], "-")
-    assert.strictEqual(cells(text, "JSON, requests")[1], "none")
+    assert.notInclude(text, "| JSON, requests")
   })
 
   it("name the peers that are ahead, in either direction of better", () => {
     const text = report([line("llamero", [100]), line("fast", [250]), line("slow", [40])], json, 500)
-    assert.strictEqual(cells(text, "JSON, requests")[1], "fast 250 against 100")
-    assert.strictEqual(cells(text, "JSON, p50")[1], "fast 4.00 against 10.0")
+    assert.deepStrictEqual(cells(text, "JSON, requests").slice(2), ["100", "fast 250"])
+    assert.deepStrictEqual(cells(text, "JSON, p50").slice(2), ["10.0", "fast 4.00"])
   })
 
   it("tell of a peer that fails, and of one that had to be started again", () => {
