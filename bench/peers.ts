@@ -169,6 +169,9 @@ const compete = async (bench: Bench, api: Api, wanted: ReadonlyArray<Peer>): Pro
   return contestants.map(({ line }) => line)
 }
 
+/** JSON has no errors. */
+const plain = (_key: string, value: unknown) => value instanceof Error ? value.message : value
+
 const machine = (cores: Cores | undefined, load: string) => [
   `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model.trim()} x ${cpus().length}, ${process.platform}, ` +
   `Node ${process.version}, load from ${load}`,
@@ -197,11 +200,11 @@ const main = async () => {
   for (const api of apis) lines.push(...await compete(bench, api, present))
 
   const samples = lines.flatMap((line) => Object.values(line.samples).flat())
-  const disturbed = disturbances(samples)
+  const disturbed = disturbances(samples, options.tries)
   const notes = [...skipped, ...(disturbed === undefined ? [] : [disturbed])]
   console.log([...about, "", report(lines, played, options.streams), "", ...notes].join("\n"))
   if (options.json !== undefined) {
-    writeFileSync(options.json, JSON.stringify({ about, options, lines, notes }, undefined, 2) + "\n")
+    writeFileSync(options.json, JSON.stringify({ about, options, lines, notes }, plain, 2) + "\n")
   }
 }
 

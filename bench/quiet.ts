@@ -33,10 +33,10 @@ export const quietest = async <A extends Sample>(round: () => Promise<A>, tries 
 }
 
 /** A note about the rounds that stayed disturbed. */
-export const disturbances = (samples: ReadonlyArray<Sample>): string | undefined => {
+export const disturbances = (samples: ReadonlyArray<Sample>, tries = TRIES): string | undefined => {
   const shares = samples.map(({ others }) => others ?? 0).filter((share) => share > DISTURBED)
   if (shares.length === 0) return undefined
   const percent = (share: number) => `${Math.round(share * 100)} %`
   return `disturbed: in ${shares.length} of ${samples.length} rounds other programs used over ${percent(DISTURBED)}` +
-    ` of the proxy's core (up to ${percent(Math.max(...shares))}), although they were repeated`
+    ` of the proxy's core (up to ${percent(Math.max(...shares))})${tries > 1 ? ", although they were repeated" : ""}`
 }

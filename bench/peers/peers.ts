@@ -24,7 +24,7 @@ export interface Peer {
 
 const CHAT = { ollama: "/api/chat", openai: "/v1/chat/completions" }
 /** Some of them import hundreds of modules before they listen. */
-const READY_WITHIN_MS = 120_000
+const READY_WITHIN_MS = 300_000
 
 const isThere = (path: string, mode: number): boolean => {
   try {

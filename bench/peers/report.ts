@@ -11,8 +11,11 @@ const UPSTREAM = "direct"
 /** A difference that is smaller is not called ahead. */
 const AHEAD = 0.03
 
+/** A round without an answer has no cost of an answer. */
 const number = (value: number, digits: number) =>
-  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
+  Number.isFinite(value)
+    ? value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
+    : "-"
 /** Three digits: `0.123`, `1.23`, `12.3`, `123`. */
 const short = (value: number) => number(value, Math.max(0, 2 - Math.floor(Math.log10(Math.max(0.1, Math.abs(value))))))
 const median = (value: Spread | undefined, show = short) => value ? show(value.median) : "-"
@@ -31,7 +34,7 @@ const sameApi = (all: ReadonlyArray<Line>, { api }: Line, name: string) =>
 
 const spoken = { ollama: "Ollama", openai: "OpenAI" } as const
 
-const titled = ({ api, name, version }: Line): Row => [`${name} ${version}`, spoken[api]]
+const titled = ({ api, name, version }: Line): Row => [`${name} ${version.split("-")[0]}`, spoken[api]]
 
 const percentiles = (line: Line, group: Group, show: (line: Line, value: Value) => string) =>
   (["p50", "p95", "p99"] as const).map((value) => line.samples[group] ? show(line, value) : "-").join(" / ")
@@ -117,9 +120,11 @@ const ahead = (all: ReadonlyArray<Line>, { added: isAdded, best, group, says, va
 
 const failures = (all: ReadonlyArray<Line>): ReadonlyArray<string> =>
   all.flatMap((line) => [
-    ...Object.entries(line.failed).map(([group, why]) => `${line.name} fails at ${group}: ${why.split("\n")[0]}`),
+    ...Map.groupBy(Object.entries(line.failed), ([, why]) => why.split("\n")[0]!).entries().map(([why, failed]) =>
+      `${line.name} fails at ${failed.map(([group]) => group).join(", ")}: ${why}`
+    ),
     ...(line.restarts > 0
-      ? [`${line.name} refused all requests after clients had left, and was started again ${line.restarts} times`]
+      ? [`${line.name} refused all requests after clients had left, and was started again (${line.restarts} x)`]
       : []),
     ...(line.checked.firstChunkMs instanceof Error
       ? [`${line.name}, first chunk of a slow stream: ${line.checked.firstChunkMs.message}`]

@@ -87,15 +87,15 @@ describe("the tables", () => {
     const text = report(
       [
         line("llamero", [100]),
-        line("broken", [], { checked, failed: { json: "answered 500" } }),
+        line("broken", [], { checked, failed: { json: "answered 500", stream: "answered 500\nat x" } }),
         line("shy", [90], { restarts: 3 }),
       ],
       json,
       500,
     )
     assert.deepStrictEqual(cells(text, "broken ").slice(2, 4), ["wrong", "fails"])
-    assert.include(text, "broken fails at json: answered 500")
+    assert.include(text, "broken fails at json, stream: answered 500")
     assert.include(text, "broken, first chunk of a slow stream: it buffers")
-    assert.include(text, "shy refused all requests after clients had left, and was started again 3 times")
+    assert.include(text, "shy refused all requests after clients had left, and was started again (3 x)")
   })
 })
