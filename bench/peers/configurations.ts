@@ -56,11 +56,13 @@ litellm_settings:
   set_verbose: false
 `
 
+/** By default it refuses requests that would be more than a few at a time. */
 export const ollamaRouterFleet = (upstream: number) => `
 version: 1
 nodes:
   - id: upstream
     url: http://127.0.0.1:${upstream}
+    max_inflight: 100000
     capacity:
       vram_gb: 80
       gpus: 1
