@@ -169,6 +169,14 @@ const compete = async (bench: Bench, api: Api, wanted: ReadonlyArray<Peer>): Pro
   return contestants.map(({ line }) => line)
 }
 
+/** Without a peer that serves only this API, the other one has the same comparison. */
+const apisOf = (present: ReadonlyArray<Peer>): ReadonlyArray<Api> => {
+  const needed = apis.filter((api) =>
+    present.some(({ paths }) => paths[api] !== undefined && Object.keys(paths).length === 1)
+  )
+  return needed.length === 0 ? apis : needed
+}
+
 /** JSON has no errors. */
 const plain = (_key: string, value: unknown) => value instanceof Error ? value.message : value
 
@@ -197,7 +205,7 @@ const main = async () => {
 
   const lines: Array<Line> = []
   const present = asked.filter((peer) => !missing.includes(peer))
-  for (const api of apis) lines.push(...await compete(bench, api, present))
+  for (const api of apisOf(present)) lines.push(...await compete(bench, api, present))
 
   const samples = lines.flatMap((line) => Object.values(line.samples).flat())
   const disturbed = disturbances(samples, options.tries)

@@ -120,8 +120,9 @@ const ahead = (all: ReadonlyArray<Line>, { added: isAdded, best, group, says, va
 
 const failures = (all: ReadonlyArray<Line>): ReadonlyArray<string> =>
   all.flatMap((line) => [
-    ...Map.groupBy(Object.entries(line.failed), ([, why]) => why.split("\n")[0]!).entries().map(([why, failed]) =>
-      `${line.name} fails at ${failed.map(([group]) => group).join(", ")}: ${why}`
+    ...Array.from(
+      Map.groupBy(Object.entries(line.failed), ([, why]) => why.split("\n")[0]!),
+      ([why, failed]) => `${line.name} fails at ${failed.map(([group]) => group).join(", ")}: ${why}`,
     ),
     ...(line.restarts > 0
       ? [`${line.name} refused all requests after clients had left, and was started again (${line.restarts} x)`]
