@@ -18,6 +18,8 @@ export interface Target {
   readonly command?: (port: number, upstream: number) => Command
   /** A path that answers 200 once the target serves. */
   readonly ready: string
+  /** Default: 20 seconds. */
+  readonly readyWithinMs?: number
   /** Why it cannot be measured here. */
   readonly missing?: string | undefined
 }
@@ -179,12 +181,17 @@ const answersOk = (url: string) =>
     .then(async (answer) => (await answer.arrayBuffer(), answer.status === 200), () => false)
 
 /** Resolves when `path` answers 200. Rejects when the child ends before that, or takes too long. */
-const untilReady = async (port: number, path: string, child: Child | undefined): Promise<void> => {
-  const deadline = performance.now() + READY_WITHIN_MS
+const untilReady = async (
+  port: number,
+  path: string,
+  child: Child | undefined,
+  within = READY_WITHIN_MS,
+): Promise<void> => {
+  const deadline = performance.now() + within
   while (!await answersOk(`http://127.0.0.1:${port}${path}`)) {
     const gone = child?.gone()
     if (gone !== undefined) throw new Error(gone)
-    if (performance.now() > deadline) throw new Error(`${path} did not answer 200 within ${READY_WITHIN_MS / 1000} s`)
+    if (performance.now() > deadline) throw new Error(`${path} did not answer 200 within ${within / 1000} s`)
     await sleep(10)
   }
 }
@@ -194,7 +201,7 @@ export const launch = async (target: Target, upstream: number, cores: string | u
   const began = performance.now()
   const child = target.command && start(target.command(port, upstream), cores)
   try {
-    await untilReady(port, target.ready, child)
+    await untilReady(port, target.ready, child, target.readyWithinMs)
   } catch (error) {
     await child?.stop()
     throw error

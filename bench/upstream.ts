@@ -3,42 +3,53 @@
  * the load. It writes prebuilt answers to raw sockets. `node bench/upstream.ts PORT`
  */
 import { createServer, type Socket } from "node:net"
+import { openaiAnswers } from "./peers/openai.ts"
 import { answers, marks } from "./wire.ts"
 
 const DRIP_EVERY_MS = 1000
 
+/** The answers to one kind of chat. */
+type Chat = Pick<typeof answers, "json" | "stream" | "dripFirst" | "dripNext">
+
 /**
  * All streams under way advance by one chunk in a turn of the event loop, as the tokens of concurrent generations do.
  */
-const underWay = new Map<Socket, number>()
+const underWay = new Map<Socket, { readonly chunks: ReadonlyArray<Buffer>; next: number }>()
 
 const turn = () => {
-  for (const [socket, next] of underWay) {
-    socket.write(answers.stream[next]!)
-    if (next + 1 < answers.stream.length) underWay.set(socket, next + 1)
-    else underWay.delete(socket)
+  for (const [socket, progress] of underWay) {
+    socket.write(progress.chunks[progress.next++]!)
+    if (progress.next === progress.chunks.length) underWay.delete(socket)
   }
   if (underWay.size > 0) setImmediate(turn)
 }
 
-const stream = (socket: Socket) => {
+const stream = (socket: Socket, chunks: ReadonlyArray<Buffer>) => {
   if (underWay.size === 0) setImmediate(turn)
-  underWay.set(socket, 0)
+  underWay.set(socket, { chunks, next: 0 })
 }
 
-const drip = (socket: Socket) => {
-  socket.write(answers.dripFirst)
-  const timer = setInterval(() => socket.write(answers.dripNext), DRIP_EVERY_MS)
+const drip = (socket: Socket, { dripFirst, dripNext }: Chat) => {
+  socket.write(dripFirst)
+  const timer = setInterval(() => socket.write(dripNext), DRIP_EVERY_MS)
   socket.once("close", () => clearInterval(timer))
+}
+
+const has = (body: Buffer, marks: ReadonlyArray<Buffer>) => marks.some((mark) => body.includes(mark))
+
+const chat = (socket: Socket, body: Buffer, answers: Chat, streams: boolean) => {
+  if (!streams) return socket.write(answers.json)
+  return body.includes(marks.drip) ? drip(socket, answers) : stream(socket, answers.stream)
 }
 
 const answer = (socket: Socket, target: string, body: Buffer) => {
   switch (target) {
     case "POST /api/chat":
-      if (body.includes(marks.unary)) {
-        return socket.write(body.includes(marks.download) ? answers.download : answers.json)
-      }
-      return body.includes(marks.drip) ? drip(socket) : stream(socket)
+      if (body.includes(marks.download)) return socket.write(answers.download)
+      return chat(socket, body, answers, !has(body, marks.unary))
+    case "POST /v1/chat/completions":
+      // Unlike in Ollama's own API, an answer is not a stream unless the client asks for one.
+      return chat(socket, body, openaiAnswers, has(body, marks.stream))
     case "GET /":
       return socket.write(answers.alive)
     case "GET /api/version":

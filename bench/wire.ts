@@ -33,13 +33,14 @@ export const asks = {
 
 /** Byte patterns, because a router may rewrite fields around them. */
 export const marks = {
-  unary: Buffer.from(`"stream":false`),
+  unary: [Buffer.from(`"stream":false`), Buffer.from(`"stream": false`)],
+  stream: [Buffer.from(`"stream":true`), Buffer.from(`"stream": true`)],
   drip: Buffer.from(DRIP),
   download: Buffer.from(DOWNLOAD),
 }
 
-const CHUNKS = 64
-const JSON_BYTES = 400
+export const CHUNKS = 64
+export const JSON_BYTES = 400
 
 const createdAt = "2026-11-23T16:08:14.488229541Z"
 const digest = "8b5ae27d5be2edf3fd68191a052d102a0003ddd560ce7d039ec0bddba1808e13"
@@ -119,13 +120,13 @@ export const bodies = {
   load: JSON.stringify({ model: MODEL, created_at: createdAt, response: "", done: true, done_reason: "load" }),
 }
 
-const head = (status: string, type: string, framing: string) =>
+export const head = (status: string, type: string, framing: string) =>
   `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nDate: Mon, 23 Nov 2026 16:08:14 GMT\r\n${framing}\r\n\r\n`
 
-const whole = (body: string, status = "200 OK", type = "application/json; charset=utf-8") =>
+export const whole = (body: string, status = "200 OK", type = "application/json; charset=utf-8") =>
   Buffer.from(head(status, type, `Content-Length: ${Buffer.byteLength(body)}`) + body)
 
-const chunk = (data: string) => `${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`
+export const chunk = (data: string) => `${Buffer.byteLength(data).toString(16)}\r\n${data}\r\n`
 const streamHead = head("200 OK", "application/x-ndjson", "Transfer-Encoding: chunked")
 
 /** The bytes of the answers. As in Ollama, the head of a stream waits for its first line. */

@@ -6,6 +6,7 @@ import type { EventEmitter } from "node:events"
 import { createRequire } from "node:module"
 import { percentile } from "../statistics.ts"
 import type { ClosedLoop } from "./closedLoop.ts"
+import { CHAT } from "./connection.ts"
 
 interface Result {
   readonly duration: number
@@ -14,14 +15,14 @@ interface Result {
 }
 type Run = EventEmitter & PromiseLike<Result>
 
-export const autocannon: ClosedLoop = async ({ port, body, connections, seconds }) => {
+export const autocannon: ClosedLoop = async ({ port, path = CHAT, headers, body, connections, seconds }) => {
   // The package has no types.
   const run = createRequire(import.meta.url)("autocannon") as (options: object) => Run
   const took: Array<number> = []
   const load = run({
-    url: `http://127.0.0.1:${port}/api/chat`,
+    url: `http://127.0.0.1:${port}${path}`,
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...headers },
     body,
     connections,
     duration: seconds,

@@ -1,8 +1,7 @@
 /** The shape of a closed-loop load, for each program that can make one. */
+import type { Post } from "./connection.ts"
 
-export interface ClosedLoopAsk {
-  readonly port: number
-  readonly body: string
+export interface ClosedLoopAsk extends Post {
   readonly connections: number
   readonly seconds: number
 }

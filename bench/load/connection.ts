@@ -12,12 +12,25 @@ export interface Events {
   readonly closed: () => void
 }
 
+export interface Post {
+  readonly port: number
+  /** Default: `/api/chat`. */
+  readonly path?: string
+  /** Besides `Content-Type: application/json`. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export const CHAT = "/api/chat"
+
 /** The bytes of a POST. */
-export const post = (port: number, body: string): Buffer =>
-  Buffer.from(
-    `POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
+export const post = ({ port, path = CHAT, headers = {}, body }: Post): Buffer => {
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n${more}` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
+}
 
 const LAST_CHUNK = "\r\n0\r\n\r\n"
 

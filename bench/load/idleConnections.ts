@@ -84,7 +84,7 @@ export const idleConnections = async (
 ): Promise<number> => {
   const impossible = tooMany(connections)
   if (impossible !== undefined) throw new Error(impossible)
-  const request = post(port, body)
+  const request = post({ port, body })
   const idlers: Array<Idler> = []
   try {
     await inSteps(connections, async (index) => {

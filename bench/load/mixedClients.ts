@@ -88,7 +88,7 @@ const giveUp = async (port: number, request: Buffer): Promise<boolean> => {
 export const clients = (port: number): { readonly kinds: ReadonlyArray<Kind>; readonly close: () => void } => {
   const { ask, close } = pool(port)
   const [json, stream, drip, upload, download] = [asks.json, asks.stream, asks.drip, asks.upload, asks.download]
-    .map((body) => post(port, body)) as [Buffer, Buffer, Buffer, Buffer, Buffer]
+    .map((body) => post({ port, body })) as [Buffer, Buffer, Buffer, Buffer, Buffer]
   const kinds: ReadonlyArray<Kind> = [
     { name: "400-byte JSON", perSecond: 1000, atOnce: 64, play: () => ask(json) },
     { name: "64-chunk streams", perSecond: 60, atOnce: 32, play: () => ask(stream) },

@@ -1,11 +1,9 @@
 /** Many streams held open at the same time. Each of them must really receive data. */
 import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
-import { open, post } from "./connection.ts"
+import { open, type Post, post } from "./connection.ts"
 
-export interface OpenStreamsAsk {
-  readonly port: number
-  readonly body: string
+export interface OpenStreamsAsk extends Post {
   readonly streams: number
   readonly seconds: number
   /** Called when all streams are open, and from then on four times a second. */
@@ -24,13 +22,15 @@ const STEP = 50
 const STEP_MS = 25
 const FIRST_CHUNK_WITHIN_MS = 20_000
 
-export const openStreams = async ({ port, body, streams, seconds, observe }: OpenStreamsAsk): Promise<OpenStreams> => {
-  const request = post(port, body)
+export const openStreams = async (
+  { streams, seconds, observe, ...ask }: OpenStreamsAsk,
+): Promise<OpenStreams> => {
+  const request = post(ask)
   const received = new Uint32Array(streams)
   const sockets: Array<Socket> = []
 
   const begin = async (index: number) => {
-    const socket = await open(port, { data: () => received[index]!++, closed: () => {} })
+    const socket = await open(ask.port, { data: () => received[index]!++, closed: () => {} })
     sockets.push(socket)
     socket.write(request)
   }

@@ -7,11 +7,9 @@ import type { Socket } from "node:net"
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
 import { percentile } from "../statistics.ts"
 import type { Answered } from "./closedLoop.ts"
-import { open, post } from "./connection.ts"
+import { open, type Post, post } from "./connection.ts"
 
-export interface PacedAsk {
-  readonly port: number
-  readonly body: string
+export interface PacedAsk extends Post {
   readonly rate: number
   readonly seconds: number
 }
@@ -47,8 +45,8 @@ const rest = (ms: number): Promise<void> => {
   return nextTurn()
 }
 
-export const paced = async ({ port, body, rate, seconds }: PacedAsk): Promise<Answered> => {
-  const request = post(port, body)
+export const paced = async ({ rate, seconds, ...ask }: PacedAsk): Promise<Answered> => {
+  const request = post(ask)
   const every = 1000 / rate
   const planned = Math.round(rate * (seconds + LEAD_IN_SECONDS))
   const took = new Float64Array(planned).fill(NaN)
@@ -70,7 +68,7 @@ export const paced = async ({ port, body, rate, seconds }: PacedAsk): Promise<An
   }
 
   const dial = async () => {
-    const socket = await open(port, {
+    const socket = await open(ask.port, {
       answered: (status) => {
         settle(line, status === 200)
         idle.push(line)

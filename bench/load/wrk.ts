@@ -3,12 +3,16 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { output, scratch } from "../processes.ts"
 import type { ClosedLoop } from "./closedLoop.ts"
+import { CHAT } from "./connection.ts"
 
 /** wrk prints no 95th percentile, so a script prints the figures, in wrk's microseconds. */
-const script = (body: string) => `
+const script = (body: string, headers: Readonly<Record<string, string>>) => `
 wrk.method = "POST"
 wrk.body = [==[${body}]==]
-wrk.headers["Content-Type"] = "application/json"
+${
+  Object.entries({ "Content-Type": "application/json", ...headers })
+    .map(([name, value]) => `wrk.headers["${name}"] = "${value}"`).join("\n")
+}
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format('\\nRESULT {"micros":%d,"answers":%d,"p50":%d,"p95":%d,"p99":%d,"errors":%d}\\n',
@@ -17,9 +21,10 @@ done = function(summary, latency)
 end
 `
 
-export const wrk = (file: string): ClosedLoop => async ({ port, body, connections, seconds }) => {
-  const path = join(scratch, "wrk.lua")
-  writeFileSync(path, script(body))
+export const wrk = (file: string): ClosedLoop => async (ask) => {
+  const { port, path = CHAT, headers = {}, body, connections, seconds } = ask
+  const program = join(scratch, "wrk.lua")
+  writeFileSync(program, script(body, headers))
   const said = await output({
     file,
     args: [
@@ -29,8 +34,8 @@ export const wrk = (file: string): ClosedLoop => async ({ port, body, connection
       "--timeout",
       "10s",
       "-s",
-      path,
-      `http://127.0.0.1:${port}/api/chat`,
+      program,
+      `http://127.0.0.1:${port}${path}`,
     ],
   })
   const result = JSON.parse(/^RESULT (.*)$/m.exec(said)?.[1] ?? "null")
