@@ -7,6 +7,7 @@ import type { Backend, Fleet } from "../../../services/Fleet.ts"
 import type { ModelFootprints } from "../../../services/Footprint.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Allocation, DeviceStatus, NoRoom, Observed, Share } from "../../../services/VramLedger.ts"
+import { memberOf } from "../../../support/memberOf.ts"
 import { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
 import { type Fit, fit, waiting, whole } from "./fit.ts"
@@ -80,7 +81,7 @@ export class LedgerBooks {
 
   observe(allocation: Allocation, model: Model | undefined, observed: Observed): void {
     if (!(allocation instanceof ChargedAllocation)) return
-    const member = this.options.fleet.members().find(({ backend }) => backend.id === allocation.backend)
+    const member = memberOf(this.options.fleet.members(), allocation.backend)
     if (member === undefined) return
     this.charges.observe(allocation, member.backend, model, observed)
     this.fitting.forget()

@@ -52,6 +52,7 @@ export class Loads {
   /** The load of a set of weights, under any of its names. */
   find(key: string): Load | undefined {
     if (this.running !== undefined && this.same(this.running.model.key, key)) return this.running
+    if (this.queue.length === 0) return undefined
     return this.queue.find(({ model }) => this.same(model.key, key))
   }
 

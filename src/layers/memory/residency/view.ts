@@ -6,6 +6,7 @@
 import type { Fleet } from "../../../services/Fleet.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Residency, ResidentModel } from "../../../services/Residency.ts"
+import { memberOf } from "../../../support/memberOf.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { LoadedModel } from "./loadedModel.ts"
 import type { LoadHistory } from "./loadHistory.ts"
@@ -101,7 +102,7 @@ export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holding
       const held = backends.get(backend)
       const loaded = loadedOf(backend, model)
       const shown = loaded?.tier === undefined ? loaded?.row?.context_length : undefined
-      const member = fleet.members().find((each) => each.backend.id === backend)
+      const member = memberOf(fleet.members(), backend)
       // A model that somebody else has loaded may have any context. The context that the backend chose before is a
       // better guess of what it would choose now.
       return (loaded?.ours === true ? shown : undefined) ?? held?.models.contexts.get(loaded?.key ?? model.key) ??
