@@ -64,12 +64,31 @@ const residentOn = (index: number): ReadonlyArray<string> => [
 ]
 const indexOf = (id: string): number => Number(id.slice("backend-".length))
 
+/** Answers that come in one turn of the event loop, as from sockets. */
+const answersPerTurn = 8
+const waiting: Array<() => void> = []
+const answer = (): void => {
+  for (const each of waiting.splice(0, answersPerTurn)) each()
+  if (waiting.length > 0) setImmediate(answer)
+}
+const soon = (each: () => void): void => {
+  if (waiting.push(each) === 1) setImmediate(answer)
+}
+
 const later = <A>(value: () => A): Effect.Effect<A> =>
-  Effect.callback((resume) => void setImmediate(() => resume(Effect.succeed(value()))))
+  Effect.callback((resume) => soon(() => resume(Effect.succeed(value()))))
+
+const listedRows = new Map<number, ReadonlyArray<TagsModel>>()
+/** New objects, as every answer has them. */
+const tagsOn = (index: number): ReadonlyArray<TagsModel> => {
+  const like = index === 0 ? 0 : index % 20 === 0 ? 20 : 1
+  if (!listedRows.has(like)) listedRows.set(like, namesOn(like).map(tagsRow))
+  return listedRows.get(like)!.map((row) => ({ ...row, capabilities: ["completion", "tools"] }))
+}
 
 export const api: Layer.Layer<OllamaApi> = Layer.succeed(OllamaApi, {
   version: () => later(() => "0.34.1"),
-  tags: ({ id }) => later(() => namesOn(indexOf(id)).map(tagsRow)),
+  tags: ({ id }) => later(() => tagsOn(indexOf(id))),
   ps: ({ id }) => later(() => residentOn(indexOf(id)).map(psRow)),
   show: (_backend, name) => later(() => ({ modelfile: `FROM /blobs/sha256-${digestOf(name)}\n` })),
   // A load that does not end: the requests wait for it.
@@ -93,7 +112,7 @@ const body = (path: string, index: number): Uint8Array => {
 export const transport: Layer.Layer<Transport> = Layer.succeed(Transport, {
   send: ({ id }, { path }, to) => {
     to.open(upstream)
-    setImmediate(() => {
+    soon(() => {
       to.head(200, ["Content-Type", "application/json; charset=utf-8"])
       to.data(body(path, indexOf(id)))
       to.end()
@@ -126,6 +145,7 @@ export const makeCatalog = () => {
   return {
     changed: () => version++,
     get: (key: string): Model => models.get(key)!,
+    models: Array.from(models.values()),
     layer: Layer.succeed(ModelCatalog, {
       peek: (name) => models.get(name),
       find: (name) => Effect.succeed(models.get(name)!),

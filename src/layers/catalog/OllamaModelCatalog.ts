@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, FiberMap, FiberSet, Layer, Option, Result } from "effect"
+import { Deferred, Duration, Effect, FiberMap, FiberSet, Layer, Option, Result } from "effect"
 import { BackendHealth } from "../../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../../services/Fleet.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
@@ -40,14 +40,36 @@ const readings = (
   answering: Set<string>,
   inBackground: (backend: Backend, effect: Effect.Effect<void>) => void,
 ) => {
+  /** Manifests that a backend is asked about now. */
+  const asked = new Map<string, Deferred.Deferred<void>>()
+
+  const ask = Effect.fnUntraced(function* (backend: Backend, digest: string, name: string) {
+    const answer = yield* Effect.result(api.show(backend, name))
+    if (Result.isSuccess(answer)) known.describe(digest, described(answer.success))
+  })
+
   /** A call that fails is made again after the next reading of the list. */
   const describe = Effect.fnUntraced(function* (backend: Backend) {
     yield* Effect.forEach(known.undescribed(backend.id), ([digest, name]) =>
-      Effect.gen(function* () {
-        // Another backend may have described the same manifest in the meantime.
-        if (known.described.has(digest)) return
-        const answer = yield* Effect.result(api.show(backend, name))
-        if (Result.isSuccess(answer)) known.describe(digest, described(answer.success))
+      Effect.suspend(() => {
+        // Another backend may have described the same manifest in the meantime, or is asked about it now.
+        if (known.described.has(digest)) return Effect.void
+        const other = asked.get(digest)
+        if (other !== undefined) {
+          return Effect.andThen(
+            Deferred.await(other),
+            Effect.suspend(() => known.described.has(digest) ? Effect.void : ask(backend, digest, name)),
+          )
+        }
+        const end = Deferred.makeUnsafe<void>()
+        asked.set(digest, end)
+        return Effect.ensuring(
+          ask(backend, digest, name),
+          Effect.sync(() => {
+            asked.delete(digest)
+            Deferred.doneUnsafe(end, Effect.void)
+          }),
+        )
       }), { concurrency: showsMax, discard: true })
   })
 

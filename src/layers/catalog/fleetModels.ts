@@ -38,10 +38,15 @@ export const described = (show: ShowModel): Described => ({
 export const isRemote = (row: TagsModel): boolean =>
   row.remote_host !== undefined || row.remote_model !== undefined || ModelName.parse(row.model).cloud
 
+type Texts = ReadonlyArray<string> | null | undefined
+
+const sameTexts = (a: Texts, b: Texts): boolean =>
+  a === b || (a != null && b != null && a.length === b.length && a.every((text, i) => text === b[i]))
+
 /** Whether two rows say the same of a model. */
 const sameRow = (a: TagsModel, b: TagsModel): boolean =>
   a === b || (a.model === b.model && a.digest === b.digest && a.size === b.size &&
-    a.capabilities?.join() === b.capabilities?.join() && a.remote_host === b.remote_host &&
+    sameTexts(a.capabilities, b.capabilities) && a.remote_host === b.remote_host &&
     a.remote_model === b.remote_model && a.details?.context_length === b.details?.context_length)
 
 const sameRows = (a: Rows, b: Rows): boolean => a.length === b.length && a.every((row, i) => sameRow(row, b[i]!))

@@ -9,6 +9,7 @@ import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Allocation, DeviceStatus, NoRoom, Observed, Share } from "../../../services/VramLedger.ts"
 import { memberOf } from "../../../support/memberOf.ts"
 import { ChargedAllocation } from "./chargedAllocation.ts"
+import type { DeviceAccount } from "./deviceAccount.ts"
 import type { Devices } from "./devices.ts"
 import { type Fit, fit, waiting, whole } from "./fit.ts"
 import { Fitting } from "./fitting.ts"
@@ -92,11 +93,17 @@ export class LedgerBooks {
   }
 
   statuses(): ReadonlyArray<DeviceStatus> {
-    const members = this.options.fleet.members()
+    const users = new Map<DeviceAccount, Array<string>>()
+    for (const { backend } of this.options.fleet.members()) {
+      for (const account of new Set(this.devices.of(backend))) {
+        const known = users.get(account)
+        if (known === undefined) users.set(account, [backend.id])
+        else known.push(backend.id)
+      }
+    }
     return Array.from(this.devices.accounts.values(), (account): DeviceStatus => ({
       device: account.uuid,
-      backends: members.filter(({ backend }) => this.devices.of(backend).includes(account))
-        .map(({ backend }) => backend.id),
+      backends: users.get(account) ?? [],
       declared: account.declared,
       total: account.total,
       free: account.free,

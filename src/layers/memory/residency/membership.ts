@@ -59,7 +59,7 @@ export const make = (
     const same: SameWeights = (one, other) => models.same(one, other)
     const held: Held = {
       models,
-      loads: new Loads(latest, same),
+      loads: new Loads(latest, same, holdings.waiting),
       history: new LoadHistory(backend.id, same),
       conflicts: new Conflicts(),
       read: false,
