@@ -14,6 +14,8 @@ const sections: Readonly<Record<string, () => Promise<ReadonlyArray<Row>>>> = {
   decisions: async () => (await import("./scale/decisions.ts")).decisions(),
   admission: async () => (await import("./scale/admission.ts")).admission(),
   fleet: async () => (await import("./scale/sweeps.ts")).sweeps(),
+  catalog250: async () => (await import("./scale/sweeps.ts")).catalog(250),
+  catalog: async () => (await import("./scale/sweeps.ts")).catalog(1000),
   lists: async () => (await import("./scale/lists.ts")).lists(),
 }
 
@@ -47,14 +49,17 @@ const merged = (rounds: ReadonlyArray<ReadonlyArray<Row>>): ReadonlyArray<Row> =
     return { ...first, median: of("median"), p99: of("p99"), max: of("max") }
   })
 
-const digits = (value: number): string => value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3)
+const digits = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(3)
 
 const line = (row: Row, before: Row | undefined): string => {
   const { goal, median, n, p99, max, unit, what } = row
   const figure = (field: "median" | "p99" | "max", value: number): string =>
     before === undefined ? digits(value) : `${digits(before[field])} -> ${digits(value)}`
   const verdict = goal === undefined ? "" : `${goal.of} <= ${goal.most}: ${row[goal.of] <= goal.most ? "PASS" : "MISS"}`
-  return `| ${what} | ${unit} | ${n} | ${figure("median", median)} | ${figure("p99", p99)} | ${figure("max", max)} | ${verdict} |`
+  return `| ${what} | ${unit} | ${n} | ${figure("median", median)} | ${figure("p99", p99)} | ${
+    figure("max", max)
+  } | ${verdict} |`
 }
 
 if (values.json) {

@@ -19,7 +19,20 @@ import { unused } from "../../src/services/Outcome.ts"
 import { Placement } from "../../src/services/Placement.ts"
 import type { Profile } from "../../src/services/Plugin.ts"
 import type { Demand } from "../../src/services/RoutedRequest.ts"
-import { api, backendsOf, cold, demandOf, fleet, ids, makeCatalog, quiet, resident, single, transport, twentieth } from "./fleet.ts"
+import {
+  api,
+  backendsOf,
+  cold,
+  demandOf,
+  fleet,
+  ids,
+  makeCatalog,
+  quiet,
+  resident,
+  single,
+  transport,
+  twentieth,
+} from "./fleet.ts"
 import { decisionGoal, millis, pause, type Row, rowOf } from "./measure.ts"
 
 const standard = StandardProfile.make()
@@ -60,12 +73,19 @@ const open = async () => {
       Effect.scoped(Effect.map(Layer.build(ProfilePlacement.layer(profile)), Context.get(Placement))),
     )
   }
-  return { breaker: Context.get(context, Breaker), catalog, context, leases: Context.get(context, Leases), placements, runtime }
+  return {
+    breaker: Context.get(context, Breaker),
+    catalog,
+    context,
+    leases: Context.get(context, Leases),
+    placements,
+    runtime,
+  }
 }
 
 type World = Awaited<ReturnType<typeof open>>
 
-/** Milliseconds of each decision, the least of three: see `leastMillis`. A lease is given back after it. */
+/** Milliseconds of each decision, the least of five: see `leastMillis`. A lease is given back after it. */
 const decide = async (
   { leases, placements }: World,
   demand: () => Demand,
@@ -78,11 +98,14 @@ const decide = async (
     const one = demand()
     let commit: ReturnType<typeof leases.commit> = "wait"
     let took = Infinity
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 5; turn++) {
       await before()
-      took = Math.min(took, millis(() => {
-        commit = leases.commit(placement.rank(one, leases.view), one, 1)
-      }))
+      took = Math.min(
+        took,
+        millis(() => {
+          commit = leases.commit(placement.rank(one, leases.view), one, 1)
+        }),
+      )
       if (isLease(commit)) (commit as Lease).release(unused)
     }
     if (i >= count / 3) all.push(took)
@@ -120,7 +143,8 @@ export const decisions = async (): Promise<ReadonlyArray<Row>> => {
     rows.push(row(`profile with ${profile}`, await decide(world, demand, undefined, profile)))
   }
   let drained = false
-  const changeFleet = () => world.runtime.runPromise(fleetService.setState(ids[7]!, (drained = !drained) ? "draining" : "active"))
+  const changeFleet = () =>
+    world.runtime.runPromise(fleetService.setState(ids[7]!, (drained = !drained) ? "draining" : "active"))
   rows.push(row("after a change of the fleet", await decide(world, of(resident), changeFleet)))
   rows.push(row("after a change of the catalog", await decide(world, of(resident), catalog.changed)))
 
@@ -140,7 +164,13 @@ export const decisions = async (): Promise<ReadonlyArray<Row>> => {
   rows.push(row("model in no memory, num_ctx", await decide(world, of(cold, { numCtx: 4096 }))))
   rows.push(row("model in no memory", await decide(world, of("model-3:8b"))))
   const find: Array<number> = []
-  for (let i = 0; i < count; i++) find.push(millis(() => { for (let j = 0; j < 100; j++) leases.view.find(ids[999]!) }) / 100)
+  for (let i = 0; i < count; i++) {
+    find.push(
+      millis(() => {
+        for (let j = 0; j < 100; j++) leases.view.find(ids[999]!)
+      }) / 100,
+    )
+  }
   rows.push(rowOf("view.find", "ms", find))
   await world.runtime.dispose()
   return rows

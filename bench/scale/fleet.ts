@@ -120,9 +120,16 @@ export const transport: Layer.Layer<Transport> = Layer.succeed(Transport, {
   },
 })
 
-export const fleet = StaticFleet.layer(
-  ids.map((id, i) => ({ url: `http://10.0.${i >> 8}.${i & 255}:11434`, id, parallelism: 1, devices: [`GPU-${i}`] })),
-)
+export const fleetOf = (backends: number) =>
+  StaticFleet.layer(
+    ids.slice(0, backends).map((id, i) => ({
+      url: `http://10.0.${i >> 8}.${i & 255}:11434`,
+      id,
+      parallelism: 1,
+      devices: [`GPU-${i}`],
+    })),
+  )
+export const fleet = fleetOf(backendsOf)
 
 export const quiet = Layer.succeed(References.MinimumLogLevel, "Error" as const)
 

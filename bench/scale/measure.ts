@@ -22,7 +22,6 @@ export const turnGoal: Goal = { of: "max", most: 10 }
 export const decisionGoal: Goal = { of: "p99", most: 1 }
 
 export const rowOf = (what: string, unit: Row["unit"], values: ReadonlyArray<number>, goal?: Goal): Row => {
-  console.error(what)
   const sorted = Float64Array.from(values).sort()
   return {
     what,

@@ -189,8 +189,19 @@ export class FleetModels {
       const old = before.byKey.get(key)
       if (isOtherOwner(old, rows) || (!sameRows(old ?? [], rows) && this.differs(key))) changed.push(key)
     }
-    for (const key of before.byKey.keys()) if (!now.byKey.has(key)) changed.push(key)
-    this.changed(changed)
+    const gone = Array.from(before.byKey.keys()).filter((key) => !now.byKey.has(key))
+    this.changed([...changed, ...gone])
+    for (const key of gone) if (!this.isListed(key)) this.drop(key)
+  }
+
+  private isListed(key: string): boolean {
+    for (const { byKey } of this.lists.values()) if (byKey.has(key)) return true
+    return false
+  }
+
+  private drop(key: string): void {
+    this.stale.delete(key)
+    this.made.delete(key)
   }
 
   private changed(keys: ReadonlyArray<string>): void {

@@ -169,8 +169,10 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Services> 
     const metrics = Effect.suspend(() => {
       // Counts the requests that settled before this scrape.
       events.flush()
-      return Effect.map(scrape(counted, services), (text) =>
-        HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+      return Effect.map(
+        scrape(counted, services),
+        (text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }),
+      )
     })
     yield* http.addAll(Respond.on(["HEAD", "GET"], "/metrics", metrics))
   }),

@@ -32,8 +32,7 @@ const labelled = (labels: Labels): string => {
   return text === "" ? "" : `${text}}`
 }
 
-const numeral = (value: number): string =>
-  value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
+const numeral = (value: number): string => value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
 
 /**
  * The values of one scrape. The metrics and their series keep the order in which they were first set; a value that is

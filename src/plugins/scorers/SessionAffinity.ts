@@ -60,7 +60,9 @@ const loadsOf = (owners: ReadonlyArray<BackendView>): Pick<Loads, "load" | "weig
 }
 
 /** Whether a backend would stay within its share of the load with one stream more. */
-const rooms = (loadMax: number): (view: BackendView, owners: ReadonlyArray<BackendView>, fleet: FleetView) => boolean => {
+const rooms = (
+  loadMax: number,
+): (view: BackendView, owners: ReadonlyArray<BackendView>, fleet: FleetView) => boolean => {
   let last: Loads | undefined
   return ({ backend, streams }, owners, fleet) => {
     const { moment } = fleet

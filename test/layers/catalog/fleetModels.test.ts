@@ -83,9 +83,12 @@ describe("FleetModels", () => {
         if (isChanged) assert.isAbove(models.version, version, `seed ${seed}, step ${step}`)
         for (const model of models.models) {
           const same = before.find(({ key }) => key === model.key)
-          if (same !== undefined && JSON.stringify(Array.from(same.owners)) === JSON.stringify(Array.from(model.owners)) &&
+          if (
+            same !== undefined &&
+            JSON.stringify(Array.from(same.owners)) === JSON.stringify(Array.from(model.owners)) &&
             same.capabilities.join() === model.capabilities.join() && same.remote === model.remote &&
-            same.contextTrained === model.contextTrained) assert.strictEqual(model, same)
+            same.contextTrained === model.contextTrained
+          ) assert.strictEqual(model, same)
           assert.strictEqual(models.peek(model.key), model)
         }
       }

@@ -15,10 +15,16 @@ const setUp = () => {
   let state: ResidencyState = "resident"
   let members: ReadonlyArray<Member> = ids.map((id) => {
     const made = backend({ url: `http://${id}:11434`, id })
-    return { state: "active", backend: { ...made, get id() {
-      asked.ids++
-      return id
-    } } }
+    return {
+      state: "active",
+      backend: {
+        ...made,
+        get id() {
+          asked.ids++
+          return id
+        },
+      },
+    }
   })
   const view = new FleetSlots(
     { members: () => members, changes: Stream.empty, setState: () => Effect.void },
@@ -92,9 +98,10 @@ describe("FleetSlots", () => {
 
   it("ends a ranking that throws, and counts one within another as the same", () => {
     const { view } = setUp()
-    assert.throws(() => view.still(() => {
-      throw new RangeError("a scorer")
-    }), "a scorer")
+    assert.throws(() =>
+      view.still(() => {
+        throw new RangeError("a scorer")
+      }), "a scorer")
     assert.isUndefined(view.moment)
     const [outer, inner] = view.still(() => [view.moment, view.still(() => view.moment)])
     assert.strictEqual(outer, inner)

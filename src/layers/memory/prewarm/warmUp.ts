@@ -72,10 +72,11 @@ export const chooseBackends = (
   }))
   // Counted only where nothing else decides.
   const modelsOf = (choice: Choice): number => choice.models ??= residency.list(choice.backend.id).length
-  return first(made, replicas ?? 1, (a, b) =>
-    a.absent - b.absent || a.failed - b.failed || b.room - a.room || modelsOf(a) - modelsOf(b)).map(({ backend }) =>
-      backend
-    )
+  return first(
+    made,
+    replicas ?? 1,
+    (a, b) => a.absent - b.absent || a.failed - b.failed || b.room - a.room || modelsOf(a) - modelsOf(b),
+  ).map(({ backend }) => backend)
 }
 
 /**

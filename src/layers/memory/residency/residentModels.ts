@@ -62,8 +62,11 @@ export class ResidentModels {
     const blob = Option.getOrUndefined(this.catalog.blob(model, this.backend))
     if (!digest && blob === undefined) return undefined
     for (const loaded of this.loaded.values()) {
-      if (digest && (loaded.row?.digest === digest || this.digestOf(loaded.key) === digest)) return loaded
-      if (blob !== undefined && this.blobOf(loaded.key) === blob) return loaded
+      if (digest && loaded.row?.digest === digest) return loaded
+      const other = this.catalog.peek(loaded.key)
+      if (other === undefined) continue
+      if (digest && other.owners.get(this.backend)?.digest === digest) return loaded
+      if (blob !== undefined && Option.getOrUndefined(this.catalog.blob(other, this.backend)) === blob) return loaded
     }
     return undefined
   }

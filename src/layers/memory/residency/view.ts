@@ -11,6 +11,7 @@ import type { Held, Holdings } from "./holdings.ts"
 import type { LoadedModel } from "./loadedModel.ts"
 import type { LoadHistory } from "./loadHistory.ts"
 import type { Loads } from "./loadQueue.ts"
+import type { ResidentModels } from "./residentModels.ts"
 
 /** Milliseconds that a load takes before a byte is read: the runner has to start. */
 const loadBaseMillis = 1500
@@ -66,10 +67,15 @@ export type View = Pick<
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holdings, fleet: Fleet["Service"]): View => {
+  const aliveOf = (models: ResidentModels, model: Model): LoadedModel | undefined => {
+    const loaded = models.find(model)
+    if (loaded === undefined) return undefined
+    // Without a look at the clock where the model never expires: a decision asks this of every backend.
+    return loaded.expiresAt === Infinity || models.alive(loaded, now()) ? loaded : undefined
+  }
   const loadedOf = (backend: string, model: Model): LoadedModel | undefined => {
     const models = backends.get(backend)?.models
-    const loaded = models?.find(model)
-    return models !== undefined && loaded !== undefined && models.alive(loaded, now()) ? loaded : undefined
+    return models === undefined ? undefined : aliveOf(models, model)
   }
 
   return {
@@ -77,7 +83,7 @@ export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holding
       const held = backends.get(backend)
       if (held === undefined) return "absent"
       if (held.loads.find(model.key) !== undefined) return "loading"
-      const loaded = loadedOf(backend, model)
+      const loaded = aliveOf(held.models, model)
       if (loaded === undefined) return "absent"
       return loaded.draining || isPushedOut(held, loaded) ? "draining" : "resident"
     },
