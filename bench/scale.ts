@@ -1,6 +1,6 @@
 /**
- * What a big fleet costs: `npm run bench:scale [-- --only NAME] [-- --against DIR] [-- --rounds N]`. 1,000 backends with
- * 200 models each, and 100,000 tenants that wait, in one process and without sockets. `--against` names another
+ * What a big fleet costs: `npm run bench:scale [-- --only NAME] [-- --against DIR] [-- --rounds N]`. 1,000 backends
+ * with 200 models each, and 100,000 tenants that wait, in one process and without sockets. `--against` names another
  * checkout, which has these files too: both are measured in turns, each in processes of its own.
  */
 import { spawnSync } from "node:child_process"

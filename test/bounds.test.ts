@@ -25,9 +25,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/breaker/followOpening.ts": { trialEnds: "a WeakMap: goes with the circuit" },
   "layers/catalog/OllamaModelCatalog.ts": { answering: fleetOnly, asked: "calls of /api/show that are under way" },
   "layers/catalog/fleetModels.ts": {
-    none: fixed,
     lists: fleetOnly,
-    byKey: perBackend,
     descriptions: "manifests that a backend of the fleet has",
     made: "models that a backend of the fleet has",
     stale: "models that a backend of the fleet has",
@@ -36,6 +34,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     capabilities: local,
     missing: local,
   },
+  "layers/catalog/listedRows.ts": { none: fixed, byKey: perBackend },
   "layers/catalog/listedDigests.ts": {
     noKeys: fixed,
     digests: "manifests that a backend of the fleet has",

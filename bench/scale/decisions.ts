@@ -143,8 +143,10 @@ export const decisions = async (): Promise<ReadonlyArray<Row>> => {
     rows.push(row(`profile with ${profile}`, await decide(world, demand, undefined, profile)))
   }
   let drained = false
-  const changeFleet = () =>
-    world.runtime.runPromise(fleetService.setState(ids[7]!, (drained = !drained) ? "draining" : "active"))
+  const changeFleet = () => {
+    drained = !drained
+    return world.runtime.runPromise(fleetService.setState(ids[7]!, drained ? "draining" : "active"))
+  }
   rows.push(row("after a change of the fleet", await decide(world, of(resident), changeFleet)))
   rows.push(row("after a change of the catalog", await decide(world, of(resident), catalog.changed)))
 

@@ -45,10 +45,10 @@ export const lists = async (): Promise<ReadonlyArray<Row>> => {
     bytes = (await answer.arrayBuffer()).byteLength
   }
   await get("/livez")()
-  for (let i = 0; i < 200; i++) await pause()
+  for (let i = 0; i < 1000; i++) await pause()
   const rows: Array<Row> = []
   for (const path of ["/metrics", "/healthz", "/api/tags", "/api/ps"]) {
-    rows.push(...await job(path, 3, get(path)))
+    rows.push(...await job(path, 5, get(path)))
     rows.push(rowOf(`${path}: size`, "MiB", [bytes / 2 ** 20]))
   }
   await dispose()

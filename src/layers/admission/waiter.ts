@@ -91,8 +91,8 @@ export const isEarlier = (a: Waiter, b: Waiter): boolean =>
   a.demand.since < b.demand.since || (a.demand.since === b.demand.since && a.number < b.number)
 
 /**
- * What a request asks for. A commit that says `loading` for one request says it for all of the same kind: they belong to
- * one tenant and ask for the same. `undefined` for a retry, which is like no other.
+ * What a request asks for. A commit that says `loading` for one request says it for all of the same kind: they belong
+ * to one tenant and ask for the same. `undefined` for a retry, which is like no other.
  *
  * @category ordering
  * @since 0.1.0

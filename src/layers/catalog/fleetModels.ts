@@ -7,6 +7,7 @@ import type { Model } from "../../services/ModelCatalog.ts"
 import * as ModelName from "../../services/ModelName.ts"
 import type { ShowModel, TagsModel } from "../../services/OllamaApi.ts"
 import { ListedDigests } from "./listedDigests.ts"
+import { isOtherOwner, type Listed, listedOf, none, type Rows, sameRows } from "./listedRows.ts"
 
 /** What `/api/show` says about a manifest. @category models @since 0.1.0 */
 export interface Described {
@@ -38,19 +39,6 @@ export const described = (show: ShowModel): Described => ({
 export const isRemote = (row: TagsModel): boolean =>
   row.remote_host !== undefined || row.remote_model !== undefined || ModelName.parse(row.model).cloud
 
-type Texts = ReadonlyArray<string> | null | undefined
-
-const sameTexts = (a: Texts, b: Texts): boolean =>
-  a === b || (a != null && b != null && a.length === b.length && a.every((text, i) => text === b[i]))
-
-/** Whether two rows say the same of a model. */
-const sameRow = (a: TagsModel, b: TagsModel): boolean =>
-  a === b || (a.model === b.model && a.digest === b.digest && a.size === b.size &&
-    sameTexts(a.capabilities, b.capabilities) && a.remote_host === b.remote_host &&
-    a.remote_model === b.remote_model && a.details?.context_length === b.details?.context_length)
-
-const sameRows = (a: Rows, b: Rows): boolean => a.length === b.length && a.every((row, i) => sameRow(row, b[i]!))
-
 const same = (a: Model, b: Model): boolean => {
   if (a.contextTrained !== b.contextTrained) return false
   if (a.remote !== b.remote || a.owners.size !== b.owners.size || a.capabilities.join() !== b.capabilities.join()) {
@@ -61,33 +49,6 @@ const same = (a: Model, b: Model): boolean => {
     if (other === undefined || other.digest !== owner.digest || other.size !== owner.size) return false
   }
   return true
-}
-
-type Rows = ReadonlyArray<TagsModel>
-
-/** The last list of one backend. Under each key, the rows that are spellings of it: nearly always one. */
-interface Listed {
-  readonly rows: Rows
-  readonly byKey: ReadonlyMap<string, Rows>
-}
-
-const listedOf = (rows: Rows): Listed => {
-  const byKey = new Map<string, Array<TagsModel>>()
-  for (const row of rows) {
-    const key = ModelName.canonical(row.model)
-    const known = byKey.get(key)
-    if (known === undefined) byKey.set(key, [row])
-    else known.push(row)
-  }
-  return { rows, byKey }
-}
-
-const none: Listed = { rows: [], byKey: new Map() }
-
-/** The digest and the size that a backend has of a model: those of the last row. */
-const isOtherOwner = (before: Rows | undefined, now: Rows | undefined): boolean => {
-  const [a, b] = [before?.at(-1), now?.at(-1)]
-  return a?.digest !== b?.digest || a?.size !== b?.size || (a === undefined) !== (b === undefined)
 }
 
 /**

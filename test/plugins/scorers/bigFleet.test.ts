@@ -1,4 +1,4 @@
-/** Scorers that compare a backend with all others look at each of them once for a ranking, not once for each backend. */
+/** Scorers that compare a backend with all others look at each of them once for a ranking. */
 import { assert, describe, it } from "@effect/vitest"
 import * as PeakEwma from "../../../src/plugins/scorers/PeakEwma.ts"
 import * as SessionAffinity from "../../../src/plugins/scorers/SessionAffinity.ts"

@@ -25,7 +25,7 @@ export interface Options<R = never> {
   readonly interval?: Duration.Input | undefined
 }
 
-/** Targets that are looked at in one turn of the event loop. */
+/** Targets in one turn of the event loop: each may look at every backend. */
 const targetsMax = 8
 
 /** `gates`: readiness waits for this model. */
@@ -77,10 +77,8 @@ const make = <R>(options: Options<R>) =>
 
     const evaluate = Effect.fnUntraced(function* (plan: Plan<R>) {
       const targets = yield* Effect.provideContext(plan.targets(clock.currentTimeMillisUnsafe()), context)
-      const wanted: Array<Assignment> = []
-      const found: Array<Status> = []
+      const [wanted, found]: [Array<Assignment>, Array<Status>] = [[], []]
       for (const [i, target] of targets.entries()) {
-        // Each target may look at every backend, so that other work is done in between.
         if (i > 0 && i % targetsMax === 0) yield* Effect.yieldNow
         const served = yield* serve(plan.name, target)
         wanted.push(...served.assignments)

@@ -58,15 +58,13 @@ export class ResidentModels {
   find(model: Model): LoadedModel | undefined {
     const exact = this.loaded.get(model.key)
     if (exact !== undefined || this.loaded.size === 0) return exact
-    const digest = model.owners.get(this.backend)?.digest
-    const blob = Option.getOrUndefined(this.catalog.blob(model, this.backend))
+    const [digest, blob] = [model.owners.get(this.backend)?.digest, this.blobIn(model)]
     if (!digest && blob === undefined) return undefined
     for (const loaded of this.loaded.values()) {
       if (digest && loaded.row?.digest === digest) return loaded
       const other = this.catalog.peek(loaded.key)
-      if (other === undefined) continue
-      if (digest && other.owners.get(this.backend)?.digest === digest) return loaded
-      if (blob !== undefined && Option.getOrUndefined(this.catalog.blob(other, this.backend)) === blob) return loaded
+      if (digest && other?.owners.get(this.backend)?.digest === digest) return loaded
+      if (blob !== undefined && other !== undefined && this.blobIn(other) === blob) return loaded
     }
     return undefined
   }
@@ -89,7 +87,11 @@ export class ResidentModels {
 
   blobOf(key: string): string | undefined {
     const model = this.catalog.peek(key)
-    return model === undefined ? undefined : Option.getOrUndefined(this.catalog.blob(model, this.backend))
+    return model === undefined ? undefined : this.blobIn(model)
+  }
+
+  private blobIn(model: Model): string | undefined {
+    return Option.getOrUndefined(this.catalog.blob(model, this.backend))
   }
 
   alive(loaded: LoadedModel, now: number): boolean {

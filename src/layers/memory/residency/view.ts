@@ -48,6 +48,17 @@ const loading = (loads: Loads): ReadonlyArray<ResidentModel> =>
 const isPushedOut = ({ conflicts, loads }: Held, { key }: LoadedModel): boolean =>
   loads.running !== undefined && conflicts.of(loads.running.model.key).has(key)
 
+/** Without a look at the clock where the model never expires: a decision asks this of every backend. */
+const aliveIn = (
+  models: ResidentModels | undefined,
+  model: Model,
+  now: () => number,
+): LoadedModel | undefined => {
+  const loaded = models?.find(model)
+  if (models === undefined || loaded === undefined) return undefined
+  return loaded.expiresAt === Infinity || models.alive(loaded, now()) ? loaded : undefined
+}
+
 /** @category models @since 0.1.0 */
 export type View = Pick<
   Residency["Service"],
@@ -67,23 +78,14 @@ export type View = Pick<
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holdings, fleet: Fleet["Service"]): View => {
-  const aliveOf = (models: ResidentModels, model: Model): LoadedModel | undefined => {
-    const loaded = models.find(model)
-    if (loaded === undefined) return undefined
-    // Without a look at the clock where the model never expires: a decision asks this of every backend.
-    return loaded.expiresAt === Infinity || models.alive(loaded, now()) ? loaded : undefined
-  }
-  const loadedOf = (backend: string, model: Model): LoadedModel | undefined => {
-    const models = backends.get(backend)?.models
-    return models === undefined ? undefined : aliveOf(models, model)
-  }
+  const loadedOf = (backend: string, model: Model) => aliveIn(backends.get(backend)?.models, model, now)
 
   return {
     state: (backend, model) => {
       const held = backends.get(backend)
       if (held === undefined) return "absent"
       if (held.loads.find(model.key) !== undefined) return "loading"
-      const loaded = aliveOf(held.models, model)
+      const loaded = aliveIn(held.models, model, now)
       if (loaded === undefined) return "absent"
       return loaded.draining || isPushedOut(held, loaded) ? "draining" : "resident"
     },
