@@ -50,7 +50,7 @@ const profiles: Readonly<Record<string, Profile>> = {
 }
 
 const interval = "1 day"
-const count = 120
+const count = 45
 
 const open = async () => {
   const catalog = makeCatalog()
@@ -85,7 +85,7 @@ const open = async () => {
 
 type World = Awaited<ReturnType<typeof open>>
 
-/** Milliseconds of each decision, the least of five: see `leastMillis`. A lease is given back after it. */
+/** Milliseconds of each decision, the least of four: see `leastMillis`. A lease is given back after it. */
 const decide = async (
   { leases, placements }: World,
   demand: () => Demand,
@@ -98,7 +98,7 @@ const decide = async (
     const one = demand()
     let commit: ReturnType<typeof leases.commit> = "wait"
     let took = Infinity
-    for (let turn = 0; turn < 5; turn++) {
+    for (let turn = 0; turn < 4; turn++) {
       await before()
       took = Math.min(
         took,
