@@ -15,3 +15,5 @@ export const spread = (values: ReadonlyArray<number>): Spread | undefined => {
 /** `sorted` ascending, `q` in [0, 1]; nearest rank. */
 export const percentile = (sorted: ArrayLike<number>, q: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? NaN
+
+export const median = (values: ReadonlyArray<number>): number => spread(values)?.median ?? NaN

@@ -58,4 +58,14 @@ export interface FleetView {
   /** The backends that have a model on disk. A cached list: it stays the same array until owners or members change. */
   readonly owners: (model: Model) => ReadonlyArray<BackendView>
   readonly find: (id: string) => BackendView | undefined
+  /**
+   * Calls `read`, in which nothing of the view changes, so that the view may remember what it was asked for. When
+   * absent, nothing is remembered.
+   */
+  readonly still?: (<A>(read: () => A) => A) | undefined
+  /**
+   * The number of the call of `still` that is under way; `undefined` outside of one. What a scorer has computed over
+   * all backends holds as long as it is the same number.
+   */
+  readonly moment?: number | undefined
 }

@@ -53,6 +53,12 @@ export interface Picker {
   readonly name: string
   /** An index into `candidates`, which is never empty. */
   readonly pick: (candidates: ReadonlyArray<Candidate>, demand: Demand, random: () => number) => number
+  /**
+   * For a picker that draws no random numbers: whether it picks `a` before `b`. Where neither comes first, it picks the
+   * one that is earlier in the list. With it, a long list of candidates is sorted once. Without it, `pick` is called
+   * for each of them.
+   */
+  readonly before?: ((a: Candidate, b: Candidate) => boolean) | undefined
 }
 
 /** A named set of filters, scorers with weights, and one picker. @category models @since 0.1.0 */

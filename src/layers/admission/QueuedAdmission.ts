@@ -115,7 +115,10 @@ export const makeWith = <W extends Waiter>(
     const queues = new Queues(plan, yield* Clock.Clock, yield* CatchThrow.make)
     const stop = leases.onFree(() => queues.offer())
     yield* Effect.addFinalizer(() => Effect.sync(stop))
-    yield* Effect.forkScoped(every(sweepInterval, Effect.sync(() => queues.sweep())))
+    const sweep = Effect.gen(function* () {
+      for (const _ of queues.sweep()) yield* Effect.yieldNow
+    })
+    yield* Effect.forkScoped(every(sweepInterval, sweep))
     return Admission.of({
       admit: (demand, commit, use) => admit(queues, demand, commit, use),
       admitNow: (demand, commit) => admitNow(queues, demand, commit),
@@ -180,7 +183,7 @@ const admit = <W extends Waiter, A, E, R>(
     const waiter = queues.join(queue, demand, commit, loading)
     if (!(waiter instanceof Waiter)) return Effect.fail(waiter)
     // The requests before it wait for a load or a backend that this one may not need.
-    if (!isFirst && !queue.blocked && !queue.isUniform) queues.offer(queue)
+    if (!isFirst && !queue.blocked && !queue.isUniform) queues.offerNewcomer(queue, waiter)
     return Effect.flatMap(Effect.exit(restore(waiter.turn())), (exit): Effect.Effect<A, E | Refusal, R> => {
       queues.leave(queue, waiter)
       if (Exit.isSuccess(exit) && waiter.lease !== undefined) return hold(queues, queue, waiter.lease, use, restore)

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { ModelQueue } from "./modelQueue.ts"
-import { asksAlike, type Waiter } from "./waiter.ts"
+import { kindOf, type Waiter } from "./waiter.ts"
 
 /**
  * What became of a request that was asked: it must `wait`, it waits for a load (`loading`), or it is `gone` from the
@@ -14,6 +14,24 @@ import { asksAlike, type Waiter } from "./waiter.ts"
  * @since 0.1.0
  */
 export type Answer = "wait" | "loading" | "gone"
+
+/** Asks for one request. One whose answer is known to be `loading` is not asked again. @category models @since 0.1.0 */
+export type Ask<W extends Waiter> = (waiter: W, isKnown: () => boolean) => Answer
+
+/** Asks for one request, and notes that it waits for a load. */
+const askOne = <W extends Waiter>(queue: ModelQueue<W>, waiter: W, ask: Ask<W>): Answer => {
+  const kind = kindOf(waiter)
+  const answer = ask(waiter, () => kind !== undefined && queue.loadingKinds.has(kind))
+  if (answer === "loading" && kind !== undefined) queue.loadingKinds.add(kind)
+  return answer
+}
+
+const waitsForLoad = <W extends Waiter>(queue: ModelQueue<W>, waiter: W): void => {
+  waiter.demand.cold = true
+  waiter.loadingRound = queue.round
+}
+
+const holdsUp = (answer: Answer, { demand }: Waiter): boolean => answer === "wait" && demand.excluded.length === 0
 
 /**
  * Asks the requests in their order, and stops at the first that must wait: a later one would overtake it.
@@ -29,22 +47,19 @@ export type Answer = "wait" | "loading" | "gone"
  */
 export const pass = <W extends Waiter>(
   queue: ModelQueue<W>,
-  ask: (waiter: W, isKnown: (waiter: W) => boolean) => Answer,
+  ask: Ask<W>,
 ): void => {
   const waitedForLoad = queue.loading
-  /** One of each kind that waits for a load. */
-  const loading: Array<W> = []
   let passedOver = 0
-  let known = false
-  const isKnown = (waiter: W): boolean => known = loading.some((other) => asksAlike(other, waiter))
+  queue.loadingKinds.clear()
   queue.round++
   queue.loading = false
   queue.blocked = false
   for (const waiter of queue.order.order()) {
     if (!waiter.isWaiting) continue
-    const answer = ask(waiter, isKnown)
+    const answer = askOne(queue, waiter, ask)
     if (answer === "gone") continue
-    if (answer === "wait" && waiter.demand.excluded.length === 0) {
+    if (holdsUp(answer, waiter)) {
       queue.blocked = true
       return
     }
@@ -54,10 +69,23 @@ export const pass = <W extends Waiter>(
         if (!waitedForLoad) { for (const { demand } of queue.waiters.snapshot()) demand.cold = true }
         return
       }
-      waiter.demand.cold = true
-      waiter.loadingRound = queue.round
-      if (!known) loading.push(waiter)
+      waitsForLoad(queue, waiter)
     }
     passedOver++
   }
+}
+
+/**
+ * Asks one that has just come, after a pass in which all others were passed over: they wait for a load or another
+ * backend, and nothing has become free for them since.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const newcomer = <W extends Waiter>(queue: ModelQueue<W>, waiter: W, ask: Ask<W>): void => {
+  // In the latest pass one answer stood for all.
+  if (queue.loading) return pass(queue, ask)
+  const answer = askOne(queue, waiter, ask)
+  if (answer === "loading") waitsForLoad(queue, waiter)
+  else if (holdsUp(answer, waiter)) queue.blocked = true
 }

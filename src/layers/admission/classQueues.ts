@@ -5,6 +5,7 @@
  */
 import type { Priority } from "../../services/Priority.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
+import { Heap, type Placed } from "../../support/heap.ts"
 import { FairQueue, Flow, type RankedWaiter } from "./fairQueue.ts"
 import type { Queue } from "./queueContract.ts"
 import { isEarlier } from "./waiter.ts"
@@ -20,15 +21,24 @@ const rankOf: Readonly<Record<Priority, number>> = { interactive: 1, default: 2,
 const idleTenantsMax = 256
 
 /** One tenant of one model. */
-class Tenant {
+class Tenant implements Placed {
+  index = -1
   queued = 0
+  /** Smaller for a tenant that is known for longer. */
+  readonly number: number
   /** By rank. */
   readonly flows: ReadonlyArray<Flow>
   readonly weight: number
-  constructor(name: string, weight: number, queues: ReadonlyArray<FairQueue>) {
+  constructor(name: string, number: number, weight: number, queues: ReadonlyArray<FairQueue>) {
+    this.number = number
     this.weight = weight
     this.flows = queues.map((queue) => new Flow(name, weight, queue))
   }
+}
+
+const hasMore = (a: Tenant, b: Tenant): boolean => {
+  const [ofA, ofB] = [a.queued / a.weight, b.queued / b.weight]
+  return ofA > ofB || (ofA === ofB && a.number < b.number)
 }
 
 /**
@@ -47,8 +57,9 @@ export class ClassQueues implements Queue<RankedWaiter> {
   /** By rank. */
   private readonly queues = [retryRank, ...Object.values(rankOf)].map(() => new FairQueue())
   private readonly tenants = new Map<string, Tenant>()
-  /** Tenants with waiting requests. */
-  private active = 0
+  /** Tenants with waiting requests, the one with most of them for its weight first. */
+  private readonly active = new Heap<Tenant>(hasMore)
+  private known = 0
   /** Requests for which a commit may give another answer than for the others. */
   private odd = 0
   private readonly weightOf: (tenant: string) => number
@@ -60,14 +71,15 @@ export class ClassQueues implements Queue<RankedWaiter> {
   }
 
   isUniform(): boolean {
-    return this.active <= 1 && this.odd === 0
+    return this.active.size <= 1 && this.odd === 0
   }
 
   add(waiter: RankedWaiter): void {
     const tenant = this.tenant(waiter.demand.tenant)
-    if (tenant.queued === 0) this.active++
     if (isOdd(waiter)) this.odd++
     tenant.queued++
+    if (tenant.index < 0) this.active.push(tenant)
+    else this.active.moved(tenant)
     const flow = tenant.flows[waiter.rank]!
     flow.queue.add(waiter, flow)
   }
@@ -79,7 +91,8 @@ export class ClassQueues implements Queue<RankedWaiter> {
     else flow.queue.remove(waiter)
     const tenant = this.tenant(waiter.demand.tenant)
     tenant.queued--
-    if (tenant.queued === 0) this.active--
+    if (tenant.queued === 0) this.active.remove(tenant)
+    else this.active.moved(tenant)
     if (isOdd(waiter)) this.odd--
   }
 
@@ -99,7 +112,16 @@ export class ClassQueues implements Queue<RankedWaiter> {
 
   /** Raises the requests that have aged, and those whose priority was raised. */
   refresh(now: number): void {
-    for (const waiter of this.waiters()) this.promote(waiter, rank(waiter.demand, now, this.ageMillis))
+    // Collected first, because a promotion changes the heaps that are read.
+    const promoted: Array<RankedWaiter> = []
+    for (const queue of this.queues) {
+      for (const { waiters } of queue.flows.items) {
+        for (const waiter of waiters.items) {
+          if (rank(waiter.demand, now, this.ageMillis) < waiter.rank) promoted.push(waiter)
+        }
+      }
+    }
+    for (const waiter of promoted) this.promote(waiter, rank(waiter.demand, now, this.ageMillis))
   }
 
   /**
@@ -108,10 +130,7 @@ export class ClassQueues implements Queue<RankedWaiter> {
    */
   displaced({ demand, rank }: RankedWaiter): RankedWaiter | undefined {
     const own = this.tenant(demand.tenant)
-    let most: Tenant | undefined
-    for (const tenant of this.tenants.values()) {
-      if (most === undefined || tenant.queued / tenant.weight > most.queued / most.weight) most = tenant
-    }
+    const most = this.active.first()
     const share = (own.queued + 1) / own.weight
     if (most !== undefined && most !== own && (most.queued - 1) / most.weight >= share) {
       return latest(most, retryRank + 1)
@@ -147,11 +166,6 @@ export class ClassQueues implements Queue<RankedWaiter> {
     return undefined
   }
 
-  /** In no order. */
-  private waiters(): ReadonlyArray<RankedWaiter> {
-    return this.queues.flatMap((queue) => queue.flows.items.flatMap((flow) => flow.waiters.items))
-  }
-
   private promote(waiter: RankedWaiter, rank: number): void {
     const { flow } = waiter
     if (flow === undefined || rank >= waiter.rank) return
@@ -164,10 +178,10 @@ export class ClassQueues implements Queue<RankedWaiter> {
   private tenant(name: string): Tenant {
     let tenant = this.tenants.get(name)
     if (tenant !== undefined) return tenant
-    if (this.tenants.size > 2 * this.active + idleTenantsMax) {
+    if (this.tenants.size > 2 * this.active.size + idleTenantsMax) {
       for (const [other, { queued }] of this.tenants) if (queued === 0) this.tenants.delete(other)
     }
-    tenant = new Tenant(name, this.weightOf(name), this.queues)
+    tenant = new Tenant(name, ++this.known, this.weightOf(name), this.queues)
     this.tenants.set(name, tenant)
     return tenant
   }

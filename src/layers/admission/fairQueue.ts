@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Heap, type Placed } from "../../support/heap.ts"
+import { QueueSizes } from "./queueSizes.ts"
 import { type Arrival, isEarlier, Waiter } from "./waiter.ts"
 
 /** A waiting request with a class. @category models @since 0.1.0 */
@@ -64,6 +65,8 @@ export class FairQueue {
   /** Requests, those that are set aside included. */
   size = 0
   private virtualTime = 0
+  /** By the weight of the flows, which is an option: the sizes of those that have a request that is not set aside. */
+  private readonly sizes = new Map<number, QueueSizes>()
 
   first(): RankedWaiter | undefined {
     return this.flows.first()?.waiters.first()
@@ -115,14 +118,13 @@ export class FairQueue {
   /** How many requests are served before a request of `flow` that has `own` requests of the same tenant before it. */
   ahead(own: number, flow: Flow | undefined, weight: number): number {
     let before = own
-    for (const other of this.flows.items) {
-      if (other !== flow) before += Math.min(other.waiters.size, Math.ceil((own + 1) * other.weight / weight))
-    }
-    return before
+    for (const [of, sizes] of this.sizes) before += sizes.sum(turns(own, of, weight))
+    return flow === undefined ? before : before - Math.min(flow.waiters.size, turns(own, flow.weight, weight))
   }
 
   private put(waiter: RankedWaiter, flow: Flow): void {
     flow.waiters.push(waiter)
+    this.sizesOf(flow.weight).grew(flow.waiters.size)
     if (flow.index >= 0) return this.flows.moved(flow)
     flow.start = Math.max(flow.start, this.virtualTime)
     this.flows.push(flow)
@@ -131,7 +133,17 @@ export class FairQueue {
   private take(waiter: RankedWaiter, flow: Flow): void {
     // The flow leaves its heap first: the order of that heap reads the first request of each flow.
     this.flows.remove(flow)
+    if (waiter.index >= 0) this.sizesOf(flow.weight).shrank(flow.waiters.size)
     flow.waiters.remove(waiter)
     if (flow.waiters.size > 0) this.flows.push(flow)
   }
+
+  private sizesOf(weight: number): QueueSizes {
+    let sizes = this.sizes.get(weight)
+    if (sizes === undefined) this.sizes.set(weight, sizes = new QueueSizes())
+    return sizes
+  }
 }
+
+/** The turns that a flow of weight `of` has before the turn number `own + 1` of a flow of weight `weight`. */
+const turns = (own: number, of: number, weight: number): number => Math.ceil((own + 1) * of / weight)

@@ -28,6 +28,8 @@ export class ModelQueue<W extends Waiter> implements Home {
   round = 0
   /** Whether the latest pass ended at a request that has to wait. Then a newcomer has to wait too. */
   blocked = false
+  /** The kinds of requests that wait for a load, as the latest pass found out. */
+  readonly loadingKinds = new Set<string>()
   /** The first request, while queues are compared. */
   first: W | undefined = undefined
   private bytes = 0
@@ -85,6 +87,7 @@ export class ModelQueue<W extends Waiter> implements Home {
 
   snapshot(now: number): QueueSnapshot {
     const waiters = this.waiters.snapshot()
+    let tenants: QueueSnapshot["tenants"] | undefined
     return {
       model: this.model,
       depth: this.depth,
@@ -92,7 +95,10 @@ export class ModelQueue<W extends Waiter> implements Home {
       oldestMillis: now - waiters.reduce((oldest, { demand }) => Math.min(oldest, demand.since), now),
       waitMillis: this.waitMillis(this.depth, now),
       classes: this.order.classes?.() ?? classesOf(waiters),
-      tenants: tenantsOf(waiters),
+      // Made when it is read: there may be as many tenants as requests, and metrics do not read it.
+      get tenants() {
+        return tenants ??= tenantsOf(waiters)
+      },
     }
   }
 

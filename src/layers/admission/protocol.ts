@@ -10,7 +10,7 @@ import { type Commit, isLease } from "../../services/Leases.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import { ModelQueue } from "./modelQueue.ts"
-import { type Answer, pass } from "./askWaiters.ts"
+import { type Answer, newcomer, pass } from "./askWaiters.ts"
 import type { Queue } from "./queueContract.ts"
 import type { CatchThrow } from "./catchThrow.ts"
 import { type Arrival, isEarlier, type Waiter } from "./waiter.ts"
@@ -24,6 +24,18 @@ export interface Plan<W extends Waiter> {
   readonly queueCapacity: number
   readonly queueBytes: number
   readonly queueMillis: number
+}
+
+/** Requests that are evicted in one turn of the event loop. */
+const evictionsMax = 500
+
+/** Whether a request has reached its deadline. The time for which it waits for a load does not count. */
+const isDue = (waiter: Waiter, now: number, passed: number): boolean => {
+  const { demand } = waiter
+  if (!waiter.isWaiting || demand.deadline === undefined) return false
+  if (!waiter.loading) return now >= demand.deadline
+  demand.deadline += passed
+  return false
 }
 
 /** @category models @since 0.1.0 */
@@ -81,6 +93,7 @@ export class Queues<W extends Waiter> {
     queue.add(waiter, at)
     if (isFirst) {
       queue.loading = loading
+      queue.loadingKinds.clear()
       queue.blocked = !loading && demand.excluded.length === 0
     }
     this.bytes += demand.bytes
@@ -118,16 +131,34 @@ export class Queues<W extends Waiter> {
     this.isOffering = false
   }
 
-  /** Looks at all deadlines, lets the orders follow the time, and offers. */
-  sweep(): void {
+  /** Asks for a request that has just come, unless others are asked already: then they include it. */
+  offerNewcomer(queue: ModelQueue<W>, waiter: W): void {
+    if (this.isOffering) return this.offer(queue)
+    this.isOffering = true
+    this.catchThrow(() => newcomer(queue, waiter, (one, isKnown) => this.ask(queue, one, isKnown)), undefined)
+    this.isOffering = false
+    if (this.offersAgain) this.offer()
+  }
+
+  /**
+   * Looks at all deadlines, lets the orders follow the time, and offers. Where thousands of requests end at once, it
+   * yields in between, so that other work can be done.
+   */
+  *sweep(): Generator<void, void> {
     const now = this.now()
     const passed = now - this.sweptAt
     this.sweptAt = now
     if (this.waiting === 0) return
     for (const queue of this.byModel.values()) {
+      let evicted = 0
       for (const waiter of queue.waiters.snapshot()) {
-        const checked = Result.try(() => this.checkDeadline(queue, waiter, now, passed))
-        if (Result.isFailure(checked)) this.end(queue, waiter, Effect.die(checked.failure))
+        try {
+          if (!isDue(waiter, now, passed)) continue
+          this.evict(queue, waiter, now)
+        } catch (error) {
+          this.end(queue, waiter, Effect.die(error))
+        }
+        if (++evicted % evictionsMax === 0) yield
       }
       if (queue.depth > 0) this.catchThrow(() => queue.order.refresh?.(now), undefined)
     }
@@ -153,8 +184,8 @@ export class Queues<W extends Waiter> {
   }
 
   /** Asks for one request. A throw, as from a plugin, ends this request and does not stop the queue. */
-  private ask(queue: ModelQueue<W>, waiter: W, isKnown: (waiter: W) => boolean): Answer {
-    const asked = Result.try(() => isKnown(waiter) ? "loading" : waiter.commit(queue.depth))
+  private ask(queue: ModelQueue<W>, waiter: W, isKnown: () => boolean): Answer {
+    const asked = Result.try(() => isKnown() ? "loading" : waiter.commit(queue.depth))
     if (Result.isFailure(asked)) return this.end(queue, waiter, Effect.die(asked.failure))
     const commit = asked.success
     if (typeof commit === "string") return commit
@@ -172,16 +203,10 @@ export class Queues<W extends Waiter> {
     return "gone"
   }
 
-  /** Evicts a request at its deadline. The time it waits for a load does not count. */
-  private checkDeadline(queue: ModelQueue<W>, waiter: W, now: number, passed: number): void {
-    const { demand } = waiter
-    if (!waiter.isWaiting || demand.deadline === undefined) return
-    if (waiter.loading) demand.deadline += passed
-    else if (now >= demand.deadline) {
-      this.leave(queue, waiter)
-      const why = queue.refusal("DeadlineExceeded", `waited too long for ${queue.model}`, waiter, now)
-      waiter.settle(Effect.fail(why))
-    }
+  private evict(queue: ModelQueue<W>, waiter: W, now: number): void {
+    this.leave(queue, waiter)
+    const why = queue.refusal("DeadlineExceeded", `waited too long for ${queue.model}`, waiter, now)
+    waiter.settle(Effect.fail(why))
   }
 
   /** Makes a place for a newcomer, or says why there is none. */

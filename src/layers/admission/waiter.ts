@@ -91,12 +91,11 @@ export const isEarlier = (a: Waiter, b: Waiter): boolean =>
   a.demand.since < b.demand.since || (a.demand.since === b.demand.since && a.number < b.number)
 
 /**
- * Whether a commit that says `loading` for one of the two says it for the other: both belong to one tenant and ask
- * for the same.
+ * What a request asks for. A commit that says `loading` for one request says it for all of the same kind: they belong
+ * to one tenant and ask for the same. `undefined` for a retry, which is like no other.
  *
  * @category ordering
  * @since 0.1.0
  */
-export const asksAlike = ({ demand: a }: Waiter, { demand: b }: Waiter): boolean =>
-  a.tenant === b.tenant && a.numCtx === b.numCtx && a.loads === b.loads && a.kind === b.kind &&
-  a.excluded.length === 0 && b.excluded.length === 0
+export const kindOf = ({ demand: { excluded, kind, loads, numCtx, tenant } }: Waiter): string | undefined =>
+  excluded.length === 0 ? `${kind} ${loads} ${numCtx ?? ""} ${tenant}` : undefined

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, FiberMap, FiberSet, Layer, Option, Result } from "effect"
+import { Deferred, Duration, Effect, FiberMap, FiberSet, Layer, Option, Result } from "effect"
 import { BackendHealth } from "../../services/BackendHealth.ts"
 import { type Backend, Fleet } from "../../services/Fleet.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import { OllamaApi } from "../../services/OllamaApi.ts"
 import { watch } from "../../support/every.ts"
+import { memberOf } from "../../support/memberOf.ts"
 import { perBackend } from "../../support/perBackend.ts"
 import * as FindOnMiss from "./findOnMiss.ts"
 import { described, FleetModels } from "./fleetModels.ts"
@@ -39,30 +40,50 @@ const readings = (
   answering: Set<string>,
   inBackground: (backend: Backend, effect: Effect.Effect<void>) => void,
 ) => {
+  /** Manifests that a backend is asked about now. */
+  const asked = new Map<string, Deferred.Deferred<void>>()
+
+  const ask = Effect.fnUntraced(function* (backend: Backend, digest: string, name: string) {
+    const answer = yield* Effect.result(api.show(backend, name))
+    if (Result.isSuccess(answer)) known.describe(digest, described(answer.success))
+  })
+
   /** A call that fails is made again after the next reading of the list. */
   const describe = Effect.fnUntraced(function* (backend: Backend) {
     yield* Effect.forEach(known.undescribed(backend.id), ([digest, name]) =>
-      Effect.gen(function* () {
-        // Another backend may have described the same manifest in the meantime.
-        if (known.described.has(digest)) return
-        const answer = yield* Effect.result(api.show(backend, name))
-        if (Result.isSuccess(answer)) known.described.set(digest, described(answer.success))
+      Effect.suspend(() => {
+        // Another backend may have described the same manifest in the meantime, or is asked about it now.
+        if (known.described.has(digest)) return Effect.void
+        const other = asked.get(digest)
+        if (other !== undefined) {
+          return Effect.andThen(
+            Deferred.await(other),
+            Effect.suspend(() => known.described.has(digest) ? Effect.void : ask(backend, digest, name)),
+          )
+        }
+        const end = Deferred.makeUnsafe<void>()
+        asked.set(digest, end)
+        return Effect.ensuring(
+          ask(backend, digest, name),
+          Effect.sync(() => {
+            asked.delete(digest)
+            Deferred.doneUnsafe(end, Effect.void)
+          }),
+        )
       }), { concurrency: showsMax, discard: true })
-    known.merge()
   })
 
   /** A backend that does not answer keeps the models that it had. */
   const read = Effect.fnUntraced(function* (backend: Backend) {
     const rows = yield* Effect.result(api.tags(backend))
-    if (!fleet.members().some((member) => member.backend.id === backend.id)) return
+    if (memberOf(fleet.members(), backend.id) === undefined) return
     if (Result.isFailure(rows)) {
       answering.delete(backend.id)
       return yield* Effect.logDebug(rows.failure.message)
     }
     answering.add(backend.id)
-    known.lists.set(backend.id, rows.success)
+    known.list(backend.id, rows.success)
     known.prune()
-    known.merge()
     if (known.undescribed(backend.id).size > 0) inBackground(backend, describe(backend))
   })
 
@@ -93,15 +114,14 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     (_backend, latest) => watch(interval, Effect.suspend(() => read(latest()))),
     (id) => {
       answering.delete(id)
-      known.lists.delete(id)
-      known.merge()
+      known.remove(id)
     },
   )
   yield* Effect.acquireRelease(
     Effect.sync(() =>
       health.onChange(({ backend, status }) => {
         if (status.state !== "healthy") return
-        const member = fleet.members().find((each) => each.backend.id === backend)
+        const member = memberOf(fleet.members(), backend)
         if (member !== undefined) run(Effect.andThen(Effect.yieldNow, read(member.backend)))
       })
     ),

@@ -10,6 +10,7 @@ import { OllamaApi, type OllamaApiError, Unreachable } from "../../services/Olla
 import { Transport } from "../../services/Transport.ts"
 import { watch } from "../../support/every.ts"
 import * as Listeners from "../../support/listeners.ts"
+import { memberOf } from "../../support/memberOf.ts"
 import { perBackend } from "../../support/perBackend.ts"
 import { notProbed, WatchedBackend } from "./watchedBackend.ts"
 
@@ -90,7 +91,7 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
 
   /** At most one such probe of a backend runs at a time, however many attempts failed. */
   const probeNow = (id: string): void => {
-    const member = fleet.members().find(({ backend }) => backend.id === id)
+    const member = memberOf(fleet.members(), id)
     if (member === undefined) return
     extraProbes(id, Effect.andThen(Effect.yieldNow, probe(member.backend)), { onlyIfMissing: true })
   }

@@ -9,7 +9,7 @@ import type { Breaker } from "../../services/Breaker.ts"
 import type { Backend, Member } from "../../services/Fleet.ts"
 import type { BackendView } from "../../services/FleetView.ts"
 import type { Model, ModelCatalog } from "../../services/ModelCatalog.ts"
-import type { Residency } from "../../services/Residency.ts"
+import type { MemoryView, Residency, ResidencyState } from "../../services/Residency.ts"
 import { ConcurrencyLimit } from "./concurrencyLimit.ts"
 
 /** The services that the view reads, besides its own counters. @category models @since 0.1.0 */
@@ -21,6 +21,11 @@ export interface ViewServices {
   readonly clock: Clock.Clock
   /** Whether the limits on streams adapt to what backends report. */
   readonly adapts: boolean
+}
+
+/** The call of `FleetView.still` that is under way. @category models @since 0.1.0 */
+export interface StillTime {
+  moment: number | undefined
 }
 
 /** Streams on one device, over all backends that use it. @category models @since 0.1.0 */
@@ -55,7 +60,15 @@ export class BackendSlots implements BackendView {
    */
   private readonly perModel = new Map<string, ModelSlots>()
   readonly services: ViewServices
-  constructor(member: Member, services: ViewServices) {
+  private readonly time: StillTime
+  /** What was read of one model during a call of `still`: several scorers ask for the same. */
+  private readAt: number | undefined = undefined
+  private readOf: Model | undefined = undefined
+  private state: ResidencyState = "absent"
+  private isMemoryRead = false
+  private memoryView: MemoryView | undefined = undefined
+  constructor(member: Member, services: ViewServices, time: StillTime) {
+    this.time = time
     this.member = member.state
     this.backend = member.backend
     this.services = services
@@ -85,8 +98,10 @@ export class BackendSlots implements BackendView {
     this.streams += change
     this.ofModel(model).streams += change
   }
-  residency(model: Model) {
-    return this.services.residency.state(this.backend.id, model)
+  residency(model: Model): ResidencyState {
+    if (this.time.moment === undefined) return this.services.residency.state(this.backend.id, model)
+    this.read(model)
+    return this.state
   }
   breaker(model: Model) {
     return this.services.breaker.state(this.backend.id, model.key)
@@ -94,11 +109,25 @@ export class BackendSlots implements BackendView {
   owns(model: Model): boolean {
     return model.owners.has(this.backend.id)
   }
-  memory(model: Model) {
-    return this.services.residency.memory(this.backend.id, model)
+  memory(model: Model): MemoryView | undefined {
+    if (this.time.moment === undefined) return this.services.residency.memory(this.backend.id, model)
+    this.read(model)
+    if (!this.isMemoryRead) {
+      this.memoryView = this.services.residency.memory(this.backend.id, model)
+      this.isMemoryRead = true
+    }
+    return this.memoryView
   }
   loadMillis(model: Model): number {
     return this.services.residency.loadMillis(this.backend.id, model)
+  }
+  private read(model: Model): void {
+    const { moment } = this.time
+    if (this.readAt === moment && this.readOf === model) return
+    this.state = this.services.residency.state(this.backend.id, model)
+    this.readAt = moment
+    this.readOf = model
+    this.isMemoryRead = false
   }
   /** Whether the backend, one of its GPUs or the model there has as many streams as it may have. */
   full(model: Model): boolean {

@@ -6,7 +6,7 @@
 import type { Fleet, Member } from "../../services/Fleet.ts"
 import type { FleetView } from "../../services/FleetView.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
-import { BackendSlots, DeviceStreams, type ViewServices } from "./backendSlots.ts"
+import { BackendSlots, DeviceStreams, type StillTime, type ViewServices } from "./backendSlots.ts"
 
 /** Only GPUs have a limit of streams. In system memory each backend has its own limit. */
 const isGpu = (uuid: string): boolean => !uuid.startsWith("system")
@@ -24,8 +24,12 @@ export class FleetSlots implements FleetView {
   private readonly devices = new Map<string, DeviceStreams>()
   private members: ReadonlyArray<Member> | undefined = undefined
   private current: ReadonlyArray<BackendSlots> = []
+  /** `current` by id. */
+  private present: ReadonlyMap<string, BackendSlots> = new Map()
   private readonly ownersOf = new Map<string, ReadonlyArray<BackendSlots>>()
   private ownersVersion = -1
+  private readonly time: StillTime = { moment: undefined }
+  private moments = 0
   constructor(fleet: Fleet["Service"], services: ViewServices) {
     this.fleet = fleet
     this.services = services
@@ -38,15 +42,16 @@ export class FleetSlots implements FleetView {
     this.members = now
     this.ownersOf.clear()
     this.current = now.map((member) => {
-      const slots = this.known.get(member.backend.id) ?? new BackendSlots(member, this.services)
+      const slots = this.known.get(member.backend.id) ?? new BackendSlots(member, this.services, this.time)
       slots.member = member.state
       slots.backend = member.backend
       slots.devices = member.backend.devices.filter(isGpu).map((uuid) => this.device(uuid))
       this.known.set(member.backend.id, slots)
       return slots
     })
+    this.present = new Map(this.current.map((slots) => [slots.backend.id, slots]))
     for (const [id, slots] of this.known) {
-      if (!this.current.includes(slots) && slots.streams === 0) this.known.delete(id)
+      if (!this.present.has(id) && slots.streams === 0) this.known.delete(id)
     }
     const used = new Set(Array.from(this.known.values()).flatMap(({ devices }) => devices))
     for (const [uuid, device] of this.devices) if (!used.has(device)) this.devices.delete(uuid)
@@ -71,7 +76,22 @@ export class FleetSlots implements FleetView {
   }
 
   find(id: string): BackendSlots | undefined {
-    return this.backends.find((slots) => slots.backend.id === id)
+    if (this.fleet.members() !== this.members) void this.backends
+    return this.present.get(id)
+  }
+
+  get moment(): number | undefined {
+    return this.time.moment
+  }
+
+  still<A>(read: () => A): A {
+    if (this.time.moment !== undefined) return read()
+    this.time.moment = ++this.moments
+    try {
+      return read()
+    } finally {
+      this.time.moment = undefined
+    }
   }
 
   /** Counted also when only one backend uses the device, because another one may join while streams run. */

@@ -12,6 +12,7 @@ import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import { Prewarmer } from "../../services/Prewarmer.ts"
 import { Residency } from "../../services/Residency.ts"
 import { Router } from "../../services/Router.ts"
+import { memberOf } from "../../support/memberOf.ts"
 import * as Respond from "./respond.ts"
 
 const answer = (ok: boolean, body: unknown): HttpServerResponse.HttpServerResponse =>
@@ -81,7 +82,7 @@ const routes = Effect.fnUntraced(function* (http: HttpRouter.HttpRouter, missing
     return answer(count > 0, { status, backends: members.map(describe) })
   }
   const one = (id: string): HttpServerResponse.HttpServerResponse => {
-    const member = fleet.members().find(({ backend }) => backend.id === id)
+    const member = memberOf(fleet.members(), id)
     return member === undefined
       ? Respond.error(404, `no backend is called ${JSON.stringify(id)}`)
       : answer(healthy(member), describe(member))

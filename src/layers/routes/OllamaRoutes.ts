@@ -81,15 +81,24 @@ const openAiModels: List = {
   failed: Respond.errorOpenAi,
 }
 
+/** Bytes of lists that are read in one turn of the event loop: a few milliseconds. */
+const turnBytes = 128 * 1024
+
 const merged = Effect.fnUntraced(function* (fanout: Fanout.Fanout, list: List) {
   const grant = yield* CurrentGrant
   const answers = yield* fanout.all(Fanout.get(list.path))
-  const lists = answers.flatMap((answer) => {
-    const rows = Rows.read(answer.body, list.key)
-    return rows === undefined ? [] : [rows]
-  })
-  if (lists.length === 0) return Respond.unreachable(list.failed)
-  const rows = Rows.union(lists, list.id, list.rank)
+  const union = new Rows.Union(list.id, list.rank)
+  let bytes = 0
+  for (const { body } of answers) {
+    const rows = Rows.read(body, list.key)
+    if (rows !== undefined) union.add(rows)
+    bytes += body.length
+    if (bytes < turnBytes) continue
+    bytes = 0
+    yield* Effect.yieldNow
+  }
+  if (union.lists === 0) return Respond.unreachable(list.failed)
+  const { rows } = union
   return list.render(grant === undefined ? rows : rows.filter((row) => permits(grant, list.id(row))))
 })
 

@@ -46,25 +46,36 @@ export const read = (body: Uint8Array, key: string): ReadonlyArray<Row> | undefi
 }
 
 /**
- * The union of several lists. Of rows with the same key, the row with the highest rank is kept. Rows are sorted by
- * rank, highest first, as Ollama sorts its own lists. The list of a single backend keeps that backend's order.
+ * The union of several lists, added one after the other. Of rows with the same key, the row with the highest rank is
+ * kept. Rows are sorted by rank, highest first, as Ollama sorts its own lists. The list of a single backend keeps that
+ * backend's order.
  *
- * @category combinators
+ * @category models
  * @since 0.1.0
  */
-export const union = (
-  lists: ReadonlyArray<ReadonlyArray<Row>>,
-  key: (row: Row) => string,
-  rank: (row: Row) => number,
-): ReadonlyArray<Row> => {
-  if (lists.length === 1) return lists[0]!
-  const best = new Map<string, Row>()
-  for (const row of lists.flat()) {
-    const name = key(row)
-    const held = best.get(name)
-    if (held === undefined || rank(row) > rank(held)) best.set(name, row)
+export class Union {
+  private readonly key: (row: Row) => string
+  private readonly rank: (row: Row) => number
+  private readonly best = new Map<string, { readonly row: Row; readonly rank: number }>()
+  private only: ReadonlyArray<Row> | undefined = undefined
+  /** Lists that were added. */
+  lists = 0
+  constructor(key: (row: Row) => string, rank: (row: Row) => number) {
+    this.key = key
+    this.rank = rank
   }
-  return Array.from(best.values()).sort((a, b) => rank(b) - rank(a))
+  add(rows: ReadonlyArray<Row>): void {
+    this.only = this.lists++ === 0 ? rows : undefined
+    for (const row of rows) {
+      const name = this.key(row)
+      const rank = this.rank(row)
+      const held = this.best.get(name)
+      if (held === undefined || rank > held.rank) this.best.set(name, { row, rank })
+    }
+  }
+  get rows(): ReadonlyArray<Row> {
+    return this.only ?? Array.from(this.best.values()).sort((a, b) => b.rank - a.rank).map(({ row }) => row)
+  }
 }
 
 /** A text field; empty where it is missing or something else. @category accessors @since 0.1.0 */

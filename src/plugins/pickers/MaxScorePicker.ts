@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Picker } from "../../services/Plugin.ts"
+import type { Candidate, Picker } from "../../services/Plugin.ts"
 
 /**
  * Picks the highest score. Among equal scores it picks the backend whose last lease is longest ago, so that the
@@ -17,14 +17,11 @@ export const make = (): Picker => ({
   name: "max-score",
   pick: (candidates) => {
     let best = 0
-    for (let i = 1; i < candidates.length; i++) {
-      const challenger = candidates[i]!
-      const holder = candidates[best]!
-      if (
-        challenger.score > holder.score ||
-        (challenger.score === holder.score && challenger.view.lastLeaseAt < holder.view.lastLeaseAt)
-      ) best = i
-    }
+    for (let i = 1; i < candidates.length; i++) if (before(candidates[i]!, candidates[best]!)) best = i
     return best
   },
+  before,
 })
+
+const before = (a: Candidate, b: Candidate): boolean =>
+  a.score > b.score || (a.score === b.score && a.view.lastLeaseAt < b.view.lastLeaseAt)

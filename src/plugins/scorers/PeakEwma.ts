@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { loadOf } from "../../services/Fleet.ts"
-import type { BackendView } from "../../services/FleetView.ts"
+import type { BackendView, FleetView } from "../../services/FleetView.ts"
 import type { Observer, Scorer } from "../../services/Plugin.ts"
 import { decay, movingAverage } from "../../support/movingAverage.ts"
 import { SweptMap } from "../../support/sweptMap.ts"
@@ -58,6 +58,21 @@ export const make = (options?: Options): { readonly observer: Observer; readonly
     return known === undefined ? undefined : known.millis * loadOf(backend, streams + 1)
   }
 
+  /** The least cost of the owners, computed once for each ranking and not for each backend in it. */
+  let least:
+    | { readonly fleet: FleetView; readonly moment: number; readonly owners: unknown; readonly cost: number }
+    | undefined
+  const leastOf = (fleet: FleetView, owners: ReadonlyArray<BackendView>): number => {
+    const { moment } = fleet
+    if (moment !== undefined && least?.moment === moment && least.fleet === fleet && least.owners === owners) {
+      return least.cost
+    }
+    let cost = Infinity
+    for (const view of owners) cost = Math.min(cost, costOf(view) ?? Infinity)
+    if (moment !== undefined) least = { fleet, moment, owners, cost }
+    return cost
+  }
+
   return {
     observer: {
       kind: "observer",
@@ -76,9 +91,7 @@ export const make = (options?: Options): { readonly observer: Observer; readonly
       score: (view, demand, fleet) => {
         const own = costOf(view)
         if (own === undefined || !(own > 0)) return 1
-        let least = own
-        for (const other of fleet.owners(demand.model)) least = Math.min(least, costOf(other) ?? Infinity)
-        return least / own
+        return Math.min(own, leastOf(fleet, fleet.owners(demand.model))) / own
       },
     },
   }

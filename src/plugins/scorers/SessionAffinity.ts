@@ -3,8 +3,7 @@
  *
  * @since 0.1.0
  */
-import { shareOf } from "../../services/Fleet.ts"
-import type { BackendView } from "../../services/FleetView.ts"
+import type { BackendView, FleetView } from "../../services/FleetView.ts"
 import type { Guard, Scorer } from "../../services/Plugin.ts"
 import { header } from "../../services/RoutedRequest.ts"
 import { beginning } from "./affinity/conversation.ts"
@@ -40,29 +39,58 @@ const naming = (named: string): Guard => ({
   },
 })
 
-/** Whether the backend would stay within its share of the load with one stream more. */
-const hasRoom = ({ backend, streams }: BackendView, owners: ReadonlyArray<BackendView>, loadMax: number): boolean => {
+interface Loads {
+  readonly fleet: FleetView
+  readonly moment: number
+  readonly owners: ReadonlyArray<BackendView>
+  readonly load: number
+  /** The sum of the weights. */
+  readonly weights: number
+}
+
+/** Streams of all owners and one more, and the sum of their weights. */
+const loadsOf = (owners: ReadonlyArray<BackendView>): Pick<Loads, "load" | "weights"> => {
   let load = 1
-  for (const view of owners) load += view.streams
-  return streams + 1 <= Math.ceil(loadMax * load * shareOf(backend, owners))
+  let weights = 0
+  for (const view of owners) {
+    load += view.streams
+    weights += view.backend.weight
+  }
+  return { load, weights }
+}
+
+/** Whether a backend would stay within its share of the load with one stream more. */
+const rooms = (
+  loadMax: number,
+): (view: BackendView, owners: ReadonlyArray<BackendView>, fleet: FleetView) => boolean => {
+  let last: Loads | undefined
+  return ({ backend, streams }, owners, fleet) => {
+    const { moment } = fleet
+    const kept = moment !== undefined && last?.moment === moment && last.fleet === fleet && last.owners === owners
+    const { load, weights } = kept ? last! : loadsOf(owners)
+    if (moment !== undefined && !kept) last = { fleet, moment, owners, load, weights }
+    return streams + 1 <= Math.ceil(loadMax * load * (backend.weight / weights))
+  }
 }
 
 interface Ranks {
   readonly session: number
   readonly owners: ReadonlyArray<BackendView>
-  readonly ranks: ReadonlyArray<BackendView>
+  /** The place of each owner: 0 for the first choice. */
+  readonly places: ReadonlyMap<BackendView, number>
 }
 
-/** The owners in the order in which a session prefers them. */
-const ranking = (): (session: number, owners: ReadonlyArray<BackendView>) => ReadonlyArray<BackendView> => {
+/** The place of a backend in the order in which a session prefers the owners; -1 for one that is no owner. */
+const ranking = (): (session: number, owners: ReadonlyArray<BackendView>, view: BackendView) => number => {
   // One answer is kept: a request is scored for all backends in a row, each time with the same session and owners.
   let last: Ranks | undefined
-  return (session, owners) => {
+  return (session, owners, view) => {
     if (last?.session !== session || last.owners !== owners) {
       const wanted = owners.map((view) => ({ view, wants: wants(session, view.backend.id, view.backend.weight) }))
-      last = { session, owners, ranks: wanted.sort((a, b) => b.wants - a.wants).map(({ view }) => view) }
+      wanted.sort((a, b) => b.wants - a.wants)
+      last = { session, owners, places: new Map(wanted.map(({ view }, place) => [view, place])) }
     }
-    return last.ranks
+    return last.places.get(view) ?? -1
   }
 }
 
@@ -87,6 +115,7 @@ export const make = (options?: Options): { readonly guard: Guard; readonly score
   const loadMax = options?.loadMax ?? 1.25
   if (!(loadMax >= 1)) throw new RangeError(`SessionAffinity.make: loadMax must be at least 1, got ${loadMax}`)
   const ranked = ranking()
+  const hasRoom = rooms(loadMax)
   return {
     guard: naming(options?.header ?? "x-session-id"),
     scorer: {
@@ -95,8 +124,8 @@ export const make = (options?: Options): { readonly guard: Guard; readonly score
       score: (view, demand, fleet) => {
         if (demand.session === undefined) return 0
         const owners = fleet.owners(demand.model)
-        if (!hasRoom(view, owners, loadMax)) return 0
-        return 2 ** -ranked(demand.session, owners).indexOf(view)
+        if (!hasRoom(view, owners, fleet)) return 0
+        return 2 ** -ranked(demand.session, owners, view)
       },
     },
   }

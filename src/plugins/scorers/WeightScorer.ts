@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { BackendView } from "../../services/FleetView.ts"
 import type { Scorer } from "../../services/Plugin.ts"
 
 /**
@@ -17,12 +18,19 @@ import type { Scorer } from "../../services/Plugin.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const make = (): Scorer => ({
-  kind: "scorer",
-  name: "weight",
-  score: ({ backend }, demand, fleet) => {
-    let highest = backend.weight
-    for (const view of fleet.owners(demand.model)) highest = Math.max(highest, view.backend.weight)
-    return backend.weight / highest
-  },
-})
+export const make = (): Scorer => {
+  let last: { readonly owners: ReadonlyArray<BackendView>; readonly highest: number } | undefined
+  /** The list of owners stays the same array until members change, and with them the weights. */
+  const highestOf = (owners: ReadonlyArray<BackendView>): number => {
+    if (last?.owners !== owners) {
+      last = { owners, highest: owners.reduce((highest, { backend }) => Math.max(highest, backend.weight), 0) }
+    }
+    return last.highest
+  }
+  return {
+    kind: "scorer",
+    name: "weight",
+    score: ({ backend }, demand, fleet) =>
+      backend.weight / Math.max(backend.weight, highestOf(fleet.owners(demand.model))),
+  }
+}

@@ -181,6 +181,41 @@ describe("OllamaModelCatalog", () => {
       assert.strictEqual(asked("a", "show old-embed"), 2)
     }).pipe(Effect.provide(ollama)))
 
+  it.effect("asks one backend about a manifest that several list, also where all are read at the same time", () =>
+    Effect.gen(function* () {
+      const { a, asked, b, catalog } = yield* setup
+      yield* catalog.refresh
+      a.delay = b.delay = 400
+      a.models = b.models = [llama, embed]
+      a.show = b.show = () => weights("a")
+      const reading = yield* Effect.forkChild(catalog.refresh, { startImmediately: true })
+      yield* elapse("5 seconds", "100 millis")
+      yield* Fiber.join(reading)
+      assert.strictEqual(asked("a", "show llama") + asked("b", "show llama"), 1)
+      assert.strictEqual(asked("a", "show embed") + asked("b", "show embed"), 1)
+      for (const id of ["a", "b"]) {
+        assert.deepStrictEqual(catalog.blob(catalog.peek("embed")!, id), Option.some("a".repeat(64)))
+      }
+    }).pipe(Effect.provide(ollama)))
+
+  it.effect("asks the next backend about a manifest where the first one does not answer", () =>
+    Effect.gen(function* () {
+      const { a, asked, b, catalog } = yield* setup
+      yield* catalog.refresh
+      a.delay = b.delay = 400
+      a.models = b.models = [llama]
+      a.show = b.show = () => weights("a")
+      const reading = yield* Effect.forkChild(catalog.refresh, { startImmediately: true })
+      yield* elapse("500 millis", "100 millis")
+      assert.strictEqual(asked("a", "show llama") + asked("b", "show llama"), 1)
+      const first = asked("a", "show llama") === 1 ? a : b
+      first.up = false
+      yield* elapse("5 seconds", "100 millis")
+      yield* Fiber.join(reading)
+      assert.isTrue(Option.isSome(catalog.blob(catalog.peek("llama3.1:8b")!, "a")))
+      assert.isAbove(asked("a", "show llama") + asked("b", "show llama"), 1)
+    }).pipe(Effect.provide(ollama)))
+
   it.effect("owners may differ in digest; unknown spellings are not remembered", () =>
     Effect.gen(function* () {
       const { a, b, catalog } = yield* setup

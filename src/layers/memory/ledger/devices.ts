@@ -14,6 +14,8 @@ export class Devices {
   private readonly declared: Readonly<Record<string, number>>
   /** By backend as it was: after a change of its devices or labels it is another object. */
   private known = new WeakMap<Backend, ReadonlyArray<DeviceAccount>>()
+  /** By id of a backend: the devices whose memory it states. */
+  private readonly statedBy = new Map<string, ReadonlyArray<DeviceAccount>>()
 
   constructor(reserveBytes: number, declared: Readonly<Record<string, number>>) {
     this.reserveBytes = reserveBytes
@@ -49,11 +51,17 @@ export class Devices {
 
   /** A backend states the memory of its devices, now and no longer as before. Of several backends the least counts. */
   private state(id: string, accounts: ReadonlyArray<DeviceAccount>, bytes: number | undefined): void {
-    for (const account of this.accounts.values()) {
-      if (bytes !== undefined && accounts.includes(account)) account.stated.set(id, bytes)
-      else if (!account.stated.delete(id)) continue
+    const now = bytes === undefined ? [] : accounts
+    for (const account of this.statedBy.get(id) ?? []) {
+      if (!now.includes(account) && account.stated.delete(id)) this.applyStated(account)
+    }
+    this.statedBy.delete(id)
+    if (bytes === undefined) return
+    for (const account of now) {
+      account.stated.set(id, bytes)
       this.applyStated(account)
     }
+    this.statedBy.set(id, now)
   }
 
   private applyStated(account: DeviceAccount): void {
@@ -82,6 +90,7 @@ export class Devices {
     const used = new Set(backends.flatMap((backend) => this.of(backend)))
     const ids = new Set(backends.map(({ id }) => id))
     let changed = false
+    for (const id of this.statedBy.keys()) if (!ids.has(id)) this.statedBy.delete(id)
     for (const [uuid, account] of this.accounts) {
       const gone = Array.from(account.stated.keys()).filter((id) => !ids.has(id))
       for (const id of gone) account.stated.delete(id)

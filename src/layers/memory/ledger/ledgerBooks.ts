@@ -7,7 +7,9 @@ import type { Backend, Fleet } from "../../../services/Fleet.ts"
 import type { ModelFootprints } from "../../../services/Footprint.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Allocation, DeviceStatus, NoRoom, Observed, Share } from "../../../services/VramLedger.ts"
+import { memberOf } from "../../../support/memberOf.ts"
 import { ChargedAllocation } from "./chargedAllocation.ts"
+import type { DeviceAccount } from "./deviceAccount.ts"
 import type { Devices } from "./devices.ts"
 import { type Fit, fit, waiting, whole } from "./fit.ts"
 import { Fitting } from "./fitting.ts"
@@ -80,7 +82,7 @@ export class LedgerBooks {
 
   observe(allocation: Allocation, model: Model | undefined, observed: Observed): void {
     if (!(allocation instanceof ChargedAllocation)) return
-    const member = this.options.fleet.members().find(({ backend }) => backend.id === allocation.backend)
+    const member = memberOf(this.options.fleet.members(), allocation.backend)
     if (member === undefined) return
     this.charges.observe(allocation, member.backend, model, observed)
     this.fitting.forget()
@@ -91,11 +93,17 @@ export class LedgerBooks {
   }
 
   statuses(): ReadonlyArray<DeviceStatus> {
-    const members = this.options.fleet.members()
+    const users = new Map<DeviceAccount, Array<string>>()
+    for (const { backend } of this.options.fleet.members()) {
+      for (const account of new Set(this.devices.of(backend))) {
+        const known = users.get(account)
+        if (known === undefined) users.set(account, [backend.id])
+        else known.push(backend.id)
+      }
+    }
     return Array.from(this.devices.accounts.values(), (account): DeviceStatus => ({
       device: account.uuid,
-      backends: members.filter(({ backend }) => this.devices.of(backend).includes(account))
-        .map(({ backend }) => backend.id),
+      backends: users.get(account) ?? [],
       declared: account.declared,
       total: account.total,
       free: account.free,

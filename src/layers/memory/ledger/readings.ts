@@ -6,7 +6,7 @@
 import { ByteSize, Effect, Option, Result } from "effect"
 import type { Duration } from "effect"
 import type { GpuProbe, GpuReading } from "../../../services/GpuProbe.ts"
-import type { ChargedAllocation } from "./chargedAllocation.ts"
+import { ChargedAllocation } from "./chargedAllocation.ts"
 import type { Devices } from "./devices.ts"
 
 const number = (value: Option.Option<ByteSize.ByteSize>): number | undefined =>
@@ -15,7 +15,7 @@ const number = (value: Option.Option<ByteSize.ByteSize>): number | undefined =>
 /** Enters the reading of one device. Returns false if its free memory is not readable. */
 const take = (
   devices: Devices,
-  held: Iterable<ChargedAllocation>,
+  held: ReadonlySet<ChargedAllocation>,
   reading: GpuReading,
   begun: number,
   now: number,
@@ -33,10 +33,10 @@ const take = (
     return false
   }
   account.read(number(reading.total), free, now, begun)
-  for (const allocation of held) {
-    if (!account.charges.has(allocation)) continue
-    if (allocation.residentSeq < begun) allocation.seen.add(reading.uuid)
-    else allocation.seen.delete(reading.uuid)
+  for (const charge of account.charges) {
+    if (!(charge instanceof ChargedAllocation) || !held.has(charge)) continue
+    if (charge.residentSeq < begun) charge.seen.add(reading.uuid)
+    else charge.seen.delete(reading.uuid)
   }
   account.updateForeign()
   return true
@@ -52,7 +52,7 @@ const take = (
 export const read = Effect.fnUntraced(function* (
   probe: GpuProbe["Service"],
   devices: Devices,
-  held: Iterable<ChargedAllocation>,
+  held: ReadonlySet<ChargedAllocation>,
   begun: number,
   timeout: Duration.Duration,
   now: () => number,
@@ -64,11 +64,10 @@ export const read = Effect.fnUntraced(function* (
   )
   const readings = Result.isSuccess(result) ? Option.getOrUndefined(result.success)?.devices : undefined
   const good = new Set<string>()
+  const listed = new Set(readings?.map(({ uuid }) => uuid))
   for (const reading of readings ?? []) if (take(devices, held, reading, begun, now())) good.add(reading.uuid)
   for (const [uuid, account] of devices.accounts) {
-    if (good.has(uuid) || begun < account.readSeq || readings?.some((reading) => reading.uuid === uuid) === true) {
-      continue
-    }
+    if (good.has(uuid) || begun < account.readSeq || listed.has(uuid)) continue
     account.absent = readings !== undefined && readings.length > 0
     account.failure = Result.isFailure(result)
       ? result.failure.message || "the probe failed"

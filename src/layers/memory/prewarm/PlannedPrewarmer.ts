@@ -25,6 +25,9 @@ export interface Options<R = never> {
   readonly interval?: Duration.Input | undefined
 }
 
+/** Targets in one turn of the event loop: each may look at every backend. */
+const targetsMax = 8
+
 /** `gates`: readiness waits for this model. */
 type Status = PrewarmStatus & { readonly gates: boolean }
 
@@ -74,9 +77,9 @@ const make = <R>(options: Options<R>) =>
 
     const evaluate = Effect.fnUntraced(function* (plan: Plan<R>) {
       const targets = yield* Effect.provideContext(plan.targets(clock.currentTimeMillisUnsafe()), context)
-      const wanted: Array<Assignment> = []
-      const found: Array<Status> = []
-      for (const target of targets) {
+      const [wanted, found]: [Array<Assignment>, Array<Status>] = [[], []]
+      for (const [i, target] of targets.entries()) {
+        if (i > 0 && i % targetsMax === 0) yield* Effect.yieldNow
         const served = yield* serve(plan.name, target)
         wanted.push(...served.assignments)
         for (const status of served.statuses) found.push({ ...status, gates: target.gates === true })

@@ -19,6 +19,31 @@ export interface WarmUpServices {
   readonly ledger: VramLedger["Service"]
 }
 
+interface Choice {
+  readonly backend: Backend
+  readonly absent: number
+  readonly failed: number
+  readonly room: number
+  /** How many models are in its memory; `undefined` until it was counted. */
+  models: number | undefined
+}
+
+/** Up to so many are found by one look at all for each; more by a sort. */
+const looksMax = 4
+
+/** The first `count` in an order, as a stable sort puts them. */
+const first = <A>(all: ReadonlyArray<A>, count: number, order: (a: A, b: A) => number): ReadonlyArray<A> => {
+  if (count > looksMax) return all.toSorted(order).slice(0, count)
+  const left = all.slice()
+  const found: Array<A> = []
+  while (found.length < count && left.length > 0) {
+    let best = 0
+    for (let i = 1; i < left.length; i++) if (order(left[i]!, left[best]!) < 0) best = i
+    found.push(...left.splice(best, 1))
+  }
+  return found
+}
+
 /**
  * The backends for a target. Those that the target names; otherwise as many as it has replicas, in this order: backends
  * that have the model in memory, backends without a failed load, most free memory, fewest models.
@@ -38,12 +63,20 @@ export const chooseBackends = (
       : []
   )
   if (backends !== undefined) return owners
-  const inMemory = (backend: Backend) => residency.state(backend.id, model) === "absent" ? 0 : 1
-  const failed = (backend: Backend) => residency.failure(backend.id, model) === undefined ? 0 : 1
-  return owners.toSorted((a, b) =>
-    inMemory(b) - inMemory(a) || failed(a) - failed(b) || (ledger.room(b) ?? 0) - (ledger.room(a) ?? 0) ||
-    residency.list(a.id).length - residency.list(b.id).length
-  ).slice(0, replicas ?? 1)
+  const made = owners.map((backend): Choice => ({
+    backend,
+    absent: residency.state(backend.id, model) === "absent" ? 1 : 0,
+    failed: residency.failure(backend.id, model) === undefined ? 0 : 1,
+    room: ledger.room(backend) ?? 0,
+    models: undefined,
+  }))
+  // Counted only where nothing else decides.
+  const modelsOf = (choice: Choice): number => choice.models ??= residency.list(choice.backend.id).length
+  return first(
+    made,
+    replicas ?? 1,
+    (a, b) => a.absent - b.absent || a.failed - b.failed || b.room - a.room || modelsOf(a) - modelsOf(b),
+  ).map(({ backend }) => backend)
 }
 
 /**

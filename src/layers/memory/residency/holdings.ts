@@ -13,7 +13,7 @@ import { VramLedger } from "../../../services/VramLedger.ts"
 import * as Listeners from "../../../support/listeners.ts"
 import type { Conflicts } from "./conflicts.ts"
 import type { LoadHistory } from "./loadHistory.ts"
-import type { Loads } from "./loadQueue.ts"
+import type { Loads, Waiting } from "./loadQueue.ts"
 import { Pins } from "./pins.ts"
 import type { ResidentModels } from "./residentModels.ts"
 
@@ -45,6 +45,7 @@ export interface Holdings {
   readonly ledger: VramLedger["Service"]
   readonly catalog: Pick<ModelCatalog["Service"], "peek" | "blob">
   readonly backends: Map<string, Held>
+  readonly waiting: Waiting
   readonly pins: Pins
   readonly listeners: Listeners.Listeners<LoadEnd | undefined>
   readonly spillListeners: Listeners.Listeners<Spill>
@@ -80,6 +81,7 @@ export const make = Effect.fnUntraced(function* (
     ledger,
     catalog: yield* ModelCatalog,
     backends: new Map(),
+    waiting: { loads: 0 },
     pins: new Pins(),
     listeners: yield* Listeners.logged<LoadEnd | undefined>("residency"),
     spillListeners: yield* Listeners.logged<Spill>("spills"),

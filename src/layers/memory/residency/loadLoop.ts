@@ -36,7 +36,7 @@ export interface Ending {
  * @since 0.1.0
  */
 export class LoadLoop {
-  private readonly holdings: Sources & Pick<Holdings, "listeners" | "run">
+  private readonly holdings: Sources & Pick<Holdings, "listeners" | "run" | "waiting">
   private readonly work: (work: Work) => void
   private readonly events: Array<{ readonly held: Held; readonly event: Event }> = []
   /** Calls of waiters and listeners, to be made after the current step. */
@@ -46,7 +46,7 @@ export class LoadLoop {
   private running = false
 
   /** `work` starts work at a backend and returns at once. */
-  constructor(holdings: Sources & Pick<Holdings, "listeners" | "run">, work: (work: Work) => void) {
+  constructor(holdings: Sources & Pick<Holdings, "listeners" | "run" | "waiting">, work: (work: Work) => void) {
     this.holdings = holdings
     this.work = work
   }
@@ -118,6 +118,7 @@ export class LoadLoop {
     }
     if (!this.lookWanted) return false
     this.lookWanted = false
+    if (this.holdings.waiting.loads === 0) return true
     // An event for each backend: when the step of one throws, the others are looked at all the same.
     for (const held of this.holdings.backends.values()) {
       if (held.loads.queue.length > 0) this.events.push({ held, event: { _tag: "Changed" } })

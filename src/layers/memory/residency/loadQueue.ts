@@ -25,6 +25,11 @@ export interface Load {
 /** A function that tells whether two names are names of the same weights. @category models @since 0.1.0 */
 export type SameWeights = (one: string, other: string) => boolean
 
+/** How many loads are in the queues of all backends. @category models @since 0.1.0 */
+export interface Waiting {
+  loads: number
+}
+
 /**
  * The queue of one backend and its running load. There is at most one load for a set of weights, whatever name is
  * asked for. Holds data only: `decision.ts` decides what happens to it.
@@ -37,12 +42,14 @@ export class Loads {
   running: Load | undefined
   private readonly same: SameWeights
   private readonly latest: () => Backend
+  private readonly waiting: Waiting
   private idleSince = 0
 
   /** `latest` gives the backend as it is now: its devices and labels may change. */
-  constructor(latest: () => Backend, same: SameWeights) {
+  constructor(latest: () => Backend, same: SameWeights, waiting: Waiting = { loads: 0 }) {
     this.latest = latest
     this.same = same
+    this.waiting = waiting
   }
 
   get backend(): Backend {
@@ -52,6 +59,7 @@ export class Loads {
   /** The load of a set of weights, under any of its names. */
   find(key: string): Load | undefined {
     if (this.running !== undefined && this.same(this.running.model.key, key)) return this.running
+    if (this.queue.length === 0) return undefined
     return this.queue.find(({ model }) => this.same(model.key, key))
   }
 
@@ -81,12 +89,15 @@ export class Loads {
     const behind = load.evicts ? this.queue.findIndex(({ evicts }) => !evicts) : -1
     if (behind < 0) this.queue.push(load)
     else this.queue.splice(behind, 0, load)
+    this.waiting.loads++
   }
 
   /** Takes a load out of the queue. */
   remove(load: Load): void {
     const index = this.queue.indexOf(load)
-    if (index >= 0) this.queue.splice(index, 1)
+    if (index < 0) return
+    this.queue.splice(index, 1)
+    this.waiting.loads--
   }
 
   /** Moves a load from the queue to `running`. */

@@ -5,7 +5,7 @@
  */
 import type { Backend } from "../../../services/Fleet.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
-import type { Allocation } from "../../../services/VramLedger.ts"
+import type { Allocation, AllocationState } from "../../../services/VramLedger.ts"
 
 /** One model in a backend's memory. @category models @since 0.1.0 */
 export class LoadedModel {
@@ -42,6 +42,14 @@ export class LoadedModel {
     this.seq = seq
     this.loadedAt = now
   }
+}
+
+/** Where readings are reported to. @category models @since 0.1.0 */
+export interface Memory {
+  /** A reading showed the model: its memory is charged, also when the router has not loaded it. */
+  readonly observe: (loaded: LoadedModel, row: PsModel) => void
+  /** Moves an allocation on. Never throws: a model that has gone must not stay because of a listener of the ledger. */
+  readonly move: (allocation: Allocation | undefined, to: AllocationState) => void
 }
 
 /** Ollama writes "for ever" as a date in the year 2319 or 2262; everything later than this is "for ever". */

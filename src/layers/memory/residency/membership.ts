@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { type Backend, loadsAlike, type Member } from "../../../services/Fleet.ts"
+import { memberOf } from "../../../support/memberOf.ts"
 import { Conflicts } from "./conflicts.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import { LoadHistory } from "./loadHistory.ts"
@@ -35,7 +36,8 @@ const following = (first: Backend, members: () => ReadonlyArray<Member>): () => 
     const now = members()
     if (now === seen) return last
     seen = now
-    last = now.find(({ backend: { id, url } }) => id === first.id && url === first.url)?.backend ?? last
+    const found = memberOf(now, first.id)?.backend
+    if (found?.url === first.url) last = found
     return last
   }
 }
@@ -57,7 +59,7 @@ export const make = (
     const same: SameWeights = (one, other) => models.same(one, other)
     const held: Held = {
       models,
-      loads: new Loads(latest, same),
+      loads: new Loads(latest, same, holdings.waiting),
       history: new LoadHistory(backend.id, same),
       conflicts: new Conflicts(),
       read: false,

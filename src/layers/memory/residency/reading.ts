@@ -8,9 +8,8 @@ import type { Backend } from "../../../services/Fleet.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 import type { Allocation, Observed } from "../../../services/VramLedger.ts"
 import type { Held, Holdings } from "./holdings.ts"
-import type { LoadedModel } from "./loadedModel.ts"
+import type { LoadedModel, Memory } from "./loadedModel.ts"
 import type { LoadLoop } from "./loadLoop.ts"
-import type { Memory } from "./residentModels.ts"
 import { isSpilled } from "./spilled.ts"
 
 /**

@@ -10,17 +10,9 @@ import type { Model, ModelCatalog } from "../../../services/ModelCatalog.ts"
 import * as ModelName from "../../../services/ModelName.ts"
 import type { PsModel } from "../../../services/OllamaApi.ts"
 import type { ResidentModel } from "../../../services/Residency.ts"
-import type { Allocation, AllocationState } from "../../../services/VramLedger.ts"
-import { expiry, LoadedModel } from "./loadedModel.ts"
+import type { Allocation } from "../../../services/VramLedger.ts"
+import { expiry, LoadedModel, type Memory } from "./loadedModel.ts"
 import { UseRate } from "./useRate.ts"
-
-/** Where readings are reported to. @category models @since 0.1.0 */
-export interface Memory {
-  /** A reading showed the model: its memory is charged, also when the router has not loaded it. */
-  readonly observe: (loaded: LoadedModel, row: PsModel) => void
-  /** Moves an allocation on. Never throws: a model that has gone must not stay because of a listener of the ledger. */
-  readonly move: (allocation: Allocation | undefined, to: AllocationState) => void
-}
 
 /**
  * The models in the memory of one backend.
@@ -59,11 +51,13 @@ export class ResidentModels {
     const exact = this.loaded.get(model.key)
     if (exact !== undefined || this.loaded.size === 0) return exact
     const digest = model.owners.get(this.backend)?.digest
-    const blob = Option.getOrUndefined(this.catalog.blob(model, this.backend))
+    const blob = this.blobIn(model)
     if (!digest && blob === undefined) return undefined
     for (const loaded of this.loaded.values()) {
-      if (digest && (loaded.row?.digest === digest || this.digestOf(loaded.key) === digest)) return loaded
-      if (blob !== undefined && this.blobOf(loaded.key) === blob) return loaded
+      if (digest && loaded.row?.digest === digest) return loaded
+      const other = this.catalog.peek(loaded.key)
+      if (digest && other?.owners.get(this.backend)?.digest === digest) return loaded
+      if (blob !== undefined && other !== undefined && this.blobIn(other) === blob) return loaded
     }
     return undefined
   }
@@ -86,7 +80,11 @@ export class ResidentModels {
 
   blobOf(key: string): string | undefined {
     const model = this.catalog.peek(key)
-    return model === undefined ? undefined : Option.getOrUndefined(this.catalog.blob(model, this.backend))
+    return model === undefined ? undefined : this.blobIn(model)
+  }
+
+  private blobIn(model: Model): string | undefined {
+    return Option.getOrUndefined(this.catalog.blob(model, this.backend))
   }
 
   alive(loaded: LoadedModel, now: number): boolean {

@@ -6,10 +6,12 @@
 import type { Fleet } from "../../../services/Fleet.ts"
 import type { Model } from "../../../services/ModelCatalog.ts"
 import type { Residency, ResidentModel } from "../../../services/Residency.ts"
+import { memberOf } from "../../../support/memberOf.ts"
 import type { Held, Holdings } from "./holdings.ts"
 import type { LoadedModel } from "./loadedModel.ts"
 import type { LoadHistory } from "./loadHistory.ts"
 import type { Loads } from "./loadQueue.ts"
+import type { ResidentModels } from "./residentModels.ts"
 
 /** Milliseconds that a load takes before a byte is read: the runner has to start. */
 const loadBaseMillis = 1500
@@ -46,6 +48,17 @@ const loading = (loads: Loads): ReadonlyArray<ResidentModel> =>
 const isPushedOut = ({ conflicts, loads }: Held, { key }: LoadedModel): boolean =>
   loads.running !== undefined && conflicts.of(loads.running.model.key).has(key)
 
+/** Without a look at the clock where the model never expires: a decision asks this of every backend. */
+const aliveIn = (
+  models: ResidentModels | undefined,
+  model: Model,
+  now: () => number,
+): LoadedModel | undefined => {
+  const loaded = models?.find(model)
+  if (models === undefined || loaded === undefined) return undefined
+  return loaded.expiresAt === Infinity || models.alive(loaded, now()) ? loaded : undefined
+}
+
 /** @category models @since 0.1.0 */
 export type View = Pick<
   Residency["Service"],
@@ -65,18 +78,14 @@ export type View = Pick<
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holdings, fleet: Fleet["Service"]): View => {
-  const loadedOf = (backend: string, model: Model): LoadedModel | undefined => {
-    const models = backends.get(backend)?.models
-    const loaded = models?.find(model)
-    return models !== undefined && loaded !== undefined && models.alive(loaded, now()) ? loaded : undefined
-  }
+  const loadedOf = (backend: string, model: Model) => aliveIn(backends.get(backend)?.models, model, now)
 
   return {
     state: (backend, model) => {
       const held = backends.get(backend)
       if (held === undefined) return "absent"
       if (held.loads.find(model.key) !== undefined) return "loading"
-      const loaded = loadedOf(backend, model)
+      const loaded = aliveIn(held.models, model, now)
       if (loaded === undefined) return "absent"
       return loaded.draining || isPushedOut(held, loaded) ? "draining" : "resident"
     },
@@ -101,7 +110,7 @@ export const make = ({ backends, keepAlive, ledger, limits, now, pins }: Holding
       const held = backends.get(backend)
       const loaded = loadedOf(backend, model)
       const shown = loaded?.tier === undefined ? loaded?.row?.context_length : undefined
-      const member = fleet.members().find((each) => each.backend.id === backend)
+      const member = memberOf(fleet.members(), backend)
       // A model that somebody else has loaded may have any context. The context that the backend chose before is a
       // better guess of what it would choose now.
       return (loaded?.ours === true ? shown : undefined) ?? held?.models.contexts.get(loaded?.key ?? model.key) ??

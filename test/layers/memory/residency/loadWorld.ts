@@ -140,6 +140,7 @@ export class LoadWorld {
         blob: (model) => Option.some(weightsOf(model.key)),
       },
       backends: new Map(),
+      waiting: { loads: 0 },
       pins: new Pins(),
       listeners: changed,
       spillListeners: Listeners.make<Spill>(),
