@@ -18,6 +18,7 @@ export const asks = {
   json: ask("Why is the sky blue?", false),
   stream: ask("Why is the sky blue?", true),
   drip: ask(DRIP, true),
+  embed: JSON.stringify({ model: MODEL, input: "Why is the sky blue?" }),
 }
 
 /** Byte patterns, because a router may rewrite fields around them. */
@@ -101,6 +102,14 @@ export const bodies = {
     capabilities: ["completion"],
     modified_at: createdAt,
   }),
+  /** The vector has the length of a small embedder's. */
+  embed: JSON.stringify({
+    model: MODEL,
+    embeddings: [Array.from({ length: 384 }, (_, index) => Math.sin(index) / 20)],
+    total_duration: 6_439_129,
+    load_duration: 927_835,
+    prompt_eval_count: 6,
+  }),
   load: JSON.stringify({ model: MODEL, created_at: createdAt, response: "", done: true, done_reason: "load" }),
 }
 
@@ -126,6 +135,7 @@ export const answers = {
   tags: whole(bodies.tags),
   ps: whole(bodies.ps),
   show: whole(bodies.show),
+  embed: whole(bodies.embed),
   load: whole(bodies.load),
   notFound: whole("404 page not found", "404 Not Found", "text/plain"),
 }

@@ -13,9 +13,9 @@ export interface Events {
 }
 
 /** The bytes of a POST. */
-export const post = (port: number, body: string): Buffer =>
+export const post = (port: number, body: string, path = "/api/chat"): Buffer =>
   Buffer.from(
-    `POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
+    `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 
