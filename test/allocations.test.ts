@@ -1,10 +1,9 @@
 /**
  * Bytes of heap that a request allocates, counted in a process of its own, in code that V8 does not optimize. So the
- * counts are the same in every run; served by optimized code, a request allocates about half of them (`bench/README.md`).
+ * counts are the same in every run. In optimized code, a request allocates about half of them (`bench/README.md`).
  *
- * A limit is what was counted with Node 24.21 when it was written, and a margin that is smaller than one object of 200
- * bytes where no socket is involved. Whoever makes a request cheaper lowers it. `npm run bench:allocations` shows which
- * function allocates what.
+ * A limit is what was counted with Node 24.21, and a margin. For the router alone the margin is less than one object of
+ * 200 bytes. Whoever makes a request cheaper lowers it. `npm run bench:allocations` shows which function allocates what.
  */
 import { assert, describe, it } from "@effect/vitest"
 import process from "node:process"
