@@ -3,7 +3,7 @@
  * counts are the same in every run. In optimized code, a request allocates about half of them (`bench/README.md`).
  *
  * A limit is what was counted with Node 24.21, and a margin. For the router alone the margin is less than one object of
- * 200 bytes. Whoever makes a request cheaper lowers it. `npm run bench:allocations` shows which function allocates what.
+ * 200 bytes. Whoever makes a request cheaper lowers it. `npm run bench:allocations` shows who allocates.
  */
 import { assert, describe, it } from "@effect/vitest"
 import process from "node:process"

@@ -19,13 +19,13 @@ export type Go = (count: number) => Promise<unknown>
 export const overSocket = ({ port }: Measured, load: Load): Go => (count) => send(port, load, 1, count)
 export const inProcess = ({ tell }: Measured, load: "json" | "stream"): Go => (count) => tell({ send: load, count })
 
-const warm = 1000
-const rounds = 20
+const warm = 2000
+const rounds = 30
 const requests = 100
 
 /**
  * Bytes of heap that a request allocates. Other work of the program can only add to a round, such as a sweep or the
- * reading of a backend, so the lowest quarter of the rounds has the requests alone.
+ * reading of a backend, so the lowest tenth of the rounds has the requests alone.
  */
 export const heapBytes = async ({ ask }: Measured, go: Go): Promise<number> => {
   await go(warm)
@@ -36,5 +36,5 @@ export const heapBytes = async ({ ask }: Measured, go: Go): Promise<number> => {
     await go(requests)
     counted.push((await ask("end")).allocated / requests)
   }
-  return Math.round(counted.toSorted((a, b) => a - b)[rounds >> 2]!)
+  return Math.round(counted.toSorted((a, b) => a - b)[Math.floor(rounds / 10)]!)
 }

@@ -5,7 +5,7 @@
 import { writeFileSync } from "node:fs"
 import { Session } from "node:inspector/promises"
 import process from "node:process"
-import { GCProfiler, getHeapStatistics, type HeapInfo, writeHeapSnapshot } from "node:v8"
+import { GCProfiler, getHeapStatistics, writeHeapSnapshot } from "node:v8"
 
 /** Bytes between `begin` and `end`. */
 export interface Counted {
@@ -46,8 +46,12 @@ export interface Answer {
   readonly failed?: string
 }
 
+interface Spaces {
+  readonly heapSpaceStatistics: ReadonlyArray<{ readonly spaceName: string; readonly spaceUsedSize: number }>
+}
+
 const young = /^new_/
-const usedIn = ({ heapSpaceStatistics }: HeapInfo, isYoung: boolean): number =>
+const usedIn = ({ heapSpaceStatistics }: Spaces, isYoung: boolean): number =>
   heapSpaceStatistics.reduce(
     (sum, { spaceName, spaceUsedSize }) => young.test(spaceName) === isYoung ? sum + spaceUsedSize : sum,
     0,
