@@ -57,13 +57,11 @@ describe.skipIf(why !== undefined)("bytes allocated a request", () => {
     isWithin(await leastOf("stream", limits.router.stream), limits.router.stream)
   }, 240_000)
 
-    "by the reference server",
-    () =>
-      using(startUpstream(), (upstream) =>
-        using(start(llamero, unoptimized, upstream.port), async (server) => {
-          isWithin(await heapBytes(server, overSocket(server, json!)), limits.server.json)
-          isWithin(await heapBytes(server, overSocket(server, stream!)), limits.server.stream)
-        })),
-    240_000,
-  )
+  const byServer = () =>
+    using(startUpstream(), (upstream) =>
+      using(start(llamero, unoptimized, upstream.port), async (server) => {
+        isWithin(await heapBytes(server, overSocket(server, json!)), limits.server.json)
+        isWithin(await heapBytes(server, overSocket(server, stream!)), limits.server.stream)
+      }))
+  it("by the reference server", byServer, 240_000)
 })
