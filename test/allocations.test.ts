@@ -41,7 +41,7 @@ const using = async (opened: Promise<Measured>, use: (measured: Measured) => Pro
 }
 
 describe.skipIf(why !== undefined)("bytes allocated a request", () => {
-  /** About one process in four counts 180 bytes more for JSON, from its start to its end. So the least of three counts. */
+  /** One process in four counts 180 bytes more for JSON, from start to end. So the least of three counts. */
   const leastOf = async (load: "json" | "stream", limit: number) => {
     let least = Infinity
     for (let tries = 0; tries < 3 && least > limit; tries++) {
