@@ -1,10 +1,10 @@
 /** What is measured. A target is a command that listens on a port and forwards to the upstream's. */
 import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { setTimeout as sleep } from "node:timers/promises"
+import { freePort } from "./freePort.ts"
 import { type Child, type Command, scratch, start, which } from "./processes.ts"
 import { haproxyCfg } from "./proxies/haproxy.ts"
 import { nginxConf } from "./proxies/nginx.ts"
@@ -167,14 +167,6 @@ export const asShippedOnDeno: Target = {
   command: (port) => llameroOnDeno(port, {}),
   ready: "/readyz",
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
 
 const answersOk = (url: string) =>
   fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(1000) })

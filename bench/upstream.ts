@@ -60,6 +60,8 @@ const answer = (socket: Socket, target: string, body: Buffer) => {
       return socket.write(answers.ps)
     case "POST /api/show":
       return socket.write(answers.show)
+    case "POST /api/embed":
+      return socket.write(answers.embed)
     case "POST /api/generate":
       return socket.write(answers.load)
     default:

@@ -29,6 +29,7 @@ export const asks = {
   /** 1 MiB as an image, because a text of that size would not fit in the model's context. */
   upload: ask("What is this?", false, ["iVBORw0KGgoAAAAN".repeat(LARGE_BYTES / 16)]),
   download: ask(DOWNLOAD, false),
+  embed: JSON.stringify({ model: MODEL, input: "Why is the sky blue?" }),
 }
 
 /** Byte patterns, because a router may rewrite fields around them. */
@@ -117,6 +118,14 @@ export const bodies = {
     capabilities: ["completion"],
     modified_at: createdAt,
   }),
+  /** The vector has the length of a small embedder's. */
+  embed: JSON.stringify({
+    model: MODEL,
+    embeddings: [Array.from({ length: 384 }, (_, index) => Math.sin(index) / 20)],
+    total_duration: 6_439_129,
+    load_duration: 927_835,
+    prompt_eval_count: 6,
+  }),
   load: JSON.stringify({ model: MODEL, created_at: createdAt, response: "", done: true, done_reason: "load" }),
 }
 
@@ -143,6 +152,7 @@ export const answers = {
   tags: whole(bodies.tags),
   ps: whole(bodies.ps),
   show: whole(bodies.show),
+  embed: whole(bodies.embed),
   load: whole(bodies.load),
   notFound: whole("404 page not found", "404 Not Found", "text/plain"),
 }
