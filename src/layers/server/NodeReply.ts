@@ -12,8 +12,14 @@ import { ChunkList } from "../../support/chunkList.ts"
 import * as ChunkFrames from "./chunkFrames.ts"
 import { ReplyBase } from "./ReplyBase.ts"
 
-/** Whether `node:http` is Node's own. Deno and Bun have other servers below that interface. */
-const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
+/** The part `minor` of version 2 of Deno. */
+const minorOfDeno = Number(/^2\.(\d+)/.exec(process.versions["deno"] ?? "")?.[1] ?? 0)
+
+/**
+ * Whether the code of `node:http` is Node's own. It is in Deno, too; 2.9 is the oldest version that was tried. Bun has
+ * another server below that interface.
+ */
+const isNode = "Deno" in globalThis ? minorOfDeno >= 9 : !("Bun" in globalThis)
 
 /** Bytes. So many leave as one string with the head: Node would write a string and bytes with `writev`, more slowly. */
 const withHeadMax = 8 * 1024
