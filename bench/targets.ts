@@ -54,7 +54,8 @@ const before = process.env["BENCH_BEFORE"]
 
 /** The command of a script of a checkout's package.json or tasks of its deno.json. */
 const script = (checkout: string, file: string, section: string, runtime: string): ReadonlyArray<string> => {
-  const text = JSON.parse(readFileSync(join(checkout, file), "utf8"))[section].start
+  const { start } = JSON.parse(readFileSync(join(checkout, file), "utf8"))[section]
+  const text: string = start.command ?? start
   const args = argumentsOf(text, runtime)
   if (args === undefined) throw new Error(`${file} of ${checkout} does not start the server with ${runtime}: ${text}`)
   return args
