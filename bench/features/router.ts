@@ -139,7 +139,7 @@ export const open = async (
         if ("_tag" in made) return failed(new Error(made.message))
         reply.describe(made.envelope.model, streams(made))
         // As the servers do.
-        if (router.start !== undefined) router.start(made, reply, ended)
+        if (router.route.start !== undefined) router.route.start(made, reply, ended)
         else fork(router.route(made, reply)).addObserver(ended)
       }
       start()

@@ -43,30 +43,38 @@ export interface Admitted {
 }
 
 /**
+ * Asks `commit` for a lease and runs `use` with it. If `use` does not release the lease, it is released as `ignored` at
+ * the end. If the queue is empty and the commit succeeds, the fiber does not suspend.
+ *
+ * If `commit` answers `wait` or `loading`, the request keeps its place in the queue. The time spent `loading` does not
+ * count against its deadline. `priority` and `deadline` of the demand are read again while it waits. The argument of
+ * `commit` is the number of requests that wait for the model, this one included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Admit {
+  <A, E, R>(
+    demand: Demand,
+    commit: (waiting: number) => Commit,
+    use: (lease: Lease) => Effect.Effect<A, E, R>,
+  ): Effect.Effect<A, E | Refusal, R>
+  /**
+   * The same without a fiber, for a request that need not wait. `undefined` when it has to: then it is admitted by the
+   * effect in the same step. Where this is absent, all requests are. It belongs to the function, so that an admission
+   * that wraps `admit` of another one need not wrap it, too.
+   */
+  readonly now?: ((demand: Demand, commit: (waiting: number) => Commit) => Admitted | undefined) | undefined
+}
+
+/**
  * Admits requests.
  *
  * @category services
  * @since 0.1.0
  */
 export class Admission extends Context.Service<Admission, {
-  /**
-   * Asks `commit` for a lease and runs `use` with it. If `use` does not release the lease, it is released as `ignored`
-   * at the end. If the queue is empty and the commit succeeds, the fiber does not suspend.
-   *
-   * If `commit` answers `wait` or `loading`, the request keeps its place in the queue. The time spent `loading` does
-   * not count against its deadline. `priority` and `deadline` of the demand are read again while it waits. The argument
-   * of `commit` is the number of requests that wait for the model, this one included.
-   */
-  readonly admit: <A, E, R>(
-    demand: Demand,
-    commit: (waiting: number) => Commit,
-    use: (lease: Lease) => Effect.Effect<A, E, R>,
-  ) => Effect.Effect<A, E | Refusal, R>
-  /**
-   * As `admit`, without a fiber, for a request that need not wait. `undefined` when it has to: then it is given to
-   * `admit` in the same step. Where this is absent, every request goes through `admit`.
-   */
-  readonly admitNow?: ((demand: Demand, commit: (waiting: number) => Commit) => Admitted | undefined) | undefined
+  readonly admit: Admit
   /** The queues with waiting requests. */
   readonly queues: () => ReadonlyArray<QueueSnapshot>
 }>()("llamero/services/Admission") {}

@@ -28,26 +28,29 @@ export type Lead = (
 ) => Effect.Effect<Settled, Refusal>
 
 /**
+ * Answers the request, by another call or by its own. An unshared request runs `lead(demand, reply)` in its fiber.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Join {
+  (request: RoutedRequest, demand: Demand, reply: ReplySink, lead: Lead): Effect.Effect<Settled, Refusal>
+  /**
+   * Whether the answer to a request is never shared, so that the effect would only run `lead`. Such a request needs no
+   * fiber. Where this is absent, every request runs the effect. It belongs to the function, so that a coalescer that
+   * wraps `join` of another one need not wrap it, too.
+   */
+  readonly isAlone?: ((request: RoutedRequest) => boolean) | undefined
+}
+
+/**
  * Joins the flight of an identical request, or leads a new one.
  *
  * @category services
  * @since 0.1.0
  */
 export class Coalescer extends Context.Service<Coalescer, {
-  /**
-   * Answers the request, by another call or by its own. An unshared request runs `lead(demand, reply)` in its fiber.
-   */
-  readonly join: (
-    request: RoutedRequest,
-    demand: Demand,
-    reply: ReplySink,
-    lead: Lead,
-  ) => Effect.Effect<Settled, Refusal>
-  /**
-   * Whether the answer to a request is never shared, so that `join` would only run `lead`. Such a request needs no
-   * fiber. Where this is absent, every request goes through `join`.
-   */
-  readonly isAlone?: ((request: RoutedRequest) => boolean) | undefined
+  readonly join: Join
   /** Number of upstream calls under way. */
   readonly active: () => number
 }>()("llamero/services/Coalescer") {}

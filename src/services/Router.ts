@@ -46,21 +46,31 @@ export interface Routing {
 }
 
 /**
+ * Answers a request. Never fails. Interrupt it when the client has left.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Route {
+  (request: RoutedRequest, reply: ReplySink): Effect.Effect<Settled>
+  /**
+   * The same without a fiber where none is needed: servers call it for each request. Calls `ended` once, perhaps before
+   * it returns. Where this is absent, servers run the effect. It belongs to the function, so that a router that wraps
+   * `route` of another one need not wrap it, too.
+   */
+  readonly start?:
+    | ((request: RoutedRequest, reply: ReplySink, ended: (exit: Exit.Exit<Settled>) => void) => Routing)
+    | undefined
+}
+
+/**
  * Routes requests.
  *
  * @category services
  * @since 0.1.0
  */
 export class Router extends Context.Service<Router, {
-  /** Answers a request. Never fails. Interrupt it when the client has left. */
-  readonly route: (request: RoutedRequest, reply: ReplySink) => Effect.Effect<Settled>
-  /**
-   * As `route`, without a fiber where none is needed: servers call it for each request. Calls `ended` once, perhaps
-   * before it returns. Where this is absent, servers run `route`.
-   */
-  readonly start?:
-    | ((request: RoutedRequest, reply: ReplySink, ended: (exit: Exit.Exit<Settled>) => void) => Routing)
-    | undefined
+  readonly route: Route
   /** Number of requests that have not ended, queued ones included. */
   readonly active: () => number
   /** Refuses every new request as `Draining` from then on. Requests that have begun go on. */

@@ -10,7 +10,8 @@ import { Coalescer } from "../services/Coalescer.ts"
 import { Leases } from "../services/Leases.ts"
 import { Relay } from "../services/Relay.ts"
 import type { RoutedRequest } from "../services/RoutedRequest.ts"
-import { Router } from "../services/Router.ts"
+import type { ReplySink } from "../services/Reply.ts"
+import { Router, type Settled } from "../services/Router.ts"
 import * as SimulatedFleet from "../simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../simulated/SimulatedTransport.ts"
@@ -31,19 +32,22 @@ export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOpti
   )
 
 /** A way in which a router takes a request. @category models @since 0.1.0 */
-export type Way = Router["Service"]["route"]
+export type Way = (request: RoutedRequest, reply: ReplySink) => Effect.Effect<Settled>
 
-/** The way in which servers call a router: with `start` where it has that. @category running @since 0.1.0 */
-export const asServersDo = ({ route, start }: Router["Service"]): Way =>
-  start === undefined ? route : (asked, reply) =>
+/** The way in which servers call a router: with `route.start` where it has that. @category running @since 0.1.0 */
+export const asServersDo = ({ route }: Router["Service"]): Way => {
+  const { start } = route
+  if (start === undefined) return route
+  return (asked, reply) =>
     Effect.callback((resume) => {
       const routing = start(asked, reply, resume)
       return Effect.sync(() => routing.interrupt())
     })
+}
 
 /** All ways in which a router takes requests. They must do the same. @category running @since 0.1.0 */
 export const ways = (router: Router["Service"]): readonly [Way, ...ReadonlyArray<Way>] =>
-  router.start === undefined ? [router.route] : [router.route, asServersDo(router)]
+  router.route.start === undefined ? [router.route] : [router.route, asServersDo(router)]
 
 /**
  * Routes one call that arrives now, as servers do, by default without a tenant and an address. Gives how it was

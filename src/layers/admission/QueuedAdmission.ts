@@ -23,7 +23,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Exit, type Scope } from "effect"
-import { Admission, type Admitted } from "../../services/Admission.ts"
+import { Admission, type Admit, type Admitted } from "../../services/Admission.ts"
 import { needsResident } from "../../services/Host.ts"
 import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
 import { unused } from "../../services/Outcome.ts"
@@ -120,8 +120,7 @@ export const makeWith = <W extends Waiter>(
     })
     yield* Effect.forkScoped(every(sweepInterval, sweep))
     return Admission.of({
-      admit: (demand, commit, use) => admit(queues, demand, commit, use),
-      admitNow: (demand, commit) => admitNow(queues, demand, commit),
+      admit: admitting(queues),
       queues: () => queues.snapshots(),
     })
   })
@@ -158,6 +157,13 @@ const admitNow = <W extends Waiter>(
   const committed = commit(queue.depth + 1)
   return isLease(committed) ? new Use(queues, queue, committed) : undefined
 }
+
+const admitting = <W extends Waiter>(queues: Queues<W>): Admit =>
+  Object.assign(
+    <A, E, R>(demand: Demand, commit: (waiting: number) => Commit, use: (lease: Lease) => Effect.Effect<A, E, R>) =>
+      admit(queues, demand, commit, use),
+    { now: (demand: Demand, commit: (waiting: number) => Commit) => admitNow(queues, demand, commit) },
+  )
 
 /** Lets an effect be interrupted again. */
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

@@ -50,11 +50,11 @@ const make = Effect.map(Leases, (leases) => {
       }
       return attempt()
     })
-  const admitNow = (_demand: Demand, commit: (waiting: number) => Commit): Admitted | undefined => {
+  const now = (_demand: Demand, commit: (waiting: number) => Commit): Admitted | undefined => {
     const lease = commit(1)
     return isLease(lease) ? { lease, end: () => lease.release(unused) } : undefined
   }
-  return Admission.of({ admit, admitNow, queues: () => [] })
+  return Admission.of({ admit: Object.assign(admit, { now }), queues: () => [] })
 })
 
 /**

@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { Layer } from "effect"
-import { Coalescer } from "../../services/Coalescer.ts"
+import { Coalescer, type Join } from "../../services/Coalescer.ts"
+
+const join: Join = (_request, demand, reply, lead) => lead(demand, reply)
 
 /**
  * Shares nothing: `lead` runs in the caller's own fiber, for every request. A client that leaves ends only its own
@@ -14,7 +16,6 @@ import { Coalescer } from "../../services/Coalescer.ts"
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Coalescer> = Layer.succeed(Coalescer, {
-  join: (_request, demand, reply, lead) => lead(demand, reply),
-  isAlone: () => true,
+  join: Object.assign(join, { isAlone: () => true }),
   active: () => 0,
 })

@@ -73,7 +73,7 @@ const make = Effect.fnUntraced(
       })
     }
 
-    return Coalescer.of({ join, isAlone, active: calls.size })
+    return Coalescer.of({ join: Object.assign(join, { isAlone }), active: calls.size })
   },
 )
 

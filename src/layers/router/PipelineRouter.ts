@@ -13,7 +13,7 @@ import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.
 import type { Relay } from "../../services/Relay.ts"
 import type { Residency } from "../../services/Residency.ts"
 import type { Refusal } from "../../services/Refusal.ts"
-import { Router, type Settled } from "../../services/Router.ts"
+import { type Route, Router, type Settled } from "../../services/Router.ts"
 import type { RouterEvents } from "../../services/RouterEvents.ts"
 import type { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
@@ -88,24 +88,26 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       settle: settled,
     }
 
+    const route: Route = (request, reply) =>
+      Effect.suspend(() => {
+        const run = new Run(request, reply)
+        active.add(run)
+        // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
+        return whole(run, Effect.suspend(() => isDraining ? draining : stages.from(run, 0)))
+      })
+    const start: Route["start"] = (request, reply, ended) => {
+      const run = new Run(request, reply)
+      active.add(run)
+      return new Started.Started(run, steps, ended).begin()
+    }
+
     return Router.of({
       active: () => active.size,
       draining: () => isDraining,
       drain: Effect.sync(() => {
         isDraining = true
       }),
-      route: (request, reply) =>
-        Effect.suspend(() => {
-          const run = new Run(request, reply)
-          active.add(run)
-          // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
-          return whole(run, Effect.suspend(() => isDraining ? draining : stages.from(run, 0)))
-        }),
-      start: (request, reply, ended) => {
-        const run = new Run(request, reply)
-        active.add(run)
-        return new Started.Started(run, steps, ended).begin()
-      },
+      route: Object.assign(route, { start }),
     })
   })
 

@@ -86,12 +86,12 @@ export class Attempts {
   /** For the run's own reply: the lease of a first attempt that needs no fiber, or else what has to run in one. */
   admitNow(run: Run, demand: Demand): Admitted | Effect.Effect<Settled, Refusal> {
     const { admission, hedged } = this.tools
-    if (admission.admitNow === undefined || (hedged !== undefined && Hedge.hedges(run, demand))) {
+    if (admission.admit.now === undefined || (hedged !== undefined && Hedge.hedges(run, demand))) {
       return this.inFiber(run, demand, run.reply, undefined)
     }
     run.demand = demand
     let asked: Commit | undefined
-    const admitted = admission.admitNow(demand, (waiting) => asked = this.commit(run, demand, waiting))
+    const admitted = admission.admit.now(demand, (waiting) => asked = this.commit(run, demand, waiting))
     if (admitted === undefined) return this.inFiber(run, demand, run.reply, asked)
     this.leased(run, demand, admitted.lease)
     return admitted

@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const refused = guards.ask(run, 0)
     if (refused !== undefined) return Effect.flatMap(refused, () => found(run))
     const model = catalog.peek(run.request.envelope.model)
-    if (model === undefined || isUnload(run, model) || coalescer.isAlone?.(run.request) !== true) return found(run)
+    if (model === undefined || isUnload(run, model) || coalescer.join.isAlone?.(run.request) !== true) return found(run)
     run.known = true
     run.model = model.key
     return attempts.admitNow(run, demanded(run, model))

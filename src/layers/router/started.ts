@@ -9,6 +9,8 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { Attempt } from "../../services/Relay.ts"
 import type { Routing, Settled } from "../../services/Router.ts"
 import type { Upstream } from "../../services/Transport.ts"
+import type { Failed } from "./afterFailure.ts"
+import type { Answered } from "./attempts.ts"
 import type { Run } from "./requestState.ts"
 import type { Stages } from "./stages.ts"
 
@@ -75,20 +77,33 @@ export class Started implements Routing {
   }
 
   private attempted(attempt: Attempt): void {
-    const { admitted, run, steps: { attempts } } = this
+    const { admitted } = this
     if (admitted === undefined) return
     this.admitted = this.upstream = undefined
-    let rest: Effect.Effect<Settled, Refusal>
+    let exit: Exit.Exit<Settled> | undefined
+    let rest: Effect.Effect<Settled, Refusal> = Effect.interrupt
     try {
       admitted.end()
-      if (this.left) return this.end(interrupted)
-      run.outcome = attempt.outcome
-      if (attempt._tag === "Answered") return this.end(Exit.succeed(attempts.answered(run, run.demand!, attempt)))
-      rest = attempts.failed(run, run.demand!, run.reply, attempt)
+      if (this.left) exit = interrupted
+      else if (attempt._tag === "Answered") exit = Exit.succeed(this.answered(attempt))
+      else rest = this.failed(attempt)
     } catch (error) {
       rest = Effect.die(error)
     }
-    this.follow(rest)
+    if (exit === undefined) this.follow(rest)
+    else this.end(exit)
+  }
+
+  private answered(attempt: Answered): Settled {
+    const { run, steps: { attempts } } = this
+    run.outcome = attempt.outcome
+    return attempts.answered(run, run.demand!, attempt)
+  }
+
+  private failed(attempt: Failed): Effect.Effect<Settled, Refusal> {
+    const { run, steps: { attempts } } = this
+    run.outcome = attempt.outcome
+    return attempts.failed(run, run.demand!, run.reply, attempt)
   }
 
   private follow(rest: Effect.Effect<Settled, Refusal>): void {

@@ -55,13 +55,13 @@ export const decoded = (
  *
  * @internal
  */
-export const route = (shared: Shared, request: RoutedRequest, reply: ReplyBase, ended: () => void): Routing => {
+export const begin = (shared: Shared, request: RoutedRequest, reply: ReplyBase, ended: () => void): Routing => {
   const inRecords = streams(request)
   reply.describe(request.envelope.model, inRecords)
   const sink: ReplySink = reply.endpoint.dialect === "generate-v1" ? new GenerateV1Reply(reply, inRecords) : reply
-  const { router } = shared
-  if (router.start !== undefined) return router.start(request, sink, ended)
-  const fiber = shared.fork(router.route(request, sink))
+  const { route } = shared.router
+  if (route.start !== undefined) return route.start(request, sink, ended)
+  const fiber = shared.fork(route(request, sink))
   fiber.addObserver(ended)
   return { interrupt: () => fiber.interruptUnsafe() }
 }

@@ -125,7 +125,7 @@ export class NodeExchange implements Slotted {
 
   private route(request: RoutedRequest): void {
     this.running = Exchange.nothing
-    const routing = Exchange.route(this.shared, request, this.reply, () => this.settled())
+    const routing = Exchange.begin(this.shared, request, this.reply, () => this.settled())
     // It can have ended in the call.
     if (this.running === undefined) return
     this.running = routing

@@ -95,7 +95,7 @@ export class WebExchange implements Slotted {
       return this.end()
     }
     this.running = Exchange.nothing
-    const routing = Exchange.route(this.shared, made, reply, () => this.settled())
+    const routing = Exchange.begin(this.shared, made, reply, () => this.settled())
     // It can have ended in the call.
     if (this.over) return
     this.running = routing
