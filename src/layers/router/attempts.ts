@@ -53,7 +53,7 @@ export interface Attempts {
   /** For the run's own reply: the lease of a first attempt that needs no fiber, or else what has to run in one. */
   readonly admitNow: (run: Run, demand: Demand) => Admitted | Effect.Effect<Settled, Refusal>
   /** Sends the call of such an attempt. `ended` gets its end. */
-  readonly send: (run: Run, lease: Lease, ended: (attempt: Attempt) => void) => Upstream
+  readonly send: (run: Run, lease: Lease, ended: Parameters<Relay["Service"]["start"]>[4]) => Upstream
   readonly answered: (run: Run, demand: Demand, ended: Answered) => Settled
   /** What follows such an attempt when it has failed. */
   readonly failed: (run: Run, demand: Demand, ended: AfterFailure.Failed) => Effect.Effect<Settled, Refusal>
@@ -94,7 +94,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const committed = leases.commit(ranking, placed, waiting)
     if (ranking.taken !== undefined && isLease(committed)) ranking.taken(committed.backend.id)
     run.working = committed !== "wait"
-    if (committed === "loading") run.cold = true
+    if (committed === "loading") {
+      run.cold = true
+      run.loadingAt ??= clock.currentTimeMillisUnsafe()
+    }
     return committed
   }
 
@@ -103,8 +106,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (demand.cold === true) run.cold = true
     run.outcome = undefined
     run.backend = backend.id
-    run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
+    run.firstByteAt = undefined
+    run.leasedAt = clock.currentTimeMillisUnsafe()
+    run.queuedMillis = run.leasedAt - demand.since
   }
+
+  /** As `Relay.run`. Keeps the time of the first byte, also when the client leaves. */
+  const single = (run: Run, lease: Lease, expect: Expected, reply: ReplySink): Effect.Effect<Attempt> =>
+    Effect.callback((resume) => {
+      const upstream = relay.start(lease, callOf(run, lease, reply), expect, reply, (ended, firstByteAt) => {
+        run.firstByteAt = firstByteAt
+        resume(Effect.succeed(ended))
+      })
+      return Effect.sync(() => upstream.abort())
+    })
 
   /** An attempt in a fiber. `asked` is what `commit` has answered already in this step. */
   const admitted = (
@@ -128,7 +143,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         if (request !== undefined) run.request = request()
         return hedged !== undefined && Hedge.hedges(run, lease.demand)
           ? hedged(lease, { run, expect, reply, call: (to, contender) => callOf(run, to, contender) })
-          : relay.run(lease, callOf(run, lease, reply), expect, reply)
+          : single(run, lease, expect, reply)
       }),
       (ended) => {
         run.outcome = ended.outcome
