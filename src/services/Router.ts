@@ -8,7 +8,7 @@ import type { Outcome } from "./Outcome.ts"
 import type { Refusal } from "./Refusal.ts"
 import type { ReplySink } from "./Reply.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
-import type { Trace } from "./Tracing.ts"
+import type { Trace } from "./Trace.ts"
 
 /**
  * How a request ended. Each request has exactly one.

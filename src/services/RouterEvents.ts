@@ -10,7 +10,7 @@ import type { BreakerTransition } from "./Breaker.ts"
 import type { LoadEnd, Spill } from "./Residency.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
-import type { Trace } from "./Tracing.ts"
+import type { Trace } from "./Trace.ts"
 
 /**
  * All facts about one request, except its body and its API key.

@@ -8,7 +8,7 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
-import type { Trace } from "../../services/Tracing.ts"
+import type { Trace } from "../../services/Trace.ts"
 import * as KeepAlive from "../../wire/keepAlive.ts"
 
 const none: ReadonlyArray<string> = []

@@ -5,7 +5,7 @@
  */
 import type { Backend } from "../../services/Fleet.ts"
 import { clientGone, type Outcome } from "../../services/Outcome.ts"
-import type { Trace, TracedAttempt } from "../../services/Tracing.ts"
+import type { Trace, TracedAttempt } from "../../services/Trace.ts"
 import * as TraceContext from "../../wire/traceContext.ts"
 
 /**

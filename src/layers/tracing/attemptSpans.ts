@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { RequestSettled } from "../../services/RouterEvents.ts"
-import type { Trace, TracedAttempt } from "../../services/Tracing.ts"
+import type { Trace, TracedAttempt } from "../../services/Trace.ts"
 import * as Ids from "./ids.ts"
 import * as Span from "./span.ts"
 

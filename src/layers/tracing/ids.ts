@@ -25,8 +25,8 @@ export const span = (source: Source): string => {
 }
 
 /**
- * The id of a trace that was decided on with a random number: 32 hexadecimal digits, of which the last 14 stand for that
- * number. Other services that sample by the id so decide alike.
+ * The id of a trace that was decided on with a random number: 32 hexadecimal digits, of which the last 14 stand for
+ * that number. Other services that sample by the id so decide alike.
  *
  * @internal
  */

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Trace, TracedAttempt } from "../../services/Tracing.ts"
+import type { Trace, TracedAttempt } from "../../services/Trace.ts"
 import * as Context from "../../wire/traceContext.ts"
 import * as Ids from "./ids.ts"
 import type { Sampler } from "./sampler.ts"

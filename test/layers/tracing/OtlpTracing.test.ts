@@ -1,16 +1,11 @@
 /** The spans of requests through the whole router, over a simulated fleet, as a collector decodes them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import * as OtlpTracing from "../../../src/layers/tracing/OtlpTracing.ts"
-import * as HedgeRetry from "../../../src/plugins/retry/HedgeRetry.ts"
-import * as FailoverRetry from "../../../src/plugins/retry/FailoverRetry.ts"
 import * as AliasGuard from "../../../src/plugins/guards/AliasGuard.ts"
-import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
-import { ask, url } from "../../support/routers.ts"
-import { Collector, type Seen, traced } from "./collector.ts"
+import { ask } from "../../support/routers.ts"
+import { traced } from "./collector.ts"
 
-const { Fault } = SimulatedFleet
 const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
 const traceId = "0af7651916cd43dd8448eb211c80319c"
 const parentId = "b7ad6b7169203331"
@@ -26,10 +21,6 @@ const finish = (headers: ReadonlyArray<string> = [], body: object = chat, path =
     return ended
   })
 const ready = TestClock.adjust("1 second")
-const server = (id: string) => Effect.map(SimulatedFleet.SimulatedFleet, (fleet) => fleet.get(url(id)))
-
-const childrenOf = ({ spans }: Collector, { spanId }: Seen): ReadonlyArray<string> =>
-  spans.filter((span) => span.parent === spanId).map(({ name }) => name)
 
 describe("the spans of a request", () => {
   const { collector, heard, layer } = traced({ a: { loadTime: "3 seconds", overhead: "50 millis" } })

@@ -5,6 +5,7 @@ import * as SynchronousRouterEvents from "../../../src/layers/events/Synchronous
 import * as StaticFleet from "../../../src/layers/fleet/StaticFleet.ts"
 import * as Standard from "../../../src/layers/Standard.ts"
 import * as OtlpTracing from "../../../src/layers/tracing/OtlpTracing.ts"
+import type { Fleet } from "../../../src/services/Fleet.ts"
 import { Transport } from "../../../src/services/Transport.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../../src/simulated/SimulatedOllamaApi.ts"
@@ -28,6 +29,7 @@ export interface Seen {
   readonly status: number
 }
 
+// deno-lint-ignore no-explicit-any
 type Json = Readonly<Record<string, any>>
 
 const valuesOf = (list: ReadonlyArray<Json>): Readonly<Record<string, unknown>> =>
@@ -134,24 +136,25 @@ const seeded = (seed: number) => {
   })
 }
 
-/** A standard router over simulated servers named by id; with tracing unless `tracing` is `undefined`. */
+/** A standard router over simulated servers named by id; `tracing` is `false` for none. */
 export const traced = (
   servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>,
-  tracing: Partial<OtlpTracing.Options> | undefined = {},
+  tracing: Partial<OtlpTracing.Options> | false = {},
   swaps: Parameters<typeof Standard.layer>[0] = {},
 ) => {
   const collector = new Collector()
   const heard: Array<Heard> = []
   const ids = Object.keys(servers)
-  const on = OtlpTracing.layer({ url: "http://collector:4318/v1/traces", protocol: "http/json", ...tracing }).pipe(
-    Layer.provide(collector.client),
-    Layer.provide(seeded(7)),
-  )
+  const on = OtlpTracing.layer({ url: "http://collector:4318/v1/traces", protocol: "http/json", ...(tracing || {}) })
+    .pipe(
+      Layer.provide(collector.client),
+      Layer.provide(seeded(7)),
+    )
   const layer = Standard.layer({ events: SynchronousRouterEvents.layer, ...swaps }).pipe(
-    Layer.provide(tracing === undefined ? Layer.empty : on),
+    Layer.provide(tracing === false ? Layer.empty : on),
     Layer.provideMerge(Layer.merge(hearing(heard), SimulatedOllamaApi.layer)),
     Layer.provideMerge(StaticFleet.layer(ids.map((id) => ({ url: url(id), id })))),
     Layer.provideMerge(SimulatedFleet.layer(Object.fromEntries(ids.map((id) => [url(id), servers[id]!])))),
-  ) as Layer.Layer<Standard.Provides | SimulatedFleet.SimulatedFleet | Transport>
+  ) as Layer.Layer<Fleet | SimulatedFleet.SimulatedFleet | Standard.Provides | Transport>
   return { collector, heard, layer }
 }
