@@ -14,8 +14,6 @@ export interface TraceContext {
   readonly sampled: boolean
   /** The bit by which the trace id says that its last 14 digits are random. */
   readonly random: boolean
-  /** A valid `tracestate`; `undefined` when there is none. */
-  readonly state: string | undefined
 }
 
 const parent = /^([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/
@@ -33,8 +31,14 @@ const valuesOf = (raw: ReadonlyArray<string>, name: string): ReadonlyArray<strin
 const isNamed = (given: string, lowerCase: string): boolean =>
   given.length === lowerCase.length && given.toLowerCase() === lowerCase
 
-/** The list of a `tracestate`, which may come in several headers; `undefined` where it is empty or breaks a rule. */
-const stateOf = (raw: ReadonlyArray<string>): string | undefined => {
+/**
+ * The list of a `tracestate`, which may come in several headers. `undefined` where it is empty or breaks a rule. Without
+ * a valid `traceparent` it means nothing.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const state = (raw: ReadonlyArray<string>): string | undefined => {
   const members = valuesOf(raw, "tracestate").flatMap((list) => list.split(",")).map((member) => member.trim())
     .filter((member) => member !== "")
   if (members.length === 0 || members.length > membersMax) return undefined
@@ -66,7 +70,7 @@ export const read = (raw: ReadonlyArray<string>): TraceContext | undefined => {
   if (version === undefined || version === "ff" || (version === "00" && more !== undefined)) return undefined
   if (traceId === noTrace || spanId === noSpan) return undefined
   const flags = Number.parseInt(digits, 16)
-  return { traceId, spanId, sampled: (flags & 1) === 1, random: (flags & 2) === 2, state: stateOf(raw) }
+  return { traceId, spanId, sampled: (flags & 1) === 1, random: (flags & 2) === 2 }
 }
 
 /** A `traceparent` of version `00` that says "sampled". @category writing @since 0.1.0 */

@@ -313,7 +313,7 @@ describe("the settings of traces", () => {
       assert.deepStrictEqual(yield* traces(endpoint), {
         url: "http://collector:4318/v1/traces",
         headers: {},
-        protocol: "http/protobuf",
+        protocol: "http/json",
         compression: "none",
         sampler: "parentbased_always_on",
         ratio: 1,
@@ -344,7 +344,7 @@ describe("the settings of traces", () => {
         OTEL_EXPORTER_OTLP_HEADERS: "api-key=all",
         OTEL_EXPORTER_OTLP_TRACES_HEADERS: "api-key=a%3Db, x = y=z ,nonsense",
         OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
-        OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/json",
+        OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/protobuf",
         OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
         OTEL_EXPORTER_OTLP_TIMEOUT: "500",
         OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
@@ -357,7 +357,7 @@ describe("the settings of traces", () => {
       assert.deepInclude(all, {
         url: "https://other/in?x=1",
         headers: { "api-key": "a=b", x: "y=z" },
-        protocol: "http/json",
+        protocol: "http/protobuf",
         compression: "gzip",
         timeoutMillis: 500,
         sampler: "parentbased_traceidratio",

@@ -77,9 +77,10 @@ export const collector = {
   tracesProtocol: {
     ...variable(
       "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-      "http/protobuf or http/json; OTEL_EXPORTER_OTLP_PROTOCOL counts when it is not set",
+      "http/json, or http/protobuf with four tenths of the bytes and 15 times the CPU time; " +
+        "OTEL_EXPORTER_OTLP_PROTOCOL counts when it is not set",
       Kinds.oneOf(["http/protobuf", "http/json", "grpc"]),
-      "http/protobuf",
+      "http/json",
     ),
     also: "OTEL_EXPORTER_OTLP_PROTOCOL",
   },

@@ -26,7 +26,10 @@ export interface Options {
   readonly url: string
   /** Headers of requests to the collector. Defaults to none. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Defaults to `http/protobuf`. */
+  /**
+   * Defaults to `http/json`, which every collector takes on the same path. `http/protobuf` has four tenths of the
+   * bytes, and Effect's encoder needs about 15 times the CPU time for it.
+   */
   readonly protocol?: "http/json" | "http/protobuf" | undefined
   /** Defaults to `none`. */
   readonly compression?: "gzip" | "none" | undefined
@@ -77,7 +80,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const exporter = yield* Exporter.make({
     url: options.url,
     headers: options.headers ?? {},
-    json: options.protocol === "http/json",
+    json: options.protocol !== "http/protobuf",
     gzip: options.compression === "gzip",
     serviceName: options.serviceName ?? "llamero",
     resource: options.resource ?? {},

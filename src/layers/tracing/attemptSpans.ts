@@ -25,10 +25,23 @@ export const asked = ({ asked, kind, known, model }: Asked): Span.Attributes => 
   "gen_ai.response.model": known ? model : undefined,
 })
 
-const place = (url: string): Span.Attributes => {
+const parsed = (url: string): Span.Attributes => {
   if (!URL.canParse(url)) return { "server.address": url }
   const { hostname, port, protocol } = new URL(url)
   return { "server.address": hostname, "server.port": Number(port) || (protocol === "https:" ? 443 : 80) }
+}
+
+/** The places of the fleet's backends. Backends that have left would add up, so it begins anew when it is full. */
+const places = new Map<string, Span.Attributes>()
+const placesMax = 1000
+
+const place = (url: string): Span.Attributes => {
+  const known = places.get(url)
+  if (known !== undefined) return known
+  if (places.size >= placesMax) places.clear()
+  const found = parsed(url)
+  places.set(url, found)
+  return found
 }
 
 /** How an attempt failed. A client that left, or an error that is the client's, is no failure of it. */

@@ -14,10 +14,19 @@ class Place {
   readonly parent: Context.TraceContext | undefined
   private readonly source: Ids.Source
   private readonly number: number
+  private readonly headers: ReadonlyArray<string>
+  private state: string | null | undefined = null
   private trace: string | undefined = undefined
   private span: string | undefined = undefined
 
-  constructor(parent: Context.TraceContext | undefined, number: number, sampled: boolean, source: Ids.Source) {
+  constructor(
+    headers: ReadonlyArray<string>,
+    parent: Context.TraceContext | undefined,
+    number: number,
+    sampled: boolean,
+    source: Ids.Source,
+  ) {
+    this.headers = headers
     this.parent = parent
     this.number = number
     this.sampled = sampled
@@ -30,6 +39,12 @@ class Place {
 
   spanId(): string {
     return this.span ??= Ids.span(this.source)
+  }
+
+  /** Read only if the request is exported. */
+  traceState(): string | undefined {
+    if (this.state === null) this.state = this.parent === undefined ? undefined : Context.state(this.headers)
+    return this.state
   }
 
   newSpan(): string {
@@ -58,7 +73,7 @@ export class RequestTrace implements Trace {
     return this.place.parent?.spanId
   }
   get state(): string | undefined {
-    return this.place.parent?.state
+    return this.place.traceState()
   }
   spanOf(attempt: TracedAttempt): string {
     return attempt.spanId ??= this.place.newSpan()
@@ -75,5 +90,5 @@ export class RequestTrace implements Trace {
 export const beginner = (sampler: Sampler, source: Ids.Source) => (headers: ReadonlyArray<string>): Trace => {
   const parent = Context.read(headers)
   const number = source()
-  return new RequestTrace(new Place(parent, number, sampler(parent, number), source))
+  return new RequestTrace(new Place(headers, parent, number, sampler(parent, number), source))
 }

@@ -44,10 +44,16 @@ export interface Parts extends Related {
   readonly error?: string | undefined
 }
 
-const nanos = (millis: number): string => String(BigInt(Math.round(millis)) * 1_000_000n)
+const nanos = (millis: number): string => millis === 0 ? "0" : `${Math.round(millis)}000000`
 
-const listed = (attributes: Attributes = {}) =>
-  OtlpResource.entriesToAttributes(Object.entries(attributes).filter(([, value]) => value !== undefined))
+const listed = (attributes: Attributes = {}): Array<OtlpResource.KeyValue> => {
+  const found: Array<OtlpResource.KeyValue> = []
+  for (const key in attributes) {
+    const value = attributes[key]
+    if (value !== undefined) found.push({ key, value: OtlpResource.unknownToAttributeValue(value) })
+  }
+  return found
+}
 
 /** @internal */
 export const make = (

@@ -15,7 +15,7 @@ import * as HttpOllamaApi from "../../../src/layers/transport/HttpOllamaApi.ts"
 import * as NodeTransport from "../../../src/layers/transport/NodeTransport.ts"
 import * as SimulatedOllamaServer from "../../../src/simulated/SimulatedOllamaServer.ts"
 import { app } from "../server/served.ts"
-import { decode as decodeJson } from "./collector.ts"
+import { decode as decodeJson, type Seen } from "./collector.ts"
 import { decode as decodeProtobuf } from "./protobuf.ts"
 
 const traceId = "0af7651916cd43dd8448eb211c80319c"
@@ -49,6 +49,9 @@ const receiver = Effect.gen(function* () {
   return { exports, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces` }
 })
 
+/** What both encodings are decoded to. */
+type Common = Pick<Seen, "from" | "name" | "parent" | "spanId" | "state" | "to" | "traceId">
+
 type Ask = (init: RequestInit) => Promise<Response>
 type Services = Layer.Layer<Standard.Provides>
 
@@ -72,18 +75,23 @@ const overWeb = (services: Services) =>
   })
 
 const cases = [
-  { name: "NodeServer, NodeTransport, protobuf", open: overNode, transport: NodeTransport.layer(), options: {} },
+  {
+    name: "NodeServer, NodeTransport, protobuf",
+    open: overNode,
+    transport: NodeTransport.layer(),
+    options: { protocol: "http/protobuf" },
+  },
   {
     name: "WebServer, FetchTransport, JSON",
     open: overWeb,
     transport: FetchTransport.layer(),
-    options: { protocol: "http/json" },
+    options: {},
   },
   {
     name: "WebServer, FetchTransport, protobuf in gzip",
     open: overWeb,
     transport: FetchTransport.layer(),
-    options: { compression: "gzip" },
+    options: { compression: "gzip", protocol: "http/protobuf" },
   },
 ] as const
 
@@ -112,14 +120,14 @@ describe("a traced request", () => {
         assert.strictEqual(response.headers.get("x-request-id"), "mine")
         // Spans that still wait are sent before the router has stopped.
         yield* close
-        const isJson = "protocol" in options
+        const isJson = !("protocol" in options)
         assert.isAtLeast(exports.length, 1)
         for (const { agent, path, type } of exports) {
           assert.strictEqual(path, "/v1/traces")
           assert.strictEqual(type, isJson ? "application/json" : "application/x-protobuf")
           assert.match(agent ?? "", /^OTel-OTLP-Exporter-JavaScript/)
         }
-        const spans = exports.flatMap(({ body }) =>
+        const spans: ReadonlyArray<Common> = exports.flatMap(({ body }): ReadonlyArray<Common> =>
           isJson ? decodeJson(new TextDecoder().decode(body)).spans : decodeProtobuf(body)
         )
         const request = spans.find((span) => span.name === "POST /api/chat")!
