@@ -32,8 +32,8 @@ const isNamed = (given: string, lowerCase: string): boolean =>
   given.length === lowerCase.length && given.toLowerCase() === lowerCase
 
 /**
- * The list of a `tracestate`, which may come in several headers. `undefined` where it is empty or breaks a rule. Without
- * a valid `traceparent` it means nothing.
+ * The list of a `tracestate`, which may come in several headers. `undefined` where it is empty or breaks a rule. It
+ * means nothing without a valid `traceparent`.
  *
  * @category reading
  * @since 0.1.0

@@ -90,6 +90,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     batchMax: options.batchMax ?? 512,
   })
   const take = (event: RouterEvent): void => {
+    if (exporter.full()) return
     if (event._tag === "AttemptFailed" && event.trace?.sampled === true) {
       const about = { asked: undefined, kind: "chat", known: false, model: "" } as const
       return exporter.push(AttemptSpans.make(event.trace, about, event.at, source))

@@ -29,8 +29,8 @@ export interface Options {
 /** @internal */
 export interface Exporter {
   readonly push: (spans: ReadonlyArray<Span>) => void
-  /** Spans that were dropped because too many waited. */
-  readonly dropped: () => number
+  /** Whether spans would be dropped, so that they need not be made. */
+  readonly full: () => boolean
 }
 
 const unreachable = "traces cannot be exported; they are dropped until the collector answers"
@@ -87,27 +87,25 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const queue: Array<Span> = []
-  let dropped = 0
-  const full = yield* Latch.make(false)
+  const due = yield* Latch.make(false)
   const hand = (most: number): void => {
     for (const span of queue.splice(0, most)) batches.push(span)
-    if (queue.length < batchMax) full.closeUnsafe()
+    if (queue.length < batchMax) due.closeUnsafe()
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => hand(queueMax)))
-  const due = Effect.timeoutOption(full.await, Duration.millis(delayMillis))
+  const next = Effect.timeoutOption(due.await, Duration.millis(delayMillis))
   const batch = Effect.suspend(() => {
     hand(batchMax)
     return flusher.flush
   })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(due, batch)))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(next, batch)))
 
   return {
     push: (spans) => {
       const room = Math.max(0, queueMax - queue.length)
       for (const span of room < spans.length ? spans.slice(0, room) : spans) queue.push(span)
-      dropped += Math.max(0, spans.length - room)
-      if (queue.length >= batchMax) full.openUnsafe()
+      if (queue.length >= batchMax) due.openUnsafe()
     },
-    dropped: () => dropped,
+    full: () => queue.length >= queueMax,
   }
 })
