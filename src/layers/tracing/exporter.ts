@@ -21,15 +21,16 @@ export interface Options {
   readonly timeoutMillis: number
   /** Longest wait of a span for its batch, in milliseconds. */
   readonly delayMillis: number
-  /** Spans that may wait. Those that come while so many wait are dropped. */
+  /** Spans that may wait. The last request's may be more. */
   readonly queueMax: number
   readonly batchMax: number
 }
 
 /** @internal */
 export interface Exporter {
+  /** Adds the spans of a request, all of them or none: ask first whether it is full. */
   readonly push: (spans: ReadonlyArray<Span>) => void
-  /** Whether spans would be dropped, so that they need not be made. */
+  /** Whether as many spans wait as may wait. */
   readonly full: () => boolean
 }
 
@@ -92,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
     for (const span of queue.splice(0, most)) batches.push(span)
     if (queue.length < batchMax) due.closeUnsafe()
   }
-  yield* Effect.addFinalizer(() => Effect.sync(() => hand(queueMax)))
+  yield* Effect.addFinalizer(() => Effect.sync(() => hand(queue.length)))
   const next = Effect.timeoutOption(due.await, Duration.millis(delayMillis))
   const batch = Effect.suspend(() => {
     hand(batchMax)
@@ -102,8 +103,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     push: (spans) => {
-      const room = Math.max(0, queueMax - queue.length)
-      for (const span of room < spans.length ? spans.slice(0, room) : spans) queue.push(span)
+      for (const span of spans) queue.push(span)
       if (queue.length >= batchMax) due.openUnsafe()
     },
     full: () => queue.length >= queueMax,

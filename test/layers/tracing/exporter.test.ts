@@ -1,6 +1,6 @@
 /** A collector that is slow, gone, or refuses: memory stays bounded, and no request fails or waits. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { ask, idle, nothing } from "../../support/routers.ts"
 import { type Collector, traced } from "./collector.ts"
@@ -57,6 +57,32 @@ describe("the exporter", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(requests(collector), 1, "it goes on when the collector answers")
     }).pipe(Effect.provide(hung.layer)))
+
+  const late = traced({ a: wide }, { queueMax: 40, batchMax: 10 })
+  it.effect("keeps no more than the queue and one batch for a collector that is slow, and whole requests", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      yield* one
+      yield* TestClock.adjust("10 seconds")
+      const { collector } = late
+      collector.spans.length = 0
+      const waiting = yield* Deferred.make<number>()
+      collector.answer = Deferred.await(waiting)
+      const fibers = yield* Effect.forEach(
+        Array.from({ length: 100 }),
+        () => Effect.forkChild(ask("/api/chat", chat), { startImmediately: true }),
+      )
+      yield* TestClock.adjust("9 seconds")
+      collector.answer = Effect.succeed(200)
+      yield* Deferred.succeed(waiting, 200)
+      yield* Effect.forEach(fibers, Fiber.join)
+      yield* TestClock.adjust("1 minute")
+      assert.isAtLeast(collector.spans.length, 40)
+      // The last request of the queue may have more spans than there was room for.
+      assert.isAtMost(collector.spans.length, 60)
+      const ids = new Set(collector.spans.map(({ spanId }) => spanId))
+      assert.isTrue(collector.spans.every(({ parent }) => parent === undefined || ids.has(parent)))
+    }).pipe(Effect.provide(late.layer)))
 
   for (const status of [400, 401, 404, 429, 500, 503]) {
     const refusing = traced({ a: wide }, { queueMax: 40, batchMax: 10 })
