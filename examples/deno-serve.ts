@@ -15,7 +15,7 @@ import * as Files from "./support/files.ts"
 import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
 import { placing } from "./support/placing.ts"
-import { stack } from "./support/stack.ts"
+import { stack, traces } from "./support/stack.ts"
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
@@ -28,7 +28,7 @@ const started = Effect.gen(function* () {
     gpus: localProbe(settings.nvmlLibrary),
   }
   const place = yield* Place.choose(settings, reach, process.env)
-  return { settings, place, plugins }
+  return { settings, place, plugins, reach }
 })
 
 const explained = Effect.catch(
@@ -40,7 +40,7 @@ const explained = Effect.catch(
     }),
 )
 
-const { place, plugins, settings } = await Effect.runPromise(explained)
+const { place, plugins, reach, settings } = await Effect.runPromise(explained)
 const format = LogLines.formatOf(settings.logFormat, process.stdout.isTTY === true)
 console.log(format === "json" ? JSON.stringify({ level: "info", message: place.says }) : `llamero: ${place.says}`)
 
@@ -52,6 +52,7 @@ if (settings.localPort !== 0) {
 
 const choices = placing(settings)
 const services = stack(settings, choices, plugins, place.simulated).pipe(
+  Layer.provide(traces(settings, reach.client)),
   Layer.provideMerge(place.layer),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
   Layer.provideMerge(LogLines.layerOf(format, { colours: process.stdout.isTTY === true })),

@@ -23,7 +23,7 @@ import { app } from "./support/guards.ts"
 import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
 import { placing } from "./support/placing.ts"
-import { stack } from "./support/stack.ts"
+import { stack, traces } from "./support/stack.ts"
 
 /** A few lines for people, or one line for programs. It is always shown, so it is no event of some level. */
 const banner = (url: string, { model, says, simulated }: Place.Place, settings: Settings.Settings): string =>
@@ -53,7 +53,7 @@ const stores = ({ redisUrl }: Settings.Settings) => {
   }
 }
 
-const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins) => {
+const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins, reach: Place.Reach) => {
   const choices = placing(settings)
   return NodeServer.layer(app(settings, choices.decisions, place.simulated), {
     host: settings.host,
@@ -70,6 +70,7 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
     stallTimeout: Duration.millis(settings.stallMillis),
   }).pipe(
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
+    Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),
   )
 }
@@ -84,7 +85,7 @@ const main = Effect.scoped(Effect.gen(function* () {
     console.log(banner(url, place, settings))
     yield* Effect.never
   }).pipe(
-    Effect.provide(server(settings, place, plugins)),
+    Effect.provide(server(settings, place, plugins, reach)),
     Effect.provideService(References.MinimumLogLevel, settings.logLevel),
   )
 }))

@@ -1,5 +1,6 @@
 /** The features of the router, each of which can be turned on or off. */
 import { Effect, Layer } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { RateLimiter } from "effect/persistence"
 import * as QueuelessAdmission from "../../src/layers/admission/QueuelessAdmission.ts"
 import * as IndependentCoalescer from "../../src/layers/coalescing/IndependentCoalescer.ts"
@@ -7,6 +8,7 @@ import * as RouterMetrics from "../../src/layers/events/RouterMetrics.ts"
 import * as StaticApiKeys from "../../src/layers/keys/StaticApiKeys.ts"
 import * as MemoryLeases from "../../src/layers/leases/MemoryLeases.ts"
 import * as Standard from "../../src/layers/Standard.ts"
+import * as OtlpTracing from "../../src/layers/tracing/OtlpTracing.ts"
 import * as CharactersTokenEstimator from "../../src/layers/tokens/CharactersTokenEstimator.ts"
 import * as AliasGuard from "../../src/plugins/guards/AliasGuard.ts"
 import * as ApiKeyGuard from "../../src/plugins/guards/ApiKeyGuard.ts"
@@ -75,6 +77,17 @@ const keys = StaticApiKeys.layer([{ id: "bench", secret: { key } }])
 const limiter = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
 const limits = { requestsPerMinute: 1e9, tokensPerMinute: 1e12, concurrent: 1e6 }
 
+/** Tracing of a share of the requests. The collector is in this process, and answers at once. */
+const collector = Layer.succeed(
+  HttpClient.HttpClient,
+  HttpClient.make((request) => Effect.succeed(HttpClientResponse.fromWeb(request, new Response()))),
+)
+const traced = (ratio: number): Stack =>
+  Standard.layer({ guards }).pipe(
+    Layer.provide(OtlpTracing.layer({ url: "http://collector/v1/traces", sampler: "traceidratio", ratio })),
+    Layer.provide(collector),
+  )
+
 /** A feature is on in the reference server unless its entry says otherwise. */
 export const features: ReadonlyArray<Feature> = [
   { name: "nothing, twice", load: chat, without: full, with: full },
@@ -113,6 +126,9 @@ export const features: ReadonlyArray<Feature> = [
   { name: "metrics", load: both, without: full, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
   { name: "all of these", load: chat, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
   { name: "all of these", load: stream, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
+  // Without a collector nothing is done: that is the row "nothing, twice".
+  { name: "tracing, 1 % of the requests (off)", load: chat, without: full, with: traced(0.01) },
+  { name: "tracing, all requests (off)", load: chat, without: full, with: traced(1) },
   {
     name: "API keys (off)",
     load: keyed,

@@ -1,6 +1,7 @@
 /** The standard stack, with the settings as options of its layers. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Layer } from "effect"
+import type { HttpClient } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import * as BoundedAdmission from "../../src/layers/admission/BoundedAdmission.ts"
 import * as LocalBreaker from "../../src/layers/breaker/LocalBreaker.ts"
@@ -17,7 +18,9 @@ import * as MemoryRateLimiterStore from "../../src/layers/sharing/MemoryRateLimi
 import * as WatchedRelay from "../../src/layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../src/layers/router/PipelineRouter.ts"
 import type { Level, Settings } from "../../src/layers/Settings.ts"
+import { tracing } from "../../src/layers/Settings.ts"
 import * as Standard from "../../src/layers/Standard.ts"
+import * as OtlpTracing from "../../src/layers/tracing/OtlpTracing.ts"
 import * as AccessLogObserver from "../../src/plugins/observers/AccessLogObserver.ts"
 import * as AtStartPlan from "../../src/plugins/plans/AtStartPlan.ts"
 import * as PinnedPlan from "../../src/plugins/plans/PinnedPlan.ts"
@@ -47,6 +50,12 @@ export interface Stores {
   readonly limits: Layer.Layer<RateLimiter.RateLimiterStore>
 }
 const memory: Stores = { circuits: CircuitBreaker.layerStoreMemory(), limits: MemoryRateLimiterStore.layer }
+
+/** Traces, where a collector is set. */
+export const traces = (settings: Settings, client: Layer.Layer<HttpClient.HttpClient>): Layer.Layer<never> => {
+  const options = tracing(settings)
+  return options === undefined ? Layer.empty : OtlpTracing.layer(options).pipe(Layer.provide(client))
+}
 
 /** `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. */
 export const stack = (

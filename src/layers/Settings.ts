@@ -13,7 +13,9 @@ import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
 import * as Read from "./settings/read.ts"
 import * as Rules from "./settings/rules.ts"
+import * as Tracing from "./settings/tracing.ts"
 import * as Traffic from "./settings/traffic.ts"
+import * as OtlpTracing from "./tracing/OtlpTracing.ts"
 
 export type { Level, ScorerName } from "./settings/structured.ts"
 export type { Variable } from "./settings/variable.ts"
@@ -39,6 +41,8 @@ export const variables = {
   ...Access.access,
   ...Access.pulls(PullRoutes.isPattern),
   ...Access.requests,
+  ...Tracing.collector,
+  ...Tracing.sampling(OtlpTracing.samplers),
 }
 
 /** The value of every setting. @category models @since 0.1.0 */
@@ -69,6 +73,34 @@ export const config: Config.Config<Settings> = Config.map(
       ? { ...settings, ollamaHost: "" }
       : settings,
 )
+
+/**
+ * What `OtlpTracing.layer` needs to know. `undefined` where no collector is set, or where traces are turned off.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const tracing = (settings: Settings): OtlpTracing.Options | undefined => {
+  const { otelDisabled, otlpEndpoint, resource, tracesEndpoint, tracesExporter, tracesProtocol } = settings
+  const url = tracesEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/traces`)
+  if (url === "" || otelDisabled || tracesExporter === "none" || tracesProtocol === "grpc") return undefined
+  return {
+    url,
+    headers: settings.tracesHeaders,
+    protocol: tracesProtocol,
+    compression: settings.tracesCompression,
+    sampler: settings.sampler,
+    ratio: settings.samplerRatio,
+    errors: settings.traceErrors,
+    slowMillis: settings.traceSlowMillis,
+    serviceName: settings.serviceName,
+    resource,
+    timeoutMillis: settings.tracesTimeoutMillis,
+    delayMillis: settings.spanDelayMillis,
+    queueMax: settings.spanQueueMax,
+    batchMax: settings.spanBatchMax,
+  }
+}
 
 /** The settings of the GPU agent, as `config`. @category settings @since 0.1.0 */
 export const agentConfig: Config.Config<Read.ValuesOf<typeof Agent.agent>> = Read.all(Agent.agent)
@@ -123,9 +155,12 @@ const known: ReadonlySet<string> = new Set(
 export const unknownNames = (names: Iterable<string>, ignored?: string): ReadonlyArray<string> =>
   Names.unknown(names, known, ignored)
 
+/** Whoever writes `LLAMERO_` does not mean a variable of OpenTelemetry. */
+const own: ReadonlyArray<string> = Array.from(known).filter((name) => !name.startsWith("OTEL_"))
+
 /** The value is not shown: nobody knows whether it is a secret. */
 const complaint = (name: string): string => {
-  const near = Names.nearest(name, known)
+  const near = Names.nearest(name, own)
   return near === undefined
     ? `${name}: no setting has this name; if another program reads it, add it to LLAMERO_IGNORE`
     : `${name}: no setting has this name; did you mean ${near}?`

@@ -59,15 +59,16 @@ export class Relay extends Context.Service<Relay, {
     reply: ReplySink,
   ) => Effect.Effect<Attempt>
   /**
-   * As `run`, without a fiber. Calls `done` once, perhaps before `start` returns. `abort` of the returned value ends
-   * the attempt as `ignored`.
+   * As `run`, without a fiber. Calls `done` once, perhaps before `start` returns, with how the attempt ended, and when
+   * the first byte of the answer came, if one did, in milliseconds by the router's clock. `abort` of the returned value
+   * ends the attempt as `ignored`.
    */
   readonly start: (
     lease: Lease,
     call: Call,
     expect: Expected,
     reply: ReplySink,
-    done: (attempt: Attempt) => void,
+    done: (attempt: Attempt, firstByteAt: number | undefined) => void,
   ) => Upstream
   /** Number of attempts that are running. */
   readonly active: () => number

@@ -144,8 +144,10 @@ export interface RoutedRequest {
   readonly grant?: Grant | undefined
   /** Whether it came over the server's listener for users of this machine. Nothing that a client sends can set it. */
   readonly local?: boolean | undefined
-  /** Milliseconds since the epoch, by the router's clock. */
+  /** When its body had come: milliseconds since the epoch, by the router's clock. */
   readonly receivedAt: number
+  /** When its head came, by the same clock. */
+  readonly arrivedAt?: number | undefined
   /** Longest wait in a queue, in milliseconds; the default of the admission layer when absent. */
   readonly queueMillis?: number | undefined
   /** Hash of the session that the request belongs to, when a guard has found one. */
@@ -154,9 +156,7 @@ export interface RoutedRequest {
 
 /** The place of a request in its queue. @category models @since 0.1.0 */
 export interface QueuePlace {
-  /**
-   * 1 for the next one. A later request of a better class, or of a tenant that has had fewer turns, can still overtake.
-   */
+  /** 1 for the next one. A request of a better class, or of a tenant that has had fewer turns, can still overtake. */
   readonly position: number
   /** Milliseconds until its turn, estimated from how fast the queue has moved. */
   readonly waitMillis: number

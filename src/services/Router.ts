@@ -8,6 +8,7 @@ import type { Outcome } from "./Outcome.ts"
 import type { Refusal } from "./Refusal.ts"
 import type { ReplySink } from "./Reply.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
+import type { Trace } from "./Trace.ts"
 
 /**
  * How a request ended. Each request has exactly one.
@@ -32,6 +33,8 @@ export interface Settled {
    * attempts are in that request's record; this one has none.
    */
   readonly coalesced?: "identical" | "batch" | undefined
+  /** The trace of a call that requests share, with its attempts. */
+  readonly call?: Trace | undefined
 }
 
 /**

@@ -10,6 +10,7 @@ import type { BreakerTransition } from "./Breaker.ts"
 import type { LoadEnd, Spill } from "./Residency.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
+import type { Trace } from "./Trace.ts"
 
 /**
  * All facts about one request, except its body and its API key.
@@ -24,6 +25,8 @@ export interface RequestSettled {
   readonly id: string
   readonly route: string
   readonly kind: RoutedRequest["endpoint"]["kind"]
+  /** The model that the client asked for, in its spelling. */
+  readonly asked?: string | undefined
   /** Canonical key of the model; the client's spelling where no backend has it. */
   readonly model: string
   /** Whether the catalog knows `model`. Unknown names never become metric labels. */
@@ -37,6 +40,20 @@ export interface RequestSettled {
   readonly rewrote?: ReadonlyArray<string> | undefined
   /** Whether it waited for a load of its model. */
   readonly cold?: boolean | undefined
+  /**
+   * When it passed each stage, in milliseconds by the router's clock; `undefined` for a stage that it did not reach, or
+   * that another request's call reached for it. In this order: its head came, its body had come, it had passed the
+   * guards, its model first was loading for it, it got the lease of its last attempt, and the first byte came of the
+   * last answer. `at` is its end.
+   */
+  readonly arrivedAt?: number | undefined
+  readonly receivedAt?: number | undefined
+  readonly askedAt?: number | undefined
+  readonly loadingAt?: number | undefined
+  readonly leasedAt?: number | undefined
+  readonly firstByteAt?: number | undefined
+  /** Its place in a trace, where there is tracing. */
+  readonly trace?: Trace | undefined
 }
 
 /**
@@ -87,6 +104,8 @@ export type RouterEvent =
     readonly id: string
     readonly backend: string
     readonly cause: string
+    /** Set where no record of a request will tell of the attempt: all clients of a shared call have left. */
+    readonly trace?: Trace | undefined
   }
   | Hedged
   | { readonly _tag: "HealthChanged"; readonly at: number; readonly change: HealthChange }

@@ -105,8 +105,8 @@ const longTenant = refuse("BadRequest", "the tenant's name is too long")
  * `/api/v1/generate` does not stream by default, but Ollama's generate, to which the body goes, does. So `stream` is
  * added to a body that lacks it.
  *
- * `now` is when the request arrived, in milliseconds by the router's clock. `tenantHeader`, in lower case, names the
- * header that holds the tenant. `address` is the client's, without a port.
+ * `now` is when the body had come, and `arrivedAt` when the head came, in milliseconds by the router's clock.
+ * `tenantHeader`, in lower case, names the header that holds the tenant. `address` is the client's, without a port.
  *
  * @category constructors
  * @since 0.1.0
@@ -120,6 +120,7 @@ export const make = (
   now: number,
   tenantHeader?: string,
   address?: string,
+  arrivedAt?: number,
 ): RoutedRequest | Refusal => {
   const envelope = scan(body, endpoint, read.contentType)
   if ("_tag" in envelope) return envelope
@@ -144,6 +145,7 @@ export const make = (
     address,
     priority,
     receivedAt: now,
+    arrivedAt,
     queueMillis,
   }
 }

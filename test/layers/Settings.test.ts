@@ -295,3 +295,100 @@ describe("Settings", () => {
     assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on")
   })
 })
+
+describe("the settings of traces", () => {
+  const traces = (env: Readonly<Record<string, string>>) => Effect.map(read(env), Settings.tracing)
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" }
+
+  it.effect("are off without a collector, and where one of the variables turns them off", () =>
+    Effect.gen(function* () {
+      assert.isUndefined(yield* traces({}))
+      assert.isUndefined(yield* traces({ OTEL_EXPORTER_OTLP_PROTOCOL: "grpc", OTEL_SERVICE_NAME: "x" }))
+      assert.isUndefined(yield* traces({ ...endpoint, OTEL_SDK_DISABLED: "true" }))
+      assert.isUndefined(yield* traces({ ...endpoint, OTEL_TRACES_EXPORTER: "none" }))
+    }))
+
+  it.effect("need the collector only", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* traces(endpoint), {
+        url: "http://collector:4318/v1/traces",
+        headers: {},
+        protocol: "http/json",
+        compression: "none",
+        sampler: "parentbased_always_on",
+        ratio: 1,
+        errors: true,
+        slowMillis: 60_000,
+        serviceName: "llamero",
+        resource: {},
+        timeoutMillis: 10_000,
+        delayMillis: 5000,
+        queueMax: 2048,
+        batchMax: 512,
+      })
+      for (
+        const [base, url] of [["http://c:4318/", "http://c:4318/v1/traces"], [
+          "https://c/otlp",
+          "https://c/otlp/v1/traces",
+        ]]
+      ) {
+        assert.strictEqual((yield* traces({ OTEL_EXPORTER_OTLP_ENDPOINT: base! }))?.url, url)
+      }
+    }))
+
+  it.effect("have variables for traces alone, which count before those for all", () =>
+    Effect.gen(function* () {
+      const all = yield* traces({
+        ...endpoint,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://other/in?x=1",
+        OTEL_EXPORTER_OTLP_HEADERS: "api-key=all",
+        OTEL_EXPORTER_OTLP_TRACES_HEADERS: "api-key=a%3Db, x = y=z ,nonsense",
+        OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+        OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/protobuf",
+        OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+        OTEL_EXPORTER_OTLP_TIMEOUT: "500",
+        OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+        OTEL_TRACES_SAMPLER_ARG: "0.01",
+        OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=prod,team=a%20b,empty=",
+        OTEL_SERVICE_NAME: "router-1",
+        LLAMERO_TRACE_ERRORS: "off",
+        LLAMERO_TRACE_SLOW: "off",
+      })
+      assert.deepInclude(all, {
+        url: "https://other/in?x=1",
+        headers: { "api-key": "a=b", x: "y=z" },
+        protocol: "http/protobuf",
+        compression: "gzip",
+        timeoutMillis: 500,
+        sampler: "parentbased_traceidratio",
+        ratio: 0.01,
+        resource: { "deployment.environment.name": "prod", team: "a b", empty: "" },
+        serviceName: "router-1",
+        errors: false,
+        slowMillis: Infinity,
+      })
+      const shared = yield* traces({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: "api-key=all" })
+      assert.deepStrictEqual(shared?.headers, { "api-key": "all" })
+    }))
+
+  it.effect("are refused with what is wanted, and without a secret", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* complaint({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }),
+        `OTEL_EXPORTER_OTLP_PROTOCOL="grpc": wants http/protobuf or http/json, which collectors take on port 4318`,
+      )
+      for (
+        const [name, value] of [
+          ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"],
+          ["OTEL_TRACES_SAMPLER_ARG", "1.5"],
+          ["OTEL_TRACES_SAMPLER_ARG", "-1"],
+          ["OTEL_TRACES_SAMPLER", "jaeger_remote"],
+          ["OTEL_RESOURCE_ATTRIBUTES", "team"],
+          ["OTEL_RESOURCE_ATTRIBUTES", "team=%zz"],
+          ["OTEL_BSP_MAX_QUEUE_SIZE", "0"],
+        ] as const
+      ) {
+        assert.include(yield* complaint({ ...endpoint, [name]: value }), `${name}="${value}": wants `)
+      }
+    }))
+})

@@ -34,7 +34,9 @@ export const start = (
         const [name = "", ...args] = command
         // The machine's own environment variables must not reach the settings under test. A program must not take a
         // package runner that runs the tests for its own.
-        const inherited = Object.entries(process.env).filter(([key]) => !/^((LLAMERO|OLLAMA|npm)_|PORT$)/.test(key))
+        const inherited = Object.entries(process.env).filter(([key]) =>
+          !/^((LLAMERO|OLLAMA|OTEL|npm)_|PORT$)/.test(key)
+        )
         const child = spawn(name, args, { cwd: root, env: { ...Object.fromEntries(inherited), ...env } })
         let printed = ""
         const ended = new Promise<number | string>((done) =>

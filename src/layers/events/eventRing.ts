@@ -13,9 +13,10 @@ import type { RouterEvent } from "../../services/RouterEvents.ts"
  */
 const copied = (event: RouterEvent): RouterEvent => {
   if (event._tag !== "RequestSettled") return { ...event }
-  const { outcome, refusal, ...settled } = event.settled
+  const { call: _, outcome, refusal, ...settled } = event.settled
   return {
     ...event,
+    trace: undefined,
     settled: { ...settled, outcome: outcome && { ...outcome }, refusal: refusal && { ...refusal } },
   }
 }

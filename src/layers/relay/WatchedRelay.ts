@@ -52,7 +52,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
     const attempt = new WatchedAttempt(lease, reply, expect, clock, (self, ended) => {
       active.remove(self)
       lease.release(ended.outcome)
-      done(ended)
+      done(ended, self.firstByteAt)
     })
     active.add(attempt)
     transport.send(lease.backend, call, attempt)

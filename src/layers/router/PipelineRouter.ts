@@ -13,9 +13,12 @@ import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.
 import type { Relay } from "../../services/Relay.ts"
 import type { Residency } from "../../services/Residency.ts"
 import type { Refusal } from "../../services/Refusal.ts"
+import type { ReplySink } from "../../services/Reply.ts"
+import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import { type Route, Router, type Settled } from "../../services/Router.ts"
-import type { RouterEvents } from "../../services/RouterEvents.ts"
+import { RouterEvents } from "../../services/RouterEvents.ts"
 import type { TokenEstimator } from "../../services/TokenEstimator.ts"
+import { Tracing } from "../../services/Tracing.ts"
 import { type ClientOptions, policy } from "./clientOptions.ts"
 import * as Guards from "./guards.ts"
 import * as Heartbeats from "./heartbeats.ts"
@@ -54,6 +57,7 @@ const noRetry: RetryPolicy = { kind: "retry", name: "none", seen: () => {}, deci
 const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
+    const events = yield* RouterEvents
     const guards = yield* Guards.make(options.guards ?? [], clock)
     const settle = yield* Settling.make
     const active = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
@@ -73,7 +77,15 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     const contained = PipelineFailures.make(guards, stages.from)
     const forkHere = Effect.runForkWith(yield* Effect.context<never>())
     let isDraining = false
+    const tracing = yield* Tracing
+    if (tracing !== undefined) yield* events.subscribe(tracing.take)
 
+    const begin = (request: RoutedRequest, reply: ReplySink): Run => {
+      const run = new Run(request, reply)
+      if (tracing !== undefined) run.trace = tracing.begin(request)
+      active.add(run)
+      return run
+    }
     const settled = (run: Run, exit: Exit.Exit<Settled>): void => {
       active.remove(run)
       unloading.settled()
@@ -90,16 +102,12 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
 
     const route: Route = (request, reply) =>
       Effect.suspend(() => {
-        const run = new Run(request, reply)
-        active.add(run)
+        const run = begin(request, reply)
         // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
         return whole(run, Effect.suspend(() => isDraining ? draining : stages.from(run, 0)))
       })
-    const start: Route["start"] = (request, reply, ended) => {
-      const run = new Run(request, reply)
-      active.add(run)
-      return new Started.Started(run, steps, ended).begin()
-    }
+    const start: Route["start"] = (request, reply, ended) =>
+      new Started.Started(begin(request, reply), steps, ended).begin()
 
     return Router.of({
       active: () => active.size,

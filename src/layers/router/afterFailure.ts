@@ -22,6 +22,7 @@ import { missingModel } from "../../wire/missingModel.ts"
 import * as HeldAnswer from "./heldAnswer.ts"
 import type { MissingPaths } from "./missingPaths.ts"
 import type { Run } from "./requestState.ts"
+import * as TracedAttempts from "./tracedAttempts.ts"
 
 /** An attempt that failed before the client got anything of it. @internal */
 export type Failed = Attempt & { readonly _tag: "Retry" }
@@ -63,8 +64,11 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
     catalog.forget(backend, demand.model)
   }
 
-  const publish = (demand: Demand, backend: string, cause: string): void =>
-    events.publish({ _tag: "AttemptFailed", at: clock.currentTimeMillisUnsafe(), id: demand.id, backend, cause })
+  const publish = (run: Run, demand: Demand, backend: string, outcome: Outcome): void => {
+    const at = clock.currentTimeMillisUnsafe()
+    TracedAttempts.ended(run.trace, backend, outcome, run.firstByteAt, at)
+    events.publish({ _tag: "AttemptFailed", at, id: demand.id, backend, cause: outcome.cause })
+  }
 
   const next: AfterFailure["next"] = (run, demand, reply, failed, again) => {
     const { answer, outcome } = failed
@@ -81,14 +85,14 @@ export const make = Effect.fnUntraced(function* (retry: RetryPolicy, missing: Mi
         retry.decide({ demand, backend, outcome, attempts: run.attempts - run.notOffered }, now) === "elsewhere"))
     // The event of the request itself tells of an attempt whose answer the client gets.
     if (!retries && answer !== undefined) return Effect.sync(() => passOn(run, reply, answer))
-    publish(demand, backend, cause)
+    publish(run, demand, backend, outcome)
     return retries ? again(elsewhere) : Effect.fail(finalRefusal(demand, outcome))
   }
 
   const afterFailure: AfterFailure = {
     record: (run, demand, backend, attempt) => {
       forgetMissing(run, demand, backend, attempt)
-      publish(demand, backend, attempt.outcome.cause)
+      publish(run, demand, backend, attempt.outcome)
     },
     next,
   }

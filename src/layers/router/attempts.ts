@@ -47,6 +47,8 @@ export type Attempting = (
   request?: () => RoutedRequest,
 ) => Effect.Effect<Settled, Refusal>
 
+type Ended = Parameters<Relay["Service"]["start"]>[4]
+
 /** @internal */
 export type Answered = Attempt & { readonly _tag: "Answered" }
 
@@ -98,7 +100,7 @@ export class Attempts {
   }
 
   /** Sends the call of such an attempt. `ended` gets its end. */
-  send(run: Run, lease: Lease, ended: (attempt: Attempt) => void): Upstream {
+  send(run: Run, lease: Lease, ended: Ended): Upstream {
     const { callOf, relay } = this.tools
     return relay.start(lease, callOf(run, lease, run.reply), expected(run, false), run.reply, ended)
   }
@@ -129,7 +131,7 @@ export class Attempts {
     asked: Commit | undefined,
     request?: () => RoutedRequest,
   ): Effect.Effect<Settled, Refusal> {
-    const { admission, callOf, hedged, relay } = this.tools
+    const { admission, callOf, hedged } = this.tools
     let first = asked
     run.demand = demand
     const commit = (waiting: number): Commit => {
@@ -144,7 +146,7 @@ export class Attempts {
         if (request !== undefined) run.request = request()
         return hedged !== undefined && Hedge.hedges(run, lease.demand)
           ? hedged(lease, { run, expect, reply, call: (to, contender) => callOf(run, to, contender) })
-          : relay.run(lease, callOf(run, lease, reply), expect, reply)
+          : this.single(run, lease, expect, reply)
       }),
       (ended) => {
         run.outcome = ended.outcome
@@ -152,6 +154,18 @@ export class Attempts {
         return this.failed(run, demand, reply, ended, request)
       },
     )
+  }
+
+  /** As `Relay.run`. Keeps the time of the first byte, also when the client leaves. */
+  private single(run: Run, lease: Lease, expect: Expected, reply: ReplySink): Effect.Effect<Attempt> {
+    const { callOf, relay } = this.tools
+    return Effect.callback((resume) => {
+      const upstream = relay.start(lease, callOf(run, lease, reply), expect, reply, (ended, firstByteAt) => {
+        run.firstByteAt = firstByteAt
+        resume(Effect.succeed(ended))
+      })
+      return Effect.sync(() => upstream.abort())
+    })
   }
 
   /** Ranks the backends and takes a lease, in one step. */
@@ -165,7 +179,10 @@ export class Attempts {
     const committed = leases.commit(ranking, placed, waiting)
     if (ranking.taken !== undefined && isLease(committed)) ranking.taken(committed.backend.id)
     run.working = committed !== "wait"
-    if (committed === "loading") run.cold = true
+    if (committed === "loading") {
+      run.cold = true
+      run.loadingAt ??= this.tools.clock.currentTimeMillisUnsafe()
+    }
     return committed
   }
 
@@ -174,7 +191,9 @@ export class Attempts {
     if (demand.cold === true) run.cold = true
     run.outcome = undefined
     run.backend = backend.id
-    run.queuedMillis = this.tools.clock.currentTimeMillisUnsafe() - demand.since
+    run.firstByteAt = undefined
+    run.leasedAt = this.tools.clock.currentTimeMillisUnsafe()
+    run.queuedMillis = run.leasedAt - demand.since
   }
 }
 

@@ -12,6 +12,7 @@ import { forwardHeaders } from "../../wire/headers.ts"
 import { mayRewrite, type Policy, rewritten } from "./clientOptions.ts"
 import type { CompanyOf } from "./otherClients.ts"
 import type { Run } from "./requestState.ts"
+import * as TracedAttempts from "./tracedAttempts.ts"
 
 /** The headers that are passed on, and the body with the client's options as the policy allows them. @internal */
 export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredentials: boolean, companyOf: CompanyOf) {
@@ -20,13 +21,10 @@ export const make = Effect.fnUntraced(function* (clients: Policy, forwardCredent
   const residency = yield* Residency
 
   return (run: Run, { backend, demand: { model } }: Lease, reply: ReplySink): Call => {
-    const { body, endpoint, headers, id } = run.request
-    const call: Call = {
-      method: "POST",
-      path: endpoint.upstreamPath,
-      headers: forwardHeaders(headers, id, forwardCredentials),
-      body,
-    }
+    const { body, endpoint, id } = run.request
+    const headers = forwardHeaders(run.request.headers, id, forwardCredentials)
+    if (run.trace !== undefined) TracedAttempts.sent(run.trace, backend, headers, clock.currentTimeMillisUnsafe())
+    const call: Call = { method: "POST", path: endpoint.upstreamPath, headers, body }
     if (!mayRewrite(run.request, model, backend.id, residency, clients)) return call
     const view = leases.view.find(backend.id)
     if (view === undefined) return call

@@ -9,6 +9,7 @@ import { RouterEvents } from "../../services/RouterEvents.ts"
 import type { Bag } from "../../support/bag.ts"
 import type { Attempting } from "./attempts.ts"
 import { Run } from "./requestState.ts"
+import * as TracedAttempts from "./tracedAttempts.ts"
 
 /**
  * As `attempt`, with a run of its own: a shared answer can outlive each of its clients. `active` gets these runs, so
@@ -23,19 +24,23 @@ export const make = Effect.fnUntraced(function* (attempt: Attempting, active: Ba
   const flight: Attempting = (leader, demand, reply, request) =>
     Effect.suspend(() => {
       const run = new Run(leader.request, reply)
+      run.trace = run.call = leader.trace?.shared()
       active.add(run)
       return Effect.onExit(attempt(run, demand, reply, request), (exit) =>
         Effect.sync(() => {
           active.remove(run)
+          const at = clock.currentTimeMillisUnsafe()
+          TracedAttempts.endAll(run.trace, run.backend, run.outcome, run.firstByteAt, at)
           if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return leader.take(run)
           // All clients have left, so no request's own event will tell of this attempt.
           if (run.backend !== undefined && run.outcome === undefined) {
             events.publish({
               _tag: "AttemptFailed",
-              at: clock.currentTimeMillisUnsafe(),
+              at,
               id: demand.id,
               backend: run.backend,
               cause: clientGone.cause,
+              trace: run.trace,
             })
           }
         }))

@@ -18,6 +18,7 @@ import type { Call } from "../../services/Transport.ts"
 import type { Bag } from "../../support/bag.ts"
 import { Contender, type Contest } from "./contender.ts"
 import type { Run } from "./requestState.ts"
+import * as TracedAttempts from "./tracedAttempts.ts"
 
 /** The outcome that the retry policy is asked about: the first attempt has not failed, it is slow. */
 const slow = { kind: "ignored", cause: "slow" } as const
@@ -91,7 +92,10 @@ export class Race implements Contest {
       call(contender.lease, contender),
       expect,
       contender,
-      (attempt) => this.done(contender, attempt),
+      (attempt, firstByteAt) => {
+        if (this.winner === undefined || this.winner === contender) this.job.run.firstByteAt = firstByteAt
+        this.done(contender, attempt)
+      },
     )
   }
 
@@ -174,6 +178,8 @@ export class Race implements Contest {
   private drop(contender: Contender | undefined): void {
     if (contender === undefined || contender.over) return
     contender.over = true
+    const { backend } = contender.lease
+    TracedAttempts.ended(this.job.run.trace, backend.id, hedged, undefined, this.clock.currentTimeMillisUnsafe())
     contender.lease.release(hedged)
     contender.running?.abort()
   }

@@ -8,6 +8,7 @@ import type { Refusal } from "../../services/Refusal.ts"
 import type { ReplySink } from "../../services/Reply.ts"
 import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
+import type { Trace } from "../../services/Trace.ts"
 import * as KeepAlive from "../../wire/keepAlive.ts"
 
 const none: ReadonlyArray<string> = []
@@ -17,6 +18,8 @@ export class Run {
   slot = -1
   request: RoutedRequest
   readonly reply: ReplySink
+  /** The model's name as the client wrote it. */
+  readonly asked: string
   /** Whether the catalog has the model. */
   known = false
   model: string
@@ -28,6 +31,15 @@ export class Run {
   alsoFailed: ReadonlyArray<string> = none
   outcome: Outcome | undefined = undefined
   queuedMillis = 0
+  /** When it passed the stages: see `RequestSettled`. */
+  askedAt: number | undefined = undefined
+  loadingAt: number | undefined = undefined
+  leasedAt: number | undefined = undefined
+  firstByteAt: number | undefined = undefined
+  /** Where there is tracing. */
+  trace: Trace | undefined = undefined
+  /** The trace of the call whose answer this one shares. */
+  call: Trace | undefined = undefined
   /** The current demand, once the model is known. */
   demand: Demand | undefined = undefined
   /** Whether its model is loading for it, or a backend is answering it. Then it gets heartbeats. */
@@ -50,17 +62,23 @@ export class Run {
   constructor(request: RoutedRequest, reply: ReplySink) {
     this.request = request
     this.reply = reply
-    this.model = request.envelope.model
+    this.asked = this.model = request.envelope.model
     this.quietSince = request.receivedAt
   }
   /** Copies what happened to the run whose answer this one shares. */
-  take({ attempts, backend, cold, outcome, queuedMillis, rewrote }: Run): void {
+  take(
+    { attempts, backend, cold, firstByteAt, leasedAt, loadingAt, outcome, queuedMillis, rewrote, trace }: Run,
+  ): void {
     this.attempts = attempts
     this.backend = backend
     this.cold = cold
     this.outcome = outcome
     this.queuedMillis = queuedMillis
     this.rewrote = rewrote
+    this.loadingAt = loadingAt
+    this.leasedAt = leasedAt
+    this.firstByteAt = firstByteAt
+    this.call = trace
   }
   /** The record of how it ended. */
   end(result: Settled["result"], status: number, refusal: Refusal | undefined): Settled {
@@ -72,6 +90,7 @@ export class Run {
       backend: this.backend,
       attempts: this.attempts,
       queuedMillis: this.queuedMillis,
+      call: this.call,
     }
   }
 }

@@ -14,6 +14,7 @@ import { TokenEstimator } from "../../services/TokenEstimator.ts"
 import { streams } from "../../wire/request.ts"
 import { learnFrom } from "./learning.ts"
 import { keepsNothing, type Run } from "./requestState.ts"
+import * as TracedAttempts from "./tracedAttempts.ts"
 
 /** Called once for each request, with how its routing ended. @internal */
 export const make = Effect.gen(function* () {
@@ -37,6 +38,7 @@ export const make = Effect.gen(function* () {
     if (settled.coalesced === undefined) learnFrom(run, outcome, tokens, residency, catalog)
     else if (outcome.kind === "success" && settled.backend !== undefined) used(run, settled.backend)
     const now = clock.currentTimeMillisUnsafe()
+    TracedAttempts.endAll(run.trace, settled.backend, settled.outcome, run.firstByteAt, now)
     events.publish({
       _tag: "RequestSettled",
       at: now,
@@ -44,6 +46,7 @@ export const make = Effect.gen(function* () {
       route: run.request.endpoint.path,
       kind: run.request.endpoint.kind,
       model: run.model,
+      asked: run.asked,
       known: run.known,
       tenant: run.request.tenant,
       settled,
@@ -52,6 +55,13 @@ export const make = Effect.gen(function* () {
       bytesOut: run.reply.bytes,
       rewrote: run.rewrote,
       cold: run.cold,
+      arrivedAt: run.request.arrivedAt,
+      receivedAt: run.request.receivedAt,
+      askedAt: run.askedAt,
+      loadingAt: run.loadingAt,
+      leasedAt: run.leasedAt,
+      firstByteAt: run.firstByteAt,
+      trace: run.trace,
     })
     // Last: a guard that throws must not keep the rest from happening.
     if (run.settledGuards.length === 0) return

@@ -84,7 +84,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 
   const demanded = (run: Run, model: Model): Demand => {
-    retry.seen(clock.currentTimeMillisUnsafe())
+    run.askedAt = clock.currentTimeMillisUnsafe()
+    retry.seen(run.askedAt)
     const { images, numCtx, promptBytes } = run.request.envelope
     return demandOf(
       run.request,

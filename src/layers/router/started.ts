@@ -64,7 +64,7 @@ export class Started implements Routing {
   private send(admitted: Admitted): void {
     this.admitted = admitted
     try {
-      const upstream = this.steps.attempts.send(this.run, admitted.lease, (attempt) => this.attempted(attempt))
+      const upstream = this.steps.attempts.send(this.run, admitted.lease, (attempt, at) => this.attempted(attempt, at))
       // It can have ended in the call.
       if (this.admitted === undefined) return
       this.upstream = upstream
@@ -76,10 +76,11 @@ export class Started implements Routing {
     if (this.left) this.upstream.abort()
   }
 
-  private attempted(attempt: Attempt): void {
+  private attempted(attempt: Attempt, firstByteAt: number | undefined): void {
     const { admitted } = this
     if (admitted === undefined) return
     this.admitted = this.upstream = undefined
+    this.run.firstByteAt = firstByteAt
     let exit: Exit.Exit<Settled> | undefined
     let rest: Effect.Effect<Settled, Refusal> = Effect.interrupt
     try {

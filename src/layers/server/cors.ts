@@ -35,6 +35,8 @@ const allowHeaders = [
   "X-Request-Id",
   "X-Request-Priority",
   "X-Request-Timeout",
+  "traceparent",
+  "tracestate",
   "X-Session-Id",
   "X-Api-Key",
   "X-Llamero-Heartbeat",

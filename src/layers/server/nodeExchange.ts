@@ -36,6 +36,7 @@ export class NodeExchange implements Slotted {
   private readonly headers: Request.RequestHeaders
   private readonly reply: NodeReply
   private readonly body: BodyReader
+  private readonly arrivedAt: number
   /** Whether the body is still being received. */
   private receiving = true
   /** What is under way: the decoding of the body, then the routing of the request. */
@@ -57,6 +58,7 @@ export class NodeExchange implements Slotted {
     cors: ReadonlyArray<string>,
   ) {
     this.shared = shared
+    this.arrivedAt = shared.clock.currentTimeMillisUnsafe()
     this.incoming = incoming
     this.response = response
     this.endpoint = endpoint
@@ -118,6 +120,7 @@ export class NodeExchange implements Slotted {
       clock.currentTimeMillisUnsafe(),
       this.shared.tenantHeader,
       Exchange.plainAddress(this.incoming.socket.remoteAddress),
+      this.arrivedAt,
     )
     if ("_tag" in request) return this.reply.refuse(request)
     this.route(this.shared.local && isLocal(this.incoming) ? { ...request, local: true } : request)

@@ -29,6 +29,7 @@ export class WebExchange implements Slotted {
   private readonly address: string | undefined
   private readonly reply: WebReply
   private readonly held: Held
+  private readonly arrivedAt: number
   private readonly onAbort = () => this.leave()
   /** What is under way: the decoding of the body, then the routing of the request. */
   private running: Routing | undefined = undefined
@@ -44,6 +45,7 @@ export class WebExchange implements Slotted {
     address: string | undefined,
   ) {
     this.shared = shared
+    this.arrivedAt = shared.clock.currentTimeMillisUnsafe()
     this.request = request
     this.endpoint = endpoint
     this.address = Exchange.plainAddress(address)
@@ -89,6 +91,7 @@ export class WebExchange implements Slotted {
       clock.currentTimeMillisUnsafe(),
       tenantHeader,
       this.address,
+      this.arrivedAt,
     )
     if ("_tag" in made) {
       reply.refuse(made)

@@ -23,8 +23,13 @@ export interface Dependent {
   readonly ollamaHost: string
   readonly port: number
   readonly scorers: ReadonlyArray<readonly [ScorerName, number]>
+  readonly otelDisabled: boolean
+  readonly otlpEndpoint: string
   readonly tenantHeader: string
   readonly tenantWeights: Readonly<Record<string, number>>
+  readonly tracesEndpoint: string
+  readonly tracesExporter: string
+  readonly tracesProtocol: string
   readonly vram: boolean
   readonly zone: string
 }
@@ -129,6 +134,14 @@ const rules: ReadonlyArray<Rule> = [
         ? `LLAMERO_LOCAL_KEY="": wants the id of a key, since LLAMERO_LOCAL_PORT is set`
         : undefined
     },
+  },
+  // Variables of OpenTelemetry are often set for a whole machine, so the protocol matters only where traces are sent.
+  {
+    of: ["otelDisabled", "otlpEndpoint", "tracesEndpoint", "tracesExporter", "tracesProtocol"],
+    flaw: ({ otelDisabled, otlpEndpoint, tracesEndpoint, tracesExporter, tracesProtocol }) =>
+      tracesProtocol === "grpc" && !otelDisabled && tracesExporter !== "none" && otlpEndpoint + tracesEndpoint !== ""
+        ? `OTEL_EXPORTER_OTLP_PROTOCOL="grpc": wants http/protobuf or http/json, which collectors take on port 4318`
+        : undefined,
   },
   {
     of: ["localPort", "port"],

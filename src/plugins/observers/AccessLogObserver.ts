@@ -40,6 +40,7 @@ export const make = (options?: {
       ...(backend === undefined ? {} : { backend, attempts }),
       ...(outcome === undefined ? {} : { outcome: outcome.cause }),
       ...(outcome?.firstByteMillis === undefined ? {} : { first_byte_ms: outcome.firstByteMillis }),
+      ...(event.trace?.sampled === true ? { trace_id: event.trace.traceId } : {}),
       ...(refusal === undefined ? {} : { refusal: refusal.reason }),
       queued_ms: queuedMillis,
       total_ms: event.totalMillis,
