@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, Random } from "effect"
+import { Clock, Effect, Layer, Random } from "effect"
 import type { BackendView, FleetView } from "../../services/FleetView.ts"
 import { type Explanation, Placement, type Ranking } from "../../services/Placement.ts"
 import type { Candidate, Profile } from "../../services/Plugin.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
+import { PluginMeter } from "./pluginMeter.ts"
 
 const empty: Ranking = { size: 0, [Symbol.iterator]: () => [][Symbol.iterator]() }
 
@@ -50,7 +51,9 @@ class Picked implements Ranking {
 export type ProfileInput = Profile | ((demand: Demand) => Profile)
 
 const make = (input: ProfileInput) =>
-  Effect.map(Random.Random, (random) => {
+  Effect.gen(function* () {
+    const random = yield* Random.Random
+    const meter = new PluginMeter(yield* Clock.Clock, yield* Effect.context<never>())
     const next = () => random.nextDoubleUnsafe()
     const profileOf = typeof input === "function" ? input : () => input
     const scoreOf = (profile: Profile, view: BackendView, demand: Demand, fleet: FleetView): number => {
@@ -63,17 +66,23 @@ const make = (input: ProfileInput) =>
       for (const filter of profile.filters) if (!filter.keep(view, demand)) return filter.name
       return undefined
     }
+    const ranked = (profile: Profile, demand: Demand, fleet: FleetView): Ranking => {
+      const candidates: Array<Candidate> = []
+      for (const view of fleet.owners(demand.model)) {
+        if (droppedBy(profile, view, demand) === undefined) {
+          candidates.push({ view, score: scoreOf(profile, view, demand, fleet) })
+        }
+      }
+      return candidates.length === 0 ? empty : new Picked(profile, demand, next, candidates)
+    }
     return Placement.of({
       rank: (demand, fleet) => {
         const profile = profileOf(demand)
-        const owners = fleet.owners(demand.model)
-        const candidates: Array<Candidate> = []
-        for (const view of owners) {
-          if (droppedBy(profile, view, demand) === undefined) {
-            candidates.push({ view, score: scoreOf(profile, view, demand, fleet) })
-          }
-        }
-        return candidates.length === 0 ? empty : new Picked(profile, demand, next, candidates)
+        if (!meter.isSampled()) return ranked(profile, demand, fleet)
+        const timed = meter.timed(profile)
+        const ranking = ranked(timed.profile, demand, fleet)
+        timed.end()
+        return ranking
       },
       explain: (demand, fleet) => {
         const profile = profileOf(demand)

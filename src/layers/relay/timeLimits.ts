@@ -31,6 +31,8 @@ export abstract class Timed {
   lastByteAt: number
   /** Since when the client has not been reading. The backend is not the cause of the silence that follows. */
   pausedAt: number | undefined = undefined
+  /** The longest time between two chunks; -1 before the second one. */
+  private longestGap = -1
   /** Bytes of the call's body that the backend had not taken when the sweeper last looked. */
   private leftToSend = 0
 
@@ -42,13 +44,20 @@ export abstract class Timed {
 
   /** Bytes of the answer came. */
   protected moved(): void {
-    this.lastByteAt = this.clock.currentTimeMillisUnsafe()
-    this.firstByteAt ??= this.lastByteAt
+    const now = this.clock.currentTimeMillisUnsafe()
+    if (this.firstByteAt === undefined) this.firstByteAt = now
+    else if (now - this.lastByteAt > this.longestGap) this.longestGap = now - this.lastByteAt
+    this.lastByteAt = now
   }
 
   /** Milliseconds to the first byte of a complete answer. */
   protected firstByteMillis(): number {
     return (this.firstByteAt ?? this.lastByteAt) - this.sentAt
+  }
+
+  /** Milliseconds between the two chunks that are furthest apart, of a complete answer. */
+  protected longestGapMillis(): number | undefined {
+    return this.longestGap < 0 ? undefined : this.longestGap
   }
 
   /** Milliseconds to the last byte of a complete answer. */

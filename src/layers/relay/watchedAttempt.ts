@@ -35,6 +35,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   readonly reply: ReplySink
   /** Whether the router itself has to read the answer. */
   readonly reads: boolean
+  private readonly timing: Expected["timing"]
   watch: Terminator.Terminator
   readonly tail = new FinalLine.Tail()
   readonly done: (self: WatchedAttempt, attempt: Attempt) => void
@@ -65,6 +66,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
     this.reply = reply
     this.watch = Terminator.make(expect.streams ? expect.streamEnd : "none")
     this.reads = expect.reads === true
+    this.timing = expect.timing
     this.done = done
   }
 
@@ -93,6 +95,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
 
   end(): void {
     if (this.settled) return
+    this.timing?.ending()
     if (this.decoder === undefined) this.answered()
     else this.decoder.end()
   }
@@ -193,6 +196,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
       cause: "ok",
       firstByteMillis: this.firstByteMillis(),
       totalMillis: this.totalMillis(),
+      longestGapMillis: this.longestGapMillis(),
       usage: FinalLine.usage(this.tail.text()),
     }
   }

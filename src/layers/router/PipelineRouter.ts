@@ -24,6 +24,7 @@ import * as MissingPaths from "./missingPaths.ts"
 import { draining } from "./refusals.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
+import * as RoutingTime from "./routingTime.ts"
 import * as Settling from "./settling.ts"
 import * as Stages from "./stages.ts"
 import * as Started from "./started.ts"
@@ -72,6 +73,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     })
     const contained = PipelineFailures.make(guards, stages.from)
     const forkHere = Effect.runForkWith(yield* Effect.context<never>())
+    const timing = RoutingTime.sampler(clock)
     let isDraining = false
 
     const settled = (run: Run, exit: Exit.Exit<Settled>): void => {
@@ -91,18 +93,21 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     return Router.of({
       active: () => active.size,
       draining: () => isDraining,
+      retryBudget: () => options.retry?.budget?.(clock.currentTimeMillisUnsafe()),
       drain: Effect.sync(() => {
         isDraining = true
       }),
       route: (request, reply) =>
         Effect.suspend(() => {
           const run = new Run(request, reply)
+          run.timing = timing()
           active.add(run)
           // The second `suspend` turns what a plugin throws into a defect, which `contained` handles.
           return whole(run, Effect.suspend(() => isDraining ? draining : stages.from(run, 0)))
         }),
       start: (request, reply, ended) => {
         const run = new Run(request, reply)
+        run.timing = timing()
         active.add(run)
         return new Started.Started(run, steps, ended).begin()
       },

@@ -62,10 +62,10 @@ export interface Attempts {
 /** @internal */
 export type Answered = Attempt & { readonly _tag: "Answered" }
 
-const expected = ({ request }: Run, isShared: boolean): Expected => {
+const expected = ({ request, timing }: Run, isShared: boolean): Expected => {
   const { dialect, streamEnd } = request.endpoint
   // generate-v1 is translated, and the answer of a batch is split.
-  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared }
+  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared, timing }
 }
 
 /** @internal */
@@ -86,6 +86,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   /** Ranks the backends and takes a lease, in one step. */
   const commit = (run: Run, demand: Demand, waiting: number): Commit => {
+    run.timing?.go()
+    const committed = place(run, demand, waiting)
+    if (!isLease(committed)) run.timing?.wait()
+    return committed
+  }
+
+  const place = (run: Run, demand: Demand, waiting: number): Commit => {
     const explicit = demand.loads && !demand.model.remote && !clients.passThrough
     const numCtx = explicit ? run.request.envelope.numCtx : undefined
     const placed = numCtx === undefined ? demand : tiered(demand, numCtx, residency, clients)
@@ -103,6 +110,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (demand.cold === true) run.cold = true
     run.outcome = undefined
     run.backend = backend.id
+    run.price = backend.price
     run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
   }
 

@@ -9,6 +9,7 @@ import type { ReplySink } from "../../services/Reply.ts"
 import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import * as KeepAlive from "../../wire/keepAlive.ts"
+import type { RoutingTime } from "./routingTime.ts"
 
 const none: ReadonlyArray<string> = []
 
@@ -45,6 +46,10 @@ export class Run {
   /** Whether a guard has replaced the client's model. */
   renamed = false
   settled = false
+  /** Measures what the router adds, for some requests. */
+  timing: RoutingTime | undefined = undefined
+  /** Price per hour of the last backend. */
+  price: number | undefined = undefined
   /** What guards want to call with the outcome. */
   readonly settledGuards: Array<(outcome: Outcome) => void> = []
   constructor(request: RoutedRequest, reply: ReplySink) {
@@ -54,11 +59,12 @@ export class Run {
     this.quietSince = request.receivedAt
   }
   /** Copies what happened to the run whose answer this one shares. */
-  take({ attempts, backend, cold, outcome, queuedMillis, rewrote }: Run): void {
+  take({ attempts, backend, cold, outcome, price, queuedMillis, rewrote }: Run): void {
     this.attempts = attempts
     this.backend = backend
     this.cold = cold
     this.outcome = outcome
+    this.price = price
     this.queuedMillis = queuedMillis
     this.rewrote = rewrote
   }

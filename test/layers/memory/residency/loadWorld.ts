@@ -142,6 +142,7 @@ export class LoadWorld {
       backends: new Map(),
       pins: new Pins(),
       listeners: changed,
+      evicted: () => {},
       spillListeners: Listeners.make<Spill>(),
       run: (effect) => void this.background.push(effect),
       now: () => this.now,
