@@ -16,6 +16,8 @@ const properties = [
 ]
 
 const onNodeOnly = [
+  // It measures the heap of Node.
+  "test/runtime/labels.test.ts",
   "test/long/churn.test.ts",
   "test/long/wrongStacks.test.ts",
   // Deno's server resets a connection that it closes before it has read the whole body: the client may lose the answer.

@@ -76,7 +76,8 @@ const countRequest = (all: All, event: RequestSettled): void => {
   const ofModel = all.requests.model(event.known ? event.model : "unknown")
   const ofRoute = ofModel.route(event.route)
   ofRoute.settled(result, status)
-  ofRoute.duration.observe(event.totalMillis / 1000, event.at, event.id, event.traceId)
+  // An unknown model is refused at once. Its durations would say nothing, and take a series for each bucket.
+  if (event.known) ofRoute.duration.observe(event.totalMillis / 1000, event.at, event.id, event.traceId)
   if (attempts > 0) ofModel.wait.add(queuedMillis / 1000)
   if (how !== undefined) ofModel.coalesced.add(how, 1)
   else countAnswer(ofModel, event)

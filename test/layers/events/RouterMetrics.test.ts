@@ -108,9 +108,7 @@ describe("RouterMetrics", () => {
       const { of, publish, size } = yield* setUp
       const all = ["m:1b", "n:1b"].flatMap((model) =>
         ["/api/chat", "/api/generate"].flatMap((route) =>
-          ["a", "b"].flatMap((backend) =>
-            [200, 404, 500].map((status) => event({ backend, status }, { model, route }))
-          )
+          ["a", "b"].flatMap((backend) => [200, 404, 500].map((status) => event({ backend, status }, { model, route })))
         )
       )
       for (const one of all) publish(one)
