@@ -16,6 +16,8 @@ const properties = [
 ]
 
 const onNodeOnly = [
+  // What is tested are the queries, which take two minutes.
+  "test/runtime/monitoring.test.ts",
   // It measures the heap of Node.
   "test/runtime/labels.test.ts",
   "test/long/churn.test.ts",

@@ -1,6 +1,6 @@
 /**
- * Writes `deploy/`: Grafana's dashboards and Prometheus' rules. `npm run dashboards` writes them, after `npm run tables`
- * has written the list of the metrics; `test/deploy.test.ts` fails when one is out of date.
+ * Writes `deploy/`: Grafana's dashboards and Prometheus' rules. `npm run dashboards` does it, and so does
+ * `npm run tables`, which writes the list of the metrics first. `test/deploy/rules.test.ts` fails when one is stale.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"

@@ -87,7 +87,12 @@ export class SeriesWithExemplars extends Series {
   }
 }
 
-/** The series of one metric that differ in one label. The values have to be a small set. @category models @since 0.1.0 */
+/**
+ * The series of one metric that differ in one label. The values have to be a small set.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export class Labelled {
   private readonly definition: Definition
   private readonly labels: Labels

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Layer, Metric } from "effect"
+import { Effect, type Layer } from "effect"
 import { HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { BackendHealth } from "../../services/BackendHealth.ts"
 import { Breaker } from "../../services/Breaker.ts"
@@ -12,7 +12,7 @@ import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import { Prewarmer } from "../../services/Prewarmer.ts"
 import { Residency } from "../../services/Residency.ts"
 import { Router } from "../../services/Router.ts"
-import { gauge } from "./gauge.ts"
+import { gauge, registered } from "./gauge.ts"
 import * as Respond from "./respond.ts"
 
 const answer = (ok: boolean, body: unknown): HttpServerResponse.HttpServerResponse =>
@@ -72,12 +72,7 @@ const routes = Effect.fnUntraced(function* (http: HttpRouter.HttpRouter, missing
     }
     return found
   }
-  const readiness = Metric.registerUnsafe(readyGauge, yield* Effect.context<never>(), {
-    get: () => ({ value: reasons().length === 0 ? 1 : 0 }),
-    update: () => {},
-    modify: () => {},
-  })
-  yield* Effect.addFinalizer(() => Effect.sync(() => readiness.remove()))
+  yield* registered(readyGauge, () => reasons().length === 0 ? 1 : 0)
   const ready = Effect.sync(() => {
     const why = reasons()
     return answer(why.length === 0, { ready: why.length === 0, reasons: why })

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Metric } from "effect"
+import { type Context, Effect, Metric, type Scope } from "effect"
 
 /** @internal */
 export const gauge = (name: string, description: string) => Metric.gauge(name, { description })
@@ -14,3 +14,21 @@ export type Set = (
   value: number,
   labels?: Readonly<Record<string, string>>,
 ) => void
+
+/**
+ * Puts a gauge into the `MetricRegistry` until the scope closes. Its value is read whenever the registry is.
+ *
+ * @internal
+ */
+export const registered = (
+  metric: Metric.Metric<number, Metric.GaugeState<number>>,
+  value: () => number,
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.contextWith((context: Context.Context<Scope.Scope>) =>
+    Effect.asVoid(Effect.acquireRelease(
+      Effect.sync(() =>
+        Metric.registerUnsafe(metric, context, { get: () => ({ value: value() }), update: () => {}, modify: () => {} })
+      ),
+      (registration) => Effect.sync(() => registration.remove()),
+    ))
+  )

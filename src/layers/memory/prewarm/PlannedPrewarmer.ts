@@ -72,8 +72,7 @@ const make = <R>(options: Options<R>) =>
     const plans = options.plans.map((plan) => ({ plan, outage: Outage.make() }))
     let statuses: ReadonlyArray<Status> = []
     let evaluated = false
-    const meter = PrewarmMeter.make(yield* Effect.context<never>())
-
+    const meter = PrewarmMeter.make(context)
     const evaluate = Effect.fnUntraced(function* (plan: Plan<R>) {
       const targets = yield* Effect.provideContext(plan.targets(clock.currentTimeMillisUnsafe()), context)
       const wanted: Array<Assignment> = []
@@ -116,9 +115,7 @@ const make = <R>(options: Options<R>) =>
           (defect) => unchanged(plan, outage, defect),
         ))
       assignments.update(all.flatMap((each) => each.assignments))
-      const before = statuses
-      statuses = all.flatMap((each) => each.statuses)
-      meter(before, statuses)
+      statuses = meter(statuses, all.flatMap((each) => each.statuses))
       evaluated = true
     })
     yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "1 second"), evaluateAll))

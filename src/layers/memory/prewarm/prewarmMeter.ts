@@ -11,15 +11,16 @@ const prewarms = counter("llamero_prewarms_total", "Loads for plans that ended")
 
 const keyOf = ({ backend, model, plan }: PrewarmStatus): string => [plan, model, backend].join("\u0000")
 
-/** Counts what changed between two evaluations of the plans. @category constructors @since 0.1.0 */
+/** Counts what changed between two evaluations of the plans, and returns the later one. @category constructors @since 0.1.0 */
 export const make = (context: Context.Context<never>) => {
   const count = rare(prewarms, context)
-  return (before: ReadonlyArray<PrewarmStatus>, now: ReadonlyArray<PrewarmStatus>): void => {
+  return <S extends PrewarmStatus>(before: ReadonlyArray<S>, now: ReadonlyArray<S>): ReadonlyArray<S> => {
     const loading = new Set(before.filter(({ state }) => state === "loading").map(keyOf))
     for (const status of now) {
       const { backend = "", model, plan, state } = status
       if ((state !== "resident" && state !== "failed") || !loading.has(keyOf(status))) continue
       count(1, { plan, backend, model, result: state === "resident" ? "success" : "failure" })
     }
+    return now
   }
 }
