@@ -46,8 +46,8 @@ export const ways = (router: Router["Service"]): readonly [Way, ...ReadonlyArray
   router.start === undefined ? [router.route] : [router.route, asServersDo(router)]
 
 /**
- * Routes one call that arrives now, as servers do, by default without a tenant and an address. Gives how it was settled,
- * and the reply as its client saw it.
+ * Routes one call that arrives now, as servers do, by default without a tenant and an address. Gives how it was
+ * settled, and the reply as its client saw it.
  *
  * @category running
  * @since 0.1.0

@@ -4,18 +4,16 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
 import type { AnswerUsage } from "../../services/Outcome.ts"
 
 /** Bytes. Ollama writes the figures last, in a few hundred bytes, whether the answer streams or not. */
 const tailMax = 1024
 
-/** Without a `TextDecoder`: it makes several objects in each call. */
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1")
+/** Of UTF-8, since Node decodes other encodings more slowly. Only ASCII is looked for, so a character may be cut. */
+const decoder = new TextDecoder()
 
 const ending = (chunk: Uint8Array, length: number): string =>
-  latin1(chunk.length > length ? chunk.subarray(chunk.length - length) : chunk)
+  decoder.decode(chunk.length > length ? chunk.subarray(chunk.length - length) : chunk)
 
 /** Keeps the last chunks of an answer, at most three, in which the figures are. @category models @since 0.1.0 */
 export class Tail {

@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-
 import type { Clock } from "effect"
+import type { AnswerUsage, Outcome } from "../../services/Outcome.ts"
+import type { Expected } from "../../services/Relay.ts"
 
 /** Time limits in milliseconds; see `Options` of the relay. @category models @since 0.1.0 */
 export interface Limits {
@@ -36,9 +37,12 @@ export abstract class Timed {
   /** Bytes of the call's body that the backend had not taken when the sweeper last looked. */
   private leftToSend = 0
 
-  constructor(clock: Clock.Clock, streams: boolean) {
+  protected readonly timing: Expected["timing"]
+
+  constructor(clock: Clock.Clock, { streams, timing }: Expected) {
     this.clock = clock
     this.streams = streams
+    this.timing = timing
     this.sentAt = this.lastByteAt = clock.currentTimeMillisUnsafe()
   }
 
@@ -47,22 +51,16 @@ export abstract class Timed {
     const now = this.clock.currentTimeMillisUnsafe()
     if (this.firstByteAt === undefined) this.firstByteAt = now
     else if (now - this.lastByteAt > this.longestGap) this.longestGap = now - this.lastByteAt
-    this.lastByteAt = now
+    // Each write makes a new object of such a large number, and most chunks come within the same millisecond.
+    if (now !== this.lastByteAt) this.lastByteAt = now
   }
 
-  /** Milliseconds to the first byte of a complete answer. */
-  protected firstByteMillis(): number {
-    return (this.firstByteAt ?? this.lastByteAt) - this.sentAt
-  }
-
-  /** Milliseconds between the two chunks that are furthest apart, of a complete answer. */
-  protected longestGapMillis(): number | undefined {
-    return this.longestGap < 0 ? undefined : this.longestGap
-  }
-
-  /** Milliseconds to the last byte of a complete answer. */
-  protected totalMillis(): number {
-    return this.lastByteAt - this.sentAt
+  /** The outcome of a complete answer. */
+  protected success(usage: AnswerUsage | undefined): Outcome {
+    const { firstByteAt, lastByteAt, sentAt } = this
+    const firstByteMillis = (firstByteAt ?? lastByteAt) - sentAt
+    const longestGapMillis = this.longestGap < 0 ? undefined : this.longestGap
+    return { kind: "success", cause: "ok", firstByteMillis, totalMillis: lastByteAt - sentAt, longestGapMillis, usage }
   }
 
   /**

@@ -19,7 +19,6 @@ import { type Limits, Timed } from "./timeLimits.ts"
 
 /** Bytes. A smaller error answer is held back whole: its body decides whether another backend is tried. */
 const heldMax = 64 * 1024
-
 const none: ReadonlyArray<string> = []
 
 /**
@@ -35,7 +34,6 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   readonly reply: ReplySink
   /** Whether the router itself has to read the answer. */
   readonly reads: boolean
-  private readonly timing: Expected["timing"]
   watch: Terminator.Terminator
   readonly tail = new FinalLine.Tail()
   readonly done: (self: WatchedAttempt, attempt: Attempt) => void
@@ -61,12 +59,11 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
     clock: Clock.Clock,
     done: (self: WatchedAttempt, attempt: Attempt) => void,
   ) {
-    super(clock, expect.streams)
+    super(clock, expect)
     this.lease = lease
     this.reply = reply
     this.watch = Terminator.make(expect.streams ? expect.streamEnd : "none")
     this.reads = expect.reads === true
-    this.timing = expect.timing
     this.done = done
   }
 
@@ -96,8 +93,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   end(): void {
     if (this.settled) return
     this.timing?.ending()
-    if (this.decoder === undefined) this.answered()
-    else this.decoder.end()
+    return this.decoder === undefined ? this.answered() : this.decoder.end()
   }
 
   fail(error: TransportError): void {
@@ -191,14 +187,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   private outcomeOf(ending: Terminator.Ending): Outcome {
     if (ending === "error") return Outcomes.outcomeOfErrorRecord(this.tail.text())
     if (this.status >= 400) return Outcomes.outcomeOfStatus(this.status, undefined)
-    return {
-      kind: "success",
-      cause: "ok",
-      firstByteMillis: this.firstByteMillis(),
-      totalMillis: this.totalMillis(),
-      longestGapMillis: this.longestGapMillis(),
-      usage: FinalLine.usage(this.tail.text()),
-    }
+    return this.success(FinalLine.usage(this.tail.text()))
   }
 
   private finish(attempt: Attempt): void {

@@ -48,18 +48,6 @@ export type Attempting = (
 ) => Effect.Effect<Settled, Refusal>
 
 /** @internal */
-export interface Attempts {
-  readonly attempt: Attempting
-  /** For the run's own reply: the lease of a first attempt that needs no fiber, or else what has to run in one. */
-  readonly admitNow: (run: Run, demand: Demand) => Admitted | Effect.Effect<Settled, Refusal>
-  /** Sends the call of such an attempt. `ended` gets its end. */
-  readonly send: (run: Run, lease: Lease, ended: (attempt: Attempt) => void) => Upstream
-  readonly answered: (run: Run, demand: Demand, ended: Answered) => Settled
-  /** What follows such an attempt when it has failed. */
-  readonly failed: (run: Run, demand: Demand, ended: AfterFailure.Failed) => Effect.Effect<Settled, Refusal>
-}
-
-/** @internal */
 export type Answered = Attempt & { readonly _tag: "Answered" }
 
 const expected = ({ request, timing }: Run, isShared: boolean): Expected => {
@@ -68,31 +56,114 @@ const expected = ({ request, timing }: Run, isShared: boolean): Expected => {
   return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared, timing }
 }
 
+type CallOf = Effect.Success<ReturnType<typeof Call.make>>
+type Hedged = Effect.Success<ReturnType<typeof Hedge.make>>
+
+/** What attempts need, besides the options. */
+interface Tools {
+  readonly admission: Admission["Service"]
+  readonly clock: Clock.Clock
+  readonly leases: Leases["Service"]
+  readonly placement: Placement["Service"]
+  readonly relay: Relay["Service"]
+  readonly residency: Residency["Service"]
+  readonly clients: Policy
+  readonly callOf: CallOf
+  readonly afterFailure: AfterFailure.AfterFailure
+  readonly hedged: Hedged | undefined
+}
+
 /** @internal */
-export const make = Effect.fnUntraced(function* (options: Options) {
-  const { clients, companyOf, forwardCredentials, missing, retry } = options
-  const admission = yield* Admission
-  const clock = yield* Clock.Clock
-  const events = yield* RouterEvents
-  const leases = yield* Leases
-  const placement = yield* Placement
-  const relay = yield* Relay
-  const residency = yield* Residency
-  const callOf = yield* Call.make(clients, forwardCredentials, companyOf)
-  const afterFailure = yield* AfterFailure.make(retry, missing)
-  const { hedging } = retry
-  const tools = { events, leases, placement, relay, residency, retry, failed: afterFailure.record }
-  const hedged = hedging === undefined ? undefined : yield* Hedge.make({ ...tools, hedging })
+export class Attempts {
+  private readonly tools: Tools
+
+  constructor(tools: Tools) {
+    this.tools = tools
+  }
+
+  readonly attempt: Attempting = (run, demand, reply, request) => this.inFiber(run, demand, reply, undefined, request)
+
+  /** For the run's own reply: the lease of a first attempt that needs no fiber, or else what has to run in one. */
+  admitNow(run: Run, demand: Demand): Admitted | Effect.Effect<Settled, Refusal> {
+    const { admission, hedged } = this.tools
+    if (admission.admitNow === undefined || (hedged !== undefined && Hedge.hedges(run, demand))) {
+      return this.inFiber(run, demand, run.reply, undefined)
+    }
+    run.demand = demand
+    let asked: Commit | undefined
+    const admitted = admission.admitNow(demand, (waiting) => asked = this.commit(run, demand, waiting))
+    if (admitted === undefined) return this.inFiber(run, demand, run.reply, asked)
+    this.leased(run, demand, admitted.lease)
+    return admitted
+  }
+
+  /** Sends the call of such an attempt. `ended` gets its end. */
+  send(run: Run, lease: Lease, ended: (attempt: Attempt) => void): Upstream {
+    const { callOf, relay } = this.tools
+    return relay.start(lease, callOf(run, lease, run.reply), expected(run, false), run.reply, ended)
+  }
+
+  answered(run: Run, demand: Demand, ended: Answered): Settled {
+    // The backend has unloaded the model. Residency must not go on using it until the next reading.
+    const unloaded = keepsNothing(run.request) && run.rewrote?.includes("keep_alive") !== true
+    if (ended.outcome.kind === "success" && unloaded) this.tools.residency.forget(run.backend!, demand.model)
+    return run.end("answered", ended.status, undefined)
+  }
+
+  /** What follows an attempt that has failed. */
+  failed(
+    run: Run,
+    demand: Demand,
+    reply: ReplySink,
+    ended: AfterFailure.Failed,
+    request?: () => RoutedRequest,
+  ): Effect.Effect<Settled, Refusal> {
+    return this.tools.afterFailure.next(run, demand, reply, ended, (other) => this.attempt(run, other, reply, request))
+  }
+
+  /** An attempt in a fiber. `asked` is what `commit` has answered already in this step. */
+  private inFiber(
+    run: Run,
+    demand: Demand,
+    reply: ReplySink,
+    asked: Commit | undefined,
+    request?: () => RoutedRequest,
+  ): Effect.Effect<Settled, Refusal> {
+    const { admission, callOf, hedged, relay } = this.tools
+    let first = asked
+    run.demand = demand
+    const commit = (waiting: number): Commit => {
+      const committed = first ?? this.commit(run, demand, waiting)
+      first = undefined
+      return committed
+    }
+    const expect = expected(run, request !== undefined)
+    return Effect.flatMap(
+      admission.admit(demand, commit, (lease) => {
+        this.leased(run, demand, lease)
+        if (request !== undefined) run.request = request()
+        return hedged !== undefined && Hedge.hedges(run, lease.demand)
+          ? hedged(lease, { run, expect, reply, call: (to, contender) => callOf(run, to, contender) })
+          : relay.run(lease, callOf(run, lease, reply), expect, reply)
+      }),
+      (ended) => {
+        run.outcome = ended.outcome
+        if (ended._tag === "Answered") return Effect.succeed(this.answered(run, demand, ended))
+        return this.failed(run, demand, reply, ended, request)
+      },
+    )
+  }
 
   /** Ranks the backends and takes a lease, in one step. */
-  const commit = (run: Run, demand: Demand, waiting: number): Commit => {
+  private commit(run: Run, demand: Demand, waiting: number): Commit {
     run.timing?.go()
-    const committed = place(run, demand, waiting)
+    const committed = this.place(run, demand, waiting)
     if (!isLease(committed)) run.timing?.wait()
     return committed
   }
 
-  const place = (run: Run, demand: Demand, waiting: number): Commit => {
+  private place(run: Run, demand: Demand, waiting: number): Commit {
+    const { clients, leases, placement, residency } = this.tools
     const explicit = demand.loads && !demand.model.remote && !clients.passThrough
     const numCtx = explicit ? run.request.envelope.numCtx : undefined
     const placed = numCtx === undefined ? demand : tiered(demand, numCtx, residency, clients)
@@ -105,79 +176,37 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return committed
   }
 
-  const leased = (run: Run, demand: Demand, { backend }: Lease): void => {
+  private leased(run: Run, demand: Demand, { backend }: Lease): void {
     run.attempts++
     if (demand.cold === true) run.cold = true
     run.outcome = undefined
     run.backend = backend.id
     run.price = backend.price
-    run.queuedMillis = clock.currentTimeMillisUnsafe() - demand.since
+    run.queuedMillis = this.tools.clock.currentTimeMillisUnsafe() - demand.since
   }
+}
 
-  /** An attempt in a fiber. `asked` is what `commit` has answered already in this step. */
-  const admitted = (
-    run: Run,
-    demand: Demand,
-    reply: ReplySink,
-    asked: Commit | undefined,
-    request?: () => RoutedRequest,
-  ): Effect.Effect<Settled, Refusal> => {
-    let first = asked
-    run.demand = demand
-    const ask = (waiting: number): Commit => {
-      const committed = first ?? commit(run, demand, waiting)
-      first = undefined
-      return committed
-    }
-    const expect = expected(run, request !== undefined)
-    return Effect.flatMap(
-      admission.admit(demand, ask, (lease) => {
-        leased(run, demand, lease)
-        if (request !== undefined) run.request = request()
-        return hedged !== undefined && Hedge.hedges(run, lease.demand)
-          ? hedged(lease, { run, expect, reply, call: (to, contender) => callOf(run, to, contender) })
-          : relay.run(lease, callOf(run, lease, reply), expect, reply)
-      }),
-      (ended) => {
-        run.outcome = ended.outcome
-        if (ended._tag === "Answered") return Effect.succeed(answered(run, demand, ended))
-        return failed(run, demand, reply, ended, request)
-      },
-    )
-  }
-
-  const failed = (
-    run: Run,
-    demand: Demand,
-    reply: ReplySink,
-    ended: AfterFailure.Failed,
-    request?: () => RoutedRequest,
-  ): Effect.Effect<Settled, Refusal> =>
-    afterFailure.next(run, demand, reply, ended, (other) => admitted(run, other, reply, undefined, request))
-
-  const answered = (run: Run, demand: Demand, ended: Answered): Settled => {
-    // The backend has unloaded the model. Residency must not go on using it until the next reading.
-    const unloaded = keepsNothing(run.request) && run.rewrote?.includes("keep_alive") !== true
-    if (ended.outcome.kind === "success" && unloaded) residency.forget(run.backend!, demand.model)
-    return run.end("answered", ended.status, undefined)
-  }
-
-  const attempts: Attempts = {
-    attempt: (run, demand, reply, request) => admitted(run, demand, reply, undefined, request),
-    admitNow: (run, demand) => {
-      const inFiber = admission.admitNow === undefined || (hedged !== undefined && Hedge.hedges(run, demand))
-      if (inFiber) return admitted(run, demand, run.reply, undefined)
-      run.demand = demand
-      let asked: Commit | undefined
-      const now = admission.admitNow(demand, (waiting) => asked = commit(run, demand, waiting))
-      if (now === undefined) return admitted(run, demand, run.reply, asked)
-      leased(run, demand, now.lease)
-      return now
-    },
-    send: (run, lease, ended) =>
-      relay.start(lease, callOf(run, lease, run.reply), expected(run, false), run.reply, ended),
-    answered,
-    failed: (run, demand, ended) => failed(run, demand, run.reply, ended),
-  }
-  return attempts
+/** @internal */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const { clients, companyOf, forwardCredentials, missing, retry } = options
+  const events = yield* RouterEvents
+  const leases = yield* Leases
+  const placement = yield* Placement
+  const relay = yield* Relay
+  const residency = yield* Residency
+  const afterFailure = yield* AfterFailure.make(retry, missing)
+  const { hedging } = retry
+  const race = { events, leases, placement, relay, residency, retry, failed: afterFailure.record }
+  return new Attempts({
+    admission: yield* Admission,
+    clock: yield* Clock.Clock,
+    leases,
+    placement,
+    relay,
+    residency,
+    clients,
+    callOf: yield* Call.make(clients, forwardCredentials, companyOf),
+    afterFailure,
+    hedged: hedging === undefined ? undefined : yield* Hedge.make({ ...race, hedging }),
+  })
 })

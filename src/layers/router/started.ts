@@ -84,7 +84,7 @@ export class Started implements Routing {
       if (this.left) return this.end(interrupted)
       run.outcome = attempt.outcome
       if (attempt._tag === "Answered") return this.end(Exit.succeed(attempts.answered(run, run.demand!, attempt)))
-      rest = attempts.failed(run, run.demand!, attempt)
+      rest = attempts.failed(run, run.demand!, run.reply, attempt)
     } catch (error) {
       rest = Effect.die(error)
     }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Clock } from "effect"
+import type { Buffer } from "node:buffer"
 import type { ServerResponse } from "node:http"
 import process from "node:process"
 import type { Endpoint } from "../../services/RoutedRequest.ts"
@@ -11,13 +12,10 @@ import { ChunkList } from "../../support/chunkList.ts"
 import * as ChunkFrames from "./chunkFrames.ts"
 import { ReplyBase } from "./ReplyBase.ts"
 
-/**
- * Whether the runtime's responses let their user write the frames of `Transfer-Encoding: chunked`. Deno has a server of
- * its own below the interface of `node:http`.
- */
-const framesItself = !("Deno" in globalThis) && !("Bun" in globalThis)
+/** Whether `node:http` is Node's own. Deno and Bun have other servers below that interface. */
+const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
 
-/** Bytes. So many leave as one string with the head: Node writes a string and bytes with `writev`, which takes longer. */
+/** Bytes. So many leave as one string with the head: Node would write a string and bytes with `writev`, more slowly. */
 const withHeadMax = 8 * 1024
 
 /**
@@ -59,7 +57,7 @@ export class NodeReply extends ReplyBase {
   protected start(status: number, headers: Array<string>): void {
     const { response } = this
     response.writeHead(status, headers)
-    if (!framesItself || !response.chunkedEncoding) return
+    if (!isNode || !response.chunkedEncoding) return
     this.framed = true
     response.chunkedEncoding = false
   }
@@ -95,20 +93,26 @@ export class NodeReply extends ReplyBase {
     if (chunks.first === undefined && !ended) return
     const bytes = framed ? ChunkFrames.framed(chunks, ended) : ChunkFrames.joined(chunks)
     chunks.clear()
-    const { socket } = response
-    // Without this, Node holds the bytes back until the end of the turn, and writes an empty string after them.
-    socket?.cork()
-    const takesMore = this.opened || bytes.length > withHeadMax
-      ? response.write(bytes)
-      : response.write(bytes.toString("latin1"), "latin1")
-    socket?.uncork()
-    this.opened = true
+    const takesMore = isNode ? this.writeNow(bytes) : response.write(bytes)
     if (takesMore || ends) return
     if (!this.drains) {
       this.drains = true
       response.on("drain", () => this.unblock())
     }
     this.block()
+  }
+
+  private writeNow(bytes: Buffer): boolean {
+    const { opened, response } = this
+    const { socket } = response
+    this.opened = true
+    // Without this, Node holds the bytes back until the end of the turn, and writes an empty string after them.
+    socket?.cork()
+    const takesMore = opened || bytes.length > withHeadMax
+      ? response.write(bytes)
+      : response.write(bytes.toString("latin1"), "latin1")
+    socket?.uncork()
+    return takesMore
   }
 }
 

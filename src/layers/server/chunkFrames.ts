@@ -47,7 +47,9 @@ const writeFrame = (to: Buffer, from: number, part: Uint8Array): number => {
 /** One chunk or several, one after the other. @internal */
 export const joined = ({ first, more }: ChunkList): Buffer => {
   if (first === undefined) return Buffer.alloc(0)
-  return more === undefined ? Buffer.from(first.buffer, first.byteOffset, first.byteLength) : Buffer.concat([first, ...more])
+  return more === undefined
+    ? Buffer.from(first.buffer, first.byteOffset, first.byteLength)
+    : Buffer.concat([first, ...more])
 }
 
 /** Each chunk in a frame of its own, and after them the frame that ends the body, if it `ends`. @internal */

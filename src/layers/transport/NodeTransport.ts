@@ -45,8 +45,6 @@ const channel = "undici:client:sendHeaders"
 class Origin {
   /** The backend's own certificate authorities. */
   readonly ca: string | undefined
-  /** undici would compute it for each call. */
-  private readonly origin: string
   /** The path of the backend's URL, without a slash at its end. */
   private readonly prefix: string
   private readonly pool: Pool
@@ -59,7 +57,6 @@ class Origin {
   constructor(url: string, ca: string | undefined, options: Options) {
     const { origin, pathname, protocol } = new URL(url)
     this.ca = ca
-    this.origin = origin
     this.prefix = pathname.replace(/\/+$/, "")
     const idleMillis = options.idleMillis ?? 60_000
     const headBytesMax = options.headBytesMax ?? 1024 * 1024
@@ -134,7 +131,6 @@ class Origin {
     const headers = access === undefined ? call.headers : withAccess(call.headers, access)
     const sliced = body !== null && body.length > wholeMax
     pool.dispatch({
-      origin: this.origin,
       method: call.method,
       path: this.prefix === "" ? call.path : this.prefix + call.path,
       headers: sliced ? [...headers, "Content-Length", String(body.length)] : headers as Array<string>,

@@ -17,8 +17,10 @@ describe("chunkFrames", () => {
       const expected = `${length.toString(16)}\r\n${"a".repeat(length)}\r\n`
       assert.isTrue(text(framed(list(bytes(length)), false)) === expected, `${length} bytes`)
     }
-    assert.strictEqual(text(framed(list(bytes(2), bytes(17, 0x62), bytes(1, 0x63)), false)),
-      `2\r\naa\r\n11\r\n${"b".repeat(17)}\r\n1\r\nc\r\n`)
+    assert.strictEqual(
+      text(framed(list(bytes(2), bytes(17, 0x62), bytes(1, 0x63)), false)),
+      `2\r\naa\r\n11\r\n${"b".repeat(17)}\r\n1\r\nc\r\n`,
+    )
   })
 
   it("ends a body with the last frame, also when no chunk is left", () => {

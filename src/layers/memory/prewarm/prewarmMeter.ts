@@ -11,7 +11,12 @@ const prewarms = counter("llamero_prewarms_total", "Loads for plans that ended")
 
 const keyOf = ({ backend, model, plan }: PrewarmStatus): string => [plan, model, backend].join("\u0000")
 
-/** Counts what changed between two evaluations of the plans, and returns the later one. @category constructors @since 0.1.0 */
+/**
+ * Counts what changed between two evaluations of the plans, and returns the later one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const make = (context: Context.Context<never>) => {
   const count = rare(prewarms, context)
   return <S extends PrewarmStatus>(before: ReadonlyArray<S>, now: ReadonlyArray<S>): ReadonlyArray<S> => {
