@@ -135,6 +135,7 @@ describe("monitoring", () => {
           await fires(prometheus, "LlameroGpuMemoryGrows", "LlameroRoutingSlowNow", "LlameroRoutingSlow", "LlameroDown")
           assert.strictEqual((await prometheus.targets())["llamero"], "")
           assert.deepStrictEqual(await everyQuery(prometheus), [])
+          assert.isAbove(await prometheus.exemplars("llamero_request_duration_seconds_bucket"), 0)
           await growing()
           faults.broken = true
           server("c").down()

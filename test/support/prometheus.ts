@@ -16,6 +16,8 @@ export interface RunningPrometheus {
   readonly range: (expr: string, seconds: number) => Promise<ReadonlyArray<Found>>
   /** Names of the alerts that have been in the state `firing` at any time in the last seconds. */
   readonly fired: (seconds: number) => Promise<ReadonlySet<string>>
+  /** How many series of a query have exemplars with the id of a request, in the last minute. */
+  readonly exemplars: (expr: string) => Promise<number>
   /** Whether each target was scraped without an error at the last try, by job. */
   readonly targets: () => Promise<Readonly<Record<string, string>>>
 }
@@ -80,6 +82,14 @@ export const make = Effect.fnUntraced(function* (
     fired: async (seconds) => {
       const found = await range(`ALERTS{alertstate="firing"}`, seconds)
       return new Set(found.map(({ metric }) => metric["alertname"] ?? ""))
+    },
+    exemplars: async (expr) => {
+      const end = Date.now() / 1000
+      const query = new URLSearchParams({ query: expr, start: `${end - 60}`, end: `${end}` })
+      const found = await ask(`/query_exemplars?${query}`) as ReadonlyArray<{
+        exemplars: ReadonlyArray<{ labels: Readonly<Record<string, string>> }>
+      }>
+      return found.filter(({ exemplars }) => exemplars.some(({ labels }) => labels["request_id"] !== undefined)).length
     },
     targets: async () => {
       const { activeTargets } = await ask("/targets") as {
