@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Layer } from "effect"
+import { defaultTenant } from "../../services/RoutedRequest.ts"
 import { isShed } from "../../services/Refusal.ts"
 import { type Hedged, type RequestSettled, type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
 import { rare } from "../../support/metricSeries.ts"
@@ -14,6 +15,8 @@ import { type OfModel, RequestSeries } from "./requestSeries.ts"
 type Rare = ReturnType<typeof makeRare>
 
 interface All {
+  /** Tenants that are counted by name, besides those of API keys. */
+  readonly tenants: ReadonlySet<string>
   readonly requests: RequestSeries
   readonly rare: Rare
 }
@@ -60,8 +63,8 @@ const countAnswer = (ofModel: OfModel, event: RequestSettled): void => {
 }
 
 /** Tenants that clients name freely share one label: it could be any text. */
-const countCost = (ofModel: OfModel, event: RequestSettled, cost: number): void => {
-  const tenant = event.keyed === true || event.tenant === "default" ? event.tenant : "other"
+const countCost = ({ tenants }: All, ofModel: OfModel, event: RequestSettled, cost: number): void => {
+  const tenant = event.keyed === true || tenants.has(event.tenant) ? event.tenant : "other"
   const ofTenant = ofModel.tenant(tenant)
   const { answerTokens, promptTokens } = event.settled.outcome?.usage ?? {}
   ofTenant.cost.add(cost)
@@ -89,7 +92,7 @@ const countRequest = (all: All, event: RequestSettled): void => {
   if (attempts > 1) ofModel.retries.add(attempts - 1)
   const evicted = refusal?.reason === "DeadlineExceeded" && attempts === 0
   if (refusal !== undefined && (isShed(refusal) || evicted)) ofModel.sheds.add(refusal.reason, 1)
-  if (event.cost !== undefined) countCost(ofModel, event, event.cost)
+  if (event.cost !== undefined) countCost(all, ofModel, event, event.cost)
   if (event.routingMillis !== undefined) {
     all.requests.routed(event.route).observe(event.routingMillis / 1000, event.at, event.id, event.traceId)
   }
@@ -130,6 +133,18 @@ const count = (all: All, event: RouterEvent): void => {
   }
 }
 
+const make = Effect.fnUntraced(function* (tenants: ReadonlyArray<string>) {
+  const events = yield* RouterEvents
+  const context = yield* Effect.context<never>()
+  const all: All = {
+    tenants: new Set([defaultTenant, ...tenants]),
+    requests: new RequestSeries(context),
+    rare: makeRare(context),
+  }
+  yield* events.subscribe((event) => count(all, event))
+  yield* EventLoop.watch(Duration.millis(500), yield* Clock.Clock, context)
+})
+
 /**
  * Keeps the `llamero_*` counters and histograms in the `MetricRegistry` that the layer is built with. `/metrics` and
  * all other exporters of Effect read them there.
@@ -137,10 +152,14 @@ const count = (all: All, event: RouterEvent): void => {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(Effect.gen(function* () {
-  const events = yield* RouterEvents
-  const context = yield* Effect.context<never>()
-  const all: All = { requests: new RequestSeries(context), rare: makeRare(context) }
-  yield* events.subscribe((event) => count(all, event))
-  yield* EventLoop.watch(Duration.millis(500), yield* Clock.Clock, context)
-}))
+export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(make([]))
+
+/**
+ * As `layer`, and counts what these tenants cost under their names, as it does for tenants of API keys. All other
+ * tenants are counted together, as `other`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNaming = (tenants: ReadonlyArray<string>): Layer.Layer<never, never, RouterEvents> =>
+  Layer.effectDiscard(make(tenants))

@@ -21,27 +21,30 @@ const event = (settled: Partial<RequestSettled["settled"]>, rest?: Partial<Reque
 })
 
 /** The registry, and what publishes to it. */
-const setUp = Effect.gen(function* () {
-  const registry = Context.make(Metric.MetricRegistry, new Map())
-  const services = yield* Layer.build(
-    RouterMetrics.layer.pipe(
-      Layer.provideMerge(SynchronousRouterEvents.layer),
-      Layer.provide(Layer.succeedContext(registry)),
-    ),
-  )
-  const { publish } = Context.get(services, RouterEvents)
-  const of = (name: string, labels: Readonly<Record<string, string>> = {}) => {
-    const found = Metric.snapshotUnsafe(registry).filter(({ attributes = {}, id }) =>
-      id === name && Object.entries(labels).every(([label, value]) => attributes[label] === value)
+const setUpWith = (layer: typeof RouterMetrics.layer) =>
+  Effect.gen(function* () {
+    const registry = Context.make(Metric.MetricRegistry, new Map())
+    const services = yield* Layer.build(
+      layer.pipe(
+        Layer.provideMerge(SynchronousRouterEvents.layer),
+        Layer.provide(Layer.succeedContext(registry)),
+      ),
     )
-    assert.isAtMost(found.length, 1, name)
-    const [metric] = found
-    if (metric?.type === "Counter") return Number(metric.state.count)
-    if (metric?.type === "Histogram") return metric.state.sum
-    return undefined
-  }
-  return { publish, of, size: () => Metric.snapshotUnsafe(registry).length }
-})
+    const { publish } = Context.get(services, RouterEvents)
+    const of = (name: string, labels: Readonly<Record<string, string>> = {}) => {
+      const found = Metric.snapshotUnsafe(registry).filter(({ attributes = {}, id }) =>
+        id === name && Object.entries(labels).every(([label, value]) => attributes[label] === value)
+      )
+      assert.isAtMost(found.length, 1, name)
+      const [metric] = found
+      if (metric?.type === "Counter") return Number(metric.state.count)
+      if (metric?.type === "Histogram") return metric.state.sum
+      return undefined
+    }
+    return { publish, of, size: () => Metric.snapshotUnsafe(registry).length }
+  })
+
+const setUp = setUpWith(RouterMetrics.layer)
 
 describe("RouterMetrics", () => {
   it.effect("counts the tokens, their rate, the gap and the time of the backend", () =>
@@ -101,6 +104,14 @@ describe("RouterMetrics", () => {
       assert.deepStrictEqual(["team", "other", "default", "made-up"].map(cost), [0.5, 0.5, 1, undefined])
       assert.strictEqual(of("llamero_tenant_requests_total", { tenant: "other" }), 2)
       assert.strictEqual(of("llamero_tenant_tokens_total", { tenant: "team", type: "out" }), 41)
+    }))
+
+  it.effect("names the tenants that it is told to name", () =>
+    Effect.gen(function* () {
+      const { of, publish } = yield* setUpWith(RouterMetrics.layerNaming(["team"]))
+      for (const tenant of ["team", "made-up", "default"]) publish(event({}, { cost: 0.5, tenant }))
+      const cost = (tenant: string) => of("llamero_tenant_cost_total", { tenant })
+      assert.deepStrictEqual(["team", "other", "default", "made-up"].map(cost), [0.5, 0.5, 0.5, undefined])
     }))
 
   it.effect("finds a series again, whatever comes between: models, routes, backends, results", () =>
