@@ -132,9 +132,14 @@ describe("RouterMetrics", () => {
 
   it.effect("drops the series of models and backends that are gone", () =>
     Effect.gen(function* () {
-      const { publish, size } = yield* setUp
+      const { of, publish, size } = yield* setUp
       for (let i = 0; i < 3000; i++) publish(event({ backend: `b${i}` }, { model: `m${i}` }))
       // Of 512 models and backends at most, a model has some twelve series. All would be 36,000.
       assert.isBelow(size(), 8000)
+      // The last ones are there.
+      assert.isAbove(size(), 1000)
+      assert.strictEqual(of("llamero_cold_starts_total", { model: "m2999" }), undefined)
+      assert.strictEqual(of("llamero_tokens_total", { model: "m2999", type: "out" }), 41)
+      assert.isUndefined(of("llamero_tokens_total", { model: "m0", type: "out" }))
     }))
 })
