@@ -16,6 +16,10 @@ const properties = [
 ]
 
 const onNodeOnly = [
+  // What is tested are the queries, which take two minutes.
+  "test/runtime/monitoring.test.ts",
+  // It measures the heap of Node.
+  "test/runtime/labels.test.ts",
   "test/long/churn.test.ts",
   "test/long/wrongStacks.test.ts",
   // Deno's server resets a connection that it closes before it has read the whole body: the client may lose the answer.

@@ -51,6 +51,7 @@ export const app = (settings: Settings, decisions: Decisions | undefined, simula
   const routes = Layer.merge(
     simulated ? SimulatedMark.layer : Layer.empty,
     OllamaApp.layer({
+      tenants: Object.keys(settings.tenantWeights),
       bodyLimit: ByteSize.bytes(settings.bodyLimit),
       adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
       decisions,

@@ -1,6 +1,7 @@
 /** The metrics that there are, from a scrape of a simulated router in which everything that is counted has happened. */
 import { Effect, Layer, Metric, References } from "effect"
 import * as L from "../../src/index.ts"
+import * as NodeServer from "../../src/layers/server/NodeServer.ts"
 import { SimulatedFleet, SimulatedGpuProbe, SimulatedOllamaApi, SimulatedTransport } from "../../src/simulated/index.ts"
 
 export interface MetricRow {
@@ -32,6 +33,8 @@ export const parse = (scrape: string): ReadonlyArray<MetricRow> => {
     .filter(({ name }) => name.startsWith("llamero_")).sort((a, b) => a.name < b.name ? -1 : 1)
 }
 
+const { llama31, mistral, tinyModels } = SimulatedFleet.Model
+
 type Events = { readonly [K in L.RouterEvents.RouterEvent["_tag"]]: Extract<L.RouterEvents.RouterEvent, { _tag: K }> }
 
 const at = 0
@@ -39,7 +42,10 @@ const backend = "a"
 const model = "m:1b"
 const answered: L.RouterEvents.RequestSettled["settled"] = {
   ...{ result: "answered", status: 200, refusal: undefined, backend, attempts: 2, queuedMillis: 1 },
-  outcome: { ...L.Outcome.success, firstByteMillis: 1 },
+  outcome: {
+    ...{ ...L.Outcome.success, firstByteMillis: 1, totalMillis: 2, longestGapMillis: 1 },
+    usage: { promptTokens: 1, answerTokens: 2, slotWaitMillis: undefined },
+  },
 }
 const healthy = { state: "healthy", reason: "", since: 0, version: undefined } as const
 
@@ -48,6 +54,7 @@ const examples: Events = {
   RequestSettled: {
     ...{ _tag: "RequestSettled", at, id: "r", route: "/api/chat", kind: "chat", model, known: true, tenant: "default" },
     ...{ settled: answered, totalMillis: 1, bytesIn: 1, bytesOut: 1, rewrote: ["num_ctx"], cold: true },
+    ...{ cost: 1, keyed: true, routingMillis: 1 },
   },
   AttemptFailed: { _tag: "AttemptFailed", at, id: "r", backend, cause: "reset" },
   Hedged: { _tag: "Hedged", at, id: "r", model, first: backend, second: "b", aborted: "b", result: "lost" },
@@ -72,31 +79,41 @@ const guard: L.Plugin.Guard = {
 }
 const stack = L.Standard.layer({
   guards: [guard],
+  plans: [L.PinnedPlan.make(["tiny-eos"])],
   ledger: L.MemoryVramLedger.layer().pipe(Layer.provide(L.LearnedModelFootprints.layer())),
 }).pipe(
   Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
-  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [SimulatedGpuProbe.uuid(url)] }])),
+  Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [SimulatedGpuProbe.uuid(url)], price: 1 }])),
   Layer.provideMerge(SimulatedGpuProbe.layer),
-  // So slow that the first request holds the only slot, and the second one waits, until the program ends.
-  Layer.provideMerge(SimulatedFleet.layer({ [url]: { gpus: ["24 GiB"], decodeRate: 0.001 } })),
+  // So slow that the first request holds the only slot, and the second one waits, until the program ends. Of the two
+  // large models only one fits.
+  Layer.provideMerge(SimulatedFleet.layer({
+    [url]: { gpus: ["12 GiB"], decodeRate: 0.001, loadBandwidth: 1e12, models: [...tinyModels, llama31, mistral] },
+  })),
   Layer.provideMerge(Layer.succeed(Metric.MetricRegistry, new Map())),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None")),
 )
 
 /** Metrics that appear only while a request waits, or after the backend was asked what it holds. */
-const late = ["llamero_queue_oldest_seconds", "llamero_model_vram_bytes", "llamero_guard_duration_seconds"]
+const late = ["queue_oldest_seconds", "model_vram_bytes", "guard_duration_seconds", "prewarms_total", "evictions_total"]
+  .concat("event_loop_lag_seconds", "plugin_duration_seconds", "device_temperature_celsius")
+  .map((name) => `llamero_${name}`)
 
 const program = Effect.gen(function* () {
   const router = yield* L.WebServer.make(L.OllamaApp.layer())
+  // Counts its connections.
+  yield* Layer.build(NodeServer.layer(Layer.empty, { port: 0 }))
   const scrape = Effect.promise(async () => (await router.fetch(new Request("http://llamero/metrics"))).text())
   yield* scrape
   const events = yield* L.RouterEvents.RouterEvents
   for (const event of [...Object.values(examples), ...more]) events.publish(event)
-  for (const prompt of ["0", "1"]) {
-    const body = JSON.stringify({ model: "tiny-eos", prompt })
-    // The answer never comes: the request ends with the scope.
-    router.fetch(new Request("http://llamero/api/generate", { method: "POST", body })).catch(() => {})
+  const ask = (body: object) => {
+    // The answer may never come: the request ends with the scope.
+    const request = new Request("http://llamero/api/generate", { method: "POST", body: JSON.stringify(body) })
+    router.fetch(request).catch(() => {})
   }
+  for (const { name } of [llama31, mistral]) ask({ model: name })
+  for (const prompt of ["0", "1"]) ask({ model: "tiny-eos", prompt })
   for (let looks = 0; looks < 600; looks++) {
     const text = yield* scrape
     if (late.every((name) => text.includes(name))) return parse(text)

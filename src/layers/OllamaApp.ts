@@ -69,6 +69,8 @@ export const layer = (options?: {
   readonly decisions?: Decisions | undefined
   /** Models that must be on the disk of a healthy backend before the router is ready. Defaults to none. */
   readonly requiredModels?: ReadonlyArray<string> | undefined
+  /** Tenants that metrics name, besides those of API keys. Defaults to none: a client could name any number of them. */
+  readonly tenants?: ReadonlyArray<string> | undefined
   /** The models that clients may pull. Defaults to none: `/api/pull` is refused. */
   readonly pulls?: PullRoutes.Options | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>
@@ -78,7 +80,7 @@ export const layer = (options?: {
       ? ManagementRoutes.layer
       : Layer.merge(ManagementRoutes.layerWithoutPull, PullRoutes.layer(options.pulls)),
     HealthRoutes.layerRequiring(options?.requiredModels ?? []),
-    RouterMetrics.layer,
+    RouterMetrics.layerNaming(options?.tenants ?? []),
     MetricsRoutes.layer,
     options?.adminToken === undefined ? Layer.empty : adminRoutes(options.adminToken, options.decisions),
     FallbackRoutes.layer,

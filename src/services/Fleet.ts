@@ -43,6 +43,11 @@ export interface Backend {
    * `LeastBusyScorer`. The weight is not a limit: limits are `parallelism` and `streamsMax`.
    */
   readonly weight: number
+  /**
+   * What an hour of the backend costs, in any unit: metrics then tell what requests cost in this unit. At least 0.
+   * Absent where it is not known.
+   */
+  readonly price?: number | undefined
   /** What the backend asks for, such as a token. Absent where it asks for nothing. */
   readonly access?: Redacted.Redacted<Access.BackendAccess> | undefined
 }
@@ -64,8 +69,8 @@ export type BackendInput =
  * **Gotchas**
  *
  * Throws a `RangeError` when the URL is not `http:` or `https:` or has an `@` in its path, when a limit is not a whole
- * number of at least 1, when the weight is not a finite number above 0, and when a header cannot be sent. The error has
- * no password and no token.
+ * number of at least 1, when the weight is not a finite number above 0 or the price not one of at least 0, and when a
+ * header cannot be sent. The error has no password and no token.
  *
  * @category constructors
  * @since 0.1.0
@@ -87,6 +92,7 @@ export const backend = (input: BackendInput): Backend => {
     streamsMax: options.streamsMax ?? 8,
     devices: options.devices ?? [],
     weight: options.weight ?? 1,
+    ...(options.price === undefined ? {} : { price: options.price }),
     ...(access === undefined ? {} : { access }),
   }
   for (const field of ["parallelism", "streamsMax"] as const) {
@@ -96,6 +102,9 @@ export const backend = (input: BackendInput): Backend => {
   }
   if (!(made.weight > 0 && made.weight < Infinity)) {
     throw new RangeError(`Fleet.backend: weight must be a finite number above 0, got ${made.weight}`)
+  }
+  if (made.price !== undefined && !(made.price >= 0 && made.price < Infinity)) {
+    throw new RangeError(`Fleet.backend: price must be a finite number of at least 0, got ${made.price}`)
   }
   return made
 }

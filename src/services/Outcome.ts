@@ -52,6 +52,8 @@ export interface Outcome {
   readonly firstByteMillis?: number | undefined
   /** Milliseconds from sending to the last byte of a complete answer. */
   readonly totalMillis?: number | undefined
+  /** The longest time, in milliseconds, between two chunks of a complete answer; absent where it had one chunk. */
+  readonly longestGapMillis?: number | undefined
   readonly usage?: AnswerUsage | undefined
 }
 

@@ -155,6 +155,8 @@ export interface RetryPolicy {
   /** Called once for each request, so that a budget can count them. `now` is in milliseconds by the router's clock. */
   readonly seen: (now: number) => void
   readonly decide: (failed: FailedAttempt, now: number) => "elsewhere" | "give-up"
+  /** How many retries the budget has left, for metrics; absent where the policy has no budget. */
+  readonly budget?: ((now: number) => number) | undefined
   /**
    * When a second attempt starts while the first one is slow. `decide` must allow it like any other attempt. Defaults
    * to never.

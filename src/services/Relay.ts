@@ -39,6 +39,11 @@ export interface Expected {
   readonly streamEnd: StreamEnd
   /** Whether the router itself reads the answer, so that it must be decoded. Defaults to `false`. */
   readonly reads?: boolean | undefined
+  /**
+   * Told when the call is handed to the transport, and when the last byte of the answer has come in, before it is
+   * passed on. Present for some calls only.
+   */
+  readonly timing?: { readonly sent: () => void; readonly ending: () => void } | undefined
 }
 
 /**

@@ -78,6 +78,8 @@ export class Router extends Context.Service<Router, {
   readonly active: () => number
   /** Refuses every new request as `Draining` from then on. Requests that have begun go on. */
   readonly drain: Effect.Effect<void>
+  /** How many retries the budget of the retry policy has left; absent, or `undefined`, where there is no budget. */
+  readonly retryBudget?: (() => number | undefined) | undefined
   /** Whether `drain` has run. From then on the readiness check fails. */
   readonly draining: () => boolean
 }>()("llamero/services/Router") {}

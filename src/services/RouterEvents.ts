@@ -54,6 +54,15 @@ export interface RequestSettled {
   readonly firstByteAt?: number | undefined
   /** Its place in a trace, where there is tracing. */
   readonly trace?: Trace | undefined
+  /** Whether an API key names `tenant`. Otherwise the client could have chosen it, and it never becomes a label. */
+  readonly keyed?: boolean | undefined
+  /**
+   * Milliseconds, with fractions, that the router itself has added: from arrival to dispatch without the waits for a
+   * slot and a load, and from the last byte in to the last byte out. Measured for some requests only.
+   */
+  readonly routingMillis?: number | undefined
+  /** What the answer cost, in the unit of `Backend.price`; absent where its backend has no price. */
+  readonly cost?: number | undefined
 }
 
 /**

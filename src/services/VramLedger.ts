@@ -101,6 +101,22 @@ export interface DeviceStatus {
   readonly readAt: number | undefined
   /** Why the newest reading failed; empty if it did not. */
   readonly failure: string
+  /** Bytes that are kept free. */
+  readonly reserve?: number | undefined
+  /** The other values of the newest reading; a field is `undefined` where the source cannot tell. */
+  readonly sensors?: DeviceSensors | undefined
+}
+
+/** What a device reports besides its memory. @category models @since 0.1.0 */
+export interface DeviceSensors {
+  /** Degrees Celsius. */
+  readonly temperature: number | undefined
+  /** Watts. */
+  readonly power: number | undefined
+  /** Share of time in use, from 0 to 1. */
+  readonly utilisation: number | undefined
+  /** Whether the source has seen no fault; `undefined` where no source watches the device. */
+  readonly healthy: boolean | undefined
 }
 
 /**

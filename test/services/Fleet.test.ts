@@ -42,3 +42,13 @@ describe("the weight of a backend", () => {
     }
   })
 })
+
+describe("the price of a backend", () => {
+  it("is absent unless it is given, and at least 0", () => {
+    assert.isFalse("price" in backend("http://a"))
+    for (const price of [0, 0.5, 1e6]) assert.strictEqual(backend({ url: "http://a", price }).price, price)
+    for (const price of [-1, NaN, Infinity]) {
+      assert.throws(() => backend({ url: "http://a", price }), /price must be a finite number of at least 0/)
+    }
+  })
+})

@@ -64,7 +64,7 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
  * A fleet from a JSON file, whose backends are URLs or have the fields of `Backend`:
  *
  * ```json
- * { "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "id": "big", "weight": 2 }] }
+ * { "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "id": "big", "weight": 2, "price": 1.5 }] }
  * ```
  *
  * A backend behind authentication has a user in its URL (`https://user:password@host`, HTTP Basic), or a `token` (sent

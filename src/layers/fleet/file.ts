@@ -26,6 +26,7 @@ const FleetFileEntry = Schema.Union([
     streamsMax: Schema.optionalKey(Schema.Number),
     devices: Schema.optionalKey(Schema.Array(Schema.String)),
     weight: Schema.optionalKey(Schema.Number),
+    price: Schema.optionalKey(Schema.Number),
     token: Schema.optionalKey(SecretEntry),
     headers: Schema.optionalKey(Schema.Record(Schema.String, SecretEntry)),
     caFile: Schema.optionalKey(Schema.String),

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, Random } from "effect"
+import { Clock, Effect, Layer, Random } from "effect"
 import type { BackendView, FleetView } from "../../services/FleetView.ts"
 import { type Explanation, Placement, type Ranking } from "../../services/Placement.ts"
 import type { Candidate, Profile } from "../../services/Plugin.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import { Picked } from "./picked.ts"
+import { PluginMeter } from "./pluginMeter.ts"
 
 const empty: Ranking = { size: 0, [Symbol.iterator]: () => [][Symbol.iterator]() }
 
@@ -24,7 +25,9 @@ const clamp = (score: number): number => score >= 1 ? 1 : score > 0 ? score : 0
 export type ProfileInput = Profile | ((demand: Demand) => Profile)
 
 const make = (input: ProfileInput) =>
-  Effect.map(Random.Random, (random) => {
+  Effect.gen(function* () {
+    const random = yield* Random.Random
+    const meter = new PluginMeter(yield* Clock.Clock, yield* Effect.context<never>())
     const next = () => random.nextDoubleUnsafe()
     const profileOf = typeof input === "function" ? input : () => input
     const scoreOf = (profile: Profile, view: BackendView, demand: Demand, fleet: FleetView): number => {
@@ -37,8 +40,7 @@ const make = (input: ProfileInput) =>
       for (const filter of profile.filters) if (!filter.keep(view, demand)) return filter.name
       return undefined
     }
-    const rank = (demand: Demand, fleet: FleetView): Ranking => {
-      const profile = profileOf(demand)
+    const ranked = (profile: Profile, demand: Demand, fleet: FleetView): Ranking => {
       const candidates: Array<Candidate> = []
       for (const view of fleet.owners(demand.model)) {
         if (droppedBy(profile, view, demand) === undefined) {
@@ -60,6 +62,14 @@ const make = (input: ProfileInput) =>
           total: scoreOf(profile, view, demand, fleet),
         }
       })
+    }
+    const rank = (demand: Demand, fleet: FleetView): Ranking => {
+      const profile = profileOf(demand)
+      if (!meter.isSampled()) return ranked(profile, demand, fleet)
+      const timed = meter.timed(profile)
+      const ranking = ranked(timed.profile, demand, fleet)
+      timed.end()
+      return ranking
     }
     return Placement.of({
       rank: (demand, fleet) => fleet.still === undefined ? rank(demand, fleet) : fleet.still(() => rank(demand, fleet)),

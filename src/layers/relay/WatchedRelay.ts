@@ -56,6 +56,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
     })
     active.add(attempt)
     transport.send(lease.backend, call, attempt)
+    expect.timing?.sent()
     return attempt
   }
 

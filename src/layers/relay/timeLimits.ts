@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-
 import type { Clock } from "effect"
 import type { AnswerUsage, Outcome } from "../../services/Outcome.ts"
+import type { Expected } from "../../services/Relay.ts"
 
 /** Time limits in milliseconds; see `Options` of the relay. @category models @since 0.1.0 */
 export interface Limits {
@@ -32,28 +32,35 @@ export abstract class Timed {
   lastByteAt: number
   /** Since when the client has not been reading. The backend is not the cause of the silence that follows. */
   pausedAt: number | undefined = undefined
+  /** The longest time between two chunks; -1 before the second one. */
+  private longestGap = -1
   /** Bytes of the call's body that the backend had not taken when the sweeper last looked. */
   private leftToSend = 0
 
-  constructor(clock: Clock.Clock, streams: boolean) {
+  protected readonly timing: Expected["timing"]
+
+  constructor(clock: Clock.Clock, { streams, timing }: Expected) {
     this.clock = clock
     this.streams = streams
+    this.timing = timing
     this.sentAt = this.lastByteAt = clock.currentTimeMillisUnsafe()
   }
 
   /** Bytes of the answer came. */
   protected moved(): void {
     const now = this.clock.currentTimeMillisUnsafe()
+    if (this.firstByteAt === undefined) this.firstByteAt = now
+    else if (now - this.lastByteAt > this.longestGap) this.longestGap = now - this.lastByteAt
     // Each write makes a new object of such a large number, and most chunks come within the same millisecond.
     if (now !== this.lastByteAt) this.lastByteAt = now
-    this.firstByteAt ??= now
   }
 
   /** The outcome of a complete answer. */
   protected success(usage: AnswerUsage | undefined): Outcome {
     const { firstByteAt, lastByteAt, sentAt } = this
     const firstByteMillis = (firstByteAt ?? lastByteAt) - sentAt
-    return { kind: "success", cause: "ok", firstByteMillis, totalMillis: lastByteAt - sentAt, usage }
+    const longestGapMillis = this.longestGap < 0 ? undefined : this.longestGap
+    return { kind: "success", cause: "ok", firstByteMillis, totalMillis: lastByteAt - sentAt, longestGapMillis, usage }
   }
 
   /**

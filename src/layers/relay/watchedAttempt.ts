@@ -59,7 +59,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
     clock: Clock.Clock,
     done: (self: WatchedAttempt, attempt: Attempt) => void,
   ) {
-    super(clock, expect.streams)
+    super(clock, expect)
     this.lease = lease
     this.reply = reply
     this.watch = Terminator.make(expect.streams ? expect.streamEnd : "none")
@@ -92,8 +92,8 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
 
   end(): void {
     if (this.settled) return
-    if (this.decoder === undefined) this.answered()
-    else this.decoder.end()
+    this.timing?.ending()
+    return this.decoder === undefined ? this.answered() : this.decoder.end()
   }
 
   fail(error: TransportError): void {

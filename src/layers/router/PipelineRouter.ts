@@ -27,6 +27,7 @@ import * as MissingPaths from "./missingPaths.ts"
 import { draining } from "./refusals.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
+import * as RoutingTime from "./routingTime.ts"
 import * as Settling from "./settling.ts"
 import * as Stages from "./stages.ts"
 import * as Started from "./started.ts"
@@ -76,12 +77,14 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     })
     const contained = PipelineFailures.make(guards, stages.from)
     const forkHere = Effect.runForkWith(yield* Effect.context<never>())
+    const timing = RoutingTime.sampler(clock)
     let isDraining = false
     const tracing = yield* Tracing
     if (tracing !== undefined) yield* events.subscribe(tracing.take)
 
     const begin = (request: RoutedRequest, reply: ReplySink): Run => {
       const run = new Run(request, reply)
+      run.timing = timing()
       if (tracing !== undefined) run.trace = tracing.begin(request)
       active.add(run)
       return run
@@ -112,6 +115,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     return Router.of({
       active: () => active.size,
       draining: () => isDraining,
+      retryBudget: () => options.retry?.budget?.(clock.currentTimeMillisUnsafe()),
       drain: Effect.sync(() => {
         isDraining = true
       }),

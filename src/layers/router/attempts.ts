@@ -52,10 +52,10 @@ type Ended = Parameters<Relay["Service"]["start"]>[4]
 /** @internal */
 export type Answered = Attempt & { readonly _tag: "Answered" }
 
-const expected = ({ request }: Run, isShared: boolean): Expected => {
+const expected = ({ request, timing }: Run, isShared: boolean): Expected => {
   const { dialect, streamEnd } = request.endpoint
   // generate-v1 is translated, and the answer of a batch is split.
-  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared }
+  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared, timing }
 }
 
 type CallOf = Effect.Success<ReturnType<typeof Call.make>>
@@ -170,6 +170,13 @@ export class Attempts {
 
   /** Ranks the backends and takes a lease, in one step. */
   private commit(run: Run, demand: Demand, waiting: number): Commit {
+    run.timing?.go()
+    const committed = this.place(run, demand, waiting)
+    if (!isLease(committed)) run.timing?.wait()
+    return committed
+  }
+
+  private place(run: Run, demand: Demand, waiting: number): Commit {
     const { clients, leases, placement, residency } = this.tools
     const explicit = demand.loads && !demand.model.remote && !clients.passThrough
     const numCtx = explicit ? run.request.envelope.numCtx : undefined
@@ -194,6 +201,7 @@ export class Attempts {
     run.firstByteAt = undefined
     run.leasedAt = this.tools.clock.currentTimeMillisUnsafe()
     run.queuedMillis = run.leasedAt - demand.since
+    run.price = backend.price
   }
 }
 

@@ -10,6 +10,7 @@ import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
 import type { Trace } from "../../services/Trace.ts"
 import * as KeepAlive from "../../wire/keepAlive.ts"
+import type { RoutingTime } from "./routingTime.ts"
 
 const none: ReadonlyArray<string> = []
 
@@ -57,6 +58,10 @@ export class Run {
   /** Whether a guard has replaced the client's model. */
   renamed = false
   settled = false
+  /** Measures what the router adds, for some requests. */
+  timing: RoutingTime | undefined = undefined
+  /** Price per hour of the last backend. */
+  price: number | undefined = undefined
   /** What guards want to call with the outcome. */
   readonly settledGuards: Array<(outcome: Outcome) => void> = []
   constructor(request: RoutedRequest, reply: ReplySink) {
@@ -67,12 +72,13 @@ export class Run {
   }
   /** Copies what happened to the run whose answer this one shares. */
   take(
-    { attempts, backend, cold, firstByteAt, leasedAt, loadingAt, outcome, queuedMillis, rewrote, trace }: Run,
+    { attempts, backend, cold, firstByteAt, leasedAt, loadingAt, outcome, price, queuedMillis, rewrote, trace }: Run,
   ): void {
     this.attempts = attempts
     this.backend = backend
     this.cold = cold
     this.outcome = outcome
+    this.price = price
     this.queuedMillis = queuedMillis
     this.rewrote = rewrote
     this.loadingAt = loadingAt

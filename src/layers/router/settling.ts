@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Effect, Exit } from "effect"
+import { Leases } from "../../services/Leases.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import { Residency } from "../../services/Residency.ts"
@@ -21,6 +22,7 @@ export const make = Effect.gen(function* () {
   const catalog = yield* ModelCatalog
   const clock = yield* Clock.Clock
   const events = yield* RouterEvents
+  const leases = yield* Leases
   const residency = yield* Residency
   const tokens = yield* TokenEstimator
 
@@ -29,6 +31,17 @@ export const make = Effect.gen(function* () {
     const model = catalog.peek(run.model)
     if (model === undefined || model.remote || keepsNothing(run.request)) return
     residency.touch(backend, model, clientOf(run.request))
+  }
+
+  /**
+   * Of the backend's price for the time of the answer, the part of one of the streams that it now serves. With a
+   * steady number of streams, the parts of all requests add up to the price.
+   */
+  const cost = ({ backend, price, queuedMillis, request }: Run, now: number): number | undefined => {
+    if (price === undefined || backend === undefined) return undefined
+    const hours = (now - request.receivedAt - queuedMillis) / 3_600_000
+    // The lease of this request is released already.
+    return price * hours / ((leases.view.find(backend)?.streams ?? 0) + 1)
   }
 
   return (run: Run, exit: Exit.Exit<Settled>): void => {
@@ -62,6 +75,9 @@ export const make = Effect.gen(function* () {
       leasedAt: run.leasedAt,
       firstByteAt: run.firstByteAt,
       trace: run.trace,
+      keyed: run.request.grant !== undefined,
+      routingMillis: run.timing?.millis(run.attempts),
+      cost: settled.coalesced === undefined ? cost(run, now) : undefined,
     })
     // Last: a guard that throws must not keep the rest from happening.
     if (run.settledGuards.length === 0) return

@@ -13,10 +13,13 @@ import { Prewarmer } from "../../services/Prewarmer.ts"
 import { Residency } from "../../services/Residency.ts"
 import { Router } from "../../services/Router.ts"
 import { memberOf } from "../../support/memberOf.ts"
+import { gauge, registered } from "./gauge.ts"
 import * as Respond from "./respond.ts"
 
 const answer = (ok: boolean, body: unknown): HttpServerResponse.HttpServerResponse =>
   Respond.json(JSON.stringify(body), ok ? 200 : 503)
+
+const readyGauge = gauge("llamero_ready", "1 where `/readyz` answers 200, else 0")
 
 /** The services that the routes read. @category models @since 0.1.0 */
 export type Needs = BackendHealth | Breaker | Fleet | Prewarmer | Residency | Router
@@ -70,6 +73,7 @@ const routes = Effect.fnUntraced(function* (http: HttpRouter.HttpRouter, missing
     }
     return found
   }
+  yield* registered(readyGauge, () => reasons().length === 0 ? 1 : 0)
   const ready = Effect.sync(() => {
     const why = reasons()
     return answer(why.length === 0, { ready: why.length === 0, reasons: why })

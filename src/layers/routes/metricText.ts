@@ -53,10 +53,13 @@ export class Readings {
     this.count++
   }
 
-  /** The text, in parts of at most `linesMax` lines. */
-  *parts(): Generator<string, void> {
+  /** The text, in parts of at most `linesMax` lines; in OpenMetrics, the family of a counter has no `_total`. */
+  *parts(openMetrics = false): Generator<string, void> {
     for (const [{ help, name, type }, family] of this.families) {
-      let text = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+      const named = type === "counter" ? name.replace(/_total$/, "") : name
+      let text = openMetrics
+        ? `# TYPE ${named} ${type}\n# HELP ${named} ${help}\n`
+        : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
       let lines = 0
       for (const [labels, value] of family) {
         text += `${name}${labels} ${numeral(value)}\n`

@@ -13,6 +13,7 @@ import * as Hosts from "../../wire/hosts.ts"
 import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as Decode from "./decode.ts"
+import * as Connections from "./connections.ts"
 import { uploads } from "./held.ts"
 import { listen, makeServer } from "./listen.ts"
 import type { Shared } from "./nodeExchange.ts"
@@ -131,6 +132,8 @@ const make = Effect.fnUntraced(function* (app: Handler.Handler, appScope: Scope.
     localRules,
     bodyBytesMax,
   )
+
+  yield* Connections.measure([server, localServer])
 
   const drain = Effect.gen(function* () {
     traffic.draining = true

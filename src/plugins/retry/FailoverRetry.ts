@@ -64,6 +64,10 @@ export const make = (options?: {
       const index = slot(now)
       balance[index] = balance[index]! + earned
     },
+    budget: (now) => {
+      slot(now)
+      return Math.max(0, total(now) / one)
+    },
     decide: ({ attempts }, now) => {
       if (attempts >= attemptsMax) return "give-up"
       const index = slot(now)

@@ -110,5 +110,6 @@ export const make = (retry: RetryPolicy, options?: Options): RetryPolicy => ({
   // Called on `retry` and not copied from it: a policy may be an instance of a class, whose methods use `this`.
   seen: (now) => retry.seen(now),
   decide: (failed, now) => retry.decide(failed, now),
+  ...(retry.budget === undefined ? {} : { budget: (now: number) => retry.budget!(now) }),
   hedging: quantileHedging(options ?? {}),
 })

@@ -57,6 +57,8 @@ describe("FileFleet", () => {
     ["is cut short", fleetOf(a, b).slice(0, -3), /\/fleet\.json/],
     ["has a field nobody knows", fleetOf({ ...a, wieght: 2 }), /wieght/],
     ["has a field of the wrong type", fleetOf({ ...a, weight: "2" }), /weight/],
+    ["has a price that is no number", fleetOf({ ...a, price: "2" }), /price/],
+    ["has a price below 0", fleetOf({ ...a, price: -2 }), /price/],
     ["has one id twice", fleetOf(a, { ...b, id: "a" }), /two backends are called "a"/],
     ["has a URL that is none", fleetOf(a, "b:1"), /must be an http/],
     ["is empty", fleetOf(), /at least one/],

@@ -12,6 +12,7 @@ import { refuse } from "../../../src/services/Refusal.ts"
 import { Residency } from "../../../src/services/Residency.ts"
 import { type RequestSettled, RouterEvents } from "../../../src/services/RouterEvents.ts"
 import { type DeviceStatus, VramLedger } from "../../../src/services/VramLedger.ts"
+import type { Trace } from "../../../src/services/Trace.ts"
 import * as MockBackendHealth from "../../../src/testing/mocks/MockBackendHealth.ts"
 import * as MockModelCatalog from "../../../src/testing/mocks/MockModelCatalog.ts"
 import * as MockRouter from "../../../src/testing/mocks/MockRouter.ts"
@@ -58,7 +59,7 @@ const unknown: DeviceStatus = {
 
 const setUp = Effect.gen(function* () {
   const services = yield* Layer.build(Layer.mergeAll(
-    StaticFleet.layer([{ id: "a", url: "http://a:11434" }, { id: "b", url: "http://b:11434" }]),
+    StaticFleet.layer([{ id: "a", url: "http://a:11434", price: 2.5 }, { id: "b", url: "http://b:11434" }]),
     MockBackendHealth.layer({ a: "healthy", b: "unhealthy" }),
     MockRouter.layer(refuse("Internal", "not asked")),
     MockModelCatalog.layer([{ name: "m:1b", owners: ["a"] }, { name: "idle:1b", owners: ["a"] }]),
@@ -94,7 +95,14 @@ const setUp = Effect.gen(function* () {
     }),
     partly(VramLedger, {
       devices: () => [
-        { ...unknown, device: "GPU-1", total: 24, free: 9, capacity: 20, held: 12, foreign: 3 },
+        {
+          ...{ ...unknown, device: "GPU-1", total: 24, free: 9, capacity: 20, held: 12, foreign: 3, reserve: 2 },
+          sensors: { temperature: 61, power: 250.5, utilisation: 0.75, healthy: true },
+        },
+        {
+          ...{ ...unknown, device: "GPU-3", reserve: 2 },
+          sensors: { temperature: undefined, power: undefined, utilisation: 0, healthy: false },
+        },
         { ...unknown, device: "GPU-2", failure: "the probe failed" },
       ],
     }),
@@ -144,10 +152,46 @@ describe("MetricsRoutes", () => {
           `llamero_device_readable{device="GPU-1"} 1`,
           `llamero_device_readable{device="GPU-2"} 0`,
           `llamero_device_allocated_bytes{device="GPU-2"} 0`,
+          `llamero_device_reserve_bytes{device="GPU-1"} 2`,
+          `llamero_device_temperature_celsius{device="GPU-1"} 61`,
+          `llamero_device_power_watts{device="GPU-1"} 250.5`,
+          `llamero_device_utilization_ratio{device="GPU-1"} 0.75`,
+          `llamero_device_healthy{device="GPU-1"} 1`,
+          `llamero_device_healthy{device="GPU-3"} 0`,
+          `llamero_device_utilization_ratio{device="GPU-3"} 0`,
+          `llamero_backend_price_per_hour{backend="a"} 2.5`,
+          "llamero_draining 0",
         ]
       ) assert.include(lines, line)
+      assert.isAbove(Number(/^llamero_heap_used_bytes (\d+)$/m.exec(lines.join("\n"))?.[1]), 1e6)
+      const unpriced = /price_per_hour\{backend="b"|(temperature_celsius|power_watts)\{device="GPU-[23]"/
+      assert.isFalse(lines.some((line) => unpriced.test(line)))
+      assert.isFalse(lines.some((line) => /device_(healthy|utilization_ratio)\{device="GPU-2"/.test(line)))
       // Unknown is a missing series, not 0.
       assert.isFalse(lines.some((line) => /device_(total|free|capacity|foreign)_bytes\{device="GPU-2"/.test(line)))
+    }))
+
+  it.live("answers in OpenMetrics where the client prefers it, with an exemplar", () =>
+    Effect.gen(function* () {
+      const { ask, publish } = yield* setUp
+      const trace = { traceId: "0af7651916cd43dd8448eb211c80319c" } as Trace
+      publish(settled({}, { id: "r17", at: 5000, trace }))
+      const scrape = (accept: string) => ask("GET /metrics", { headers: { accept } })
+      const open = yield* scrape("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+      assert.match(open.headers.get("content-type")!, /^application\/openmetrics-text; version=1\.0\.0/)
+      assert.isTrue(open.body.endsWith("\n# EOF\n"))
+      const lines = open.body.split("\n")
+      const ids = `{request_id="r17",trace_id="0af7651916cd43dd8448eb211c80319c"}`
+      const series = `llamero_request_duration_seconds_bucket{route="/api/chat",model="m:1b",le="0.25"}`
+      assert.include(lines, `${series} 1 # ${ids} 0.2 5`)
+      assert.include(lines, "# TYPE llamero_requests counter")
+      assert.include(lines, "llamero_leases 2")
+      // Each family has one head: a second one is an error in this format.
+      const heads = lines.filter((line) => line.startsWith("# TYPE"))
+      assert.lengthOf(heads, new Set(heads).size)
+      const plain = yield* scrape("text/plain;version=0.0.4")
+      assert.match(plain.headers.get("content-type")!, /^text\/plain/)
+      assert.notInclude(plain.body, "request_id")
     }))
 
   it.live("counts the events", () =>

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FailoverRetry from "../../../src/plugins/retry/FailoverRetry.ts"
+import * as HedgeRetry from "../../../src/plugins/retry/HedgeRetry.ts"
 import type { FailedAttempt } from "../../../src/services/Plugin.ts"
 import { demandFor, modelOn } from "../../support/demands.ts"
 
@@ -27,6 +28,20 @@ describe("FailoverRetry", () => {
     assert.strictEqual(granted(policy, 1000, 0), 30)
     // One second later there are ten more.
     assert.strictEqual(granted(policy, 1000, 1000), 10)
+  })
+
+  it("tells how many retries the budget has left, and takes none by that", () => {
+    const policy = FailoverRetry.make()
+    assert.strictEqual(policy.budget?.(0), 10)
+    for (let i = 0; i < 100; i++) policy.seen(0)
+    assert.strictEqual(policy.budget?.(0), 30)
+    assert.strictEqual(granted(policy, 12, 0), 12)
+    assert.strictEqual(policy.budget?.(0), 18)
+    assert.strictEqual(granted(policy, 1000, 0), 18)
+    assert.strictEqual(policy.budget?.(0), 0)
+    assert.strictEqual(policy.budget?.(1000), 10)
+    assert.strictEqual(FailoverRetry.make({ perSecond: 0 }).budget?.(0), 0)
+    assert.strictEqual(HedgeRetry.make(FailoverRetry.make()).budget?.(0), 10)
   })
 
   it("forgets retries that were added more than ten seconds ago", () => {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { DeviceSensors } from "../../../services/VramLedger.ts"
 
 /** What the account of a device needs to know about an allocation. @category models @since 0.1.0 */
 export interface Charge {
@@ -48,7 +49,8 @@ export class DeviceAccount {
   capability: number | undefined = undefined
   /** The number of the last good reading, given when it began. */
   readSeq = -1
-  private readonly reserveBytes: number
+  sensors: DeviceSensors | undefined = undefined
+  readonly reserveBytes: number
 
   constructor(uuid: string, reserveBytes: number) {
     this.uuid = uuid

@@ -112,6 +112,8 @@ export class LedgerBooks {
       foreign: account.foreign,
       readAt: account.readAt,
       failure: account.failure,
+      reserve: account.reserveBytes,
+      sensors: account.sensors,
     }))
   }
 

@@ -25,6 +25,12 @@ const take = (
   // A reading that began later has already ended: this one is older.
   if (begun < account.readSeq) return true
   account.unhealthy = Option.isSome(reading.health) && reading.health.value._tag === "Unhealthy"
+  account.sensors = {
+    temperature: Option.getOrUndefined(reading.temperature),
+    power: Option.getOrUndefined(reading.power),
+    utilisation: Option.getOrUndefined(reading.utilisation),
+    healthy: Option.isSome(reading.health) ? !account.unhealthy : undefined,
+  }
   account.absent = false
   account.capability = Option.getOrUndefined(reading.computeCapability) ?? account.capability
   if (free === undefined) {
@@ -69,6 +75,7 @@ export const read = Effect.fnUntraced(function* (
   for (const [uuid, account] of devices.accounts) {
     if (good.has(uuid) || begun < account.readSeq || listed.has(uuid)) continue
     account.absent = readings !== undefined && readings.length > 0
+    account.sensors = undefined
     account.failure = Result.isFailure(result)
       ? result.failure.message || "the probe failed"
       : readings === undefined

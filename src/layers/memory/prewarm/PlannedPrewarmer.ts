@@ -15,6 +15,7 @@ import { VramLedger } from "../../../services/VramLedger.ts"
 import { every } from "../../../support/every.ts"
 import * as Outage from "../../../support/outage.ts"
 import { type Assignment, Assignments } from "./assignments.ts"
+import * as PrewarmMeter from "./prewarmMeter.ts"
 import { chooseBackends, warmUp, type WarmUpServices } from "./warmUp.ts"
 
 /** @category models @since 0.1.0 */
@@ -74,7 +75,7 @@ const make = <R>(options: Options<R>) =>
     const plans = options.plans.map((plan) => ({ plan, outage: Outage.make() }))
     let statuses: ReadonlyArray<Status> = []
     let evaluated = false
-
+    const meter = PrewarmMeter.make(context)
     const evaluate = Effect.fnUntraced(function* (plan: Plan<R>) {
       const targets = yield* Effect.provideContext(plan.targets(clock.currentTimeMillisUnsafe()), context)
       const [wanted, found]: [Array<Assignment>, Array<Status>] = [[], []]
@@ -117,7 +118,7 @@ const make = <R>(options: Options<R>) =>
           (defect) => unchanged(plan, outage, defect),
         ))
       assignments.update(all.flatMap((each) => each.assignments))
-      statuses = all.flatMap((each) => each.statuses)
+      statuses = meter(statuses, all.flatMap((each) => each.statuses))
       evaluated = true
     })
     yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "1 second"), evaluateAll))

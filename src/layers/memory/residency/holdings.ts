@@ -11,6 +11,7 @@ import type { VictimPicker } from "../../../services/Plugin.ts"
 import type { LoadEnd, Spill } from "../../../services/Residency.ts"
 import { VramLedger } from "../../../services/VramLedger.ts"
 import * as Listeners from "../../../support/listeners.ts"
+import { counter, rare } from "../../../support/metricSeries.ts"
 import type { Conflicts } from "./conflicts.ts"
 import type { LoadHistory } from "./loadHistory.ts"
 import type { Loads, Waiting } from "./loadQueue.ts"
@@ -49,6 +50,8 @@ export interface Holdings {
   readonly pins: Pins
   readonly listeners: Listeners.Listeners<LoadEnd | undefined>
   readonly spillListeners: Listeners.Listeners<Spill>
+  /** Counts a model that makes room for another one. */
+  readonly evicted: (backend: string, model: string) => void
   /** Forks into the scope of the residency. */
   readonly run: (effect: Effect.Effect<unknown>) => void
   readonly now: () => number
@@ -63,6 +66,8 @@ export interface Holdings {
   readonly keepAlive: (backend: Backend) => number | undefined
 }
 
+const evictions = counter("llamero_evictions_total", "Models that were chosen to make room for the load of another one")
+
 /** Ollama reads a negative `keep_alive` as "for ever". */
 const forever = -1
 
@@ -73,6 +78,7 @@ export const make = Effect.fnUntraced(function* (
   const ledger = yield* VramLedger
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.makeRuntime()
+  const evicted = rare(evictions, yield* Effect.context<never>())
   let seq = 0
   const run = (effect: Effect.Effect<unknown>): void => void fork(effect)
   return {
@@ -85,6 +91,7 @@ export const make = Effect.fnUntraced(function* (
     pins: new Pins(),
     listeners: yield* Listeners.logged<LoadEnd | undefined>("residency"),
     spillListeners: yield* Listeners.logged<Spill>("spills"),
+    evicted: (backend, model) => evicted(1, { backend, model }),
     run,
     now: () => clock.currentTimeMillisUnsafe(),
     nextSeq: () => ++seq,

@@ -36,7 +36,7 @@ export interface Ending {
  * @since 0.1.0
  */
 export class LoadLoop {
-  private readonly holdings: Sources & Pick<Holdings, "listeners" | "run" | "waiting">
+  private readonly holdings: Sources & Pick<Holdings, "evicted" | "listeners" | "run" | "waiting">
   private readonly work: (work: Work) => void
   private readonly events: Array<{ readonly held: Held; readonly event: Event }> = []
   /** Calls of waiters and listeners, to be made after the current step. */
@@ -46,7 +46,10 @@ export class LoadLoop {
   private running = false
 
   /** `work` starts work at a backend and returns at once. */
-  constructor(holdings: Sources & Pick<Holdings, "listeners" | "run" | "waiting">, work: (work: Work) => void) {
+  constructor(
+    holdings: Sources & Pick<Holdings, "evicted" | "listeners" | "run" | "waiting">,
+    work: (work: Work) => void,
+  ) {
     this.holdings = holdings
     this.work = work
   }
@@ -146,7 +149,9 @@ export class LoadLoop {
       case "Warn":
         return run(Effect.logWarning(action.message, action.defect))
       case "Drain":
-        return this.drain(action.backend === undefined ? held : backends.get(action.backend), action.model)
+        if (action.backend === undefined) this.drain(held, action.model)
+        else this.evict(backends.get(action.backend), action.model)
+        return
       case "Unload": {
         const loaded = held.models.loaded.get(action.model)
         return loaded === undefined ? undefined : this.work({ _tag: "Unload", held, loaded })
@@ -187,13 +192,20 @@ export class LoadLoop {
     return undefined
   }
 
-  private drain(held: Held | undefined, key: string): void {
-    const loaded = held?.models.loaded.get(key)
-    if (held === undefined || loaded === undefined || loaded.draining) return
+  /** A model makes room for another one. */
+  private evict(held: Held | undefined, key: string): void {
+    if (held !== undefined && this.drain(held, key)) this.holdings.evicted(held.loads.backend.id, key)
+  }
+
+  /** Whether it drains the model now, and did not before. */
+  private drain(held: Held, key: string): boolean {
+    const loaded = held.models.loaded.get(key)
+    if (loaded === undefined || loaded.draining) return false
     loaded.draining = true
     this.holdings.contained("Allocation.move", () => loaded.allocation?.move("draining"), undefined)
     this.work({ _tag: "Drain", held, loaded })
     this.changed()
+    return true
   }
 
   private keep(held: Held, key: string): void {

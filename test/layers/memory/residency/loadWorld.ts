@@ -143,6 +143,7 @@ export class LoadWorld {
       waiting: { loads: 0 },
       pins: new Pins(),
       listeners: changed,
+      evicted: () => {},
       spillListeners: Listeners.make<Spill>(),
       run: (effect) => void this.background.push(effect),
       now: () => this.now,
