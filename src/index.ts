@@ -45,6 +45,7 @@ export * as ViewRefresh from "./services/ViewRefresh.ts"
 export * as VramLedger from "./services/VramLedger.ts"
 
 // layers
+export * as AdminApi from "./layers/routes/AdminApi.ts"
 export * as AdminRoutes from "./layers/routes/AdminRoutes.ts"
 export * as AmdSysfsGpuProbe from "./layers/gpu/AmdSysfsGpuProbe.ts"
 export * as BoundedAdmission from "./layers/admission/BoundedAdmission.ts"
@@ -52,7 +53,6 @@ export * as CalibratedTokenEstimator from "./layers/tokens/CalibratedTokenEstima
 export * as CharactersTokenEstimator from "./layers/tokens/CharactersTokenEstimator.ts"
 export * as Circuit from "./layers/breaker/Circuit.ts"
 export * as CorsRoutes from "./layers/server/CorsRoutes.ts"
-export * as DecisionRoutes from "./layers/routes/DecisionRoutes.ts"
 export * as EventSources from "./layers/events/EventSources.ts"
 export * as FallbackRoutes from "./layers/routes/FallbackRoutes.ts"
 export * as FetchTransport from "./layers/transport/FetchTransport.ts"

@@ -46,14 +46,22 @@ export const services = (
 ): Layer.Layer<ApiKeys | RateLimiter.RateLimiter, ApiKeysError> =>
   Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(limits)))
 
+/** The routes of operators. Their code is loaded only where there is a token. */
+const admin = ({ adminToken }: Settings, decisions: Decisions | undefined) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../../src/layers/routes/AdminRoutes.ts")),
+      (AdminRoutes) => AdminRoutes.layer({ token: Redacted.make(adminToken), decisions }),
+    ),
+  )
+
 /** All routes besides inference; behind keys when there is a file of keys. */
 export const app = (settings: Settings, decisions: Decisions | undefined, simulated: boolean) => {
-  const routes = Layer.merge(
+  const routes = Layer.mergeAll(
     simulated ? SimulatedMark.layer : Layer.empty,
+    settings.adminToken === "" ? Layer.empty : admin(settings, decisions),
     OllamaApp.layer({
       bodyLimit: ByteSize.bytes(settings.bodyLimit),
-      adminToken: settings.adminToken === "" ? undefined : Redacted.make(settings.adminToken),
-      decisions,
       requiredModels: settings.requiredModels,
       pulls: settings.pulls.length === 0 ? undefined : { allowed: settings.pulls },
     }),

@@ -45,6 +45,10 @@ const healthy = { state: "healthy", reason: "", since: 0, version: undefined } a
 
 /** One event of each kind, with every field that is counted. A new kind does not compile until it has an example. */
 const examples: Events = {
+  AdminChanged: {
+    ...{ _tag: "AdminChanged", at, who: "admin", address: undefined, action: "drain", backend, model: undefined },
+    ...{ result: "done", reason: "" },
+  },
   RequestSettled: {
     ...{ _tag: "RequestSettled", at, id: "r", route: "/api/chat", kind: "chat", model, known: true, tenant: "default" },
     ...{ settled: answered, totalMillis: 1, bytesIn: 1, bytesOut: 1, rewrote: ["num_ctx"], cold: true },

@@ -69,6 +69,8 @@ const count = (series: MetricSeries.MetricSeries, event: RouterEvent): void => {
     }
     case "Shadowed":
       return series.shadows(1, { model: event.model, result: event.result, shadow: event.shadow })
+    case "AdminChanged":
+      return
     case "ModelSpilled":
       return series.spills(1, { backend: event.spill.backend, model: event.spill.model })
   }

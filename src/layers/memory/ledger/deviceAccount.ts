@@ -48,7 +48,8 @@ export class DeviceAccount {
   capability: number | undefined = undefined
   /** The number of the last good reading, given when it began. */
   readSeq = -1
-  private readonly reserveBytes: number
+  /** Bytes that stay free on it. */
+  readonly reserveBytes: number
 
   constructor(uuid: string, reserveBytes: number) {
     this.uuid = uuid

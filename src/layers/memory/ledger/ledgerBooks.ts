@@ -99,6 +99,7 @@ export class LedgerBooks {
       declared: account.declared,
       total: account.total,
       free: account.free,
+      reserve: account.reserveBytes,
       capacity: account.capacity,
       held: account.held,
       foreign: account.foreign,
