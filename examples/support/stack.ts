@@ -65,6 +65,7 @@ export const stack = (
     router: PipelineRouter.layer({
       guards: [...Guards.guards(settings, simulated), ...placing.guards, ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
+      placementsPerSecond: placing.decisions === undefined ? 0 : 20,
       retry: plugins.retry ?? retries(settings),
     }),
     breaker: LocalBreaker.layer({

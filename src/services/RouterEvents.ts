@@ -7,6 +7,7 @@
 import { Context, type Effect, type Scope } from "effect"
 import type { HealthChange } from "./BackendHealth.ts"
 import type { BreakerTransition } from "./Breaker.ts"
+import type { Placed } from "./Placed.ts"
 import type { LoadEnd, Spill } from "./Residency.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
@@ -118,6 +119,7 @@ export interface AdminChanged {
 /** @category models @since 0.1.0 */
 export type RouterEvent =
   | AdminChanged
+  | Placed
   | RequestSettled
   | {
     readonly _tag: "AttemptFailed"

@@ -70,6 +70,7 @@ const count = (series: MetricSeries.MetricSeries, event: RouterEvent): void => {
     case "Shadowed":
       return series.shadows(1, { model: event.model, result: event.result, shadow: event.shadow })
     case "AdminChanged":
+    case "Placed":
       return
     case "ModelSpilled":
       return series.spills(1, { backend: event.spill.backend, model: event.spill.model })

@@ -91,6 +91,14 @@ const decisions = HttpApiGroup.make("decisions").add(
   }).annotateMerge(says("The last requests, newest first", "`limit` defaults to 100. `id` asks for one request.")),
   get("decision", "/admin/decisions/:id", { params: ofId, success: Decision, error: Errors.Unknown })
     .annotateMerge(says("One request by its X-Request-Id")),
+  get("why", "/admin/decisions/:id/why", {
+    params: ofId,
+    success: [
+      Schema.Struct({ id: Schema.String, summary: Schema.String, sentences: Schema.Array(Schema.String) }),
+      Schema.String.pipe(HttpApiSchema.asText()),
+    ],
+    error: Errors.Unknown,
+  }).annotateMerge(says("Why a request went where it went, in words", "Plain text with `Accept: text/plain`.")),
 ).annotateMerge(says("", "The last requests, each with its placement, its attempts and how it ended."))
 
 const changes = [Errors.BadCall, Errors.Unknown, Errors.NotNow] as const

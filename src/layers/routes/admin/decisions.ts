@@ -5,6 +5,7 @@
  */
 import { Effect } from "effect"
 import type { Decision, Decisions, Step } from "../../../services/Decisions.ts"
+import { leaseRefusal, type Placed, type PlacedCandidate } from "../../../services/Placed.ts"
 import { BadCall, Unknown } from "./errors.ts"
 
 const limitDefault = 100
@@ -12,7 +13,44 @@ const limitDefault = 100
 const time = (millis: number): string => new Date(millis).toISOString()
 const seconds = (millis: number): number => Math.round(millis) / 1000
 
-const shownStep = ({ _tag, at, id: _id, ...step }: Step) => ({ event: _tag, at: time(at), ...step })
+const shownCandidate = (demand: Placed["demand"]) => (one: PlacedCandidate) => ({
+  backend: one.backend.id,
+  member: one.member,
+  health: one.health,
+  breaker: one.breaker,
+  residency: one.residency,
+  streams: one.streams,
+  streams_max: one.backend.streamsMax,
+  streams_of_model: one.streamsOfModel,
+  streams_of_model_max: one.limitOfModel,
+  load_seconds: seconds(one.loadMillis),
+  first_byte_seconds: one.firstByteMillis === undefined ? undefined : seconds(one.firstByteMillis),
+  needs: one.memory?.needs,
+  room: one.memory?.room,
+  dropped_by: one.droppedBy,
+  no_lease: one.droppedBy === undefined ? leaseRefusal(one, demand) : undefined,
+  scores: one.scores,
+  total: one.total,
+})
+
+const shownPlaced = ({ answer, at, attempt, candidates, demand, others, refusal, took, waiting, without }: Placed) => ({
+  event: "Placed",
+  at: time(at),
+  attempt,
+  answer,
+  took,
+  refusal,
+  waiting,
+  candidates: candidates.map(shownCandidate(demand)),
+  others,
+  without,
+})
+
+const shownStep = (step: Step) => {
+  if (step._tag === "Placed") return shownPlaced(step)
+  const { _tag, at, id: _id, ...rest } = step
+  return { event: _tag, at: time(at), ...rest }
+}
 
 /** A decision as JSON. @category conversions @since 0.1.0 */
 export const shown = ({ settled: event, steps }: Decision) => {
@@ -57,7 +95,10 @@ export const find = (decisions: Decisions | undefined, id: string): Effect.Effec
 }
 
 /** The last requests. @category lookups @since 0.1.0 */
-export const recent = (decisions: Decisions | undefined, limitText: string | undefined) =>
+export const recent = (
+  decisions: Decisions | undefined,
+  limitText: string | undefined,
+): Effect.Effect<{ readonly decisions: ReadonlyArray<unknown> }, BadCall | Unknown> =>
   decisions === undefined
     ? Effect.fail(off)
     : Effect.map(limitOf(limitText, limitDefault), (limit) => ({ decisions: decisions.recent(limit).map(shown) }))

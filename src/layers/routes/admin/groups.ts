@@ -10,6 +10,8 @@ import type { Decisions } from "../../../services/Decisions.ts"
 import type { MemberState } from "../../../services/Fleet.ts"
 import type { AdminAction } from "../../../services/RouterEvents.ts"
 import { api } from "../AdminApi.ts"
+import { why } from "../DecisionWords.ts"
+import * as Respond from "../respond.ts"
 import type { Audit } from "./audit.ts"
 import * as Audits from "./audit.ts"
 import type { Changes } from "./changes.ts"
@@ -62,13 +64,25 @@ const stateGroup = ({ audit, changes, feed, reading }: Shared) =>
       events: () => events(feed),
     }))
 
+/** As JSON writes it: the records of events have fields without a value. */
+const asJson = (value: unknown) => Respond.json(JSON.stringify(value))
+
 const decisionGroup = ({ decisions }: Shared) =>
-  HttpApiBuilder.group(api, "decisions", (handlers) =>
-    handlers.handleAll({
+  HttpApiBuilder.group(api, "decisions", (handlers) => {
+    const one = (id: string) => Effect.map(Shown.find(decisions, id), (decision) => asJson(Shown.shown(decision)))
+    return handlers.handleAll({
       decisions: ({ query: { id, limit } }) =>
-        id === undefined ? Shown.recent(decisions, limit) : Effect.map(Shown.find(decisions, id), Shown.shown),
-      decision: ({ params: { id } }) => Effect.map(Shown.find(decisions, id), Shown.shown),
-    }))
+        id === undefined ? Effect.map(Shown.recent(decisions, limit), asJson) : one(id),
+      decision: ({ params: { id } }) => one(id),
+      why: ({ params: { id } }) =>
+        Effect.gen(function* () {
+          const words = why(yield* Shown.find(decisions, id))
+          const { headers } = yield* HttpServerRequest.HttpServerRequest
+          const asText = (headers["accept"] ?? "").startsWith("text/plain")
+          return asText ? HttpServerResponse.text(`${[words.summary, ...words.sentences].join("\n")}\n`) : words
+        }),
+    })
+  })
 
 const backendGroup = ({ audit, changes, reading }: Shared) =>
   HttpApiBuilder.group(api, "backends", (handlers) => {
