@@ -47,6 +47,7 @@ export * as VramLedger from "./services/VramLedger.ts"
 
 // layers
 export * as AdminApi from "./layers/routes/AdminApi.ts"
+export * as AdminReferenceRoutes from "./layers/routes/AdminReferenceRoutes.ts"
 export * as AdminRoutes from "./layers/routes/AdminRoutes.ts"
 export * as AmdSysfsGpuProbe from "./layers/gpu/AmdSysfsGpuProbe.ts"
 export * as BoundedAdmission from "./layers/admission/BoundedAdmission.ts"
