@@ -17,7 +17,7 @@ import * as PluginFiles from "../../src/layers/PluginFiles.ts"
 import * as MemoryRateLimiterStore from "../../src/layers/sharing/MemoryRateLimiterStore.ts"
 import * as WatchedRelay from "../../src/layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../src/layers/router/PipelineRouter.ts"
-import type { Level, Settings } from "../../src/layers/Settings.ts"
+import type { Settings } from "../../src/layers/Settings.ts"
 import { tracing } from "../../src/layers/Settings.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as OtlpTracing from "../../src/layers/tracing/OtlpTracing.ts"
@@ -35,8 +35,6 @@ const footprints = ({ footprintsFile }: Settings) =>
   footprintsFile === ""
     ? LearnedModelFootprints.layer()
     : LearnedModelFootprints.fromFile(footprintsFile).pipe(Layer.provide(NodeFileSystem.layer))
-
-const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
 /** The policy for attempts that failed, and for slow ones. */
 const retries = ({ attemptsMax, hedge, retryPerSecond, retryRatio }: Settings) => {
@@ -74,6 +72,7 @@ export const stack = (
     router: PipelineRouter.layer({
       guards: [...Guards.guards(settings, simulated), ...placing.guards, ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
+      placementsPerSecond: placing.decisions === undefined ? 0 : 20,
       retry: plugins.retry ?? retries(settings),
     }),
     breaker: LocalBreaker.layer({
@@ -92,7 +91,7 @@ export const stack = (
     plans: [AtStartPlan.make(settings.prewarm), PinnedPlan.make(settings.pinned), ...plugins.plans],
     // At a log level without single requests, the requests that failed are still logged.
     observers: [
-      AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 }),
+      AccessLogObserver.make({ control: placing.log }),
       ...placing.observers,
       ...plugins.observers,
     ],

@@ -49,12 +49,26 @@ const answered: L.RouterEvents.RequestSettled["settled"] = {
 }
 const healthy = { state: "healthy", reason: "", since: 0, version: undefined } as const
 
+const demand: L.RoutedRequest.Demand = {
+  ...{ id: "r", kind: "chat", model: { key: model, owners: new Map(), capabilities: [], remote: false } },
+  ...{ numCtx: undefined, promptTokens: 1, bytes: 1, tenant: "default", priority: "default", since: 0 },
+  ...{ queueMillis: undefined, excluded: [], loads: true },
+}
+
 /** One event of each kind, with every field that is counted. A new kind does not compile until it has an example. */
 const examples: Events = {
+  AdminChanged: {
+    ...{ _tag: "AdminChanged", at, who: "admin", address: undefined, action: "drain", backend, model: undefined },
+    ...{ result: "done", reason: "" },
+  },
   RequestSettled: {
     ...{ _tag: "RequestSettled", at, id: "r", route: "/api/chat", kind: "chat", model, known: true, tenant: "default" },
     ...{ settled: answered, totalMillis: 1, bytesIn: 1, bytesOut: 1, rewrote: ["num_ctx"], cold: true },
     ...{ cost: 1, keyed: true, routingMillis: 1 },
+  },
+  Placed: {
+    ...{ _tag: "Placed", at, id: "r", attempt: 1, answer: "lease", took: backend, refusal: undefined, waiting: 1 },
+    ...{ demand, candidates: [], others: 0, without: 0 },
   },
   AttemptFailed: { _tag: "AttemptFailed", at, id: "r", backend, cause: "reset" },
   Hedged: { _tag: "Hedged", at, id: "r", model, first: backend, second: "b", aborted: "b", result: "lost" },

@@ -1,15 +1,14 @@
 /**
- * All routes of the reference server besides inference, in one layer: the app that `NodeServer.layer` and `WebServer`
- * take.
+ * All routes of the reference server besides inference and `AdminRoutes`, in one layer: the app that `NodeServer.layer`
+ * and `WebServer` take.
  *
  * @since 0.1.0
  */
-import { type ByteSize, type Duration, Layer, type Redacted } from "effect"
+import { type ByteSize, type Duration, Layer } from "effect"
 import type { HttpRouter } from "effect/http"
 import type { Admission } from "../services/Admission.ts"
 import type { BackendHealth } from "../services/BackendHealth.ts"
 import type { Breaker } from "../services/Breaker.ts"
-import type { Decisions } from "../services/Decisions.ts"
 import type { Fleet } from "../services/Fleet.ts"
 import type { Leases } from "../services/Leases.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
@@ -21,8 +20,6 @@ import type { RouterEvents } from "../services/RouterEvents.ts"
 import type { Transport } from "../services/Transport.ts"
 import type { VramLedger } from "../services/VramLedger.ts"
 import * as RouterMetrics from "./events/RouterMetrics.ts"
-import * as AdminRoutes from "./routes/AdminRoutes.ts"
-import * as DecisionRoutes from "./routes/DecisionRoutes.ts"
 import * as FallbackRoutes from "./routes/FallbackRoutes.ts"
 import * as HealthRoutes from "./routes/HealthRoutes.ts"
 import * as ManagementRoutes from "./routes/ManagementRoutes.ts"
@@ -47,7 +44,7 @@ export type Needs =
   | VramLedger
 
 /**
- * The routes of Ollama's API that are not inference, health, metrics and administration.
+ * The routes of Ollama's API that are not inference, health and metrics. Merge `AdminRoutes` with them for operators.
  *
  * **Details**
  *
@@ -63,10 +60,6 @@ export const layer = (options?: {
   readonly answerMax?: Duration.Input | undefined
   /** Largest body of `/api/show`. Defaults to 64 MiB. */
   readonly bodyLimit?: ByteSize.ByteSize | undefined
-  /** The token of `/admin/*`. Without it there are no such routes. */
-  readonly adminToken?: Redacted.Redacted<string> | undefined
-  /** The requests that `/admin/decisions` shows, as `DecisionHistory.make` returns them. Needs `adminToken`. */
-  readonly decisions?: Decisions | undefined
   /** Models that must be on the disk of a healthy backend before the router is ready. Defaults to none. */
   readonly requiredModels?: ReadonlyArray<string> | undefined
   /** Tenants that metrics name, besides those of API keys. Defaults to none: a client could name any number of them. */
@@ -82,11 +75,5 @@ export const layer = (options?: {
     HealthRoutes.layerRequiring(options?.requiredModels ?? []),
     RouterMetrics.layerNaming(options?.tenants ?? []),
     MetricsRoutes.layer,
-    options?.adminToken === undefined ? Layer.empty : adminRoutes(options.adminToken, options.decisions),
     FallbackRoutes.layer,
   )
-
-const adminRoutes = (token: Redacted.Redacted<string>, decisions: Decisions | undefined) =>
-  decisions === undefined
-    ? AdminRoutes.layer({ token })
-    : Layer.merge(AdminRoutes.layer({ token }), DecisionRoutes.layer({ token, decisions }))

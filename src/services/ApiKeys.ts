@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Schema } from "effect"
+import { Context, type Effect, Schema } from "effect"
 import * as ModelName from "./ModelName.ts"
 import type { Priority } from "./Priority.ts"
 
@@ -67,6 +67,11 @@ export class ApiKeys extends Context.Service<ApiKeys, {
   readonly named: (id: string) => Grant | undefined
   /** How many keys are valid. */
   readonly size: () => number
+  /**
+   * Reads the keys again now, and returns whether they have changed. When they have a fault, they stay as they were.
+   * Absent where the keys are fixed.
+   */
+  readonly reload?: Effect.Effect<boolean, ApiKeysError> | undefined
 }>()("llamero/services/ApiKeys") {}
 
 /**

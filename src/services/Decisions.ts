@@ -11,7 +11,7 @@ export type Step = Exclude<Extract<RouterEvent, { readonly id: string }>, Reques
 /** One request: how it ended, and the events before that. Never holds bodies or keys. @category models @since 0.1.0 */
 export interface Decision {
   readonly settled: RequestSettled
-  /** Failed attempts, hedges and choices of a shadow placement, in order. */
+  /** Recorded placements, failed attempts, hedges and choices of a shadow placement, in order. */
   readonly steps: ReadonlyArray<Step>
 }
 

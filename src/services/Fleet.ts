@@ -155,7 +155,8 @@ export const loadsAlike = (one: Backend, other: Backend): boolean =>
 /**
  * - `active`: takes new requests.
  * - `draining`: gets no new requests and finishes those it has.
- * - `isolated`: held out by an operator, as by a breaker that stays open.
+ * - `isolated`: held out by an operator, as by a breaker that stays open: it gets no new requests, and the router's own
+ *   lists of models do not ask it. Requests that it answers go on; one that fails is retried elsewhere, as usual.
  *
  * @category models
  * @since 0.1.0
@@ -223,4 +224,9 @@ export class Fleet extends Context.Service<Fleet, {
   readonly changes: Stream.Stream<ReadonlyArray<Member>>
   /** Drains, isolates or activates one backend. Fails with `UnknownBackend`. */
   readonly setState: (id: string, state: MemberState) => Effect.Effect<void, FleetError>
+  /**
+   * Reads the set of backends again now, and returns whether it has changed. Fails with `InvalidFleet`; then nothing
+   * changes. Absent where the set is fixed.
+   */
+  readonly reload?: Effect.Effect<boolean, FleetError> | undefined
 }>()("llamero/services/Fleet") {}

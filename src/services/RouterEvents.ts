@@ -7,6 +7,7 @@
 import { Context, type Effect, type Scope } from "effect"
 import type { HealthChange } from "./BackendHealth.ts"
 import type { BreakerTransition } from "./Breaker.ts"
+import type { Placed } from "./Placed.ts"
 import type { LoadEnd, Spill } from "./Residency.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
@@ -104,8 +105,47 @@ export interface Shadowed {
   readonly result: "same" | "different" | "failed"
 }
 
+/**
+ * What an operator can change.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AdminAction =
+  | "drain"
+  | "undrain"
+  | "isolate"
+  | "load"
+  | "unload"
+  | "pin"
+  | "unpin"
+  | "prewarm"
+  | "reload"
+  | "log"
+
+/** An operator has changed something, or has tried to: the audit event. @category models @since 0.1.0 */
+export interface AdminChanged {
+  readonly _tag: "AdminChanged"
+  /** Milliseconds since the epoch, by the router's clock. */
+  readonly at: number
+  /** The name of the token. Never the token. */
+  readonly who: string
+  /** The address from which the operator has connected; absent where the server does not know it. */
+  readonly address: string | undefined
+  readonly action: AdminAction
+  readonly backend: string | undefined
+  /** Canonical key of the model; the operator's spelling where no backend has it. */
+  readonly model: string | undefined
+  /** `refused`: it cannot be done now, or there is no such backend or model. `failed`: it was tried and failed. */
+  readonly result: "done" | "refused" | "failed"
+  /** What has changed, or why nothing has, for people. */
+  readonly reason: string
+}
+
 /** @category models @since 0.1.0 */
 export type RouterEvent =
+  | AdminChanged
+  | Placed
   | RequestSettled
   | {
     readonly _tag: "AttemptFailed"

@@ -91,6 +91,8 @@ export interface DeviceStatus {
   /** Of the last good reading. */
   readonly total: number | undefined
   readonly free: number | undefined
+  /** Bytes that stay free on it; absent where the ledger keeps no reserve. */
+  readonly reserve?: number | undefined
   /** The most bytes of all allocations together: min(declared or total, last good free + our own) - reserve. */
   readonly capacity: number | undefined
   /** The sum of the allocations. */
@@ -101,8 +103,6 @@ export interface DeviceStatus {
   readonly readAt: number | undefined
   /** Why the newest reading failed; empty if it did not. */
   readonly failure: string
-  /** Bytes that are kept free. */
-  readonly reserve?: number | undefined
   /** The other values of the newest reading; a field is `undefined` where the source cannot tell. */
   readonly sensors?: DeviceSensors | undefined
 }

@@ -128,6 +128,9 @@ const count = (all: All, event: RouterEvent): void => {
     }
     case "Shadowed":
       return rare.shadows(1, { model: event.model, result: event.result, shadow: event.shadow })
+    case "AdminChanged":
+    case "Placed":
+      return
     case "ModelSpilled":
       return rare.spills(1, { backend: event.spill.backend, model: event.spill.model })
   }

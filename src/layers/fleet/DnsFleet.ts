@@ -90,13 +90,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const look = Effect.flatMap(found, replace).pipe(
     Effect.flatMap((changed) => {
       const log = Effect.logInfo(`fleet: ${fleet.members().length} backends behind ${name}`)
-      return outage.lasts() ? outage.ends(log) : changed ? log : Effect.void
+      return Effect.as(outage.lasts() ? outage.ends(log) : changed ? log : Effect.void, changed)
     }),
     // One message for all ways to fail: a resolver that is down gives several in turn.
-    Effect.catch(({ message }) => outage.begins("", Effect.logWarning(`fleet unchanged: ${message}`))),
+    Effect.tapError(({ message }) => outage.begins("", Effect.logWarning(`fleet unchanged: ${message}`))),
   )
-  yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "5 seconds"), look))
-  return fleet
+  yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "5 seconds"), Effect.ignore(look)))
+  return Fleet.of({ ...fleet, reload: look })
 })
 
 /**

@@ -45,7 +45,7 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
   const reload = Effect.gen(function* () {
     const found = yield* Effect.result(latest)
     if (Result.isSuccess(found)) {
-      if (found.success === entries && !File.hasFiles(entries)) return
+      if (found.success === entries && !File.hasFiles(entries)) return false
       entries = found.success
     }
     // Also while the fleet file is bad, since the tokens of the old entries may have changed.
@@ -53,11 +53,12 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
     if (Result.isFailure(found)) return yield* found.failure
     if (outage.lasts() || changed) yield* Effect.logInfo(`fleet: ${fleet.members().length} backends in ${path}`)
     yield* outage.ends()
+    return changed
   }).pipe(
-    Effect.catch(({ message }) => outage.begins(message, Effect.logError(`fleet unchanged: ${message}`))),
+    Effect.tapError(({ message }) => outage.begins(message, Effect.logError(`fleet unchanged: ${message}`))),
   )
-  yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "1 second"), reload))
-  return fleet
+  yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "1 second"), Effect.ignore(reload)))
+  return Fleet.of({ ...fleet, reload })
 })
 
 /**

@@ -87,6 +87,7 @@ const make = Effect.fnUntraced(function* <E, R>({ fleet, hosts, timeout }: Optio
         Stream.map(Stream.merge(plain.changes, SubscriptionRef.changes(version)), () => members()),
       ),
       setState: plain.setState,
+      reload: plain.reload,
     }),
   ).pipe(Context.add(GpuProbe, GpuProbe.of({ source: "hosts", read })))
 })

@@ -53,19 +53,26 @@ export const layer = (path: string, options?: {
       let table = yield* tableOf(seen)
       const outage = Outage.make()
       const again = Effect.suspend(() => Effect.logInfo(`API keys read again: ${table.size()}`))
-      const look = Effect.gen(function* () {
+      const reload = Effect.gen(function* () {
         const now = yield* text
-        if (now === seen && !outage.lasts()) return
+        if (now === seen && !outage.lasts()) return false
         table = yield* tableOf(now)
         seen = now
         yield* outage.ends()
         yield* again
+        return true
       }).pipe(
-        Effect.catch(({ message }) =>
+        Effect.tapError(({ message }) =>
           outage.begins(message, Effect.logError(`${message}; the keys stay as they were`))
         ),
       )
+      const look = Effect.ignore(reload)
       yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options?.interval ?? "2 seconds"), look))
-      return ApiKeys.of({ find: (key) => table.find(key), named: (id) => table.named(id), size: () => table.size() })
+      return ApiKeys.of({
+        find: (key) => table.find(key),
+        named: (id) => table.named(id),
+        size: () => table.size(),
+        reload,
+      })
     }),
   )

@@ -4,17 +4,12 @@
  * @since 0.1.0
  */
 import { Clock, Effect, Layer, Random } from "effect"
-import type { BackendView, FleetView } from "../../services/FleetView.ts"
-import { type Explanation, Placement, type Ranking } from "../../services/Placement.ts"
-import type { Candidate, Profile } from "../../services/Plugin.ts"
+import type { FleetView } from "../../services/FleetView.ts"
+import { Placement, type Ranking } from "../../services/Placement.ts"
+import type { Profile } from "../../services/Plugin.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
-import { Picked } from "./picked.ts"
 import { PluginMeter } from "./pluginMeter.ts"
-
-const empty: Ranking = { size: 0, [Symbol.iterator]: () => [][Symbol.iterator]() }
-
-/** Limits a score to [0, 1], and NaN to 0, so that one scorer cannot outweigh the others. */
-const clamp = (score: number): number => score >= 1 ? 1 : score > 0 ? score : 0
+import * as Rankings from "./ranking.ts"
 
 /**
  * One profile for every request, or a function that chooses one by the request: its tenant, model or kind.
@@ -30,47 +25,15 @@ const make = (input: ProfileInput) =>
     const meter = new PluginMeter(yield* Clock.Clock, yield* Effect.context<never>())
     const next = () => random.nextDoubleUnsafe()
     const profileOf = typeof input === "function" ? input : () => input
-    const scoreOf = (profile: Profile, view: BackendView, demand: Demand, fleet: FleetView): number => {
-      let total = 0
-      for (const { scorer, weight } of profile.scorers) total += weight * clamp(scorer.score(view, demand, fleet))
-      return total
-    }
-    const droppedBy = (profile: Profile, view: BackendView, demand: Demand): string | undefined => {
-      if (demand.excluded.includes(view.backend.id)) return "already-tried"
-      for (const filter of profile.filters) if (!filter.keep(view, demand)) return filter.name
-      return undefined
-    }
-    const ranked = (profile: Profile, demand: Demand, fleet: FleetView): Ranking => {
-      const candidates: Array<Candidate> = []
-      for (const view of fleet.owners(demand.model)) {
-        if (droppedBy(profile, view, demand) === undefined) {
-          candidates.push({ view, score: scoreOf(profile, view, demand, fleet) })
-        }
-      }
-      return candidates.length === 0 ? empty : new Picked(profile.picker, demand, next, candidates)
-    }
-    const explain = (demand: Demand, fleet: FleetView): ReadonlyArray<Explanation> => {
-      const profile = profileOf(demand)
-      return fleet.backends.map((view): Explanation => {
-        const scores = Object.fromEntries(
-          profile.scorers.map(({ scorer }) => [scorer.name, clamp(scorer.score(view, demand, fleet))]),
-        )
-        return {
-          backend: view.backend.id,
-          droppedBy: view.owns(demand.model) ? droppedBy(profile, view, demand) : "has-model",
-          scores,
-          total: scoreOf(profile, view, demand, fleet),
-        }
-      })
-    }
     const rank = (demand: Demand, fleet: FleetView): Ranking => {
       const profile = profileOf(demand)
-      if (!meter.isSampled()) return ranked(profile, demand, fleet)
+      if (!meter.isSampled()) return Rankings.rank(profile, demand, fleet, next)
       const timed = meter.timed(profile)
-      const ranking = ranked(timed.profile, demand, fleet)
+      const ranking = Rankings.rank(timed.profile, demand, fleet, next)
       timed.end()
       return ranking
     }
+    const explain = (demand: Demand, fleet: FleetView) => Rankings.explain(profileOf(demand), demand, fleet)
     return Placement.of({
       rank: (demand, fleet) => fleet.still === undefined ? rank(demand, fleet) : fleet.still(() => rank(demand, fleet)),
       explain: (demand, fleet) =>

@@ -47,6 +47,12 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
   /** How to treat `num_ctx`, `keep_alive` and other options that can make a backend load a model again. */
   readonly clientOptions?: ClientOptions | undefined
   /**
+   * Placements a second that are published as `Placed` events, with all candidates and reasons: those of requests that
+   * wait, are refused or are tried again, and as many others as half of the number. `DecisionHistory` keeps them. One
+   * costs some microseconds for each backend that has the model. Defaults to `0`: none.
+   */
+  readonly placementsPerSecond?: number | undefined
+  /**
    * Whether backends get the clients' `Authorization`, `Cookie` and API key headers. Defaults to `false`: they are
    * credentials for the router.
    */
@@ -72,6 +78,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       companyOf,
       unload: unloading.unload,
       forwardCredentials: options.forwardCredentials ?? false,
+      recordsPerSecond: options.placementsPerSecond ?? 0,
       missing: yield* MissingPaths.make,
       shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
     })

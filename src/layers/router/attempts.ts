@@ -23,6 +23,7 @@ import { type Policy, tiered } from "./clientOptions.ts"
 import * as Hedge from "./hedge.ts"
 import type { MissingPaths } from "./missingPaths.ts"
 import type { CompanyOf } from "./otherClients.ts"
+import * as Records from "./placementRecords.ts"
 import { keepsNothing, type Run } from "./requestState.ts"
 
 /** @internal */
@@ -32,6 +33,8 @@ export interface Options {
   readonly forwardCredentials: boolean
   readonly companyOf: CompanyOf
   readonly missing: MissingPaths
+  /** Placements that are recorded in a second; none when 0. */
+  readonly recordsPerSecond: number
 }
 
 /**
@@ -73,6 +76,7 @@ interface Tools {
   readonly callOf: CallOf
   readonly afterFailure: AfterFailure.AfterFailure
   readonly hedged: Hedged | undefined
+  readonly records: Records.PlacementRecords | undefined
 }
 
 /** @internal */
@@ -177,13 +181,15 @@ export class Attempts {
   }
 
   private place(run: Run, demand: Demand, waiting: number): Commit {
-    const { clients, leases, placement, residency } = this.tools
+    const { clients, leases, placement, records, residency } = this.tools
     const explicit = demand.loads && !demand.model.remote && !clients.passThrough
     const numCtx = explicit ? run.request.envelope.numCtx : undefined
     const placed = numCtx === undefined ? demand : tiered(demand, numCtx, residency, clients)
     if ("_tag" in placed) return placed
+    const candidates = records?.before(placed)
     const ranking = placement.rank(placed, leases.view)
     const committed = leases.commit(ranking, placed, waiting)
+    records?.after(run.attempts + 1, placed, waiting, committed, candidates)
     if (ranking.taken !== undefined && isLease(committed)) ranking.taken(committed.backend.id)
     run.working = committed !== "wait"
     if (committed === "loading") {
@@ -207,7 +213,7 @@ export class Attempts {
 
 /** @internal */
 export const make = Effect.fnUntraced(function* (options: Options) {
-  const { clients, companyOf, forwardCredentials, missing, retry } = options
+  const { clients, companyOf, forwardCredentials, missing, recordsPerSecond, retry } = options
   const events = yield* RouterEvents
   const leases = yield* Leases
   const placement = yield* Placement
@@ -227,5 +233,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     callOf: yield* Call.make(clients, forwardCredentials, companyOf),
     afterFailure,
     hedged: hedging === undefined ? undefined : yield* Hedge.make({ ...race, hedging }),
+    records: recordsPerSecond === 0 ? undefined : yield* Records.make(recordsPerSecond),
   })
 })

@@ -15,6 +15,12 @@ const pathOf = (url: string): string => {
   return query < 0 ? url : url.slice(0, query)
 }
 
+const opens = (paths: ReadonlyArray<string>) => {
+  const exact = new Set(paths)
+  const below = paths.filter((path) => path.endsWith("/*")).map((path) => path.slice(0, -1))
+  return (path: string): boolean => exact.has(path) || below.some((start) => path.startsWith(start))
+}
+
 /**
  * Merge it with the routes. Every path needs a valid key, except the paths in `open`. So a new route is closed by
  * default.
@@ -30,21 +36,21 @@ const pathOf = (url: string): string => {
  */
 export const layer = (options?: {
   /**
-   * Paths that need no key, exactly as written. Defaults to `/livez` and `/readyz`, which only say yes or no, and to
-   * `/admin/queues` and `/admin/decisions`, which have a token of their own.
+   * Paths that need no key, exactly as written; with `/*` at the end, all paths below. Defaults to `/livez` and
+   * `/readyz`, which only say yes or no, and to `/admin/*`, which has a token of its own.
    */
   readonly open?: ReadonlyArray<string> | undefined
   /** As `local` of `ApiKeyGuard`: give both the same. Defaults to none. */
   readonly local?: string | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | ApiKeys> => {
-  const open = new Set(options?.open ?? ["/livez", "/readyz", "/admin/queues", "/admin/decisions"])
+  const open = opens(options?.open ?? ["/livez", "/readyz", "/admin/*"])
   const local = options?.local
   return HttpRouter.use(Effect.fnUntraced(function* (router) {
     const keys = yield* ApiKeys
     yield* router.addGlobalMiddleware((handler) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, source, url }) => {
         const path = pathOf(url)
-        if (open.has(path)) return handler
+        if (open(path)) return handler
         const key = presented((name) => headers[name])
         const isLocal = key === "" && local !== undefined && LocalRequests.isLocal(source)
         const grant = isLocal ? keys.named(local) : key === "" ? undefined : keys.find(key)

@@ -50,6 +50,19 @@ export const contract = (layer: Layer.Layer<Fleet, unknown>): ReadonlyArray<Chec
       ])
     }).pipe(Effect.provide(layer))),
 
+  check(
+    "reads itself again at once, where it can: when nothing has changed, nothing changes",
+    () =>
+      Effect.gen(function* () {
+        const fleet = yield* Fleet
+        if (fleet.reload === undefined) return
+        yield* setState(fleet, "b", "draining")
+        const members = fleet.members()
+        assert.isFalse(yield* tracked("reload", fleet.reload))
+        assert.strictEqual(fleet.members(), members)
+      }).pipe(Effect.provide(layer)),
+  ),
+
   check("refuses to change a backend that it does not have", () =>
     Effect.gen(function* () {
       const fleet = yield* Fleet

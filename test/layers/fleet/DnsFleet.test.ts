@@ -31,6 +31,21 @@ describe("DnsFleet", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("looks at once when asked, and says whether anything has changed, or why it cannot know", () => {
+    let answer = () => Promise.resolve<ReadonlyArray<string>>(["10.0.0.1"])
+    const layer = DnsFleet.layer({ name: "ollama.local", resolve: () => answer() })
+    return Effect.gen(function* () {
+      const reload = (yield* Fleet).reload!
+      assert.isFalse(yield* reload)
+      answer = () => Promise.resolve(["10.0.0.2"])
+      assert.isTrue(yield* reload)
+      assert.deepStrictEqual(yield* urls, ["http://10.0.0.2:11434"])
+      answer = () => Promise.reject(new Error("SERVFAIL"))
+      assert.match((yield* Effect.flip(reload)).message, /SERVFAIL/)
+      assert.deepStrictEqual(yield* urls, ["http://10.0.0.2:11434"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("does not start when the name does not resolve", () =>
     Effect.gen(function* () {
       const layer = DnsFleet.layer({ name: "nowhere", resolve: () => Promise.reject(new Error("ENOTFOUND")) })

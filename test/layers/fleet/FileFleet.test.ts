@@ -40,6 +40,28 @@ describe("FileFleet", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("reads the file at once when asked, and says whether it has changed, or why it cannot be used", () => {
+    const { layer, state } = file(fleetOf(a, b))
+    return Effect.gen(function* () {
+      const reload = (yield* Fleet).reload!
+      assert.isFalse(yield* reload)
+      state.text = fleetOf(a)
+      assert.isTrue(yield* reload)
+      assert.deepStrictEqual(yield* members, ["a active 1"])
+      assert.isFalse(yield* reload)
+      for (
+        const [text, why] of [["{", /fleet\.json/], [fleetOf(), /at least one/], [undefined, /fleet\.json/]] as const
+      ) {
+        state.text = text
+        assert.match((yield* Effect.flip(reload)).message, why)
+        assert.deepStrictEqual(yield* members, ["a active 1"])
+      }
+      state.text = fleetOf(b)
+      assert.isTrue(yield* reload)
+      assert.deepStrictEqual(yield* members, ["b active 1"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("reports no change when a changed file means the same fleet", () => {
     const { layer, state } = file(fleetOf(a, b))
     return Effect.gen(function* () {

@@ -62,6 +62,22 @@ describe("the file of keys", () => {
 })
 
 describe("FileApiKeys", () => {
+  it.effect("reads the file at once when asked, and says whether it has changed, or why it cannot be used", () => {
+    const content: { text: string | undefined } = { text: file(entry("a", "ka")) }
+    return Effect.gen(function* () {
+      const keys = yield* ApiKeys
+      assert.isFalse(yield* keys.reload!)
+      content.text = file(entry("b", "kb"))
+      assert.isTrue(yield* keys.reload!)
+      assert.deepStrictEqual([keys.find("ka"), keys.find("kb")?.id], [undefined, "b"])
+      for (const [text, why] of [["{", /must be JSON/], [undefined, /cannot be read/]] as const) {
+        content.text = text
+        assert.match((yield* Effect.flip(keys.reload!)).message, why)
+        assert.strictEqual(keys.find("kb")?.id, "b")
+      }
+    }).pipe(Effect.provide(FileApiKeys.layer("/keys.json").pipe(Layer.provide(disk(content)), Layer.provide(log))))
+  })
+
   it.effect("reads the file again when it changes, as a whole or not at all", () => {
     const content: { text: string | undefined } = { text: file(entry("a", "ka"), entry("b", "kb")) }
     logged.length = 0

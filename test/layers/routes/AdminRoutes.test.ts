@@ -1,53 +1,179 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import * as AdminRoutes from "../../../src/layers/routes/AdminRoutes.ts"
-import { Admission } from "../../../src/services/Admission.ts"
-import { partly, serve } from "../../support/web.ts"
+import * as MemoryLeases from "../../../src/layers/leases/MemoryLeases.ts"
+import { changes, events, operator } from "../../support/admin.ts"
+import { ask, over } from "../../support/routers.ts"
 
-const queue = {
-  model: "m:1b",
-  depth: 3,
-  bytes: 300,
-  oldestMillis: 1500,
-  waitMillis: 4200.4,
-  classes: { interactive: 1, default: 2, batch: 0 },
-  tenants: [{ tenant: "a", depth: 3 }],
-}
+const two = { a: {}, b: {} }
 
-const setUp = Effect.gen(function* () {
-  const admission = partly(Admission, { queues: () => [queue] })
-  return yield* serve(Layer.provide(AdminRoutes.layer({ token: Redacted.make("secret") }), admission))
+const reads = [
+  "state",
+  "backends",
+  "backends/a",
+  "devices",
+  "models",
+  "queues",
+  "breakers",
+  "prewarm",
+  "changes",
+  "events",
+  "decisions",
+  "decisions/x",
+].map((path) => `GET /admin/${path}`)
+const writes = [
+  ...["drain", "undrain", "isolate", "load", "unload", "pin", "unpin", "prewarm"].map((action) =>
+    `POST /admin/backends/a/${action}`
+  ),
+  "POST /admin/reload",
+]
+
+describe("AdminRoutes without the token", () => {
+  it.effect("answers 401 to every call, shows nothing and changes nothing", () =>
+    Effect.gen(function* () {
+      const { call } = yield* operator()
+      for (const line of [...reads, ...writes]) {
+        for (
+          const authorization of ["", "Bearer ", "Bearer wrong", "secret-of-operators", "Bearer secret-of-operator"]
+        ) {
+          const body = line.startsWith("POST") ? { model: "tiny-eos" } : undefined
+          const { headers, json, status, text } = yield* call(line, body, authorization)
+          assert.strictEqual(status, 401, `${line} ${authorization}`)
+          assert.deepStrictEqual(json, { error: "a token is needed" })
+          assert.match(headers.get("www-authenticate") ?? "", /^Bearer/)
+          assert.notInclude(text, "tiny")
+        }
+      }
+      const wrong = yield* call("POST /admin/backends/a/load", "{", "Bearer wrong")
+      assert.strictEqual(wrong.status, 401, "the body is read after the token")
+      const { json } = yield* call("GET /admin/backends")
+      assert.deepStrictEqual(json.backends.map(({ member }: { member: string }) => member), ["active", "active"])
+      assert.deepStrictEqual(yield* changes, [])
+    }).pipe(Effect.provide(over(two, { events }))))
+
+  it("refuses an empty token", () => {
+    assert.throws(() => AdminRoutes.layer({ token: Redacted.make("") }), RangeError)
+    const token = Redacted.make("x")
+    assert.throws(() => AdminRoutes.layer({ token, tokens: { other: Redacted.make("") } }), RangeError)
+  })
 })
 
-describe("AdminRoutes", () => {
-  it.live("shows the queues with the token", () =>
+describe("AdminRoutes with the token", () => {
+  it.effect("shows the whole state", () =>
     Effect.gen(function* () {
-      const ask = yield* setUp
-      const response = yield* ask("GET /admin/queues", { headers: { authorization: "Bearer secret" } })
-      assert.strictEqual(response.status, 200)
-      assert.strictEqual(response.headers.get("cache-control"), "no-store")
-      assert.deepStrictEqual(JSON.parse(response.body), {
-        queues: [{
-          model: "m:1b",
-          depth: 3,
-          bytes: 300,
-          oldest_seconds: 1.5,
-          estimated_wait_seconds: 4.2,
-          classes: { interactive: 1, default: 2, batch: 0 },
-          tenants: [{ tenant: "a", depth: 3 }],
-        }],
+      const { call } = yield* operator()
+      yield* TestClock.adjust("10 seconds")
+      const asked = ask("/api/chat", { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] })
+      yield* Effect.forkChild(asked, { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      const { headers, json: state, status } = yield* call("GET /admin/state")
+      assert.strictEqual(status, 200)
+      assert.strictEqual(headers.get("cache-control"), "no-store")
+      assert.strictEqual(state.at, "1970-01-01T00:00:20.000Z")
+      assert.deepStrictEqual(state.router, {
+        draining: false,
+        requests: 0,
+        leases: 0,
+        prewarmed: true,
+        events_lost: 0,
       })
-    }))
+      assert.strictEqual(state.traffic.requests, 1)
+      assert.strictEqual(state.traffic.answered, 1)
+      assert.deepStrictEqual([state.traffic.prompt_tokens, state.traffic.answer_tokens], [25, 49])
+      assert.deepStrictEqual(state.backends.map(({ id }: { id: string }) => id), ["a", "b"])
+      const used = state.backends.find(({ models }: { models: ReadonlyArray<unknown> }) => models.length > 0)
+      assert.strictEqual(used.health, "healthy")
+      assert.strictEqual(used.breaker, "closed")
+      assert.match(used.version, /^\d/)
+      assert.strictEqual(used.streams, 0)
+      const [model] = used.models
+      assert.strictEqual(model.model, "tiny-eos:latest")
+      assert.strictEqual(model.state, "resident")
+      assert.match(model.expires_at, /^1970-01-01T00:05:10/)
+      assert.isAbove(model.size, 0)
+      assert.isFalse(model.pinned)
+      assert.deepStrictEqual(state.queues, [])
+      assert.deepStrictEqual(state.breakers.map(({ backend, state }: Record<string, string>) => [backend, state]), [
+        ["a", "closed"],
+        ["b", "closed"],
+      ])
+      const { json: one } = yield* call(`GET /admin/backends/${used.id}`)
+      assert.deepStrictEqual(one, used)
+      const { json: catalog } = yield* call("GET /admin/models")
+      const eos = catalog.models.find(({ model }: { model: string }) => model === "tiny-eos:latest")
+      assert.deepStrictEqual(eos.backends.map(({ backend }: { backend: string }) => backend), ["a", "b"])
+    }).pipe(Effect.provide(over({ a: { decodeRate: 100 }, b: { decodeRate: 100 } }, { events }))))
 
-  it.live("shows nothing without the token", () =>
+  it.effect("shows the queues by model and tenant", () =>
     Effect.gen(function* () {
-      const ask = yield* setUp
-      for (const authorization of ["", "Bearer ", "Bearer wrong", "secret", "Bearer secret2"]) {
-        const response = yield* ask("GET /admin/queues", { headers: { authorization } })
-        assert.strictEqual(response.status, 401)
-        assert.notInclude(response.body, "m:1b")
-      }
-    }))
+      const { call } = yield* operator()
+      yield* TestClock.adjust("6 seconds")
+      const asked = (tenant: string) =>
+        Effect.forkChild(ask("/api/generate", { model: "tiny-loop", prompt: tenant }, undefined, [], { tenant }), {
+          startImmediately: true,
+        })
+      for (const tenant of ["x", "x", "y", "y", "y"]) yield* asked(tenant)
+      yield* TestClock.adjust("1500 millis")
+      const { json } = yield* call("GET /admin/queues")
+      assert.strictEqual(json.queues.length, 1)
+      const [{ bytes, classes, depth, estimated_wait_seconds, model, oldest_seconds, tenants }] = json.queues
+      assert.deepStrictEqual([model, depth, oldest_seconds], ["tiny-loop:latest", 4, 1.5])
+      assert.deepStrictEqual(classes, { interactive: 0, default: 4, batch: 0 })
+      assert.sameDeepMembers(tenants, [{ tenant: "x", depth: 1 }, { tenant: "y", depth: 3 }])
+      assert.isAbove(bytes, 0)
+      assert.isNumber(estimated_wait_seconds)
+      const { json: state } = yield* call("GET /admin/state")
+      assert.deepStrictEqual(state.queues, json.queues)
+      assert.strictEqual(state.backends[0].streams, 1)
+      assert.strictEqual(state.backends[0].models[0].streams, 1)
+    }).pipe(Effect.provide(over({ a: { decodeRate: 1 } }, { events, leases: MemoryLeases.layerFixed }))))
 
-  it("refuses an empty token", () => assert.throws(() => AdminRoutes.layer({ token: Redacted.make("") }), RangeError))
+  it.effect("says 404 for what there is not, 405 for other methods, and 400 in words for bad input", () =>
+    Effect.gen(function* () {
+      const { call } = yield* operator()
+      yield* TestClock.adjust("6 seconds")
+      const said = function* (line: string, body: unknown, status: number, words: RegExp) {
+        const told = yield* call(line, body)
+        assert.strictEqual(told.status, status, `${line}: ${told.text}`)
+        assert.match(told.json.error, words, line)
+      }
+      yield* said("GET /admin/backends/c", undefined, 404, /no backend is called "c"/)
+      yield* said("POST /admin/backends/c/drain", undefined, 404, /no backend is called "c"/)
+      yield* said("POST /admin/backends/c/load", { model: "tiny-eos" }, 404, /no backend is called "c"/)
+      yield* said("POST /admin/backends/a/load", { model: "nobody" }, 404, /no backend has the model "nobody"/)
+      yield* said("POST /admin/backends/a/load", {}, 400, /model/)
+      yield* said("POST /admin/backends/a/load", { model: "" }, 400, /model/)
+      yield* said("POST /admin/backends/a/load", { model: 5 }, 400, /model/)
+      yield* said("POST /admin/backends/a/load", { model: "tiny-eos", num_ctx: -1 }, 400, /num_ctx/)
+      yield* said("POST /admin/backends/a/load", { model: "tiny-eos", wait: "yes" }, 400, /wait/)
+      yield* said("POST /admin/backends/a/pin", undefined, 400, /./)
+      yield* said("POST /admin/backends/a/pin", "{", 400, /./)
+      yield* said("GET /admin/changes?limit=0", undefined, 400, /whole number/)
+      yield* said("GET /admin/decisions", undefined, 404, /LLAMERO_DECISIONS/)
+      const wrong = yield* call("DELETE /admin/backends/a/drain")
+      assert.deepStrictEqual([wrong.status, wrong.headers.get("allow")], [405, "POST"])
+      const posted = yield* call("POST /admin/queues")
+      assert.deepStrictEqual([posted.status, posted.headers.get("allow")], [405, "HEAD, GET"])
+      const head = yield* call("HEAD /admin/queues")
+      assert.deepStrictEqual([head.status, head.text], [200, ""])
+    }).pipe(Effect.provide(over(two, { events }))))
+
+  it.effect("describes itself in OpenAPI, every path with its errors", () =>
+    Effect.gen(function* () {
+      const { call } = yield* operator()
+      const { json, status } = yield* call("GET /admin/openapi.json", undefined, "")
+      assert.strictEqual(status, 200)
+      const paths = [...reads, ...writes].map((line) => line.split(" ")[1]!)
+        .map((path) => path.replace(/\/a\b/, "/{id}").replace(/\/x$/, "/{id}"))
+      assert.includeMembers(Object.keys(json.paths), paths)
+      for (
+        const [path, methods] of Object.entries<Record<string, { responses: object; summary?: string }>>(json.paths)
+      ) {
+        for (const { responses, summary } of Object.values(methods)) {
+          assert.property(responses, "401", path)
+          assert.isNotEmpty(summary, path)
+        }
+      }
+    }).pipe(Effect.provide(over(two, { events }))))
 })

@@ -50,6 +50,7 @@ export class DeviceAccount {
   /** The number of the last good reading, given when it began. */
   readSeq = -1
   sensors: DeviceSensors | undefined = undefined
+  /** Bytes that stay free on it. */
   readonly reserveBytes: number
 
   constructor(uuid: string, reserveBytes: number) {

@@ -107,12 +107,12 @@ export class LedgerBooks {
       declared: account.declared,
       total: account.total,
       free: account.free,
+      reserve: account.reserveBytes,
       capacity: account.capacity,
       held: account.held,
       foreign: account.foreign,
       readAt: account.readAt,
       failure: account.failure,
-      reserve: account.reserveBytes,
       sensors: account.sensors,
     }))
   }

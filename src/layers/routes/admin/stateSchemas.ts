@@ -1,0 +1,184 @@
+/**
+ * The state of the router as operators read it. Times are ISO 8601, durations are seconds, sizes are bytes; `null`
+ * means "not known".
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+const known = <S extends Schema.Constraint>(schema: S) => Schema.NullOr(schema)
+const Bytes = Schema.Number
+const Seconds = Schema.Number
+const Breaker = Schema.Literals(["closed", "open", "half-open", "isolated"])
+
+/** @category schemas @since 0.1.0 */
+export const Queue = Schema.Struct({
+  model: Schema.String,
+  depth: Schema.Number,
+  bytes: Bytes,
+  oldest_seconds: Seconds,
+  estimated_wait_seconds: Seconds,
+  classes: Schema.Struct({ interactive: Schema.Number, default: Schema.Number, batch: Schema.Number }),
+  tenants: Schema.Array(Schema.Struct({ tenant: Schema.String, depth: Schema.Number })),
+}).annotate({ identifier: "Queue" })
+
+/** A breaker that is not closed, or the one of a whole backend. @category schemas @since 0.1.0 */
+export const BreakerState = Schema.Struct({
+  backend: Schema.String,
+  /** `null` for the breaker of the whole backend. */
+  model: Schema.NullOr(Schema.String),
+  state: Breaker,
+  /** Until it allows an attempt; 0 when it allows one now. */
+  retry_seconds: Seconds,
+}).annotate({ identifier: "Breaker" })
+
+/** @category schemas @since 0.1.0 */
+export const Prewarm = Schema.Struct({
+  plan: Schema.String,
+  model: Schema.String,
+  backend: known(Schema.String),
+  state: Schema.Literals(["pending", "loading", "resident", "failed"]),
+  reason: Schema.String,
+}).annotate({ identifier: "Prewarm" })
+
+/** A model of the catalog. @category schemas @since 0.1.0 */
+export const CatalogModel = Schema.Struct({
+  model: Schema.String,
+  remote: Schema.Boolean,
+  capabilities: Schema.Array(Schema.String),
+  context_trained: known(Schema.Number),
+  backends: Schema.Array(Schema.Struct({ backend: Schema.String, digest: Schema.String, size: Bytes })),
+}).annotate({ identifier: "CatalogModel" })
+
+/** A model in a backend's memory, or on its way there. @category schemas @since 0.1.0 */
+export const Resident = Schema.Struct({
+  model: Schema.String,
+  state: Schema.Literals(["loading", "resident", "draining"]),
+  size: known(Bytes),
+  size_vram: known(Bytes),
+  context: known(Schema.Number),
+  /** When Ollama unloads it; `never` for one that stays. */
+  expires_at: known(Schema.String),
+  source: Schema.Literals(["observed", "assumed"]),
+  streams: Schema.Number,
+  streams_max: Schema.Number,
+  pinned: Schema.Boolean,
+  /** Whether it has layers in system memory which should be on a GPU. */
+  spilled: Schema.Boolean,
+}).annotate({ identifier: "Resident" })
+
+/** @category schemas @since 0.1.0 */
+export const Backend = Schema.Struct({
+  id: Schema.String,
+  url: Schema.String,
+  labels: Schema.Record(Schema.String, Schema.String),
+  weight: Schema.Number,
+  member: Schema.Literals(["active", "draining", "isolated"]),
+  health: Schema.Literals(["unknown", "healthy", "unhealthy"]),
+  reason: Schema.String,
+  since: known(Schema.String),
+  version: known(Schema.String),
+  breaker: Breaker,
+  streams: Schema.Number,
+  streams_max: Schema.Number,
+  first_byte_seconds: known(Seconds),
+  last_used_at: known(Schema.String),
+  devices: Schema.Array(Schema.String),
+  /** Bytes for new loads, and for one model with nothing else loaded. */
+  room: known(Bytes),
+  limit: known(Bytes),
+  models: Schema.Array(Resident),
+  /** Models that an operator has pinned here, in memory or not. */
+  pins: Schema.Array(Schema.String),
+}).annotate({ identifier: "Backend" })
+
+/** @category schemas @since 0.1.0 */
+export const Device = Schema.Struct({
+  device: Schema.String,
+  backends: Schema.Array(Schema.String),
+  declared: known(Bytes),
+  total: known(Bytes),
+  free: known(Bytes),
+  capacity: known(Bytes),
+  held: Bytes,
+  reserve: known(Bytes),
+  foreign: known(Bytes),
+  read_at: known(Schema.String),
+  failure: Schema.String,
+  models: Schema.Array(Schema.Struct({
+    backend: Schema.String,
+    model: Schema.String,
+    bytes: Bytes,
+    state: Schema.Literals(["reserved", "loading", "resident", "draining", "releasing", "gone"]),
+  })),
+}).annotate({ identifier: "Device" })
+
+/** Sums since the routes were built. A rate is the difference of two of them over the time between. */
+const Traffic = Schema.Struct({
+  requests: Schema.Number,
+  answered: Schema.Number,
+  refused: Schema.Number,
+  canceled: Schema.Number,
+  /** Answered or refused with a status of 500 and above. */
+  failed: Schema.Number,
+  /** Refused because of load. */
+  shed: Schema.Number,
+  retries: Schema.Number,
+  cold: Schema.Number,
+  prompt_tokens: Schema.Number,
+  answer_tokens: Schema.Number,
+  bytes_out: Schema.Number,
+  queued_seconds: Seconds,
+  first_byte_seconds: Seconds,
+  /** Requests in `first_byte_seconds`. */
+  first_bytes: Schema.Number,
+  total_seconds: Seconds,
+}).annotate({ identifier: "Traffic" })
+
+/** @category schemas @since 0.1.0 */
+export const State = Schema.Struct({
+  at: Schema.String,
+  router: Schema.Struct({
+    draining: Schema.Boolean,
+    /** Requests that have not ended, those in queues included. */
+    requests: Schema.Number,
+    leases: Schema.Number,
+    prewarmed: Schema.Boolean,
+    /** Events that no listener has seen, because there were too many. */
+    events_lost: Schema.Number,
+  }),
+  traffic: Traffic,
+  backends: Schema.Array(Backend),
+  devices: Schema.Array(Device),
+  queues: Schema.Array(Queue),
+  breakers: Schema.Array(BreakerState),
+  prewarm: Schema.Array(Prewarm),
+}).annotate({ identifier: "State" })
+
+/** @category models @since 0.1.0 */
+export type State = typeof State.Type
+/** @category models @since 0.1.0 */
+export type BackendState = typeof Backend.Type
+/** @category models @since 0.1.0 */
+export type DeviceState = typeof Device.Type
+/** @category models @since 0.1.0 */
+export type TrafficState = typeof Traffic.Type
+
+/** An audit event. @category schemas @since 0.1.0 */
+export const Change = Schema.Struct({
+  at: Schema.String,
+  who: Schema.String,
+  address: known(Schema.String),
+  action: Schema.String,
+  backend: known(Schema.String),
+  model: known(Schema.String),
+  result: Schema.Literals(["done", "refused", "failed"]),
+  reason: Schema.String,
+}).annotate({ identifier: "Change" })
+
+/** What has become of a change. @category schemas @since 0.1.0 */
+export const Done = Schema.Struct({
+  /** What has changed, for people. */
+  done: Schema.String,
+  backend: Backend,
+}).annotate({ identifier: "Done" })
