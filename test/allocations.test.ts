@@ -12,8 +12,8 @@ import { loads } from "../bench/allocations/load.ts"
 import { llamero, type Measured, routerAlone, start, startUpstream } from "../bench/allocations/measured.ts"
 
 const limits = {
-  router: { json: 19_150, stream: 35_300 },
-  server: { json: 51_700, stream: 131_000 },
+  router: { json: 13_100, stream: 21_500 },
+  server: { json: 46_700, stream: 85_000 },
 }
 
 const [json, stream] = loads

@@ -48,8 +48,8 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
   readonly clientOptions?: ClientOptions | undefined
   /**
    * Placements a second that are published as `Placed` events, with all candidates and reasons: those of requests that
-   * wait, are refused or are tried again, and as many others as half of the number. `DecisionHistory` keeps them. One
-   * costs some microseconds for each backend that has the model. Defaults to `0`: none.
+   * wait, are refused or are tried again, and as many others as half of the number. `DecisionHistory` keeps them. To
+   * record one takes time for each backend that has the model. Defaults to `0`: none.
    */
   readonly placementsPerSecond?: number | undefined
   /**

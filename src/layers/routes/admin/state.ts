@@ -1,5 +1,5 @@
 /**
- * Reads the state of the router. Synchronous; it costs about a microsecond for each backend and model.
+ * Reads the state of the router. Synchronous; it takes longer with each backend and model.
  *
  * @since 0.1.0
  */
