@@ -43,7 +43,6 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   "layers/coalescing/batchSizes.ts": { models: "256; the one that was learned of longest ago goes" },
   "layers/coalescing/embeddings.ts": { "": local },
-  "layers/events/metricSeries.ts": { known: `${swept}; a series that goes leaves the registry, too` },
   "layers/fleet/DnsFleet.ts": { "": local },
   "layers/fleet/members.ts": { ids: local, urls: local, old: local },
   "layers/gpu/HttpGpuProbe.ts": { found: local2("one answer of an agent") },
@@ -179,6 +178,29 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "support/memberOf.ts": { tables: "a WeakMap: goes with the list of members", table: fleetOnly },
   "support/perBackend.ts": { known: fleetOnly, present: local },
   "support/sweptMap.ts": { entries: swept },
+  "layers/events/RouterMetrics.ts": { tenants: "names of tenants in the settings" },
+  "layers/events/requestSeries.ts": {
+    routes: "paths of inference; goes with the model",
+    backends: swept,
+    tenants: swept,
+    models: swept,
+    attempts: swept,
+    routing: "paths of inference",
+  },
+  "layers/placement/pluginMeter.ts": { nanos: local2("one placement") },
+  "layers/routes/KeyedRoutes.ts": { exact: fixed },
+  "layers/server/LogLines.ts": { "": fixed },
+  "layers/tracing/attemptSpans.ts": { places: "1,000; then it is emptied" },
+  "layers/memory/prewarm/prewarmMeter.ts": { loading: local },
+  "layers/routes/admin/feed.ts": { parts: local, readers: "64 at most; one goes when it stops reading" },
+  "layers/routes/admin/methods.ts": { byPath: fixed, known: fixed },
+  "layers/routes/admin/pins.ts": { pins: "what operators pin, until they unpin it" },
+  "layers/routes/admin/state.ts": { spills: local, models: local },
+  "support/exemplars.ts": {
+    byRegistry: "a WeakMap: goes with the registry",
+    known: "series that are counted; goes with the series",
+  },
+  "support/metricSeries.ts": { known: "values of one label, a small set; the other is a SweptMap" },
 }
 
 const made = /new (?:Map|Set|WeakMap|SweptMap)\b/
