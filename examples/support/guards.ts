@@ -55,11 +55,21 @@ const admin = ({ adminToken }: Settings, decisions: Decisions | undefined) =>
     ),
   )
 
+/** The status page; where there is no token, a page that says how to switch it on. */
+const page = ({ adminToken }: Settings) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../../src/layers/routes/StatusPageRoutes.ts")),
+      (StatusPageRoutes) => adminToken === "" ? StatusPageRoutes.layerOff : StatusPageRoutes.layer,
+    ),
+  )
+
 /** All routes besides inference; behind keys when there is a file of keys. */
 export const app = (settings: Settings, decisions: Decisions | undefined, simulated: boolean) => {
   const routes = Layer.mergeAll(
     simulated ? SimulatedMark.layer : Layer.empty,
     settings.adminToken === "" ? Layer.empty : admin(settings, decisions),
+    page(settings),
     OllamaApp.layer({
       bodyLimit: ByteSize.bytes(settings.bodyLimit),
       requiredModels: settings.requiredModels,
