@@ -41,7 +41,7 @@ export class History {
   private samples: Array<Sample | undefined> = []
   readonly points: Array<Rates> = []
 
-  constructor(size = 180, window = 5) {
+  constructor(size = 120, window = 5) {
     this.size = size
     this.window = window
   }

@@ -79,8 +79,7 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
       numbers.element,
       fleet.element,
       h("div", { class: "sides" }, ...sides.map(({ element }) => element)),
-      requests.element,
-      chat.element,
+      h("div", { class: "bottom" }, requests.element, chat.element),
     ),
     toasts,
   )

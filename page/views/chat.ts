@@ -27,7 +27,7 @@ export const chatBox = () => {
   const send = h<HTMLButtonElement>("button", { class: "primary", text: "Send" })
   const stop = h("button", { type: "button", text: "Stop" })
   const answer = h("div", {
-    class: "answer",
+    class: "reply",
     "aria-live": "polite",
     tabindex: "0",
     role: "log",

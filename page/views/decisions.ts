@@ -164,7 +164,7 @@ export const decisions = () => {
   const draw = list<Decision>(rows, ({ at, id }) => `${id} ${at}`, row)
   const table = h(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Last requests" },
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of the last requests" },
     h(
       "table",
       { class: "decisions" },

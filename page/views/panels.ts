@@ -117,11 +117,13 @@ export const streams = () => {
     const model = h("strong", { class: "clip" })
     const numbers = h("span", { class: "num" })
     const meter = h("span", { class: `fill hue${hueOf(first.model)}` })
+    const note = h("p", { class: "muted small num" })
     return {
-      element: h("li", {}, h("div", { class: "split" }, model, numbers), h("div", { class: "meter" }, meter)),
+      element: h("li", {}, h("div", { class: "split" }, model, numbers), h("div", { class: "meter" }, meter), note),
       update: (one) => {
         setText(model, one.model)
-        setText(numbers, `${one.streams}/${one.max} streams · ${Format.count(one.backends, "backend")}`)
+        setText(numbers, `${one.streams}/${one.max}`)
+        setText(note, `${Format.count(one.streams, "stream")} on ${Format.count(one.backends, "backend")}`)
         meter.style.width = `${one.max === 0 ? 0 : Math.min(100, Math.round(100 * one.streams / one.max))}%`
       },
     }

@@ -6,7 +6,7 @@ import type { State } from "../state.ts"
 
 const width = 160
 const height = 36
-const size = 180
+const size = 120
 
 const tile = (title: string, hint: string, format: (value: number | null) => string) => {
   const value = h("p", { class: "value", text: "–" })
@@ -45,7 +45,7 @@ export const tiles = () => {
   const requests = tile("Requests", "Requests that ended, in the last 5 seconds", perSecond)
   const tokens = tile("Tokens", "Tokens of answers, of requests that ended in the last 5 seconds", perSecond)
   const dispatch = tile(
-    "Routing latency",
+    "Time to dispatch",
     "From the arrival of a request to its dispatch to a backend: routing, and waits in queues and for loads",
     Format.seconds,
   )
