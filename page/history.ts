@@ -48,7 +48,7 @@ export class History {
 
   /** Adds a moment; `undefined` while the page has no connection. */
   add(sample: Sample | undefined): void {
-    const newest = this.samples.at(-1)
+    const newest = this.samples.findLast((one) => one !== undefined)
     // What was counted before a restart does not compare.
     if (sample !== undefined && newest !== undefined && sample.traffic.requests < newest.traffic.requests) {
       this.samples = []

@@ -70,7 +70,17 @@ export const serve = Effect.fnUntraced(function* (options: Options = {}) {
     ...options.env,
   })
   const choices = placing(settings)
-  const plugins = { files: [], filters: [], guards: [], observers: [], plans: [], retry: undefined, scorers: [], victims: undefined, picker: undefined }
+  const plugins = {
+    files: [],
+    filters: [],
+    guards: [],
+    observers: [],
+    plans: [],
+    retry: undefined,
+    scorers: [],
+    victims: undefined,
+    picker: undefined,
+  }
   const server = NodeServer.layer(app(settings, choices.decisions, true), {
     port: options.port ?? 0,
     drainTimeout: "100 millis",
