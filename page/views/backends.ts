@@ -13,6 +13,10 @@ export interface Item {
   readonly devices: ReadonlyArray<DeviceState>
 }
 
+/** Whether the page would show the same. The time of the reading is not shown, and changes on all devices at once. */
+const isSameDevice = (a: DeviceState, b: DeviceState | undefined): boolean =>
+  a === b || b !== undefined && JSON.stringify({ ...a, read_at: null }) === JSON.stringify({ ...b, read_at: null })
+
 /** Makes items of a state. Items without a change are those of the call before. */
 export const itemsOf = () => {
   const known = new Map<string, Item>()
@@ -22,7 +26,7 @@ export const itemsOf = () => {
       const devices = backend.devices.flatMap((name) => byName.get(name) ?? [])
       const before = known.get(backend.id)
       const isSame = before !== undefined && before.backend === backend && before.devices.length === devices.length &&
-        devices.every((one, index) => one === before.devices[index])
+        devices.every((one, index) => isSameDevice(one, before.devices[index]))
       const item = isSame ? before : { backend, devices }
       known.set(backend.id, item)
       return item

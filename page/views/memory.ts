@@ -22,8 +22,13 @@ export const strip = () => {
       element: part,
       update: (value) => {
         setAttribute(part, "class", classOf(value))
-        part.style.flexGrow = String(Math.round(value.share * 10_000))
-        part.title = `${value.name}${value.kind === "held" ? " (held)" : ""}: ${Format.bytes(value.bytes)}`
+        const grow = String(Math.round(value.share * 10_000))
+        if (part.style.flexGrow !== grow) part.style.flexGrow = grow
+        setAttribute(
+          part,
+          "title",
+          `${value.name}${value.kind === "held" ? " (held)" : ""}: ${Format.bytes(value.bytes)}`,
+        )
       },
     }
   })

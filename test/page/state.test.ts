@@ -89,6 +89,8 @@ describe("the items of the fleet", () => {
     assert.strictEqual(after[0], before[0])
     assert.notStrictEqual(after[1], before[1])
     assert.strictEqual(after[2], before[2])
+    const read = items(changed(first, { devices: [device("GPU-b", { held: 9, read_at: "later" })] }))
+    assert.strictEqual(read[1], after[1])
   })
 })
 
