@@ -3,7 +3,7 @@
  * any host that calls `{ fetch }`.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Config, Effect, Layer, References } from "effect"
+import { Config, Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import process from "node:process"
 import * as LogLines from "../src/layers/server/LogLines.ts"
@@ -53,11 +53,11 @@ if (settings.localPort !== 0) {
 const choices = placing(settings)
 const services = stack(settings, choices, plugins, place.simulated).pipe(
   Layer.provideMerge(place.layer),
-  Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, settings.logLevel)),
+  Layer.provideMerge(LogLines.layerControlled(choices.log)),
   Layer.provideMerge(LogLines.layerOf(format, { colours: process.stdout.isTTY === true })),
 )
 
-export default WebServer.toFetch(app(settings, choices.decisions, place.simulated), services, {
+export default WebServer.toFetch(app(settings, choices, place.simulated), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
   hosts: settings.hosts,

@@ -3,7 +3,7 @@
  * `src/layers/Settings.ts`.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { type Config, Duration, Effect, Layer, References } from "effect"
+import { type Config, Duration, Effect, Layer } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
@@ -22,7 +22,7 @@ import * as Files from "./support/files.ts"
 import { app } from "./support/guards.ts"
 import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
-import { placing } from "./support/placing.ts"
+import { type Placing, placing } from "./support/placing.ts"
 import { stack } from "./support/stack.ts"
 
 /** A few lines for people, or one line for programs. It is always shown, so it is no event of some level. */
@@ -53,9 +53,13 @@ const stores = ({ redisUrl }: Settings.Settings) => {
   }
 }
 
-const server = (settings: Settings.Settings, place: Place.Place, plugins: PluginFiles.Plugins) => {
-  const choices = placing(settings)
-  return NodeServer.layer(app(settings, choices.decisions, place.simulated), {
+const server = (
+  settings: Settings.Settings,
+  choices: Placing,
+  place: Place.Place,
+  plugins: PluginFiles.Plugins,
+) =>
+  NodeServer.layer(app(settings, choices, place.simulated), {
     host: settings.host,
     port: settings.port,
     local: settings.localPort === 0 ? undefined : { port: settings.localPort },
@@ -72,20 +76,20 @@ const server = (settings: Settings.Settings, place: Place.Place, plugins: Plugin
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(place.layer),
   )
-}
 
 const main = Effect.scoped(Effect.gen(function* () {
   const settings = yield* Settings.fromEnv(process.env)
   const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
   const reach = nodeReach(settings)
   const place = yield* Place.choose(settings, reach, process.env)
+  const choices = placing(settings)
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer
     console.log(banner(url, place, settings))
     yield* Effect.never
   }).pipe(
-    Effect.provide(server(settings, place, plugins)),
-    Effect.provideService(References.MinimumLogLevel, settings.logLevel),
+    Effect.provide(server(settings, choices, place, plugins)),
+    Effect.provide(LogLines.layerControlled(choices.log)),
   )
 }))
 

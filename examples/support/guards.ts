@@ -12,7 +12,7 @@ import * as ContextGuard from "../../src/plugins/guards/ContextGuard.ts"
 import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
 import * as SimulatedMark from "../../src/simulated/SimulatedMark.ts"
 import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
-import type { Decisions } from "../../src/services/Decisions.ts"
+import type { Placing } from "./placing.ts"
 
 const localKey = (settings: Settings) => settings.localKey === "" ? undefined : settings.localKey
 
@@ -47,11 +47,20 @@ export const services = (
   Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(limits)))
 
 /** The routes of operators. Their code is loaded only where there is a token. */
-const admin = ({ adminToken }: Settings, decisions: Decisions | undefined) =>
+const admin = ({ adminToken }: Settings, { decisions, log }: Placing) =>
   Layer.unwrap(
     Effect.map(
-      Effect.promise(() => import("../../src/layers/routes/AdminRoutes.ts")),
-      (AdminRoutes) => AdminRoutes.layer({ token: Redacted.make(adminToken), decisions }),
+      Effect.promise(() =>
+        Promise.all([
+          import("../../src/layers/routes/AdminRoutes.ts"),
+          import("../../src/layers/routes/AdminReferenceRoutes.ts"),
+        ])
+      ),
+      ([AdminRoutes, AdminReferenceRoutes]) =>
+        Layer.merge(
+          AdminRoutes.layer({ token: Redacted.make(adminToken), decisions, log }),
+          AdminReferenceRoutes.layer,
+        ),
     ),
   )
 
@@ -65,10 +74,10 @@ const page = ({ adminToken }: Settings) =>
   )
 
 /** All routes besides inference; behind keys when there is a file of keys. */
-export const app = (settings: Settings, decisions: Decisions | undefined, simulated: boolean) => {
+export const app = (settings: Settings, placing: Placing, simulated: boolean) => {
   const routes = Layer.mergeAll(
     simulated ? SimulatedMark.layer : Layer.empty,
-    settings.adminToken === "" ? Layer.empty : admin(settings, decisions),
+    settings.adminToken === "" ? Layer.empty : admin(settings, placing),
     page(settings),
     OllamaApp.layer({
       bodyLimit: ByteSize.bytes(settings.bodyLimit),

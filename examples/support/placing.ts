@@ -14,6 +14,7 @@ import * as WeightScorer from "../../src/plugins/scorers/WeightScorer.ts"
 import * as ZoneScorer from "../../src/plugins/scorers/ZoneScorer.ts"
 import * as StandardProfile from "../../src/plugins/StandardProfile.ts"
 import type { Decisions } from "../../src/services/Decisions.ts"
+import * as LogControl from "../../src/services/LogControl.ts"
 import type { Guard, Observer, Profile, Scorer } from "../../src/services/Plugin.ts"
 
 /** The plugins that place requests, with those that feed them. */
@@ -23,6 +24,8 @@ export interface Placing {
   readonly observers: ReadonlyArray<Observer>
   /** The requests that `/admin/decisions` shows. */
   readonly decisions: Decisions | undefined
+  /** The log that `/admin/log` changes. */
+  readonly log: LogControl.LogControl
 }
 
 /** A scorer, and the guard or the observer that it works with. */
@@ -67,5 +70,6 @@ export const placing = (settings: Settings): Placing => {
       ...(history === undefined ? [] : [history.observer]),
     ],
     decisions: history,
+    log: LogControl.make({ level: settings.logLevel }),
   }
 }

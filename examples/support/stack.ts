@@ -16,7 +16,7 @@ import * as PluginFiles from "../../src/layers/PluginFiles.ts"
 import * as MemoryRateLimiterStore from "../../src/layers/sharing/MemoryRateLimiterStore.ts"
 import * as WatchedRelay from "../../src/layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../src/layers/router/PipelineRouter.ts"
-import type { Level, Settings } from "../../src/layers/Settings.ts"
+import type { Settings } from "../../src/layers/Settings.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as AccessLogObserver from "../../src/plugins/observers/AccessLogObserver.ts"
 import * as AtStartPlan from "../../src/plugins/plans/AtStartPlan.ts"
@@ -32,8 +32,6 @@ const footprints = ({ footprintsFile }: Settings) =>
   footprintsFile === ""
     ? LearnedModelFootprints.layer()
     : LearnedModelFootprints.fromFile(footprintsFile).pipe(Layer.provide(NodeFileSystem.layer))
-
-const quiet: ReadonlyArray<Level> = ["Warn", "Error", "Fatal", "None"]
 
 /** The policy for attempts that failed, and for slow ones. */
 const retries = ({ attemptsMax, hedge, retryPerSecond, retryRatio }: Settings) => {
@@ -84,7 +82,7 @@ export const stack = (
     plans: [AtStartPlan.make(settings.prewarm), PinnedPlan.make(settings.pinned), ...plugins.plans],
     // At a log level without single requests, the requests that failed are still logged.
     observers: [
-      AccessLogObserver.make({ statusMin: quiet.includes(settings.logLevel) ? 500 : 0 }),
+      AccessLogObserver.make({ control: placing.log }),
       ...placing.observers,
       ...plugins.observers,
     ],

@@ -81,7 +81,7 @@ export const serve = Effect.fnUntraced(function* (options: Options = {}) {
     victims: undefined,
     picker: undefined,
   }
-  const server = NodeServer.layer(app(settings, choices.decisions, true), {
+  const server = NodeServer.layer(app(settings, choices, true), {
     port: options.port ?? 0,
     drainTimeout: "100 millis",
   }).pipe(

@@ -141,7 +141,22 @@ const Read = Schema.Struct({
   result: Schema.Literals(["changed", "unchanged", "read"]),
 })
 
+const Log = Schema.Struct({
+  level: Schema.Literals(["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"]),
+  /** The share of requests without an error that get a line, from 0 to 1. */
+  sample: Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
+})
+
 const router = HttpApiGroup.make("router").add(
+  get("log", "/admin/log", { success: Log, error: Errors.NotNow }).annotateMerge(says("What the log has in it")),
+  post("setLog", "/admin/log", {
+    payload: Schema.Struct({
+      level: Schema.optionalKey(Log.fields.level),
+      sample: Schema.optionalKey(Log.fields.sample),
+    }),
+    success: Log,
+    error: [Errors.BadCall, Errors.NotNow],
+  }).annotateMerge(says("Changes the level and the sampling of the log", "Until the process ends.")),
   post("reload", "/admin/reload", {
     success: Schema.Struct({ reloaded: Schema.Array(Read) }),
     error: Errors.NotNow,

@@ -41,7 +41,7 @@ const load = (http: HttpRouter.HttpRouter): Effect.Effect<Page> =>
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = HttpRouter.use((http) =>
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter> = /* @__PURE__ */ HttpRouter.use((http) =>
   Effect.flatMap(
     Effect.cached(load(http)),
     (page) => http.add("GET", "/admin/docs", Effect.flatten(page)),

@@ -13,6 +13,7 @@ import type { Breaker } from "../../services/Breaker.ts"
 import type { Decisions } from "../../services/Decisions.ts"
 import type { Fleet } from "../../services/Fleet.ts"
 import type { Leases } from "../../services/Leases.ts"
+import type { LogControl } from "../../services/LogControl.ts"
 import type { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Prewarmer } from "../../services/Prewarmer.ts"
 import type { Residency } from "../../services/Residency.ts"
@@ -40,6 +41,8 @@ export interface Options {
   readonly tokens?: Access.Tokens | undefined
   /** The requests that `/admin/decisions` shows: what `DecisionHistory.make` returns. Defaults to none. */
   readonly decisions?: Decisions | undefined
+  /** The log that `/admin/log` changes: see `LogControl`. Defaults to none. */
+  readonly log?: LogControl | undefined
   /** Least time between two messages of `/admin/events`. Defaults to 500 milliseconds. */
   readonly interval?: Duration.Input | undefined
   /** Longest silence of `/admin/events`. Defaults to 15 seconds. */
@@ -94,6 +97,7 @@ const shared = (options: Options) =>
       changes: new Changes(services, pins),
       decisions: options.decisions,
       feed,
+      log: options.log,
       reading,
       reload: yield* Reload.make(services),
     }

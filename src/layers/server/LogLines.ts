@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Array, Cause, type Fiber, Formatter, type Layer, Logger, References } from "effect"
+import { Array, Cause, Context, Effect, type Fiber, Formatter, Layer, Logger, LogLevel, References } from "effect"
+import type { LogControl } from "../../services/LogControl.ts"
 
 /** @category models @since 0.1.0 */
 export type Format = "json" | "pretty"
@@ -87,3 +88,25 @@ export const layerOf = (format: Format, options?: {
   /** Colours of the pretty format. Defaults to none. */
   readonly colours?: boolean | undefined
 }): Layer.Layer<never> => Logger.layer([Logger.withConsoleLog(format === "json" ? json : pretty(options))])
+
+/**
+ * Lets operators change the log level while the program runs. The loggers of the layer below stay, and this layer hands
+ * on to them what the level allows.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerControlled = (control: LogControl): Layer.Layer<never> =>
+  Layer.effectContext(
+    Effect.map(Effect.service(Logger.CurrentLoggers), (loggers) => {
+      const filtered = Array.fromIterable(loggers).map((logger) =>
+        Logger.make<unknown, unknown>((options) =>
+          LogLevel.isGreaterThanOrEqualTo(options.logLevel, control.level()) ? logger.log(options) : undefined
+        )
+      )
+      return Context.make(Logger.CurrentLoggers, new Set(filtered)).pipe(
+        // The loggers decide.
+        Context.add(References.MinimumLogLevel, "All"),
+      )
+    }),
+  )

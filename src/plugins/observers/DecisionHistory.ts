@@ -40,7 +40,7 @@ const ringOf = (size: number) => {
 }
 
 /**
- * An observer that remembers the last requests, and the functions that read them. `DecisionRoutes` shows them to
+ * An observer that remembers the last requests, and the functions that read them. `AdminRoutes` shows them to
  * operators.
  *
  * **Details**

@@ -10,6 +10,7 @@ import { ApiKeys } from "../../../src/services/ApiKeys.ts"
 import { Fleet, FleetError, InvalidFleet } from "../../../src/services/Fleet.ts"
 import { Residency } from "../../../src/services/Residency.ts"
 import * as Standard from "../../../src/layers/Standard.ts"
+import * as LogControl from "../../../src/services/LogControl.ts"
 import * as SimulatedFleet from "../../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../../../src/simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../../src/simulated/SimulatedTransport.ts"
@@ -326,6 +327,37 @@ describe("reload", () => {
       ),
     ))
   })
+})
+
+describe("the log", () => {
+  it.effect("its level and its sampling are read and changed", () => {
+    const log = LogControl.make({ level: "Info" })
+    return Effect.gen(function* () {
+      const { call } = yield* operator({ log })
+      assert.deepStrictEqual((yield* call("GET /admin/log")).json, { level: "Info", sample: 1 })
+      assert.deepStrictEqual((yield* call("POST /admin/log", { level: "Debug" })).json, { level: "Debug", sample: 1 })
+      assert.deepStrictEqual((yield* call("POST /admin/log", { sample: 0.1 })).json, { level: "Debug", sample: 0.1 })
+      for (const body of [{ level: "Loud" }, { sample: 2 }, { sample: "x" }, { sample: -1 }]) {
+        const wrong = yield* call("POST /admin/log", body)
+        assert.strictEqual(wrong.status, 400)
+        assert.match(wrong.json.error, /level|sample/)
+      }
+      assert.deepStrictEqual([log.level(), log.sample()], ["Debug", 0.1])
+      const [last] = (yield* call("GET /admin/changes")).json.changes
+      assert.deepStrictEqual([last.action, last.result, last.reason], ["log", "done", "level Debug, sample 0.1"])
+    }).pipe(Effect.provide(over({ a: {} }, { events })))
+  })
+
+  it.effect("is not changed where the router has no control of it", () =>
+    Effect.gen(function* () {
+      const { call } = yield* operator()
+      for (const told of [yield* call("GET /admin/log"), yield* call("POST /admin/log", { level: "Debug" })]) {
+        assert.deepStrictEqual([told.status, told.json.error], [
+          409,
+          "the log of this router cannot be changed while it runs",
+        ])
+      }
+    }).pipe(Effect.provide(over({ a: {} }, { events }))))
 })
 
 describe("the record of changes", () => {

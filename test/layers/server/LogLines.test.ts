@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Logger } from "effect"
 import * as LogLines from "../../../src/layers/server/LogLines.ts"
+import * as LogControl from "../../../src/services/LogControl.ts"
 import * as AccessLogObserver from "../../../src/plugins/observers/AccessLogObserver.ts"
 import type { RequestSettled } from "../../../src/services/RouterEvents.ts"
 
@@ -129,5 +130,31 @@ describe("LogLines", () => {
   it("the format is pretty on a terminal and JSON elsewhere, unless it is named", () => {
     assert.deepStrictEqual([LogLines.formatOf(undefined, true), LogLines.formatOf("", false)], ["pretty", "json"])
     assert.deepStrictEqual([LogLines.formatOf("JSON", true), LogLines.formatOf(" pretty ", false)], ["json", "pretty"])
+  })
+})
+
+describe("layerControlled", () => {
+  it.effect("writes what the level of the moment allows, with the loggers that there are", () => {
+    const control = LogControl.make({ level: "Info" })
+    const written: Array<string> = []
+    const logger = Logger.make(({ message }) => void written.push(String(message)))
+    const all = Effect.gen(function* () {
+      written.length = 0
+      yield* Effect.logDebug("debug")
+      yield* Effect.logInfo("info")
+      yield* Effect.logWarning("warn")
+      return written.join()
+    })
+    return Effect.gen(function* () {
+      assert.strictEqual(yield* all, "info,warn")
+      control.setLevel("Debug")
+      assert.strictEqual(yield* all, "debug,info,warn")
+      control.setLevel("Warn")
+      assert.strictEqual(yield* all, "warn")
+      control.setLevel("None")
+      assert.strictEqual(yield* all, "")
+      control.setLevel("All")
+      assert.strictEqual(yield* all, "debug,info,warn")
+    }).pipe(Effect.provide(LogLines.layerControlled(control)), Effect.provide(Logger.layer([logger])))
   })
 })

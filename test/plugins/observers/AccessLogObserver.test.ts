@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, References } from "effect"
 import * as AccessLogObserver from "../../../src/plugins/observers/AccessLogObserver.ts"
+import * as LogControl from "../../../src/services/LogControl.ts"
 import type { Observer } from "../../../src/services/Plugin.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import type { RequestSettled } from "../../../src/services/RouterEvents.ts"
@@ -56,4 +57,41 @@ describe("AccessLogObserver", () => {
       const written = yield* lines(AccessLogObserver.make({ statusMin: 500 }), event(200), event(503, "x".repeat(9999)))
       assert.deepStrictEqual(written.map(([level, { model }]) => [level, model]), [["Warn", "x".repeat(200)]])
     }))
+
+  it.effect("logs a share of the requests without an error, and always those with one", () =>
+    Effect.gen(function* () {
+      const control = LogControl.make({ level: "Info", sample: 0.25 })
+      const observer = AccessLogObserver.make({ control })
+      const count = (status: number, times: number) =>
+        Effect.map(lines(observer, ...Array.from({ length: times }, () => event(status))), (all) => all.length)
+      assert.strictEqual(yield* count(200, 1), 1, "the first one")
+      assert.strictEqual(yield* count(200, 400), 100)
+      for (const status of [404, 429, 499, 500, 503]) assert.strictEqual(yield* count(status, 10), 10, `${status}`)
+      control.setSample(0)
+      assert.deepStrictEqual([yield* count(200, 10), yield* count(404, 10), yield* count(503, 10)], [0, 10, 10])
+      control.setSample(1)
+      assert.strictEqual(yield* count(200, 10), 10)
+    }))
+
+  it.effect("at a level above Info logs only failures, from the moment it is changed", () =>
+    Effect.gen(function* () {
+      const control = LogControl.make({ level: "Warn" })
+      const observer = AccessLogObserver.make({ control })
+      const statuses = Effect.map(
+        lines(observer, event(200), event(404), event(503)),
+        (all) => all.map(([, { status }]) => status),
+      )
+      assert.deepStrictEqual(yield* statuses, [503])
+      control.setLevel("Debug")
+      assert.deepStrictEqual(yield* statuses, [200, 404, 503])
+      control.setLevel("None")
+      assert.deepStrictEqual(yield* statuses, [503])
+    }))
+
+  it("takes no share that is none", () => {
+    for (const sample of [-0.1, 1.1, NaN]) {
+      assert.throws(() => LogControl.make({ level: "Info", sample }), RangeError)
+      assert.throws(() => LogControl.make({ level: "Info" }).setSample(sample), RangeError)
+    }
+  })
 })

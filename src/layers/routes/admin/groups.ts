@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, type LogLevel, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type { Decisions } from "../../../services/Decisions.ts"
 import type { MemberState } from "../../../services/Fleet.ts"
+import type { LogControl } from "../../../services/LogControl.ts"
 import type { AdminAction } from "../../../services/RouterEvents.ts"
 import { api } from "../AdminApi.ts"
 import { why } from "../DecisionWords.ts"
@@ -16,7 +17,7 @@ import type { Audit } from "./audit.ts"
 import * as Audits from "./audit.ts"
 import type { Changes } from "./changes.ts"
 import * as Shown from "./decisions.ts"
-import { TooMany } from "./errors.ts"
+import { NotNow, TooMany } from "./errors.ts"
 import type { Feed } from "./feed.ts"
 import type { Reload } from "./reload.ts"
 import type { Reading } from "./state.ts"
@@ -27,6 +28,7 @@ export interface Shared {
   readonly changes: Changes
   readonly decisions: Decisions | undefined
   readonly feed: Feed
+  readonly log: LogControl | undefined
   readonly reading: Reading
   readonly reload: Reload
 }
@@ -107,9 +109,29 @@ const backendGroup = ({ audit, changes, reading }: Shared) =>
     })
   })
 
-const routerGroup = ({ audit, reload }: Shared) =>
+const fixedLog = new NotNow({ error: "the log of this router cannot be changed while it runs" })
+
+const shownLog = (log: LogControl) => ({ level: log.level(), sample: log.sample() })
+
+/** Changes the log and says what it is now. */
+const changeLog = (
+  log: LogControl | undefined,
+  level: LogLevel.LogLevel | undefined,
+  sample: number | undefined,
+): Effect.Effect<string, NotNow> =>
+  Effect.suspend(() => {
+    if (log === undefined) return Effect.fail(fixedLog)
+    if (level !== undefined) log.setLevel(level)
+    if (sample !== undefined) log.setSample(sample)
+    return Effect.succeed(`level ${log.level()}, sample ${log.sample()}`)
+  })
+
+const routerGroup = ({ audit, log, reload }: Shared) =>
   HttpApiBuilder.group(api, "router", (handlers) =>
     handlers.handleAll({
+      log: () => log === undefined ? Effect.fail(fixedLog) : Effect.sync(() => shownLog(log)),
+      setLog: ({ payload: { level, sample } }) =>
+        Effect.map(audit.of("log", {}, changeLog(log, level, sample)), () => shownLog(log!)),
       reload: () => {
         let reloaded: Effect.Success<Reload> = []
         const words = Effect.map(reload, (done) => {
