@@ -82,7 +82,8 @@ export type Link = "connecting" | "live" | "lost"
 
 export interface Follower {
   readonly onLink: (link: Link) => void
-  readonly onState: (state: State) => void
+  /** `start`: when the message came, by `performance.now()`. */
+  readonly onState: (state: State, start: number) => void
   /** The token is not taken any more. */
   readonly onRefused: (message: string) => void
 }
@@ -97,10 +98,11 @@ export const follow = ({ onLink, onRefused, onState }: Follower): { readonly sto
   const stopped = new AbortController()
   let state: State | undefined
   const take = ({ data, event }: Message): void => {
+    const start = performance.now()
     if (event === "snapshot") state = JSON.parse(data) as State
     else if (event === "change" && state !== undefined) state = changed(state, JSON.parse(data) as Change)
     else return
-    onState(state)
+    onState(state, start)
   }
   const once = async (onAnswer: () => void): Promise<void> => {
     const silent = new AbortController()

@@ -96,8 +96,7 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
       link = now
       top.link(now)
     },
-    onState: (now) => {
-      const start = performance.now()
+    onState: (now, start) => {
       const isFirst = state === undefined
       state = now
       top.update(now)
@@ -105,6 +104,7 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
       if (open?.isOpen() === true) open.update(now)
       performance.measure(isFirst ? "llamero:first" : "llamero:update", { start, end: performance.now() })
       if (isFirst) tick()
+      if (performance.getEntriesByType("measure").length > 500) performance.clearMeasures()
     },
     onRefused: () => end("The router does not take this token any more."),
   })

@@ -211,7 +211,7 @@ export const decisions = () => {
     /** Once a second: asks only when requests have ended since the last time. */
     tick: (requests: number | undefined): void => {
       if (requests === undefined) {
-        if (seen === Infinity) seen = -1
+        seen = -1
         return
       }
       if (asking || seen === Infinity || requests === seen || document.hidden) return

@@ -62,7 +62,8 @@ export const say = (text: string, isFailure = false): void => {
   const toast = h("p", { class: isFailure ? "toast bad" : "toast", text })
   const top = Array.from(document.querySelectorAll("dialog[open]")).at(-1)
   ;(top ?? document.body).append(live)
-  live.append(toast)
+  // Screen readers tell what is added to a region that is there already.
+  requestAnimationFrame(() => live.append(toast))
   setTimeout(() => {
     toast.remove()
     if (live.childElementCount === 0) document.body.append(live)

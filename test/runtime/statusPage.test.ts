@@ -113,6 +113,24 @@ describe("the status page in Chromium", () => {
       })
     }))
 
+  test("tells a breaker that opens, a request that was refused, and why", () =>
+    Effect.gen(function* () {
+      const router = yield* serve({ backends: 1 })
+      const { page } = yield* open(yield* launch)
+      router.get(urlOf(0)).script(SimulatedFleet.Fault.failure(500, "broken"), { path: "/api/chat", times: 1000 })
+      yield* Effect.promise(async () => {
+        await signIn(page, router.url)
+        await page.getByText("1 of 1 backend well").waitFor()
+        await page.getByText("All breakers are closed.").waitFor()
+        for (let i = 0; i < 8; i++) await chat(router.url, mistral.name)
+        await page.getByText(/^The breaker of (mistral:7b on )?node-001 is (half-)?open$/).waitFor()
+        await page.locator(".decisions .badge.bad").first().waitFor()
+        await page.locator(".decisions tbody button").last().click()
+        await page.getByRole("dialog").getByText("The attempt on node-001 failed").first().waitFor()
+        assert.deepStrictEqual(await serious(page), [])
+      })
+    }))
+
   test("the keyboard drains a backend, with a confirmation, and brings it back", () =>
     Effect.gen(function* () {
       const router = yield* serve()
@@ -227,6 +245,7 @@ describe("the status page in Chromium", () => {
       yield* Effect.promise(async () => {
         await signIn(page, router.url)
         await page.getByText("3 of 3 backends well").waitFor()
+        await page.locator("option", { hasText: evil.name }).waitFor({ state: "attached" })
         await chat(router.url, hidden)
         await page.locator(".decisions").getByRole("button", { name: hidden }).click()
         await page.getByRole("dialog").getByText(hidden).first().waitFor()
