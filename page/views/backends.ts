@@ -62,8 +62,11 @@ const card = (open: (id: string) => void) => ({ backend }: Item) => {
   const state = badge()
   const facts = { streams: h("dd"), breaker: h("dd"), first: h("dd"), used: h("dd") }
   const devices = h("div", { class: "devices" })
-  const none = h("p", { class: "muted small", text: "The memory of its devices is not known." })
-  const models = h("p", { class: "muted small clip" })
+  const none = h("p", {
+    class: "muted small",
+    text: "Its devices are not watched: LLAMERO_VRAM=on shows their memory.",
+  })
+  const models = h("p", { class: "small" })
   const bars = list<DeviceState>(devices, ({ device }) => device, (device) => memory(device))
   const fact = (term: string, value: Element) => h("div", {}, h("dt", { text: term }), value)
   return {
@@ -91,7 +94,11 @@ const card = (open: (id: string) => void) => ({ backend }: Item) => {
       setText(facts.used, one.last_used_at === null ? "never" : Format.clock(one.last_used_at))
       bars(known)
       show(none, known.length === 0)
-      setText(models, one.models.map(({ model }) => model).join(", ") || "no models in memory")
+      setText(
+        models,
+        one.models.map(({ model, size, size_vram }) => `${model} ${Format.bytes(size_vram ?? size)}`).join(", ") ||
+          "no models in memory",
+      )
       show(models, known.length === 0)
     },
   }
