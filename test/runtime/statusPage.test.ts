@@ -46,7 +46,7 @@ const chat = (url: string, model: string, headers: Readonly<Record<string, strin
 const hidden = "<script>document.title='hacked'</script>"
 
 const test = (name: string, body: () => Effect.Effect<void, unknown, import("effect").Scope.Scope>) =>
-  it.live.skipIf(executable === undefined)(name, () => Effect.scoped(body()), 90_000)
+  it.live.skipIf(executable === undefined)(name, () => Effect.scoped(body()), 180_000)
 
 describe("the status page in Chromium", () => {
   test("asks for the token, tells a wrong one, shows true data within 2 seconds, and keeps the token out of URLs", () =>
