@@ -64,11 +64,21 @@ const admin = ({ adminToken }: Settings, { decisions, log }: Placing) =>
     ),
   )
 
+/** The status page; where there is no token, a page that says how to switch it on. */
+const page = ({ adminToken }: Settings) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../../src/layers/routes/StatusPageRoutes.ts")),
+      (StatusPageRoutes) => adminToken === "" ? StatusPageRoutes.layerOff : StatusPageRoutes.layer,
+    ),
+  )
+
 /** All routes besides inference; behind keys when there is a file of keys. */
 export const app = (settings: Settings, placing: Placing, simulated: boolean) => {
   const routes = Layer.mergeAll(
     simulated ? SimulatedMark.layer : Layer.empty,
     settings.adminToken === "" ? Layer.empty : admin(settings, placing),
+    page(settings),
     OllamaApp.layer({
       tenants: Object.keys(settings.tenantWeights),
       bodyLimit: ByteSize.bytes(settings.bodyLimit),

@@ -37,13 +37,14 @@ const opens = (paths: ReadonlyArray<string>) => {
 export const layer = (options?: {
   /**
    * Paths that need no key, exactly as written; with `/*` at the end, all paths below. Defaults to `/livez` and
-   * `/readyz`, which only say yes or no, and to `/admin/*`, which has a token of its own.
+   * `/readyz`, which only say yes or no, to `/admin/*`, which has a token of its own, and to `/ui` and `/ui/*`, which
+   * have nothing of this router.
    */
   readonly open?: ReadonlyArray<string> | undefined
   /** As `local` of `ApiKeyGuard`: give both the same. Defaults to none. */
   readonly local?: string | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | ApiKeys> => {
-  const open = opens(options?.open ?? ["/livez", "/readyz", "/admin/*"])
+  const open = opens(options?.open ?? ["/livez", "/readyz", "/admin/*", "/ui", "/ui/*"])
   const local = options?.local
   return HttpRouter.use(Effect.fnUntraced(function* (router) {
     const keys = yield* ApiKeys

@@ -34,7 +34,7 @@ export const access = {
     "LLAMERO_KEYS_OPEN",
     "Paths that need no key",
     Kinds.wordsThat("paths with commas between, such as /livez,/metrics", (word) => /^\/\S*$/.test(word)),
-    "/livez,/readyz,/admin/*",
+    "/livez,/readyz,/admin/*,/ui,/ui/*",
   ),
   localPort: variable(
     "LLAMERO_LOCAL_PORT",

@@ -35,7 +35,7 @@ export const queues = {
 export const admin = {
   adminToken: variable(
     "LLAMERO_ADMIN_TOKEN",
-    "Bearer token of /admin/*; without it there are no such routes",
+    "Bearer token of /admin/* and of the status page /ui; without it both are off",
     Kinds.secret,
     "",
   ),

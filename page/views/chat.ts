@@ -1,0 +1,117 @@
+/** A box to try a model through the router. */
+import { call, CallError, chat } from "../api.ts"
+import { h, setText, show } from "../dom.ts"
+import * as Format from "../format.ts"
+
+const keyName = "llamero.key"
+
+interface Models {
+  readonly models: ReadonlyArray<{ readonly model: string; readonly capabilities: ReadonlyArray<string> }>
+}
+
+export const chatBox = () => {
+  const model = h<HTMLSelectElement>("select", { "aria-label": "Model" })
+  const prompt = h<HTMLTextAreaElement>("textarea", {
+    rows: "2",
+    placeholder: "Ask a model through the router",
+    "aria-label": "Message",
+  })
+  const key = h<HTMLInputElement>("input", {
+    type: "password",
+    placeholder: "API key",
+    "aria-label": "API key",
+    autocomplete: "off",
+  })
+  key.value = sessionStorage.getItem(keyName) ?? ""
+  show(key, key.value !== "")
+  const send = h<HTMLButtonElement>("button", { class: "primary", text: "Send" })
+  const stop = h("button", { type: "button", text: "Stop" })
+  const answer = h("div", {
+    class: "reply",
+    "aria-live": "polite",
+    tabindex: "0",
+    role: "log",
+    "aria-label": "Answer",
+  })
+  const note = h("p", { class: "muted small" })
+  show(stop, false)
+  show(answer, false)
+  let aborted = new AbortController()
+  stop.addEventListener("click", () => aborted.abort())
+
+  const ask = async (): Promise<void> => {
+    const text = prompt.value.trim()
+    if (text === "" || model.value === "") return
+    aborted = new AbortController()
+    sessionStorage.setItem(keyName, key.value)
+    answer.textContent = ""
+    setText(note, "Waiting…")
+    show(answer, true)
+    show(stop, true)
+    send.disabled = true
+    const started = performance.now()
+    const passed = () => Format.seconds((performance.now() - started) / 1000)
+    let first = ""
+    let tokens = 0
+    try {
+      const messages = [{ role: "user", content: text }]
+      const { id } = await chat({ model: model.value, messages }, key.value, aborted.signal, (record) => {
+        if (first === "") first = passed()
+        if (typeof record["error"] === "string") throw new CallError(200, record["error"])
+        const message = record["message"] as { readonly content?: string } | undefined
+        answer.append(message?.content ?? "")
+        tokens = Number(record["eval_count"] ?? 0)
+      })
+      setText(note, `${passed()}, first byte after ${first}, ${Format.count(tokens, "token")}, request ${id}`)
+    } catch (error) {
+      const isStopped = aborted.signal.aborted
+      setText(note, isStopped ? "Stopped." : `It failed: ${(error as Error).message}`)
+      if (error instanceof CallError && error.status === 401) show(key, true)
+    } finally {
+      show(stop, false)
+      send.disabled = false
+    }
+  }
+  const form = h(
+    "form",
+    {},
+    h("div", { class: "inline" }, model, key),
+    prompt,
+    h("div", { class: "actions" }, send, stop),
+  )
+  form.addEventListener("submit", (event) => {
+    event.preventDefault()
+    void ask()
+  })
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    void ask()
+  })
+  return {
+    element: h(
+      "section",
+      { class: "panel chat", "aria-labelledby": "chat" },
+      h("header", { class: "split" }, h("h2", { id: "chat", text: "Try a model" })),
+      form,
+      answer,
+      note,
+    ),
+    /** Reads the models again. */
+    load: async (): Promise<void> => {
+      try {
+        const { models } = await call<Models>("GET", "/admin/models")
+        const names = models.filter(({ capabilities }) =>
+          capabilities.length === 0 || capabilities.includes("completion")
+        )
+          .map(({ model: name }) => name).sort()
+        const before = model.value
+        if (names.join("\n") === Array.from(model.options, ({ value }) => value).join("\n")) return
+        model.replaceChildren(...names.map((text) => h("option", { value: text, text })))
+        if (names.includes(before)) model.value = before
+        send.disabled = names.length === 0
+        setText(note, names.length === 0 ? "No backend has a model that can chat." : "")
+      } catch { /* It is asked again later. */ }
+    },
+  }
+}

@@ -1,0 +1,222 @@
+/** The last requests with their reasons, and the life of one of them. */
+import { call, CallError } from "../api.ts"
+import { h, list, setAttribute, setText, show } from "../dom.ts"
+import * as Format from "../format.ts"
+import { type Candidate, type Decision, reason, timeline } from "../timeline.ts"
+import { dialog } from "./dialogs.ts"
+
+const levelOf = ({ result, status }: Decision): string =>
+  result === "canceled" ? "off" : status >= 500 ? "bad" : status >= 400 ? "warn" : "ok"
+
+/** A line of the time of a request, with its parts as colours. */
+const lifeline = (decision: Decision) => {
+  const { marks, spans } = timeline(decision)
+  const strip = h("div", { class: "life", role: "img" })
+  for (const { from, kind, name, seconds, to } of spans) {
+    const part = h("span", { class: `span ${kind}`, title: `${name}: ${Format.seconds(seconds)}` })
+    part.style.left = `${from * 100}%`
+    part.style.width = `${(to - from) * 100}%`
+    strip.append(part)
+  }
+  for (const { after, isFailure, name, position } of marks) {
+    const mark = h("span", { class: isFailure ? "mark bad" : "mark", title: `${name}, after ${Format.seconds(after)}` })
+    mark.style.left = `${position * 100}%`
+    strip.append(mark)
+  }
+  const words = spans.map(({ name, seconds }) => `${name} ${Format.seconds(seconds)}`).join(", ")
+  setAttribute(strip, "aria-label", `${Format.seconds(decision.total_seconds)}: ${words}`)
+  return { strip, marks, spans }
+}
+
+const candidates = (all: ReadonlyArray<Candidate>) =>
+  h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Candidates" },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ...["Candidate", "Model", "Streams", "Score", "Why not"].map((text) => h("th", { scope: "col", text })),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        ...all.map((one) => {
+          const scores = Object.entries(one.scores).map(([name, score]) => `${name} ${Format.number(score)}`).join(", ")
+          return h(
+            "tr",
+            {},
+            h("th", { scope: "row", text: one.backend }),
+            h("td", { text: one.residency }),
+            h("td", { class: "num", text: `${one.streams}/${one.streams_max}` }),
+            h("td", {
+              class: "num",
+              text: one.dropped_by === undefined ? Format.number(one.total) : "–",
+              title: scores,
+            }),
+            h("td", { text: one.dropped_by === undefined ? one.no_lease ?? "" : `dropped by ${one.dropped_by}` }),
+          )
+        }),
+      ),
+    ),
+  )
+
+/** Shows one request: why it went where it went, and where its time went. */
+const openRequest = async (decision: Decision): Promise<void> => {
+  const shown = dialog("Request", "drawer")
+  const { marks, spans, strip } = lifeline(decision)
+  const words = h("ol", { class: "why" })
+  const summary = h("p", { text: "…" })
+  const legend = h(
+    "ul",
+    { class: "legend" },
+    ...spans.map(({ kind, name, seconds }) =>
+      h(
+        "li",
+        {},
+        h("i", { class: `span ${kind}`, "aria-hidden": "true" }),
+        h("span", { text: name }),
+        h("span", { class: "num", text: Format.seconds(seconds) }),
+      )
+    ),
+  )
+  const events = h(
+    "ul",
+    { class: "rows" },
+    ...marks.map(({ after, isFailure, name }) =>
+      h(
+        "li",
+        { class: "split" },
+        h("span", { class: isFailure ? "bad-text" : "", text: name }),
+        h("span", { class: "num muted", text: Format.seconds(after) }),
+      )
+    ),
+  )
+  const tables = decision.steps.flatMap(({ candidates: all }) =>
+    all === undefined || all.length === 0 ? [] : [candidates(all)]
+  )
+  shown.body.append(
+    h("p", { class: "mono muted", text: decision.id }),
+    h("p", {
+      class: "muted small",
+      text: `${decision.route} · ${decision.tenant || "no tenant"} · ${Format.clock(decision.at)} · ${
+        Format.count(decision.attempts, "attempt")
+      }`,
+    }),
+    summary,
+    strip,
+    legend,
+    h("h3", { text: "Why" }),
+    words,
+    ...(marks.length === 0 ? [] : [h("h3", { text: "Events" }), events]),
+    ...(tables.length === 0 ? [] : [h("h3", { text: "Candidates" }), ...tables]),
+  )
+  shown.open()
+  try {
+    const path = `/admin/decisions/${encodeURIComponent(decision.id)}/why`
+    const why = await call<{ summary: string; sentences: ReadonlyArray<string> }>("GET", path)
+    setText(summary, why.summary)
+    words.append(...why.sentences.map((text) => h("li", { text })))
+  } catch (error) {
+    setText(summary, (error as Error).message)
+  }
+}
+
+const row = (first: Decision) => {
+  let decision = first
+  const open = h("button", { class: "link clip", type: "button", on: { click: () => void openRequest(decision) } })
+  const [time, model, where, why, duration, status] = [h("td"), h("td"), h("td"), h("td"), h("td"), h("td")]
+  const badge = h("span")
+  const life = h("td", { class: "lifecell" })
+  setAttribute(time, "class", "num muted")
+  setAttribute(duration, "class", "num")
+  setAttribute(why, "class", "reason")
+  setAttribute(where, "class", "where")
+  model.append(open)
+  status.append(badge)
+  return {
+    element: h("tr", {}, time, model, where, why, life, duration, status),
+    update: (next: Decision): void => {
+      decision = next
+      setText(time, Format.clock(next.at))
+      setText(open, next.model === "" ? next.route : next.model)
+      setText(where, next.backend ?? "–")
+      setText(why, reason(next))
+      setText(duration, Format.seconds(next.total_seconds))
+      setText(badge, next.result === "canceled" ? "left" : String(next.status))
+      setAttribute(badge, "class", `badge ${levelOf(next)}`)
+      life.replaceChildren(lifeline(next).strip)
+    },
+  }
+}
+
+const limit = 40
+const columns = ["Time", "Model", "Backend", "Why", "Life", "Total", "Status"]
+
+export const decisions = () => {
+  const rows = h("tbody")
+  const draw = list<Decision>(rows, ({ at, id }) => `${id} ${at}`, row)
+  const table = h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of the last requests" },
+    h(
+      "table",
+      { class: "decisions" },
+      h("thead", {}, h("tr", {}, ...columns.map((text) => h("th", { scope: "col", text })))),
+      rows,
+    ),
+  )
+  const empty = h("p", { class: "empty", text: "No request has ended yet." })
+  show(table, false)
+  let asking = false
+  let seen = -1
+  const known = new Map<string, Decision>()
+  const load = async (): Promise<void> => {
+    asking = true
+    try {
+      const answer = await call<{ decisions: ReadonlyArray<Decision> }>("GET", `/admin/decisions?limit=${limit}`)
+      const now = answer.decisions.map((one) => known.get(`${one.id} ${one.at}`) ?? one)
+      known.clear()
+      for (const one of now) known.set(`${one.id} ${one.at}`, one)
+      draw(now)
+      show(table, now.length > 0)
+      show(empty, now.length === 0)
+      if (now.length === 0) setText(empty, "No request has ended yet.")
+    } catch (error) {
+      seen = -1
+      if (!(error instanceof CallError) || error.status !== 404) return
+      setText(empty, error.message)
+      show(table, false)
+      show(empty, true)
+      // They stay off until the router starts again.
+      seen = Infinity
+    } finally {
+      asking = false
+    }
+  }
+  return {
+    element: h(
+      "section",
+      { class: "panel wide", "aria-labelledby": "decisions" },
+      h("header", { class: "split" }, h("h2", { id: "decisions", text: "Last requests" })),
+      table,
+      empty,
+    ),
+    /** Once a second: asks only when requests have ended since the last time. */
+    tick: (requests: number | undefined): void => {
+      if (requests === undefined) {
+        seen = -1
+        return
+      }
+      if (asking || seen === Infinity || requests === seen || document.hidden) return
+      seen = requests
+      void load()
+    },
+  }
+}

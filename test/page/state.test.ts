@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import { parser } from "../../page/sse.ts"
+import { type BackendState, changed, condition, ordered, problems, type State, urgency } from "../../page/state.ts"
+import { itemsOf } from "../../page/views/backends.ts"
+
+const backend = (id: string, fields?: Partial<BackendState>): BackendState => ({
+  id,
+  url: `http://${id}`,
+  labels: {},
+  weight: 1,
+  member: "active",
+  health: "healthy",
+  reason: "",
+  since: null,
+  version: null,
+  breaker: "closed",
+  streams: 0,
+  streams_max: 4,
+  first_byte_seconds: null,
+  last_used_at: null,
+  devices: [`GPU-${id}`],
+  room: null,
+  limit: null,
+  models: [],
+  pins: [],
+  ...fields,
+})
+
+const device = (name: string, fields?: Partial<State["devices"][number]>): State["devices"][number] => ({
+  device: name,
+  backends: [],
+  declared: null,
+  total: 100,
+  free: null,
+  capacity: null,
+  held: 0,
+  reserve: null,
+  foreign: null,
+  read_at: null,
+  failure: "",
+  models: [],
+  ...fields,
+})
+
+const state = (fields?: Partial<State>): State => ({
+  at: "2026-01-01T00:00:00.000Z",
+  router: { draining: false, requests: 0, leases: 0, prewarmed: true, events_lost: 0 },
+  traffic: {} as State["traffic"],
+  backends: [backend("a"), backend("b"), backend("c")],
+  devices: [device("GPU-a"), device("GPU-b"), device("GPU-c")],
+  queues: [],
+  breakers: [],
+  prewarm: [],
+  ...fields,
+})
+
+const ids = (list: ReadonlyArray<{ readonly id: string }>) => list.map(({ id }) => id)
+
+describe("a change of the state", () => {
+  it("replaces whole backends and devices by id, and adds new ones; the rest stays the same object", () => {
+    const before = state()
+    const after = changed(before, { at: "later", backends: [backend("b", { streams: 3 }), backend("d")] })
+    assert.deepStrictEqual(ids(after.backends), ["a", "b", "c", "d"])
+    assert.strictEqual(after.backends[1]!.streams, 3)
+    assert.strictEqual(after.backends[0], before.backends[0])
+    assert.strictEqual(after.devices, before.devices)
+    assert.strictEqual(after.at, "later")
+  })
+
+  it("drops what is gone, whether it is a backend or a device", () => {
+    const after = changed(state(), { gone: ["backends/a", "devices/GPU-b"] })
+    assert.deepStrictEqual(ids(after.backends), ["b", "c"])
+    assert.deepStrictEqual(after.devices.map(({ device }) => device), ["GPU-a", "GPU-c"])
+  })
+
+  it("replaces whole lists", () => {
+    const prewarm = [{ plan: "p", model: "m", backend: null, state: "pending", reason: "" } as const]
+    assert.deepStrictEqual(changed(state(), { prewarm }).prewarm, prewarm)
+    assert.deepStrictEqual(changed(state({ prewarm }), { prewarm: [] }).prewarm, [])
+  })
+})
+
+describe("the items of the fleet", () => {
+  it("are the same objects where neither the backend nor a device of it has changed", () => {
+    const items = itemsOf()
+    const first = state()
+    const before = items(first)
+    const after = items(changed(first, { devices: [device("GPU-b", { held: 9 })] }))
+    assert.strictEqual(after[0], before[0])
+    assert.notStrictEqual(after[1], before[1])
+    assert.strictEqual(after[2], before[2])
+    const read = items(changed(first, { devices: [device("GPU-b", { held: 9, read_at: "later" })] }))
+    assert.strictEqual(read[1], after[1])
+  })
+})
+
+describe("what is urgent", () => {
+  it("comes first, else the order of the fleet stays", () => {
+    const all = [
+      backend("well"),
+      backend("drained", { member: "draining" }),
+      backend("half", { breaker: "half-open" }),
+      backend("dead", { health: "unhealthy" }),
+      backend("open", { breaker: "open" }),
+      backend("well too"),
+    ]
+    assert.deepStrictEqual(ids(ordered(all)), ["dead", "open", "half", "drained", "well", "well too"])
+    assert.deepStrictEqual(all.map(urgency), [0, 1, 2, 3, 3, 0])
+    assert.deepStrictEqual(all.map(condition), [
+      "healthy",
+      "draining",
+      "breaker half-open",
+      "unhealthy",
+      "breaker open",
+      "healthy",
+    ])
+  })
+
+  it("an empty, healthy or idle router has no problems", () => {
+    assert.deepStrictEqual(problems(state()), [])
+    assert.deepStrictEqual(problems(state({ backends: [], devices: [] })), [])
+  })
+
+  it("tells the worst first, with the backend to look at", () => {
+    const found = problems(state({
+      backends: [backend("a", { member: "isolated" }), backend("b", { health: "unhealthy", reason: "refused" })],
+      breakers: [
+        { backend: "a", model: null, state: "closed", retry_seconds: 0 },
+        { backend: "a", model: "m", state: "half-open", retry_seconds: 0 },
+      ],
+      devices: [device("GPU-a", { failure: "no answer" })],
+      prewarm: [{ plan: "p", model: "m", backend: "a", state: "failed", reason: "no room" }],
+    }))
+    assert.deepStrictEqual(found.map(({ backend: of, level, text }) => [level, of, text]), [
+      ["bad", undefined, "No backend is healthy: every request is refused"],
+      ["bad", "b", "b is unhealthy: refused"],
+      ["warn", "a", "a is isolated by an operator"],
+      ["warn", "a", "The breaker of m on a is half-open"],
+      ["warn", undefined, "The memory of GPU-a cannot be read: no answer"],
+      ["warn", undefined, "m could not be prewarmed: no room"],
+    ])
+  })
+})
+
+describe("server-sent events", () => {
+  it("are read whole however the text is cut; comments and `retry` give nothing", () => {
+    const text =
+      `retry: 2000\nevent: snapshot\ndata: {"a":1}\n\n: alive\n\nevent: change\ndata: one\ndata: two\n\ndata:x\n\n`
+    const wanted = [
+      { event: "snapshot", data: `{"a":1}` },
+      { event: "change", data: "one\ntwo" },
+      { event: "message", data: "x" },
+    ]
+    for (const size of [1, 2, 7, text.length]) {
+      const read = parser()
+      const seen: Array<unknown> = []
+      for (let at = 0; at < text.length; at += size) seen.push(...read(text.slice(at, at + size)))
+      assert.deepStrictEqual(seen, wanted)
+    }
+  })
+})
