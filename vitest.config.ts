@@ -11,7 +11,7 @@ export const long = ["test/long/**/*.test.ts", "test/runtime/**/*.test.ts"]
 
 /** What the short and the long run have in common. */
 export const common = {
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   // One for each core. The default leaves one core idle, which is half of a small machine.
   maxWorkers: "100%",
   // On Node, test files share the modules of their worker: to load Effect for each file would take a third of the time.

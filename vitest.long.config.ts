@@ -29,8 +29,10 @@ const onNodeOnly = [
   "test/long/requests.test.ts",
 ]
 
+const test = { ...common, testTimeout: 180_000 }
+
 export default defineConfig({
   test: "Deno" in globalThis
-    ? { ...common, include: long, exclude: [...configDefaults.exclude, ...onNodeOnly] }
-    : { ...common, include: [...long, ...properties], env: { TEST_LENGTH: "long" } },
+    ? { ...test, include: long, exclude: [...configDefaults.exclude, ...onNodeOnly] }
+    : { ...test, include: [...long, ...properties], env: { TEST_LENGTH: "long" } },
 })
