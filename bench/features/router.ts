@@ -103,11 +103,11 @@ export interface Running {
   readonly close: () => Promise<void>
 }
 
-const connections = 32
-
 /** The standard stack with the layers of a feature in place of its own; `besides` provides what those need. */
 export const open = async (
   stack: Layer.Layer<Standard.Provides, unknown, Standard.Needs>,
+  /** Requests that are running at a time. */
+  connections = 32,
 ): Promise<Running> => {
   const quiet = Layer.succeed(References.MinimumLogLevel, "Warn")
   const runtime = ManagedRuntime.make(stack.pipe(Layer.provide(Layer.mergeAll(place, transport(), quiet))))
