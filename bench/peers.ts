@@ -12,12 +12,10 @@ import { type Load, loads, type PeerSample, untilQuiet } from "./peers/loads.ts"
 import { type Options, parse, usage } from "./peers/options.ts"
 import { type Api, apis, direct, type Peer, peers } from "./peers/peers.ts"
 import { type Line, report } from "./peers/report.ts"
-import { stopAll, which } from "./processes.ts"
+import { program, reason, say, turns } from "./play.ts"
+import { which } from "./processes.ts"
 import { disturbances, quietest, watched } from "./quiet.ts"
 import { buildServers, launch, llameroLimits, startUpstream } from "./targets.ts"
-
-const say = (text: string) => process.stderr.write(text + "\n")
-const reason = (error: unknown) => error instanceof Error ? error.message : String(error)
 
 interface Bench {
   readonly options: Options
@@ -109,12 +107,6 @@ const measure = async (bench: Bench, load: Load, contestant: Contestant): Promis
   } finally {
     await fresh.instance.child?.stop()
   }
-}
-
-/** A B C, B C A, C A B, …: a change of the machine's conditions affects all of them equally. */
-const turns = <A>(all: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
-  const first = round % Math.max(1, all.length)
-  return [...all.slice(first), ...all.slice(0, first)]
 }
 
 const summary = ({ rate, p50, p99, rss, served, others }: PeerSample) =>
@@ -216,13 +208,4 @@ const main = async () => {
   }
 }
 
-let code = 0
-try {
-  await main()
-} catch (error) {
-  say(`${reason(error)}\n${usage}`)
-  code = 1
-}
-await stopAll()
-// Idle sockets would keep the process alive for seconds.
-process.exit(code)
+await program(main, usage)

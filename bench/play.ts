@@ -1,6 +1,7 @@
 /** Plays the loads: which targets are started, and the order of the rounds. */
 import type { Cores } from "./cores.ts"
 import type { Options } from "./options.ts"
+import { stopAll } from "./processes.ts"
 import { quietest, watched } from "./quiet.ts"
 import type { Row } from "./results.ts"
 import type { Sample, Scenario } from "./scenario.ts"
@@ -9,6 +10,19 @@ import { verify } from "./verify.ts"
 
 export const say = (text: string) => process.stderr.write(text + "\n")
 export const reason = (error: unknown) => error instanceof Error ? error.message : String(error)
+
+/** Runs a program to its end, and then ends what it has started. Idle sockets would keep it alive for seconds. */
+export const program = async (main: () => Promise<void>, usage: string): Promise<never> => {
+  let code = 0
+  try {
+    await main()
+  } catch (error) {
+    say(`${reason(error)}\n${usage}`)
+    code = 1
+  }
+  await stopAll()
+  process.exit(code)
+}
 
 export interface Bench {
   readonly options: Options

@@ -9,8 +9,8 @@ import { verdicts } from "./figures.ts"
 import { autocannon } from "./load/autocannon.ts"
 import { wrk } from "./load/wrk.ts"
 import { type Group, type Options, parse, usage } from "./options.ts"
-import { type Bench, playAll, reason, say } from "./play.ts"
-import { stopAll, which } from "./processes.ts"
+import { type Bench, playAll, program, say } from "./play.ts"
+import { which } from "./processes.ts"
 import { disturbances } from "./quiet.ts"
 import { notes, tables, verdictTable } from "./report.ts"
 import { median, type Results } from "./results.ts"
@@ -94,13 +94,4 @@ const main = async () => {
   report(about, bench, all)
 }
 
-let code = 0
-try {
-  await main()
-} catch (error) {
-  say(`${reason(error)}\n${usage}`)
-  code = 1
-}
-await stopAll()
-// Idle sockets would keep the process alive for seconds.
-process.exit(code)
+await program(main, usage)

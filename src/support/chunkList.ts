@@ -4,6 +4,10 @@
  * @since 0.1.0
  */
 
+import { Bytes } from "effect"
+
+const nothing = new Uint8Array(0)
+
 /**
  * A list that is mostly empty or has one chunk. An array that is filled and emptied again and again makes a new backing
  * store each time: measured, it was most of what a stream allocated.
@@ -24,6 +28,13 @@ export class ChunkList {
 
   all(): ReadonlyArray<Uint8Array> {
     return this.first === undefined ? [] : [this.first, ...this.more ?? []]
+  }
+
+  /** All chunks in one, without a copy when there is only one. */
+  whole(): Uint8Array {
+    const { first, more } = this
+    if (first === undefined) return nothing
+    return more === undefined ? first : Bytes.concat([first, ...more])
   }
 
   clear(): void {

@@ -1,22 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { bar, palette } from "../../page/bars.ts"
 import type { DeviceState } from "../../page/state.ts"
+import { device as named } from "../support/pageState.ts"
 
-const device = (fields: Partial<DeviceState>): DeviceState => ({
-  device: "GPU-a",
-  backends: ["a"],
-  declared: null,
-  total: 100,
-  free: null,
-  capacity: null,
-  held: 0,
-  reserve: null,
-  foreign: null,
-  read_at: null,
-  failure: "",
-  models: [],
-  ...fields,
-})
+const device = (fields: Partial<DeviceState>): DeviceState => named("GPU-a", { backends: ["a"], ...fields })
 
 const charge = (model: string, bytes: number, state: DeviceState["models"][number]["state"] = "resident") => ({
   backend: "a",

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { parser } from "../../page/sse.ts"
 import { type BackendState, changed, condition, ordered, problems, type State, urgency } from "../../page/state.ts"
 import { itemsOf } from "../../page/views/backends.ts"
+import { device } from "../support/pageState.ts"
 
 const backend = (id: string, fields?: Partial<BackendState>): BackendState => ({
   id,
@@ -23,22 +24,6 @@ const backend = (id: string, fields?: Partial<BackendState>): BackendState => ({
   limit: null,
   models: [],
   pins: [],
-  ...fields,
-})
-
-const device = (name: string, fields?: Partial<State["devices"][number]>): State["devices"][number] => ({
-  device: name,
-  backends: [],
-  declared: null,
-  total: 100,
-  free: null,
-  capacity: null,
-  held: 0,
-  reserve: null,
-  foreign: null,
-  read_at: null,
-  failure: "",
-  models: [],
   ...fields,
 })
 

@@ -3,6 +3,7 @@ import type { Decision, Step } from "../../src/services/Decisions.ts"
 import { backend } from "../../src/services/Fleet.ts"
 import type { Placed, PlacedCandidate } from "../../src/services/Placed.ts"
 import type { RequestSettled } from "../../src/services/RouterEvents.ts"
+import { demandFor } from "../../src/testing/demands.ts"
 
 export const model = {
   key: "m:latest",
@@ -43,20 +44,7 @@ export const placed = (fields: Partial<Placed> = {}): Placed => ({
   took: "a",
   refusal: undefined,
   waiting: 1,
-  demand: {
-    id: "r",
-    kind: "chat",
-    model,
-    numCtx: undefined,
-    promptTokens: 10,
-    bytes: 100,
-    tenant: "default",
-    priority: "default",
-    since: 0,
-    queueMillis: undefined,
-    excluded: [],
-    loads: true,
-  },
+  demand: demandFor(model, { id: "r" }),
   candidates: [candidate("a")],
   others: 0,
   without: 0,

@@ -10,8 +10,8 @@ import { PrometheusMetrics } from "effect/observability"
 /** Lines that are made in one part: about a millisecond. @category constants @since 0.1.0 */
 export const linesMax = 2000
 
-/** A series of a registry has up to 19 lines: one of a histogram. */
-const seriesMax = 200
+/** Series of one part; a histogram has up to 19 lines. @category constants @since 0.1.0 */
+export const seriesMax = 200
 
 /** A metric whose values are read at the scrape. @category models @since 0.1.0 */
 export interface Read {
@@ -23,7 +23,8 @@ export interface Read {
 /** @category models @since 0.1.0 */
 export type Labels = Readonly<Record<string, string>>
 
-const escaped = (value: string): string =>
+/** A value of a label as both text formats write it. @category conversions @since 0.1.0 */
+export const escaped = (value: string): string =>
   /[\\"\n]/.test(value) ? value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n") : value
 
 const labelled = (labels: Labels): string => {
@@ -32,7 +33,9 @@ const labelled = (labels: Labels): string => {
   return text === "" ? "" : `${text}}`
 }
 
-const numeral = (value: number): string => value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
+/** A number as both text formats write it. @category conversions @since 0.1.0 */
+export const numeral = (value: number | bigint): string =>
+  value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
 
 /**
  * The values of one scrape. The metrics and their series keep the order in which they were first set; a value that is

@@ -5,11 +5,10 @@
  */
 import { type Context, Metric } from "effect"
 import { type Exemplar, inRegistry, keyOf } from "../../support/exemplars.ts"
+import { escaped, numeral, seriesMax } from "./metricText.ts"
 
 /** @internal */
 export const contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")
 
 const nameOf = (name: string): string => name.replaceAll(/[^a-zA-Z0-9_:]/g, "_")
 
@@ -19,12 +18,6 @@ const labelsOf = (labels: Readonly<Record<string, string>>, more?: readonly [str
     .map(([name, value]) => `${nameOf(name)}="${escaped(value)}"`)
   return shown.length === 0 ? "" : `{${shown.join(",")}}`
 }
-
-const numberOf = (value: number | bigint): string =>
-  value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
-
-/** Series of one part: a histogram has up to 19 lines. */
-const seriesMax = 200
 
 /** The standard allows 128 characters for all labels of an exemplar. A longer id is left out. */
 const exemplarMax = 128
@@ -51,9 +44,9 @@ const linesOf = (family: string, metric: Snapshot, context: Context.Context<neve
   const labels = metric.attributes ?? {}
   switch (metric.type) {
     case "Counter":
-      return [`${family}_total${labelsOf(labels)} ${numberOf(metric.state.count)}`]
+      return [`${family}_total${labelsOf(labels)} ${numeral(metric.state.count)}`]
     case "Gauge":
-      return [`${family}${labelsOf(labels)} ${numberOf(metric.state.value)}`]
+      return [`${family}${labelsOf(labels)} ${numeral(metric.state.value)}`]
     case "Frequency":
       return Array.from(
         metric.state.occurrences,
@@ -64,7 +57,7 @@ const linesOf = (family: string, metric: Snapshot, context: Context.Context<neve
         ...metric.state.quantiles.flatMap(([quantile, value]) =>
           value === undefined ? [] : [`${family}${labelsOf(labels, ["quantile", String(quantile)])} ${value}`]
         ),
-        `${family}_sum${labelsOf(labels)} ${numberOf(metric.state.sum)}`,
+        `${family}_sum${labelsOf(labels)} ${numeral(metric.state.sum)}`,
         `${family}_count${labelsOf(labels)} ${metric.state.count}`,
       ]
     case "Histogram": {
@@ -73,10 +66,10 @@ const linesOf = (family: string, metric: Snapshot, context: Context.Context<neve
       const edges = [...buckets.filter(([boundary]) => boundary !== Infinity), [Infinity, count] as const]
       return [
         ...edges.map(([boundary, below]) =>
-          `${family}_bucket${labelsOf(labels, ["le", numberOf(boundary)])} ${below}` +
+          `${family}_bucket${labelsOf(labels, ["le", numeral(boundary)])} ${below}` +
           exemplarOf(exemplars?.of(boundary))
         ),
-        `${family}_sum${labelsOf(labels)} ${numberOf(sum)}`,
+        `${family}_sum${labelsOf(labels)} ${numeral(sum)}`,
         `${family}_count${labelsOf(labels)} ${count}`,
       ]
     }

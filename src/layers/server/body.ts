@@ -9,7 +9,6 @@
 import type { IncomingMessage } from "node:http"
 import type { Refusal } from "../../services/Refusal.ts"
 import { ChunkList } from "../../support/chunkList.ts"
-import { concat } from "../../wire/json.ts"
 import { tooLarge } from "./decode.ts"
 import { Held, type Uploads } from "./held.ts"
 
@@ -18,8 +17,6 @@ import { Held, type Uploads } from "./held.ts"
  * whole body. Beyond this, the connection is cut.
  */
 const discardedMax = 256 * 1024 * 1024
-
-const nothing = new Uint8Array(0)
 
 /**
  * Gets the body, or why it is refused. Never called when the client leaves before the end: the response tells the
@@ -46,7 +43,7 @@ export class BodyReader {
     this.held = new Held(uploads)
     this.done = done
     incoming.on("data", (chunk: Uint8Array) => this.take(chunk))
-    incoming.on("end", () => this.finish(this.whole()))
+    incoming.on("end", () => this.finish(this.parts.whole()))
   }
 
   /** Takes the declared length. A body that is too long is refused before it comes. */
@@ -72,11 +69,5 @@ export class BodyReader {
     if ("_tag" in result) this.held.release()
     this.parts.clear()
     done?.(result)
-  }
-
-  private whole(): Uint8Array {
-    const { first, more } = this.parts
-    if (first === undefined) return nothing
-    return more === undefined ? first : concat([first, ...more])
   }
 }

@@ -45,11 +45,9 @@ const writeFrame = (to: Buffer, from: number, part: Uint8Array): number => {
 }
 
 /** One chunk or several, one after the other. @internal */
-export const joined = ({ first, more }: ChunkList): Buffer => {
-  if (first === undefined) return Buffer.alloc(0)
-  return more === undefined
-    ? Buffer.from(first.buffer, first.byteOffset, first.byteLength)
-    : Buffer.concat([first, ...more])
+export const joined = (chunks: ChunkList): Buffer => {
+  const { buffer, byteLength, byteOffset } = chunks.whole()
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** Each chunk in a frame of its own, and after them the frame that ends the body, if it `ends`. @internal */

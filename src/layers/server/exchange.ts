@@ -63,8 +63,11 @@ export const begin = (shared: Shared, request: RoutedRequest, reply: ReplyBase, 
   if (route.start !== undefined) return route.start(request, sink, ended)
   const fiber = shared.fork(route(request, sink))
   fiber.addObserver(ended)
-  return { interrupt: () => fiber.interruptUnsafe() }
+  return inFiber(fiber)
 }
+
+/** What runs in a fiber. @internal */
+export const inFiber = (fiber: Fiber.Fiber<unknown>): Routing => ({ interrupt: () => fiber.interruptUnsafe() })
 
 /** What has not begun yet, or is over. @internal */
 export const nothing: Routing = { interrupt: () => {} }

@@ -97,7 +97,7 @@ export class NodeExchange implements Slotted {
     if ("_tag" in body || this.over) return this.received(body)
     this.receiving = false
     const fiber = Effect.runFork(Exchange.decoded(this.shared, encoding, body, this.body.held))
-    this.running = { interrupt: () => fiber.interruptUnsafe() }
+    this.running = Exchange.inFiber(fiber)
     fiber.addObserver((exit) => {
       this.running = undefined
       if (exit._tag === "Success") this.received(exit.value)

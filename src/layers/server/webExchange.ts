@@ -108,7 +108,7 @@ export class WebExchange implements Slotted {
   /** The decoded body; `undefined` where the client has left. */
   private async decoded(encoding: string, body: Uint8Array): Promise<Uint8Array | Refusal | undefined> {
     const fiber = Effect.runFork(Exchange.decoded(this.shared, encoding, body, this.held))
-    this.running = { interrupt: () => fiber.interruptUnsafe() }
+    this.running = Exchange.inFiber(fiber)
     const exit = await new Promise<Exit.Exit<Uint8Array | Refusal>>((resolve) => fiber.addObserver(resolve))
     this.running = undefined
     if (exit._tag === "Success") return exit.value
