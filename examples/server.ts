@@ -10,6 +10,7 @@ import process from "node:process"
 import * as LocalBreaker from "../src/layers/breaker/LocalBreaker.ts"
 import * as LogLines from "../src/layers/server/LogLines.ts"
 import type * as PluginFiles from "../src/layers/PluginFiles.ts"
+import * as IdleMemory from "../src/layers/server/IdleMemory.ts"
 import * as NodeMain from "../src/layers/server/NodeMain.ts"
 import * as NodeServer from "../src/layers/server/NodeServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
@@ -60,7 +61,7 @@ const server = (
   plugins: PluginFiles.Plugins,
   reach: Place.Reach,
 ) =>
-  NodeServer.layer(app(settings, choices, place.simulated), {
+  IdleMemory.layer().pipe(Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated), {
     host: settings.host,
     port: settings.port,
     local: settings.localPort === 0 ? undefined : { port: settings.localPort },
@@ -73,7 +74,7 @@ const server = (
     bufferBytesMax: settings.bufferBytes,
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
-  }).pipe(
+  }))).pipe(
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),
