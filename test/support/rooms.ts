@@ -19,6 +19,7 @@ const directions: Readonly<Record<string, ReadonlyArray<string>>> = {
   layers: ["services", "support", "wire"],
   simulated: ["services", "support", "wire"],
   testing: ["services", "support", "wire", "layers", "plugins", "simulated"],
+  command: ["services", "support", "wire", "layers", "plugins", "simulated"],
 }
 
 /** Files that put other public files together, and so may import them. */
@@ -28,6 +29,7 @@ const assemblies = [
   /^plugins\/StandardProfile\.ts$/,
   /^simulated\//,
   /^testing\//,
+  /^command\//,
 ]
 
 /** The top folder, "" for the barrel. */
