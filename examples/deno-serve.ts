@@ -10,16 +10,21 @@ import * as LogLines from "../src/layers/server/LogLines.ts"
 import * as WebServer from "../src/layers/server/WebServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as FetchTransport from "../src/layers/transport/FetchTransport.ts"
+import type { FleetError } from "../src/services/Fleet.ts"
 import { localProbe } from "../src/command/serve/gpus.ts"
 import * as Files from "../src/command/serve/files.ts"
 import { app } from "../src/command/serve/guards.ts"
 import * as Place from "../src/command/serve/place.ts"
 import { placing } from "../src/command/serve/placing.ts"
+import * as Reload from "../src/command/serve/reload.ts"
+import * as ReloadTriggers from "../src/command/serve/reloadTriggers.ts"
 import { stack, traces } from "../src/command/serve/stack.ts"
+
+const read = Effect.suspend(() => Settings.fromEnv(process.env))
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
-  const settings = yield* Settings.fromEnv(process.env)
+  const settings = yield* read
   const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
   const reach = {
     transport: FetchTransport.layer(),
@@ -33,7 +38,7 @@ const started = Effect.gen(function* () {
 
 const explained = Effect.catch(
   started,
-  (error: Config.ConfigError | Files.FilesWrong | Place.NoBackends) =>
+  (error: Config.ConfigError | Files.FilesWrong | FleetError | Place.NoBackends) =>
     Effect.sync(() => {
       console.error(`llamero: ${error._tag === "ConfigError" ? Settings.explain(error) : error.message}`)
       return process.exit(1)
@@ -51,14 +56,18 @@ if (settings.localPort !== 0) {
 }
 
 const choices = placing(settings)
-const services = stack(settings, choices, plugins, place.simulated).pipe(
+const again = Effect.mapError(read, (error) => ({ message: Settings.explain(error) }))
+const reloading = Reload.make({ read: again, placing: choices, place, files: reach.files })
+const services = ReloadTriggers.layer(reloading, []).pipe(
+  Layer.provide(reach.files),
+  Layer.provideMerge(stack(settings, choices, plugins, place.simulated)),
   Layer.provide(traces(settings, reach.client)),
   Layer.provideMerge(place.layer),
   Layer.provideMerge(LogLines.layerControlled(choices.log)),
   Layer.provideMerge(LogLines.layerOf(format, { colours: process.stdout.isTTY === true })),
 )
 
-export default WebServer.toFetch(app(settings, choices, place.simulated), services, {
+export default WebServer.toFetch(app(settings, choices, place.simulated, Reload.forOperators(reloading)), services, {
   bodyBytesMax: settings.bodyLimit,
   origins: settings.origins,
   hosts: settings.hosts,

@@ -9,6 +9,7 @@ import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
 import * as Backends from "./settings/backends.ts"
+import * as Changeable from "./settings/changeable.ts"
 import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
 import * as Read from "./settings/read.ts"
@@ -47,6 +48,17 @@ export const variables = {
 
 /** The value of every setting. @category models @since 0.1.0 */
 export type Settings = Read.ValuesOf<typeof variables>
+
+/** The settings that change while the server runs, when they are read again. @category models @since 0.1.0 */
+export type Changeable = (typeof Changeable.changeable)[number]
+
+/** The settings that only a restart changes. @category models @since 0.1.0 */
+export type Fixed = Omit<Settings, Changeable>
+
+/** The keys of `Changeable`. @category settings @since 0.1.0 */
+export const changeable: ReadonlySet<string> = new Set<Changeable>(Changeable.changeable)
+
+const contents: ReadonlySet<string> = new Set(Changeable.contents)
 
 /** The settings of a router for which nothing is set. @category settings @since 0.1.0 */
 export const defaults = Object.fromEntries(
@@ -178,12 +190,19 @@ const { plugins: _, ...aboutBackends } = { ...Backends.backends, agents: Memory.
 export const backendNames = (env: Names.Env): ReadonlyArray<string> =>
   Object.values(aboutBackends).flatMap(({ name }) => env[name] === undefined ? [] : [name])
 
-/** The table in Markdown, for the documentation. @category settings @since 0.1.0 */
+/**
+ * The table in Markdown, for the documentation. `reload` says whether a server that runs takes a new value, the new
+ * content of the file, or neither.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
 export const table = (): string =>
   [
-    "| variable | default | meaning |",
-    "| --- | --- | --- |",
-    ...Object.values(variables).map(({ meaning, name, shown }) =>
-      `| \`${name}\` | ${shown && `\`${shown}\``} | ${meaning} |`
-    ),
+    "| variable | default | reload | meaning |",
+    "| --- | --- | --- | --- |",
+    ...Object.entries(variables).map(([key, { meaning, name, shown }]) => {
+      const reload = changeable.has(key) ? "yes" : contents.has(key) ? "content" : "no"
+      return `| \`${name}\` | ${shown && `\`${shown}\``} | ${reload} | ${meaning} |`
+    }),
   ].join("\n")

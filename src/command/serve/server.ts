@@ -24,6 +24,8 @@ import { app } from "./guards.ts"
 import { reach as nodeReach } from "./node.ts"
 import * as Place from "./place.ts"
 import { type Placing, placing } from "./placing.ts"
+import * as Reload from "./reload.ts"
+import * as ReloadTriggers from "./reloadTriggers.ts"
 import { stack, traces } from "./stack.ts"
 
 /** A few lines for people, or one line for programs. It is always shown, so it is no event of some level. */
@@ -60,8 +62,10 @@ const server = (
   place: Place.Place,
   plugins: PluginFiles.Plugins,
   reach: Place.Reach,
+  reloading: Reload.Reloading,
 ) =>
-  IdleMemory.layer().pipe(Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated), {
+  Layer.merge(IdleMemory.layer(), ReloadTriggers.layer(reloading, [])).pipe(
+    Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated, Reload.forOperators(reloading)), {
     host: settings.host,
     port: settings.port,
     local: settings.localPort === 0 ? undefined : { port: settings.localPort },
@@ -75,23 +79,28 @@ const server = (
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }))).pipe(
+    Layer.provide(reach.files),
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),
   )
 
+const read = Effect.suspend(() => Settings.fromEnv(process.env))
+
 const main = Effect.scoped(Effect.gen(function* () {
-  const settings = yield* Settings.fromEnv(process.env)
+  const settings = yield* read
   const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
   const reach = nodeReach(settings)
   const place = yield* Place.choose(settings, reach, process.env)
   const choices = placing(settings)
+  const again = Effect.mapError(read, (error) => ({ message: Settings.explain(error) }))
+  const reloading = Reload.make({ read: again, placing: choices, place, files: reach.files })
   yield* Effect.gen(function* () {
     const { url } = yield* NodeServer.NodeServer
     console.log(banner(url, place, settings))
     yield* Effect.never
   }).pipe(
-    Effect.provide(server(settings, choices, place, plugins, reach)),
+    Effect.provide(server(settings, choices, place, plugins, reach, reloading)),
     Effect.provide(LogLines.layerControlled(choices.log)),
   )
 }))

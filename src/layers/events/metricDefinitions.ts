@@ -57,6 +57,10 @@ export const cold = counter("llamero_cold_starts_total", "Requests that waited f
 export const rewrites = counter("llamero_rewrites_total", "Options of clients that were not passed on")
 export const breaker = counter("llamero_breaker_transitions_total", "Transitions of breakers")
 export const health = counter("llamero_health_transitions_total", "Changes of backends' health")
+export const reloads = counter(
+  "llamero_reloads_total",
+  "Reloads of settings, fleet and keys: done, or refused because something was wrong",
+)
 export const tenantCost = counter(
   "llamero_tenant_cost_total",
   "What requests cost, in the unit of the backends' `price`; only backends with a price count",

@@ -1,0 +1,106 @@
+/** What makes a running server read its settings again: SIGHUP, and files that change. */
+import { Clock, Duration, Effect, FileSystem, Layer } from "effect"
+import { hash } from "node:crypto"
+import process from "node:process"
+import { RouterEvents } from "../../services/RouterEvents.ts"
+import * as Outage from "../../support/outage.ts"
+import { type Reloaded, type Reloading, told } from "./reload.ts"
+
+/** An editor writes a file in several steps. So a change counts when two looks in a row see the same. */
+const settleMillis = 100
+/** A file that never comes to rest is read all the same after so many looks. */
+const looksMax = 20
+
+/** What all files hold. A file that is not there is different from an empty one. */
+const contents = (paths: ReadonlyArray<string>): Effect.Effect<string, never, FileSystem.FileSystem> =>
+  Effect.map(
+    Effect.forEach(paths, (path) =>
+      Effect.map(
+        Effect.option(FileSystem.FileSystem.use((files) => files.readFileString(path))),
+        (text) => `${path} ${text._tag === "None" ? "-" : hash("sha256", text.value)}`,
+      )),
+    (all) => all.join("\n"),
+  )
+
+/** Reloads, and records it as an operator's change: an event, a metric, and a row of `/admin/changes`. */
+const recorded = (reloading: Reloading, events: RouterEvents["Service"], clock: Clock.Clock) => {
+  const record = (who: string, result: "done" | "refused", reason: string) =>
+    Effect.sync(() =>
+      events.publish({
+        _tag: "AdminChanged",
+        at: clock.currentTimeMillisUnsafe(),
+        who,
+        address: undefined,
+        action: "reload",
+        backend: undefined,
+        model: undefined,
+        result,
+        reason,
+      })
+    )
+  return (who: "SIGHUP" | "file"): Effect.Effect<void> =>
+    Effect.matchEffect(reloading.reload(), {
+      onFailure: ({ flaws }) => record(who, "refused", flaws.join("; ")),
+      onSuccess: (reloaded) =>
+        who === "file" && !hasChanged(reloaded) ? Effect.void : record(who, "done", told(reloaded)),
+    })
+}
+
+const hasChanged = ({ fleet, keys, settings }: Reloaded): boolean => fleet || keys === true || settings.length > 0
+
+/** Without any listener, SIGHUP ends the process. So this one stays: streams that finish must not be cut. */
+const ignored = (): void => {}
+
+/** Calls a function at each SIGHUP, until the scope closes. */
+const onHangUp = (reload: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      if (!process.listeners("SIGHUP").includes(ignored)) process.on("SIGHUP", ignored)
+      process.on("SIGHUP", reload)
+    }),
+    () => Effect.sync(() => process.off("SIGHUP", reload)),
+  )
+
+/** Looks at the files for ever. What they hold is compared, and not their dates: a ConfigMap changes by a link. */
+const watching = (
+  reloading: Reloading,
+  watched: ReadonlyArray<string>,
+  reload: Effect.Effect<void>,
+): Effect.Effect<never, never, FileSystem.FileSystem> => {
+  const now = Effect.suspend(() => contents([...watched, ...reloading.files()]))
+  /** The first look finds a change: a file can have changed since the server has read it. */
+  let seen = ""
+  const settled = Effect.gen(function* () {
+    for (let looks = 0; looks < looksMax; looks++) {
+      yield* Effect.sleep(Duration.millis(settleMillis))
+      const later = yield* now
+      if (later === seen) return
+      seen = later
+    }
+  })
+  const look = Effect.gen(function* () {
+    yield* reloading.refreshSecrets
+    const found = yield* now
+    if (found !== seen) {
+      seen = found
+      yield* settled
+      yield* reload
+    } else if (reloading.isRefused()) yield* Effect.ignore(reloading.reload({ quiet: true }))
+  })
+  const guarded = Outage.contained("a look at the files of settings failed")(look)
+  return Effect.forever(
+    Effect.andThen(guarded, Effect.suspend(() => Effect.sleep(Duration.millis(Math.max(1, reloading.lookMillis()))))),
+  )
+}
+
+/** Reloads at SIGHUP, and when one of the files has changed: those in `watched`, and those that settings name. */
+export const layer = (
+  reloading: Reloading,
+  watched: ReadonlyArray<string>,
+): Layer.Layer<never, never, FileSystem.FileSystem | RouterEvents> =>
+  Layer.effectDiscard(Effect.gen(function* () {
+    const reload = recorded(reloading, yield* RouterEvents, yield* Clock.Clock)
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    yield* onHangUp(() => void fork(reload("SIGHUP")))
+    yield* Effect.forkScoped(watching(reloading, watched, reload("file")))
+  }))
