@@ -18,7 +18,7 @@ export const backends = {
   ),
   fleetMillis: variable(
     "LLAMERO_FLEET_INTERVAL",
-    "Time between two checks of LLAMERO_FLEET_FILE",
+    "Time between two looks at the files of the fleet and of the keys",
     Kinds.duration,
     "1s",
   ),
