@@ -2,9 +2,11 @@
 import { Clock, Duration, Effect, FileSystem, Layer } from "effect"
 import { hash } from "node:crypto"
 import process from "node:process"
+import { isatty } from "node:tty"
 import { RouterEvents } from "../../services/RouterEvents.ts"
 import * as Outage from "../../support/outage.ts"
-import { type Reloaded, type Reloading, told } from "./reload.ts"
+import type { Reloading } from "./reload.ts"
+import { type Reloaded, told } from "./reloadParts.ts"
 
 /** An editor writes a file in several steps. So a change counts when two looks in a row see the same. */
 const settleMillis = 100
@@ -22,6 +24,9 @@ const contents = (paths: ReadonlyArray<string>): Effect.Effect<string, never, Fi
     (all) => all.join("\n"),
   )
 
+/** What starts a reload. One that was refused is tried again, since a file that it names may be there now. */
+type Cause = "SIGHUP" | "file" | "refused before"
+
 /** Reloads, and records it as an operator's change: an event, a metric, and a row of `/admin/changes`. */
 const recorded = (reloading: Reloading, events: RouterEvents["Service"], clock: Clock.Clock) => {
   const record = (who: string, result: "done" | "refused", reason: string) =>
@@ -38,12 +43,15 @@ const recorded = (reloading: Reloading, events: RouterEvents["Service"], clock: 
         reason,
       })
     )
-  return (who: "SIGHUP" | "file"): Effect.Effect<void> =>
-    Effect.matchEffect(reloading.reload(), {
-      onFailure: ({ flaws }) => record(who, "refused", flaws.join("; ")),
+  return (cause: Cause): Effect.Effect<void> => {
+    const quiet = cause === "refused before"
+    const who = cause === "SIGHUP" ? cause : "file"
+    return Effect.matchEffect(reloading.reload({ quiet }), {
+      onFailure: ({ flaws }) => quiet ? Effect.void : record(who, "refused", flaws.join("; ")),
       onSuccess: (reloaded) =>
         who === "file" && !hasChanged(reloaded) ? Effect.void : record(who, "done", told(reloaded)),
     })
+  }
 }
 
 const hasChanged = ({ fleet, keys, settings }: Reloaded): boolean => fleet || keys === true || settings.length > 0
@@ -51,21 +59,27 @@ const hasChanged = ({ fleet, keys, settings }: Reloaded): boolean => fleet || ke
 /** Without any listener, SIGHUP ends the process. So this one stays: streams that finish must not be cut. */
 const ignored = (): void => {}
 
-/** Calls a function at each SIGHUP, until the scope closes. */
+/**
+ * Calls a function at each SIGHUP, until the scope closes; on a host without signals, never. The server drains instead
+ * where the terminal in which it was started has been closed: it must not go on without a window.
+ */
 const onHangUp = (reload: () => void) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
+  Effect.ignore(Effect.acquireRelease(
+    Effect.try(() => {
+      const hadTerminal = isatty(0)
+      const hangUp = () => hadTerminal && !isatty(0) ? void process.kill(process.pid, "SIGTERM") : reload()
       if (!process.listeners("SIGHUP").includes(ignored)) process.on("SIGHUP", ignored)
-      process.on("SIGHUP", reload)
+      process.on("SIGHUP", hangUp)
+      return hangUp
     }),
-    () => Effect.sync(() => process.off("SIGHUP", reload)),
-  )
+    (hangUp) => Effect.sync(() => process.off("SIGHUP", hangUp)),
+  ))
 
 /** Looks at the files for ever. What they hold is compared, and not their dates: a ConfigMap changes by a link. */
 const watching = (
   reloading: Reloading,
   watched: ReadonlyArray<string>,
-  reload: Effect.Effect<void>,
+  reload: (cause: Cause) => Effect.Effect<void>,
 ): Effect.Effect<never, never, FileSystem.FileSystem> => {
   const now = Effect.suspend(() => contents([...watched, ...reloading.files()]))
   /** The first look finds a change: a file can have changed since the server has read it. */
@@ -84,8 +98,8 @@ const watching = (
     if (found !== seen) {
       seen = found
       yield* settled
-      yield* reload
-    } else if (reloading.isRefused()) yield* Effect.ignore(reloading.reload({ quiet: true }))
+      yield* reload("file")
+    } else if (reloading.isRefused()) yield* reload("refused before")
   })
   const guarded = Outage.contained("a look at the files of settings failed")(look)
   return Effect.forever(
@@ -102,5 +116,5 @@ export const layer = (
     const reload = recorded(reloading, yield* RouterEvents, yield* Clock.Clock)
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     yield* onHangUp(() => void fork(reload("SIGHUP")))
-    yield* Effect.forkScoped(watching(reloading, watched, reload("file")))
+    yield* Effect.forkScoped(watching(reloading, watched, reload))
   }))

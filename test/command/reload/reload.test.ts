@@ -265,7 +265,7 @@ describe("what starts a reload", () => {
         world.files = { ...world.files, "/token": "secret-1" }
         yield* TestClock.adjust("2 seconds")
         assert.deepStrictEqual(now(server).fleet.map(([id]) => id), ["c"])
-        assert.deepStrictEqual(lines.slice(1), ["reload: the settings can be read again", "reloaded: fleet"])
+        assert.deepStrictEqual(lines.slice(1), ["reload: nothing is wrong any more", "reloaded: fleet"])
       }))
   })
 
