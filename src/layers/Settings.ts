@@ -9,7 +9,7 @@ import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
 import * as Backends from "./settings/backends.ts"
-import * as Changeable from "./settings/changeable.ts"
+import * as Reloads from "./settings/changeable.ts"
 import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
 import * as Read from "./settings/read.ts"
@@ -50,15 +50,15 @@ export const variables = {
 export type Settings = Read.ValuesOf<typeof variables>
 
 /** The settings that change while the server runs, when they are read again. @category models @since 0.1.0 */
-export type Changeable = (typeof Changeable.changeable)[number]
+export type Changeable = (typeof Reloads.changeable)[number]
 
 /** The settings that only a restart changes. @category models @since 0.1.0 */
 export type Fixed = Omit<Settings, Changeable>
 
 /** The keys of `Changeable`. @category settings @since 0.1.0 */
-export const changeable: ReadonlySet<string> = new Set<Changeable>(Changeable.changeable)
+export const changeable: ReadonlySet<string> = new Set<Changeable>(Reloads.changeable)
 
-const contents: ReadonlySet<string> = new Set(Changeable.contents)
+const contents: ReadonlySet<string> = new Set(Reloads.contents)
 
 /** The settings of a router for which nothing is set. @category settings @since 0.1.0 */
 export const defaults = Object.fromEntries(

@@ -99,7 +99,7 @@ const mounted = Effect.map(folder, (path) => {
     for (const [name, text] of Object.entries(texts)) writeFileSync(join(file(data), name), text)
     symlinkSync(data, file("..new"))
     renameSync(file("..new"), file("..data"))
-    if (version === 1) for (const name of Object.keys(texts)) symlinkSync(`..data/${name}`, file(name))
+    if (version === 1) { for (const name of Object.keys(texts)) symlinkSync(`..data/${name}`, file(name)) }
   }
   return { file, write }
 })
@@ -114,81 +114,97 @@ const programs = [
 
 describe("a reload of a program", () => {
   for (const [name, command, listening] of programs) {
-    it.live(`${name}: files, SIGHUP and an operator start one; a stream on a backend that goes is finished`, () =>
-      Effect.scoped(Effect.gen(function* () {
-        const { file, write } = yield* mounted
-        const [a, b] = yield* Effect.all([
-          SimulatedOllamaServer.make({ parallelism: 8 }),
-          SimulatedOllamaServer.make({ parallelism: 8, decodeRate: 20 }),
-        ])
-        const fleet = (...ids: ReadonlyArray<"a" | "b">) =>
-          JSON.stringify({ backends: ids.map((id) => ({ id, url: id === "a" ? a.url : b.url })) })
-        const keys = (...names: ReadonlyArray<string>) =>
-          JSON.stringify({ keys: names.map((id) => ({ id, sha256: sha256(id) })) })
-        write({ "fleet.json": fleet("b"), "keys.json": keys("first") })
-        const router = yield* start(command, {
-          LLAMERO_FLEET_FILE: file("fleet.json"),
-          LLAMERO_KEYS_FILE: file("keys.json"),
-          LLAMERO_FLEET_INTERVAL: "100ms",
-          LLAMERO_HEALTH_INTERVAL: "200ms",
-          LLAMERO_ADMIN_TOKEN: token,
-          LLAMERO_PORT: "0",
-          NO_COLOR: "1",
-        })
-        const [, url = ""] = yield* prints(router, listening)
-        const call = (method: string, path: string, key: string, body?: object) =>
-          Effect.promise(async () => {
-            const headers = { authorization: `Bearer ${key}` }
-            const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) }
-            const response = await fetch(url + path, init)
-            return { status: response.status, text: await response.text() }
+    it.live(
+      `${name}: files, SIGHUP and an operator start one; a stream on a backend that goes is finished`,
+      () =>
+        Effect.scoped(Effect.gen(function* () {
+          const { file, write } = yield* mounted
+          const [a, b] = yield* Effect.all([
+            SimulatedOllamaServer.make({ parallelism: 8 }),
+            SimulatedOllamaServer.make({ parallelism: 8, decodeRate: 20 }),
+          ])
+          const fleet = (...ids: ReadonlyArray<"a" | "b">) =>
+            JSON.stringify({ backends: ids.map((id) => ({ id, url: id === "a" ? a.url : b.url })) })
+          const keys = (...names: ReadonlyArray<string>) =>
+            JSON.stringify({ keys: names.map((id) => ({ id, sha256: sha256(id) })) })
+          write({ "fleet.json": fleet("b"), "keys.json": keys("first") })
+          const router = yield* start(command, {
+            LLAMERO_FLEET_FILE: file("fleet.json"),
+            LLAMERO_KEYS_FILE: file("keys.json"),
+            LLAMERO_FLEET_INTERVAL: "100ms",
+            LLAMERO_HEALTH_INTERVAL: "200ms",
+            LLAMERO_ADMIN_TOKEN: token,
+            LLAMERO_PORT: "0",
+            NO_COLOR: "1",
           })
-        const until = (path: string, key: string, seen: (answer: { status: number; text: string }) => boolean) =>
-          Effect.flatMap(call("GET", path, key), (answer) => seen(answer) ? Effect.void : Effect.fail(answer)).pipe(
-            Effect.retry(Schedule.spaced("20 millis")),
-            Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`${path}: not seen`)) }),
+          const [, url = ""] = yield* prints(router, listening)
+          const call = (method: string, path: string, key: string, body?: object) =>
+            Effect.promise(async () => {
+              const headers = { authorization: `Bearer ${key}` }
+              const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) }
+              const response = await fetch(url + path, init)
+              return { status: response.status, text: await response.text() }
+            })
+          const until = (path: string, key: string, seen: (answer: { status: number; text: string }) => boolean) =>
+            Effect.flatMap(call("GET", path, key), (answer) => seen(answer) ? Effect.void : Effect.fail(answer)).pipe(
+              Effect.retry(Schedule.spaced("20 millis")),
+              Effect.timeoutOrElse({
+                duration: "20 seconds",
+                orElse: () => Effect.die(new Error(`${path}: not seen`)),
+              }),
+            )
+          const ready = ({ status }: { readonly status: number }) => status === 200
+          yield* until("/readyz", "", ready)
+
+          // A long stream on the backend that the next change takes away.
+          const body = { model: "tiny-loop", prompt: "x", options: { num_predict: 40 } }
+          const stream = yield* Effect.forkChild(call("POST", "/api/generate", "first", body), {
+            startImmediately: true,
+          })
+          yield* Effect.suspend(() =>
+            b.server.calls.some(({ path }) => path === "/api/generate") ? Effect.void : Effect.fail("no")
           )
-        const ready = ({ status }: { readonly status: number }) => status === 200
-        yield* until("/readyz", "", ready)
+            .pipe(Effect.retry(Schedule.spaced("10 millis")))
+          write({ "fleet.json": fleet("a"), "keys.json": keys("first", "second") })
+          yield* prints(router, /reloaded: fleet, keys/)
+          yield* until("/api/tags", "second", ready)
+          yield* until("/healthz", "second", ({ text }) => text.includes(`"id":"a"`) && text.includes("healthy"))
+          const { status, text } = yield* Fiber.join(stream)
+          assert.deepStrictEqual([status, text.trimEnd().split("\n").length], [200, 41])
+          assert.include(text.trimEnd().split("\n").at(-1)!, `"done":true`)
 
-        // A long stream on the backend that the next change takes away.
-        const body = { model: "tiny-loop", prompt: "x", options: { num_predict: 40 } }
-        const stream = yield* Effect.forkChild(call("POST", "/api/generate", "first", body), { startImmediately: true })
-        yield* Effect.suspend(() => b.server.calls.some(({ path }) => path === "/api/generate") ? Effect.void : Effect.fail("no"))
-          .pipe(Effect.retry(Schedule.spaced("10 millis")))
-        write({ "fleet.json": fleet("a"), "keys.json": keys("first", "second") })
-        yield* prints(router, /reloaded: fleet, keys/)
-        yield* until("/api/tags", "second", ready)
-        yield* until("/healthz", "second", ({ text }) => text.includes(`"id":"a"`) && text.includes("healthy"))
-        const { status, text } = yield* Fiber.join(stream)
-        assert.deepStrictEqual([status, text.trimEnd().split("\n").length], [200, 41])
-        assert.include(text.trimEnd().split("\n").at(-1)!, `"done":true`)
+          // Whole or not at all: the keys of a wrong change are not taken either.
+          write({ "fleet.json": "{", "keys.json": keys("third") })
+          yield* prints(router, /reload refused, nothing has changed: LLAMERO_FLEET_FILE: .*fleet\.json/)
+          assert.strictEqual((yield* call("GET", "/api/tags", "third")).status, 401)
+          assert.strictEqual((yield* call("GET", "/api/tags", "second")).status, 200)
+          const refused = yield* call("POST", "/admin/reload", token)
+          assert.strictEqual(refused.status, 409)
+          assert.match(JSON.parse(refused.text).error, /^reload refused, nothing has changed: LLAMERO_FLEET_FILE/)
 
-        // Whole or not at all: the keys of a wrong change are not taken either.
-        write({ "fleet.json": "{", "keys.json": keys("third") })
-        yield* prints(router, /reload refused, nothing has changed: LLAMERO_FLEET_FILE: .*fleet\.json/)
-        assert.strictEqual((yield* call("GET", "/api/tags", "third")).status, 401)
-        assert.strictEqual((yield* call("GET", "/api/tags", "second")).status, 200)
-        const refused = yield* call("POST", "/admin/reload", token)
-        assert.strictEqual(refused.status, 409)
-        assert.match(JSON.parse(refused.text).error, /^reload refused, nothing has changed: LLAMERO_FLEET_FILE/)
-
-        write({ "fleet.json": fleet("a", "b"), "keys.json": keys("third") })
-        yield* until("/api/tags", "third", ready)
-        const done = yield* call("POST", "/admin/reload", token)
-        assert.deepStrictEqual(JSON.parse(done.text).reloaded.slice(0, 3), [
-          { what: "settings", result: "unchanged" },
-          { what: "fleet", result: "unchanged" },
-          { what: "keys", result: "unchanged" },
-        ])
-        router.child.kill("SIGHUP")
-        yield* until("/admin/changes", token, ({ text }) => text.includes(`"who":"SIGHUP"`))
-        const { changes } = JSON.parse((yield* call("GET", "/admin/changes", token)).text)
-        assert.deepInclude(changes[0], { who: "SIGHUP", action: "reload", result: "done", reason: "nothing has changed" })
-        assert.isAtLeast(changes.filter(({ who }: { who: string }) => who === "file").length, 2)
-        const metrics = (yield* call("GET", "/metrics", "third")).text
-        assert.match(metrics, /llamero_reloads_total\{[^}]*result="done"[^}]*\} [1-9]/)
-        assert.match(metrics, /llamero_reloads_total\{[^}]*result="refused"[^}]*\} [1-9]/)
-      })), 60_000)
+          write({ "fleet.json": fleet("a", "b"), "keys.json": keys("third") })
+          yield* until("/api/tags", "third", ready)
+          const done = yield* call("POST", "/admin/reload", token)
+          assert.deepStrictEqual(JSON.parse(done.text).reloaded.slice(0, 3), [
+            { what: "settings", result: "unchanged" },
+            { what: "fleet", result: "unchanged" },
+            { what: "keys", result: "unchanged" },
+          ])
+          router.child.kill("SIGHUP")
+          yield* until("/admin/changes", token, ({ text }) => text.includes(`"who":"SIGHUP"`))
+          const { changes } = JSON.parse((yield* call("GET", "/admin/changes", token)).text)
+          assert.deepInclude(changes[0], {
+            who: "SIGHUP",
+            action: "reload",
+            result: "done",
+            reason: "nothing has changed",
+          })
+          assert.isAtLeast(changes.filter(({ who }: { who: string }) => who === "file").length, 2)
+          const metrics = (yield* call("GET", "/metrics", "third")).text
+          assert.match(metrics, /llamero_reloads_total\{[^}]*result="done"[^}]*\} [1-9]/)
+          assert.match(metrics, /llamero_reloads_total\{[^}]*result="refused"[^}]*\} [1-9]/)
+        })),
+      60_000,
+    )
   }
 })

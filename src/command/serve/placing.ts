@@ -46,13 +46,13 @@ const scorings = (live: Live.Live<Settings>) => {
   const session = SessionAffinity.make({ header: live.now.sessionHeader })
   const [measures, follows] = [isNamed(live, "peak-ewma"), isNamed(live, "session-affinity")]
   const scorers: Scorers = {
-    resident: ResidentScorer.make,
-    "least-busy": LeastBusyScorer.make,
-    "free-memory": FreeMemoryScorer.make,
-    "load-time": LoadTimeScorer.make,
+    resident: () => ResidentScorer.make(),
+    "least-busy": () => LeastBusyScorer.make(),
+    "free-memory": () => FreeMemoryScorer.make(),
+    "load-time": () => LoadTimeScorer.make(),
     "peak-ewma": () => peak.scorer,
     "session-affinity": () => session.scorer,
-    weight: WeightScorer.make,
+    weight: () => WeightScorer.make(),
     zone: ({ zone }) => ZoneScorer.make(zone),
   }
   const guard: Guard = { ...session.guard, isOff: () => !follows.now }

@@ -84,7 +84,10 @@ export const make = (options: Options): Reloading => {
 /** What `/admin/reload` reads again, and what it answers. */
 export const forOperators = ({ reload }: Reloading) =>
   Effect.map(reload(), ({ fleet, keys, settings }) => {
-    const of = (what: string, changed: boolean) => ({ what, result: changed ? "changed" as const : "unchanged" as const })
+    const of = (what: string, changed: boolean) => ({
+      what,
+      result: changed ? "changed" as const : "unchanged" as const,
+    })
     return [of("settings", settings.length > 0), of("fleet", fleet), ...(keys === undefined ? [] : [of("keys", keys)])]
   })
 

@@ -19,7 +19,9 @@ export const refused = (flaws: ReadonlyArray<string>): ReloadRefused => new Relo
 
 /** The flaws in a message that has a line for each, perhaps with a heading. */
 export const linesOf = (message: string): ReadonlyArray<string> =>
-  message.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !/^\d+ settings are wrong:$/.test(line))
+  message.split("\n").map((line) => line.trim()).filter((line) =>
+    line !== "" && !/^\d+ settings are wrong:$/.test(line)
+  )
 
 const isSame = (one: Settings, other: Settings) => (key: string): boolean =>
   Equal.equals(one[key as keyof Settings], other[key as keyof Settings])

@@ -66,19 +66,20 @@ const server = (
 ) =>
   Layer.merge(IdleMemory.layer(), ReloadTriggers.layer(reloading, [])).pipe(
     Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated, Reload.forOperators(reloading)), {
-    host: settings.host,
-    port: settings.port,
-    local: settings.localPort === 0 ? undefined : { port: settings.localPort },
-    origins: settings.origins,
-    allowHeaders: [settings.sessionHeader],
-    hosts: settings.hosts,
-    bodyBytesMax: settings.bodyLimit,
-    headBytesMax: settings.headLimit,
-    tenantHeader: settings.tenantHeader,
-    bufferBytesMax: settings.bufferBytes,
-    drainTimeout: Duration.millis(settings.drainMillis),
-    stallTimeout: Duration.millis(settings.stallMillis),
-  }))).pipe(
+      host: settings.host,
+      port: settings.port,
+      local: settings.localPort === 0 ? undefined : { port: settings.localPort },
+      origins: settings.origins,
+      allowHeaders: [settings.sessionHeader],
+      hosts: settings.hosts,
+      bodyBytesMax: settings.bodyLimit,
+      headBytesMax: settings.headLimit,
+      tenantHeader: settings.tenantHeader,
+      bufferBytesMax: settings.bufferBytes,
+      drainTimeout: Duration.millis(settings.drainMillis),
+      stallTimeout: Duration.millis(settings.stallMillis),
+    })),
+  ).pipe(
     Layer.provide(reach.files),
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),

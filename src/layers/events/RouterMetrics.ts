@@ -159,7 +159,9 @@ const make = Effect.fnUntraced(function* (tenants: Live.Live<ReadonlyArray<strin
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(make(Live.of<ReadonlyArray<string>>([])))
+export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(
+  make(Live.of<ReadonlyArray<string>>([])),
+)
 
 /**
  * As `layer`, and counts what these tenants cost under their names, as it does for tenants of API keys. All other

@@ -22,6 +22,7 @@ import * as Live from "../../../src/services/Live.ts"
 import { ModelCatalog } from "../../../src/services/ModelCatalog.ts"
 import type { Guard } from "../../../src/services/Plugin.ts"
 import { Prewarmer } from "../../../src/services/Prewarmer.ts"
+import { success } from "../../../src/services/Outcome.ts"
 import { Relay } from "../../../src/services/Relay.ts"
 import { Residency } from "../../../src/services/Residency.ts"
 import { backend } from "../../../src/services/Fleet.ts"
@@ -33,6 +34,7 @@ import * as MockLeases from "../../../src/testing/mocks/MockLeases.ts"
 import { demandFor, modelOn } from "../../support/demands.ts"
 import { overManaged } from "../../support/managed.ts"
 import { ask, over, request, url } from "../../support/routers.ts"
+import { partly } from "../../support/web.ts"
 import { bytes, type PlayedCall, playedTransport, RecordingReply } from "../../support/sinks.ts"
 
 describe("queues", () => {
@@ -84,14 +86,16 @@ describe("queues", () => {
 
   it.effect("the turns of tenants follow new weights, for those that wait and for those that come", () => {
     const options = Live.make<BoundedAdmission.Options>({ tenantWeights: { x: 1, y: 1 }, ageMillis: 1e9 })
+    const hold = (id: string, tenant: string) =>
+      Effect.forkChild(enter(id, Effect.never, { tenant }), { startImmediately: true })
     const tenants = (ids: ReadonlyArray<string>) => ids.map((id) => id[0]).join("")
     return Effect.gen(function* () {
       const slots = yield* MockLeases.MockSlots
       const wait = (round: number) =>
         Effect.forEach(Array.from({ length: 8 }), (_, i) =>
           Effect.andThen(
-            park(`x${round}${i}`, { tenant: "x" }),
-            park(`y${round}${i}`, { tenant: "y" }),
+            hold(`x${round}${i}`, "x"),
+            hold(`y${round}${i}`, "y"),
           ))
       yield* wait(1)
       options.set({ ...options.now, tenantWeights: { x: 3, y: 1 } })
@@ -117,7 +121,7 @@ describe("queues", () => {
 
 describe("guards and observers", () => {
   const models = ["first:latest", "second:latest"]
-  const catalog = Layer.mock(ModelCatalog, {
+  const catalog = partly(ModelCatalog, {
     peek: (name) => models.includes(name) ? modelOn(name, "a") : undefined,
   })
   const rewrites = ({ check }: Guard, model: string) => {
@@ -146,12 +150,17 @@ describe("guards and observers", () => {
     )
     return Effect.gen(function* () {
       const guard = yield* RateLimitGuard.make(options)
+      const running: Array<() => void> = []
       const passes = Effect.gen(function* () {
         const verdict = guard.check({ ...request("/api/generate", { model: "m", prompt: "x" }), tenant: "t" })
-        return (Effect.isEffect(verdict) ? yield* verdict : verdict)._tag === "Pass"
+        const passed = Effect.isEffect(verdict) ? yield* verdict : verdict
+        if (passed._tag === "Pass") running.push(() => passed.settled?.(success))
+        return passed._tag === "Pass"
       })
-      const admitted = Effect.map(Effect.forEach(Array.from({ length: 10 }), () => passes), (all) =>
-        all.filter((passed) => passed).length)
+      const admitted = Effect.map(
+        Effect.forEach(Array.from({ length: 10 }), () => passes),
+        (all) => all.filter((passed) => passed).length,
+      )
       assert.strictEqual(yield* admitted, 4)
       options.set({ requestsPerMinute: 60 })
       assert.strictEqual(yield* admitted, 0)
@@ -160,8 +169,13 @@ describe("guards and observers", () => {
       yield* TestClock.adjust("2 minutes")
       options.set({ requestsPerMinute: 2 })
       assert.strictEqual(yield* admitted, 2)
+      // 9 requests run. None of them is cut by a limit below that.
+      options.set({ concurrent: 11 })
+      assert.strictEqual(yield* admitted, 2)
       options.set({ concurrent: 3 })
-      assert.strictEqual(yield* admitted, 3)
+      assert.strictEqual(yield* admitted, 0)
+      for (const end of running.splice(0, 9)) end()
+      assert.strictEqual(yield* admitted, 1)
       options.set({})
       assert.strictEqual(yield* admitted, 10)
     }).pipe(Effect.provide(services))
@@ -220,7 +234,16 @@ describe("guards and observers", () => {
     const { find, observer, recent } = DecisionHistory.make({ size })
     const settle = (id: string) =>
       observer.observe({
-        ...{ _tag: "RequestSettled", at: 0, id, route: "/api/chat", kind: "chat", model: "m", known: true, tenant: "t" },
+        ...{
+          _tag: "RequestSettled",
+          at: 0,
+          id,
+          route: "/api/chat",
+          kind: "chat",
+          model: "m",
+          known: true,
+          tenant: "t",
+        },
         settled: {
           ...{ result: "answered", status: 200, refusal: undefined, outcome: undefined, backend: "b" },
           ...{ attempts: 1, queuedMillis: 0 },

@@ -22,6 +22,7 @@ const filed = () =>
 const other = (key: keyof Settings.Settings, value: unknown): unknown => {
   if (key === "scorers") return [["weight", 1]]
   if (key === "logLevel") return "Debug"
+  if (key === "aliases") return { x: ["y"] }
   if (key === "picker") return "two-choices"
   if (key === "backends") return ["http://b:1"]
   if (key === "fleetFile" || key === "ollamaHost") return undefined
@@ -38,6 +39,8 @@ const logged = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E, R
   const logger = Logger.make(({ message }) => void lines.push(String(message)))
   return Effect.provide(effect(lines), Logger.layer([logger]))
 }
+
+const turns = Effect.repeat(Effect.yieldNow, { times: 50 })
 
 const silent = Effect.provide(Logger.layer([]))
 
@@ -106,7 +109,10 @@ describe("what a reload changes", () => {
       const server = yield* started(world)
       yield* server.fleet.setState("a:1", "draining")
       const [, b] = server.fleet.members()
-      world.files = { ...world.files, "/fleet.json": fleetOf({ url: "http://a:1", weight: 5 }, "http://b:1", "http://c:1") }
+      world.files = {
+        ...world.files,
+        "/fleet.json": fleetOf({ url: "http://a:1", weight: 5 }, "http://b:1", "http://c:1"),
+      }
       yield* server.reloading.reload()
       const [first, second, third] = server.fleet.members()
       assert.deepStrictEqual([first?.state, first?.backend.weight, third?.backend.id], ["draining", 5, "c:1"])
@@ -159,8 +165,6 @@ describe("one reload at a time", () => {
     })
     return { gates, reloading, server }
   })
-  const turns = Effect.repeat(Effect.yieldNow, { times: 10 })
-
   it.effect("all that are asked for while one runs are one more, which begins after it", () =>
     Effect.gen(function* () {
       const { gates, reloading, server } = yield* slow
@@ -177,7 +181,9 @@ describe("one reload at a time", () => {
       assert.lengthOf(gates, 2)
       assert.deepStrictEqual(others.map((fiber) => fiber.pollUnsafe()), [undefined, undefined, undefined])
       yield* Deferred.succeed(gates[1]!, undefined)
-      for (const fiber of others) assert.deepStrictEqual((yield* Fiber.join(fiber)).settings, ["LLAMERO_QUEUE_CAPACITY"])
+      for (const fiber of others) {
+        assert.deepStrictEqual((yield* Fiber.join(fiber)).settings, ["LLAMERO_QUEUE_CAPACITY"])
+      }
       assert.lengthOf(gates, 2)
     }).pipe(silent))
 
@@ -194,9 +200,12 @@ describe("one reload at a time", () => {
 })
 
 describe("what starts a reload", () => {
-  const reloads = Effect.map(RouterEvents, (events) =>
-    events.recent(100).filter((event): event is AdminChanged => event._tag === "AdminChanged").toReversed()
-      .map(({ action, reason, result, who }) => [who, action, result, reason]))
+  const reloads = Effect.map(
+    RouterEvents,
+    (events) =>
+      events.recent(100).filter((event): event is AdminChanged => event._tag === "AdminChanged").toReversed()
+        .map(({ action, reason, result, who }) => [who, action, result, reason]),
+  )
 
   const triggered = <A, E>(
     world: World,
@@ -302,15 +311,15 @@ describe("what starts a reload", () => {
         Effect.gen(function* () {
           world.env = { ...world.env, LLAMERO_QUEUE_CAPACITY: "9" }
           process.emit("SIGHUP")
-          yield* TestClock.adjust("10 millis")
+          yield* turns
           assert.strictEqual(now(server).settings.queueCapacity, 9)
           process.emit("SIGHUP")
-          yield* TestClock.adjust("10 millis")
+          yield* turns
           world.env = { LLAMERO_BACKENDS: "nothing://x" }
           process.emit("SIGHUP")
-          yield* TestClock.adjust("10 millis")
+          yield* turns
           process.emit("SIGHUP")
-          yield* TestClock.adjust("10 millis")
+          yield* turns
           const done = yield* reloads
           assert.deepStrictEqual(done.map(([who, , result]) => [who, result]), [
             ["SIGHUP", "done"],

@@ -37,7 +37,12 @@ interface Step {
 const stepOf = (at: number, urls: ReadonlyArray<string>): Step => {
   const pick = <A>(...of: ReadonlyArray<A>): A => of[at % of.length]!
   const present = urls.filter((_, i) => i === 0 || (at >> i) % 2 === 0)
-  const backends = present.map((url, i) => ({ url, id: `b${urls.indexOf(url)}`, parallelism: 8, weight: 1 + (at + i) % 3 }))
+  const backends = present.map((url, i) => ({
+    url,
+    id: `b${urls.indexOf(url)}`,
+    parallelism: 8,
+    weight: 1 + (at + i) % 3,
+  }))
   const others = Array.from({ length: at % 4 }, (_, i) => ({ id: `other-${i}`, sha256: `${i}`.repeat(64) }))
   const right = {
     env: {
@@ -102,8 +107,10 @@ const serve = Effect.gen(function* () {
     (path) => Effect.sync(() => rmSync(path, { recursive: true })),
   )
   const [fleetFile, keysFile] = [join(folder, "fleet.json"), join(folder, "keys.json")]
-  const backends = yield* Effect.forEach([0, 1, 2], () =>
-    SimulatedOllamaServer.make({ parallelism: 8, decodeRate: 2000, callsMax: 1_000_000 }))
+  const backends = yield* Effect.forEach(
+    [0, 1, 2],
+    () => SimulatedOllamaServer.make({ parallelism: 8, decodeRate: 2000, callsMax: 1_000_000 }),
+  )
   const base = {
     ...{ LLAMERO_FLEET_FILE: fleetFile, LLAMERO_KEYS_FILE: keysFile, LLAMERO_ADMIN_TOKEN: token },
     ...{ LLAMERO_COALESCE: "off", LLAMERO_HEALTH_INTERVAL: "500ms", LLAMERO_LOG_LEVEL: "None" },
@@ -182,7 +189,9 @@ describe("reloads under load", () => {
         stop = true
         yield* Effect.promise(() => load)
         console.log(
-          `${reloads} reloads (${counts.refused} refused) in ${seconds.toFixed(1)} s, ${ended.length} requests meanwhile`,
+          `${reloads} reloads (${counts.refused} refused) in ${
+            seconds.toFixed(1)
+          } s, ${ended.length} requests meanwhile`,
         )
         assert.strictEqual(counts.done + counts.refused, reloads)
         assert.isAbove(counts.refused, reloads / 4)

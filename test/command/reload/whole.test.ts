@@ -50,7 +50,7 @@ const keys = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constantFrom<string | undefined>(undefined, "{", keysOf("z"), keysOf("a", "a"))
-      .map((text) => ({ text, digits: [] as ReadonlyArray<string>, isRight: false })),
+      .map((text) => ({ text, digits: [] as Array<string>, isRight: false })),
   },
 )
 

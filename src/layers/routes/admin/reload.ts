@@ -26,9 +26,7 @@ const compared = (
   what: string,
   reload: Effect.Effect<boolean, { readonly message: string }> | undefined,
 ): ReadonlyArray<Step> =>
-  reload === undefined
-    ? []
-    : [Effect.map(reload, (changed) => [{ what, result: changed ? "changed" : "unchanged" }])]
+  reload === undefined ? [] : [Effect.map(reload, (changed) => [{ what, result: changed ? "changed" : "unchanged" }])]
 
 const read = (what: string, refresh: Effect.Effect<void>): Step => Effect.as(refresh, [{ what, result: "read" }])
 
