@@ -15,7 +15,9 @@ export class ReloadRefused extends Schema.TaggedError<ReloadRefused>()("ReloadRe
   }
 }
 
-export const refused = (flaws: ReadonlyArray<string>): ReloadRefused => new ReloadRefused({ flaws })
+/** The message is one line, whatever the flaws are. */
+export const refused = (flaws: ReadonlyArray<string>): ReloadRefused =>
+  new ReloadRefused({ flaws: flaws.map((flaw) => flaw.replaceAll(/\s*\n\s*/g, " ")) })
 
 /** The flaws in a message that has a line for each, perhaps with a heading. */
 export const linesOf = (message: string): ReadonlyArray<string> =>

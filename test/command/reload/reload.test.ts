@@ -135,6 +135,8 @@ describe("what a reload changes", () => {
         assert.match(flaws[2]!, /^LLAMERO_KEYS_FILE: .*keys\[0\]\.sha256 must be 64 hex digits/)
         assert.deepStrictEqual(lines, [`reload refused, nothing has changed: ${flaws.join("; ")}`])
         assert.deepStrictEqual(now(server), before)
+        world.files = { "/fleet.json": `{"backends": [{}]}`, "/keys.json": "" }
+        assert.notMatch((yield* Effect.flip(server.reloading.reload())).message, /\n/)
         world.env = { ...world.env, LLAMERO_PORT: "x", LLAMERO_ALIASES: "a", LLAMERO_TYPO: "1" }
         const unread = yield* Effect.flip(server.reloading.reload())
         assert.lengthOf(unread.flaws, 3)

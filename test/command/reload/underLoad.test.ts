@@ -14,9 +14,10 @@ import { stack } from "../../../src/command/serve/stack.ts"
 import * as NodeServer from "../../../src/layers/server/NodeServer.ts"
 import * as Settings from "../../../src/layers/Settings.ts"
 import * as SimulatedOllamaServer from "../../../src/simulated/SimulatedOllamaServer.ts"
+import { runs } from "../../support/runs.ts"
 
-const reloads = 1000
-const clients = 12
+const reloads = runs(100, 1000)
+const clients = 6
 const key = "sk-of-the-clients"
 const token = "secret-of-operators"
 const sha256 = createHash("sha256").update(key).digest("hex")
@@ -209,6 +210,6 @@ describe("reloads under load", () => {
         assert.strictEqual(prompts.length, ended.length)
         assert.strictEqual(new Set(backends.map(({ server }) => server.calls.length > 50)).size, 1)
       })).pipe(Effect.provide(Logger.layer([])), Effect.provideService(References.MinimumLogLevel, "None")),
-    120_000,
+    300_000,
   )
 })
