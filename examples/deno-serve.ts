@@ -3,15 +3,14 @@
  * any host that calls `{ fetch }`.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Config, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import process from "node:process"
 import * as LogLines from "../src/layers/server/LogLines.ts"
 import * as WebServer from "../src/layers/server/WebServer.ts"
-import * as Settings from "../src/layers/Settings.ts"
 import * as FetchTransport from "../src/layers/transport/FetchTransport.ts"
+import * as Configuration from "../src/command/serve/configuration.ts"
 import { localProbe } from "../src/command/serve/gpus.ts"
-import * as Files from "../src/command/serve/files.ts"
 import { app } from "../src/command/serve/guards.ts"
 import * as Place from "../src/command/serve/place.ts"
 import { placing } from "../src/command/serve/placing.ts"
@@ -19,23 +18,22 @@ import { stack, traces } from "../src/command/serve/stack.ts"
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
-  const settings = yield* Settings.fromEnv(process.env)
-  const plugins = yield* Effect.provide(Files.checked(settings), NodeFileSystem.layer)
+  const { named, plugins, settings } = yield* Configuration.open({ flags: {}, env: process.env, demo: false })
   const reach = {
     transport: FetchTransport.layer(),
     client: FetchHttpClient.layer,
     files: NodeFileSystem.layer,
     gpus: localProbe(settings.nvmlLibrary),
   }
-  const place = yield* Place.choose(settings, reach, process.env)
+  const place = yield* Place.choose(settings, reach, { named })
   return { settings, place, plugins, reach }
 })
 
 const explained = Effect.catch(
   started,
-  (error: Config.ConfigError | Files.FilesWrong | Place.NoBackends) =>
+  (error: Configuration.SettingsWrong | Place.NoBackends) =>
     Effect.sync(() => {
-      console.error(`llamero: ${error._tag === "ConfigError" ? Settings.explain(error) : error.message}`)
+      console.error(`llamero: ${error.message}`)
       return process.exit(1)
     }),
 )

@@ -6,7 +6,7 @@ import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
 import * as HttpGpuProbe from "../../layers/gpu/HttpGpuProbe.ts"
 import * as NoGpuProbe from "../../layers/gpu/NoGpuProbe.ts"
 import * as ProbedFleet from "../../layers/gpu/ProbedFleet.ts"
-import { backendNames, type Settings } from "../../layers/Settings.ts"
+import type { Settings } from "../../layers/Settings.ts"
 import * as HttpOllamaApi from "../../layers/transport/HttpOllamaApi.ts"
 import { backend, type Fleet, type FleetError } from "../../services/Fleet.ts"
 import type { GpuProbe } from "../../services/GpuProbe.ts"
@@ -74,8 +74,8 @@ const filed = (path: string, settings: Settings, reach: Reach): Place =>
   )
 
 /** The simulated Ollama is loaded only when it is used: it is a tenth of the code that the server starts with. */
-const simulated = (settings: Settings): Promise<Place> =>
-  import("./simulatedPlace.ts").then(({ place }) => place(settings, limits(settings)))
+const simulated = (settings: Settings, why: string): Promise<Place> =>
+  import("./simulatedPlace.ts").then(({ place }) => place(settings, limits(settings), why))
 
 const local = "http://127.0.0.1:11434"
 
@@ -90,22 +90,29 @@ const answers = HttpClient.get(`${local}/api/version`).pipe(
 export class NoBackends extends Schema.TaggedError<NoBackends>()("NoBackends", { names: Schema.Array(Schema.String) }) {
   override get message(): string {
     const names = this.names.join(", ")
-    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers; ` +
-      `or unset ${names}, to look around with a simulated Ollama`
+    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers. ` +
+      `To look around with a simulated Ollama, unset ${names}, or start llamero serve --demo`
   }
 }
 
-/** `env` says whether backends are configured at all: only where they are not, the answers may be made up. */
+/** What was said about the fleet besides its backends. */
+export interface Said {
+  /** What names backends, whether it names one or none. Only where it is empty, the answers may be made up. */
+  readonly named: ReadonlyArray<string>
+  /** Whether the answers are to be made up. */
+  readonly demo?: boolean | undefined
+}
+
 export const choose = Effect.fnUntraced(function* (
   settings: Settings,
   reach: Reach,
-  env: Readonly<Record<string, string | undefined>>,
+  { demo = false, named }: Said,
 ): Effect.fn.Return<Place, NoBackends> {
+  if (demo) return yield* Effect.promise(() => simulated(settings, "this is a demonstration"))
   if (settings.backends.length > 0) return listed(settings.backends, settings, reach)
   if (settings.fleetFile !== "") return filed(settings.fleetFile, settings, reach)
   if (settings.ollamaHost !== "") return listed([settings.ollamaHost], settings, reach)
   if (yield* Effect.provide(answers, reach.client)) return listed([local], settings, reach)
-  const names = backendNames(env)
-  if (names.length > 0) return yield* new NoBackends({ names })
-  return yield* Effect.promise(() => simulated(settings))
+  if (named.length > 0) return yield* new NoBackends({ names: named })
+  return yield* Effect.promise(() => simulated(settings, "no Ollama found"))
 })

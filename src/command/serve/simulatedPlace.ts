@@ -8,10 +8,11 @@ import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
 import type { Place } from "./place.ts"
 
-/** `limits`: what every backend of the settings gets. */
+/** `limits`: what every backend of the settings gets. `why` the answers are made up. */
 export const place = (
   settings: Settings,
   limits: { readonly parallelism: number; readonly streamsMax: number },
+  why: string,
 ): Place => {
   const url = "http://simulated-a100:11434"
   const fleet = SimulatedFleet.layer({
@@ -32,7 +33,7 @@ export const place = (
       SimulatedTransport.layer,
     ).pipe(Layer.provide(fleet)),
     simulated: true,
-    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing; " +
+    says: `${why}: answers come from a SIMULATED Ollama (an A100 80 GB), and mean nothing; ` +
       "LLAMERO_BACKENDS names real ones",
     model: SimulatedFleet.Model.llama31.name,
   }
