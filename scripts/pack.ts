@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process"
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import process from "node:process"
 import { listed } from "./exports.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -31,10 +32,13 @@ const published = ({ dependencies, ...own }: Manifest) => {
     ...kept,
     exports: {
       ...Object.fromEntries(Object.entries(listed()).map(([name, source]) => [name, built(source)])),
+      "./llamero.schema.json": "./llamero.schema.json",
       "./package.json": "./package.json",
     },
-    // A bundler may leave out the modules that a program does not use.
-    sideEffects: false,
+    // The command is a bundle: it starts several times faster than from hundreds of files.
+    bin: { llamero: "bundle/llamero.js" },
+    // A bundler may leave out all other modules that a program does not use.
+    sideEffects: ["./support/oldNode.js", "./command/**", "./bundle/**"],
     dependencies: needed,
     // A router and the program around it must share one copy of Effect.
     peerDependencies: { effect },
@@ -47,7 +51,8 @@ export const pack = (): string => {
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
   const manifest = published(JSON.parse(readFileSync(join(root, "package.json"), "utf8")))
   writeFileSync(join(dist, "package.json"), JSON.stringify(manifest, undefined, 2) + "\n")
-  for (const file of ["README.md", "LICENSE", "CHANGELOG.md"]) {
+  execFileSync(process.execPath, [join(root, "scripts/build.ts"), join(dist, "bundle")], { stdio: "inherit" })
+  for (const file of ["README.md", "LICENSE", "CHANGELOG.md", "llamero.schema.json"]) {
     if (existsSync(join(root, file))) copyFileSync(join(root, file), join(dist, file))
   }
   const told = execFileSync("npm", ["pack", "--json", "--pack-destination", dist], { cwd: dist, encoding: "utf8" })

@@ -5,28 +5,14 @@ import * as ReplaceableFleet from "../../layers/fleet/ReplaceableFleet.ts"
 import * as HttpGpuProbe from "../../layers/gpu/HttpGpuProbe.ts"
 import * as NoGpuProbe from "../../layers/gpu/NoGpuProbe.ts"
 import * as ProbedFleet from "../../layers/gpu/ProbedFleet.ts"
-import { backendNames, type Settings } from "../../layers/Settings.ts"
+import type { Settings } from "../../layers/Settings.ts"
 import * as HttpOllamaApi from "../../layers/transport/HttpOllamaApi.ts"
 import { backend, type Fleet, type FleetError } from "../../services/Fleet.ts"
 import type { GpuProbe } from "../../services/GpuProbe.ts"
-import type { OllamaApi } from "../../services/OllamaApi.ts"
 import type { Transport } from "../../services/Transport.ts"
-import { elsewhere, listed, named, type Source } from "./liveFleet.ts"
+import { elsewhere, listed, named, type Place } from "./liveFleet.ts"
 
-export interface Place {
-  readonly layer: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport, FleetError>
-  readonly fleet: ReplaceableFleet.ReplaceableFleet
-  /** The backends of other settings; fails where they need another place, and so a restart. */
-  readonly source: (settings: Settings) => Source
-  /** The backends at first. */
-  readonly first: Effect.Success<Source>
-  /** Describes the fleet in the banner. */
-  readonly says: string
-  /** A model for the command in the banner. */
-  readonly model: string
-  /** Whether the answers are made up. */
-  readonly simulated: boolean
-}
+export type { Place } from "./liveFleet.ts"
 
 /** The layers that reach backends, files and devices. They differ between runtimes. */
 export interface Reach {
@@ -80,10 +66,10 @@ const whereOf = ({ backends, fleetFile, ollamaHost }: Settings): string =>
     : (backends.length > 0 ? backends : [ollamaHost]).map((url) => backend(url).url).join(", ")
 
 /** The simulated Ollama is loaded only when it is used: it is a tenth of the code that the server starts with. */
-const simulated = (settings: Settings, reach: Reach): Effect.Effect<Place, FleetError> =>
+const simulated = (settings: Settings, isNamed: (now: Settings) => boolean, why: string) =>
   Effect.flatMap(
     Effect.promise(() => import("./simulatedPlace.ts")),
-    ({ place }) => place(settings, (now) => named(now, reach.files) !== undefined),
+    ({ place }) => place(settings, isNamed, why),
   )
 
 const local = "http://127.0.0.1:11434"
@@ -99,25 +85,31 @@ const answers = HttpClient.get(`${local}/api/version`).pipe(
 export class NoBackends extends Schema.TaggedError<NoBackends>()("NoBackends", { names: Schema.Array(Schema.String) }) {
   override get message(): string {
     const names = this.names.join(", ")
-    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers; ` +
-      `or unset ${names}, to look around with a simulated Ollama`
+    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers. ` +
+      `To look around with a simulated Ollama, unset ${names}, or start llamero serve --demo`
   }
 }
 
-/** `env` says whether backends are configured at all: only where they are not, the answers may be made up. */
+/** What was said about the fleet besides its backends. */
+export interface Said {
+  /** What names backends, whether it names one or none. Only where it is empty, the answers may be made up. */
+  readonly named: ReadonlyArray<string>
+  /** Whether the answers are to be made up. */
+  readonly demo?: boolean | undefined
+}
+
 export const choose = Effect.fnUntraced(function* (
   settings: Settings,
   reach: Reach,
-  env: Readonly<Record<string, string | undefined>>,
+  { demo = false, named: names }: Said,
 ): Effect.fn.Return<Place, FleetError | NoBackends> {
+  if (demo) return yield* simulated(settings, () => false, "this is a demonstration")
   const chosen = (now: Settings) => named(now, reach.files)
-  if (chosen(settings) !== undefined) {
-    return yield* real((now) => chosen(now) ?? unnamed, whereOf(settings), settings, reach)
-  }
+  const isNamed = (now: Settings) => chosen(now) !== undefined
+  if (isNamed(settings)) return yield* real((now) => chosen(now) ?? unnamed, whereOf(settings), settings, reach)
   if (yield* Effect.provide(answers, reach.client)) {
     return yield* real((now) => chosen(now) ?? listed(now, { url: local }), local, settings, reach)
   }
-  const names = backendNames(env)
   if (names.length > 0) return yield* new NoBackends({ names })
-  return yield* simulated(settings, reach)
+  return yield* simulated(settings, isNamed, "no Ollama found")
 })

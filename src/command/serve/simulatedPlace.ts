@@ -7,17 +7,17 @@ import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
 import * as SimulatedGpuProbe from "../../simulated/SimulatedGpuProbe.ts"
 import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
-import { elsewhere, listed } from "./liveFleet.ts"
-import type { Place } from "./place.ts"
+import { elsewhere, listed, type Place } from "./liveFleet.ts"
 
 const url = "http://simulated-a100:11434"
 const backend = { url, id: "simulated-a100", devices: [SimulatedGpuProbe.uuid(url)] }
 const named = elsewhere("a setting names backends now: the answers are simulated until a restart")
 
-/** `isNamed`: whether settings name backends. */
+/** `isNamed`: whether settings name backends that count. `why` the answers are made up. */
 export const place = Effect.fnUntraced(function* (
   settings: Settings,
   isNamed: (settings: Settings) => boolean,
+  why: string,
 ): Effect.fn.Return<Place, FleetError> {
   const source: Place["source"] = (now) => isNamed(now) ? named : listed(now, backend)
   const first = yield* source(settings)
@@ -43,7 +43,7 @@ export const place = Effect.fnUntraced(function* (
     source,
     first,
     simulated: true,
-    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing; " +
+    says: `${why}: answers come from a SIMULATED Ollama (an A100 80 GB), and mean nothing; ` +
       "LLAMERO_BACKENDS names real ones",
     model: SimulatedFleet.Model.llama31.name,
   }

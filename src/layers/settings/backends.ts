@@ -45,6 +45,12 @@ export const listening = {
     ...variable("LLAMERO_PORT", "Port to listen on; PORT counts when it is not set", Kinds.port, "11435"),
     also: "PORT",
   },
+  configFile: variable(
+    "LLAMERO_CONFIG",
+    "A JSON or YAML file with settings; when it is not set: llamero.json, llamero.yaml or llamero.yml, if there is one",
+    Kinds.path,
+    "",
+  ),
   ignored: variable(
     "LLAMERO_IGNORE",
     "Names that begin with LLAMERO_ and belong to other programs; a * at the end stands for any text",

@@ -129,7 +129,7 @@ const serve = Effect.gen(function* () {
   )
   const settings = yield* read
   const reach = nodeReach(settings)
-  const place = yield* Place.choose(settings, reach, env)
+  const place = yield* Place.choose(settings, reach, { named: [] })
   const choices = placing(settings)
   const reloading = Reload.make({ read, placing: choices, place, files: reach.files })
   const server = NodeServer.layer(app(settings, choices, false, Reload.forOperators(reloading)), { port: 0 }).pipe(

@@ -54,7 +54,7 @@ export const started = Effect.fnUntraced(function* (
     })
   )
   const settings = yield* read
-  const place = yield* Place.choose(settings, reach, world.env)
+  const place = yield* Place.choose(settings, reach, { named: [] })
   const choices = placing(settings)
   if (settings.keysFile !== "") {
     choices.running.keys.set(yield* Effect.provide(FileApiKeys.read(settings.keysFile), files))
