@@ -127,10 +127,12 @@ describe("a reload of a program", () => {
             JSON.stringify({ backends: ids.map((id) => ({ id, url: id === "a" ? a.url : b.url })) })
           const keys = (...names: ReadonlyArray<string>) =>
             JSON.stringify({ keys: names.map((id) => ({ id, sha256: sha256(id) })) })
-          write({ "fleet.json": fleet("b"), "keys.json": keys("first") })
+          const config = (model: string, rest: object = {}) => JSON.stringify({ aliases: { gpt: [model] }, ...rest })
+          write({ "fleet.json": fleet("b"), "keys.json": keys("first"), "llamero.json": config("tiny-loop") })
           const router = yield* start(command, {
             LLAMERO_FLEET_FILE: file("fleet.json"),
             LLAMERO_KEYS_FILE: file("keys.json"),
+            LLAMERO_CONFIG: file("llamero.json"),
             LLAMERO_FLEET_INTERVAL: "100ms",
             LLAMERO_HEALTH_INTERVAL: "200ms",
             LLAMERO_ADMIN_TOKEN: token,
@@ -157,7 +159,7 @@ describe("a reload of a program", () => {
           yield* until("/readyz", "", ready)
 
           // A long stream on the backend that the next change takes away.
-          const body = { model: "tiny-loop", prompt: "x", options: { num_predict: 40 } }
+          const body = { model: "gpt", prompt: "x", options: { num_predict: 40 } }
           const stream = yield* Effect.forkChild(call("POST", "/api/generate", "first", body), {
             startImmediately: true,
           })
@@ -165,16 +167,29 @@ describe("a reload of a program", () => {
             b.server.calls.some(({ path }) => path === "/api/generate") ? Effect.void : Effect.fail("no")
           )
             .pipe(Effect.retry(Schedule.spaced("10 millis")))
-          write({ "fleet.json": fleet("a"), "keys.json": keys("first", "second") })
-          yield* prints(router, /reloaded: fleet, keys/)
+          write({
+            "fleet.json": fleet("a"),
+            "keys.json": keys("first", "second"),
+            "llamero.json": config("tiny-eos", { queueCapacity: 7 }),
+          })
+          yield* prints(router, /reloaded: LLAMERO_QUEUE_CAPACITY, LLAMERO_ALIASES, fleet, keys/)
           yield* until("/api/tags", "second", ready)
           yield* until("/healthz", "second", ({ text }) => text.includes(`"id":"a"`) && text.includes("healthy"))
           const { status, text } = yield* Fiber.join(stream)
           assert.deepStrictEqual([status, text.trimEnd().split("\n").length], [200, 41])
           assert.include(text.trimEnd().split("\n").at(-1)!, `"done":true`)
 
+          const answer = yield* call("POST", "/api/generate", "second", { ...body, stream: false })
+          assert.strictEqual(JSON.parse(answer.text).model, "tiny-eos")
+
           // Whole or not at all: the keys of a wrong change are not taken either.
-          write({ "fleet.json": "{", "keys.json": keys("third") })
+          write({
+            "fleet.json": fleet("a"),
+            "keys.json": keys("third"),
+            "llamero.json": config("nobody", { port: 80 }),
+          })
+          yield* prints(router, /reload refused, nothing has changed: LLAMERO_PORT: only a restart can change it/)
+          write({ "fleet.json": "{", "keys.json": keys("third"), "llamero.json": config("nobody") })
           yield* prints(router, /reload refused, nothing has changed: LLAMERO_FLEET_FILE: .*fleet\.json/)
           assert.strictEqual((yield* call("GET", "/api/tags", "third")).status, 401)
           assert.strictEqual((yield* call("GET", "/api/tags", "second")).status, 200)
@@ -182,7 +197,7 @@ describe("a reload of a program", () => {
           assert.strictEqual(refused.status, 409)
           assert.match(JSON.parse(refused.text).error, /^reload refused, nothing has changed: LLAMERO_FLEET_FILE/)
 
-          write({ "fleet.json": fleet("a", "b"), "keys.json": keys("third") })
+          write({ "fleet.json": fleet("a", "b"), "keys.json": keys("third"), "llamero.json": config("tiny-eos") })
           yield* until("/api/tags", "third", ready)
           const done = yield* call("POST", "/admin/reload", token)
           assert.deepStrictEqual(JSON.parse(done.text).reloaded.slice(0, 3), [
