@@ -56,9 +56,8 @@ if (settings.localPort !== 0) {
 }
 
 const choices = placing(settings)
-const reloading = Reload.make({ read, placing: choices, place, files: reach.files })
-const services = ReloadTriggers.layer(reloading, watched).pipe(
-  Layer.provide(reach.files),
+const reloading = Reload.make({ read, watched, placing: choices, place, files: reach.files })
+const services = ReloadTriggers.layer(reloading).pipe(
   Layer.provideMerge(stack(settings, choices, plugins, place.simulated)),
   Layer.provide(traces(settings, reach.client)),
   Layer.provideMerge(place.layer),

@@ -17,8 +17,8 @@ export interface Reloading {
   readonly refreshSecrets: Effect.Effect<void>
   /** Whether the last reload was refused. */
   readonly isRefused: () => boolean
-  /** The files with the fleet and the keys, of the settings in use and of those that were refused. */
-  readonly files: () => ReadonlyArray<string>
+  /** What the files hold that a reload reads: those of the settings in use, and of those that were refused. */
+  readonly contents: Effect.Effect<string>
   /** Time between two looks at them. */
   readonly lookMillis: () => number
 }
@@ -76,7 +76,7 @@ export const make = (options: Options): Reloading => {
         ),
     })),
     isRefused: () => refusal !== undefined,
-    files: () => parts.paths(),
+    contents: parts.contents,
     lookMillis: () => parts.now.fleetMillis,
   }
 }

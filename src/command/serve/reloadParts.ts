@@ -9,10 +9,13 @@ import type { Settings } from "../../layers/Settings.ts"
 import type { Place } from "./place.ts"
 import type { Placing } from "./placing.ts"
 import * as Checks from "./reloadChecks.ts"
+import { contents } from "./reloadFiles.ts"
 
 export interface Options {
   /** The settings again, from wherever they came at the start. Its message has a line for everything that is wrong. */
   readonly read: Effect.Effect<Settings, { readonly message: string }>
+  /** The files that `read` reads. */
+  readonly watched: ReadonlyArray<string>
   readonly placing: Pick<Placing, "log" | "running">
   readonly place: Pick<Place, "first" | "fleet" | "source">
   readonly files: Layer.Layer<FileSystem.FileSystem>
@@ -40,6 +43,9 @@ interface Checked {
   readonly keys: FileApiKeys.Read | undefined
 }
 
+/** How often the files are read when they change meanwhile. */
+const readsMax = 5
+
 const pathsOf = ({ fleetFile, keysFile }: Settings) => [fleetFile, keysFile].filter((path) => path !== "")
 
 /** What is in use, and how it is replaced. */
@@ -59,12 +65,25 @@ export class Parts {
     return this.options.placing.running.settings.now
   }
 
-  paths(): ReadonlyArray<string> {
-    return Array.from(new Set([...pathsOf(this.now), ...pathsOf(this.latest)]))
-  }
+  readonly contents: Effect.Effect<string> = Effect.suspend(() => {
+    const { files, watched } = this.options
+    const paths = new Set([...watched, ...pathsOf(this.now), ...pathsOf(this.latest)])
+    return Effect.provide(contents(Array.from(paths)), files)
+  })
 
-  /** Reads and checks everything. The error has everything that is wrong. */
+  /**
+   * Reads and checks everything. The error has everything that is wrong. All files are read as they were at one moment:
+   * where one changes meanwhile, all are read again.
+   */
   readonly checked: Effect.Effect<Checked, Checks.ReloadRefused> = Effect.gen({ self: this }, function* () {
+    for (let reads = 1;; reads++) {
+      const before = yield* this.contents
+      const found = yield* Effect.result(this.once)
+      if (reads === readsMax || before === (yield* this.contents)) return yield* Effect.fromResult(found)
+    }
+  })
+
+  private readonly once: Effect.Effect<Checked, Checks.ReloadRefused> = Effect.gen({ self: this }, function* () {
     const { files, place, read } = this.options
     const settings = yield* Effect.mapError(read, ({ message }) => Checks.refused(Checks.linesOf(message)))
     this.latest = settings

@@ -1,6 +1,5 @@
 /** What makes a running server read its settings again: SIGHUP, and files that change. */
-import { Clock, Duration, Effect, FileSystem, Layer } from "effect"
-import { hash } from "node:crypto"
+import { Clock, Duration, Effect, Layer } from "effect"
 import process from "node:process"
 import { isatty } from "node:tty"
 import { RouterEvents } from "../../services/RouterEvents.ts"
@@ -12,17 +11,6 @@ import { type Reloaded, told } from "./reloadParts.ts"
 const settleMillis = 100
 /** A file that never comes to rest is read all the same after so many looks. */
 const looksMax = 20
-
-/** What all files hold. A file that is not there is different from an empty one. */
-const contents = (paths: ReadonlyArray<string>): Effect.Effect<string, never, FileSystem.FileSystem> =>
-  Effect.map(
-    Effect.forEach(paths, (path) =>
-      Effect.map(
-        Effect.option(FileSystem.FileSystem.use((files) => files.readFileString(path))),
-        (text) => `${path} ${text._tag === "None" ? "-" : hash("sha256", text.value)}`,
-      )),
-    (all) => all.join("\n"),
-  )
 
 /** What starts a reload. One that was refused is tried again, since a file that it names may be there now. */
 type Cause = "SIGHUP" | "file" | "refused before"
@@ -75,26 +63,24 @@ const onHangUp = (reload: () => void) =>
     (hangUp) => Effect.sync(() => process.off("SIGHUP", hangUp)),
   ))
 
-/** Looks at the files for ever. What they hold is compared, and not their dates: a ConfigMap changes by a link. */
+/** Looks at the files for ever. */
 const watching = (
   reloading: Reloading,
-  watched: ReadonlyArray<string>,
   reload: (cause: Cause) => Effect.Effect<void>,
-): Effect.Effect<never, never, FileSystem.FileSystem> => {
-  const now = Effect.suspend(() => contents([...watched, ...reloading.files()]))
+): Effect.Effect<never> => {
   /** The first look finds a change: a file can have changed since the server has read it. */
   let seen = ""
   const settled = Effect.gen(function* () {
     for (let looks = 0; looks < looksMax; looks++) {
       yield* Effect.sleep(Duration.millis(settleMillis))
-      const later = yield* now
+      const later = yield* reloading.contents
       if (later === seen) return
       seen = later
     }
   })
   const look = Effect.gen(function* () {
     yield* reloading.refreshSecrets
-    const found = yield* now
+    const found = yield* reloading.contents
     if (found !== seen) {
       seen = found
       yield* settled
@@ -107,14 +93,11 @@ const watching = (
   )
 }
 
-/** Reloads at SIGHUP, and when one of the files has changed: those in `watched`, and those that settings name. */
-export const layer = (
-  reloading: Reloading,
-  watched: ReadonlyArray<string>,
-): Layer.Layer<never, never, FileSystem.FileSystem | RouterEvents> =>
+/** Reloads at SIGHUP, and when one of the files has changed. */
+export const layer = (reloading: Reloading): Layer.Layer<never, never, RouterEvents> =>
   Layer.effectDiscard(Effect.gen(function* () {
     const reload = recorded(reloading, yield* RouterEvents, yield* Clock.Clock)
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     yield* onHangUp(() => void fork(reload("SIGHUP")))
-    yield* Effect.forkScoped(watching(reloading, watched, reload))
+    yield* Effect.forkScoped(watching(reloading, reload))
   }))

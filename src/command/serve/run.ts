@@ -65,9 +65,8 @@ const server = (
   plugins: PluginFiles.Plugins,
   reach: Place.Reach,
   reloading: Reload.Reloading,
-  watched: ReadonlyArray<string>,
 ) =>
-  Layer.merge(IdleMemory.layer(), ReloadTriggers.layer(reloading, watched)).pipe(
+  Layer.merge(IdleMemory.layer(), ReloadTriggers.layer(reloading)).pipe(
     Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated, Reload.forOperators(reloading)), {
       host: settings.host,
       port: settings.port,
@@ -83,7 +82,6 @@ const server = (
       stallTimeout: Duration.millis(settings.stallMillis),
     })),
   ).pipe(
-    Layer.provide(reach.files),
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),
@@ -106,13 +104,13 @@ export const serve = (given: Configuration.Given): Effect.Effect<never, Failure>
     const reach = nodeReach(settings)
     const place = yield* Place.choose(settings, reach, configuration)
     const choices = placing(settings)
-    const reloading = Reload.make({ read, placing: choices, place, files: reach.files })
+    const reloading = Reload.make({ read, watched, placing: choices, place, files: reach.files })
     return yield* Effect.gen(function* () {
       const { url } = yield* NodeServer.NodeServer
       console.log(banner(url, place, settings))
       return yield* Effect.never
     }).pipe(
-      Effect.provide(server(settings, choices, place, plugins, reach, reloading, watched)),
+      Effect.provide(server(settings, choices, place, plugins, reach, reloading)),
       Effect.provide(LogLines.layerControlled(choices.log)),
     )
   }))

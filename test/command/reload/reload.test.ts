@@ -10,7 +10,7 @@ import * as Settings from "../../../src/layers/Settings.ts"
 import { type AdminChanged, RouterEvents } from "../../../src/services/RouterEvents.ts"
 import { fleetOf, keysOf, now, type Started, started, type World } from "./world.ts"
 
-const worldOf = (env: World["env"], files: World["files"] = {}): World => ({ env, files, reads: 0 })
+const worldOf = (env: World["env"], files: World["files"] = {}): World => ({ env, files })
 const plain = () => worldOf({ LLAMERO_BACKENDS: "http://a:1" })
 const filed = () =>
   worldOf({ LLAMERO_FLEET_FILE: "/fleet.json", LLAMERO_KEYS_FILE: "/keys.json" }, {
@@ -145,6 +145,34 @@ describe("what a reload changes", () => {
   })
 })
 
+describe("files that change while they are read", () => {
+  it.effect("are read again, so that no half of a change is taken", () => {
+    const world = filed()
+    return Effect.gen(function* () {
+      const server = yield* started(world)
+      const state = () => `${now(server).fleet.map(([id]) => id)} ${now(server).keys}`
+      // Of each file the first read is for the comparison. So the change comes between the fleet and the keys.
+      let reads = 0
+      world.onRead = (path) => {
+        if (path === "/fleet.json" && ++reads === 2) {
+          world.files = { "/fleet.json": fleetOf("http://b:1"), "/keys.json": keysOf("b") }
+        }
+      }
+      yield* server.reloading.reload()
+      assert.strictEqual(state(), "b:1 b")
+      assert.isAtLeast(reads, 4)
+      // A file that never comes to rest does not hold the reload up for ever.
+      world.onRead = (path) => {
+        reads++
+        if (path === "/fleet.json") world.files = { ...world.files, "/fleet.json": fleetOf(`http://b:${reads}`) }
+      }
+      reads = 0
+      yield* server.reloading.reload()
+      assert.isBelow(reads, 50)
+    }).pipe(silent)
+  })
+})
+
 describe("one reload at a time", () => {
   /** A server whose reads of the settings wait until they are let go. */
   const slow = Effect.gen(function* () {
@@ -157,6 +185,7 @@ describe("one reload at a time", () => {
         yield* Deferred.await(gate)
         return { ...server.running.settings.now, queueCapacity: gates.length }
       }),
+      watched: [],
       placing: server.choices,
       place: {
         fleet: { layer: Layer.empty as never, replace: () => Effect.succeed(false) },
@@ -216,8 +245,8 @@ describe("what starts a reload", () => {
   ) =>
     logged((lines) =>
       Effect.gen(function* () {
-        const server = yield* started(world)
-        yield* Layer.build(ReloadTriggers.layer(server.reloading, watched).pipe(Layer.provide(server.files)))
+        const server = yield* started(world, undefined, watched)
+        yield* Layer.build(ReloadTriggers.layer(server.reloading))
         yield* TestClock.adjust("2 seconds")
         return yield* test(server, lines)
       }).pipe(Effect.provide(SynchronousRouterEvents.layer))

@@ -131,7 +131,7 @@ const serve = Effect.gen(function* () {
   const reach = nodeReach(settings)
   const place = yield* Place.choose(settings, reach, { named: [] })
   const choices = placing(settings)
-  const reloading = Reload.make({ read, placing: choices, place, files: reach.files })
+  const reloading = Reload.make({ read, watched: [], placing: choices, place, files: reach.files })
   const server = NodeServer.layer(app(settings, choices, false, Reload.forOperators(reloading)), { port: 0 }).pipe(
     Layer.provide(stack(settings, choices, plugins, false)),
     Layer.provide(place.layer),

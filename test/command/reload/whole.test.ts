@@ -90,7 +90,6 @@ const play = (sequence: ReadonlyArray<Configuration>) =>
     const world: World = {
       env: base,
       files: { "/fleet.json": fleetOf("http://first:1"), "/keys.json": keysOf("a") },
-      reads: 0,
     }
     const server = yield* started(world)
     let last = now(server)

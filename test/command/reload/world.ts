@@ -16,8 +16,8 @@ export type Env = Readonly<Record<string, string>>
 export interface World {
   env: Env
   files: Readonly<Record<string, string>>
-  /** Reads of files so far. */
-  reads: number
+  /** Called after a file was read. */
+  onRead?: (path: string) => void
 }
 
 const missing = PlatformError.systemError({ _tag: "NotFound", module: "FileSystem", method: "readFileString" })
@@ -26,8 +26,8 @@ export const filesOf = (world: World): Layer.Layer<FileSystem.FileSystem> =>
   FileSystem.layerNoop({
     readFileString: (path) =>
       Effect.suspend(() => {
-        world.reads++
         const text = world.files[path]
+        world.onRead?.(path)
         return text === undefined ? Effect.fail(missing) : Effect.succeed(text)
       }),
   })
@@ -44,6 +44,7 @@ export const fleetOf = (...backends: ReadonlyArray<unknown>): string => JSON.str
 export const started = Effect.fnUntraced(function* (
   world: World,
   adjust: (settings: Settings.Settings) => Settings.Settings = (settings) => settings,
+  watched: ReadonlyArray<string> = [],
 ) {
   const files = filesOf(world)
   const reach = { transport: FetchTransport.layer(), client: FetchHttpClient.layer, files, gpus: NoGpuProbe.layer }
@@ -59,7 +60,7 @@ export const started = Effect.fnUntraced(function* (
   if (settings.keysFile !== "") {
     choices.running.keys.set(yield* Effect.provide(FileApiKeys.read(settings.keysFile), files))
   }
-  const reloading = Reload.make({ read, placing: choices, place, files })
+  const reloading = Reload.make({ read, watched, placing: choices, place, files })
   const fleet = Context.get(yield* Layer.build(place.fleet.layer), Fleet)
   return { reloading, running: choices.running, choices, fleet, files }
 })
