@@ -14,6 +14,7 @@ import process from "node:process"
 import * as SimulatedOllamaServer from "../src/simulated/SimulatedOllamaServer.ts"
 import { check, inspect, installsNoMore } from "./inspectPackage.ts"
 import { manifest, pack } from "./pack.ts"
+import { tryCommand } from "./try-command.ts"
 
 const root = join(import.meta.dirname, "..")
 const bin = (name: string) => join(root, "node_modules/.bin", name)
@@ -31,6 +32,17 @@ const router = (ollama: string): string => {
     .replace("port: 11435", `port: ${port}`)
 }
 
+/** Whether a router answers one chat. */
+const chats = async (): Promise<boolean> => {
+  const reply = await fetch(`http://127.0.0.1:${port}/api/chat`, {
+    method: "POST",
+    body: JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] }),
+  }).catch(() => undefined)
+  if (reply?.status === 200) return (await reply.json()).done === true
+  await reply?.body?.cancel()
+  return false
+}
+
 /** Runs the router until it has answered one chat. */
 const answers = async (command: ReadonlyArray<string>, cwd: string = project): Promise<boolean> => {
   const [program = "", ...rest] = command
@@ -39,12 +51,7 @@ const answers = async (command: ReadonlyArray<string>, cwd: string = project): P
   try {
     for (let tries = 0; tries < 150 && child.exitCode === null; tries++) {
       await new Promise((done) => setTimeout(done, 200))
-      const reply = await fetch(`http://127.0.0.1:${port}/api/chat`, {
-        method: "POST",
-        body: JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] }),
-      }).catch(() => undefined)
-      if (reply?.status === 200) return (await reply.json()).done === true
-      await reply?.body?.cancel()
+      if (await chats()) return true
     }
     return false
   } finally {
@@ -151,6 +158,8 @@ console.log(found.map(({ check }) => check).join())`,
   check(!plugin.some((url) => /undici|koffi|platform-node/.test(url)), "one plugin reads neither undici nor koffi")
   const barrel = reads("llamero")
   check(!barrel.some((url) => /undici|koffi|platform-node/.test(url)), "the barrel reads neither undici nor koffi")
+
+  await tryCommand(packed.tarball, source, chats)
 }
 
 const main = Effect.gen(function* () {
