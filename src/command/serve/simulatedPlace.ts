@@ -6,14 +6,13 @@ import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
 import * as SimulatedGpuProbe from "../../simulated/SimulatedGpuProbe.ts"
 import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
-import type { Place } from "./place.ts"
 
 /** `limits`: what every backend of the settings gets. `why` the answers are made up. */
 export const place = (
   settings: Settings,
   limits: { readonly parallelism: number; readonly streamsMax: number },
   why: string,
-): Place => {
+) => {
   const url = "http://simulated-a100:11434"
   const fleet = SimulatedFleet.layer({
     [url]: {
