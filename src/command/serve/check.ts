@@ -97,7 +97,7 @@ export const lines = ({ backends, files, flaws, ok, routing }: Report): Readonly
 }
 
 /** The report is printed already. */
-class CheckFailed extends Schema.TaggedError<CheckFailed>()("CheckFailed", {}) {
+export class CheckFailed extends Schema.TaggedError<CheckFailed>()("CheckFailed", {}) {
   override readonly [Runtime.errorReported] = false
   override get message(): string {
     return "the configuration is wrong"
