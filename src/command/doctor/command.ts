@@ -3,7 +3,19 @@
  *
  * @since 0.1.0
  */
-import { type Config, Duration, Effect, FileSystem, Layer, Option, Redacted, Runtime, Schema, Stdio, Terminal } from "effect"
+import {
+  type Config,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  Redacted,
+  Runtime,
+  Schema,
+  Stdio,
+  Terminal,
+} from "effect"
 import { Command, Flag } from "effect/cli"
 import nodeProcess from "node:process"
 import * as Settings from "../../layers/Settings.ts"
@@ -59,7 +71,7 @@ const duration = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(GoDuration.millis(text)),
-      (text) => `${JSON.stringify(text)} is no duration, such as 500ms, 30s or 5m`,
+      () => "a duration, such as 500ms, 30s or 5m",
     ),
     Flag.withDescription(description),
     Flag.withMetavar("duration"),
@@ -73,7 +85,7 @@ const flags = {
   backends: Flag.String("backend").pipe(
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(Settings.variables.ollamaHost.parse(text)),
-      () => `an address cannot be read; wanted is ${Settings.variables.ollamaHost.wanted}`,
+      () => Settings.variables.ollamaHost.wanted,
     ),
     Flag.withDescription("An Ollama to look at, instead of those of the settings; may be repeated"),
     Flag.withMetavar("url"),
@@ -83,7 +95,7 @@ const flags = {
   url: Flag.String("url").pipe(
     Flag.filter(
       (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
-      (text) => `${JSON.stringify(text)} is no URL, such as http://127.0.0.1:11435`,
+      () => "a URL, such as http://127.0.0.1:11435",
     ),
     Flag.withDescription("The address of a running router, to ask what it has learned"),
     Flag.withMetavar("url"),
@@ -160,8 +172,9 @@ const print = (found: Report, json: boolean, env: World["env"]) =>
     yield* terminal.display(text(found, { columns, colours: isTerminal && (env["NO_COLOR"] ?? "") === "" }))
   })
 
-const description = "Looks at the Ollama servers, their GPUs and models, and the settings of the router, and says what " +
-  "is wrong: what was seen, its cause, and the remedy. It changes nothing and loads no model.\n\n" +
+const description =
+  "Looks at the Ollama servers, their GPUs and models, and the settings of the router, and says what " +
+  "is wrong: what was seen, its cause, and the remedy. It changes nothing and loads no model.\n\n  " +
   "The exit status is 1 where there is an error, and with --strict also where there is a warning; else 0. Advice does " +
   "not count."
 

@@ -7,7 +7,7 @@ import { type Duration, Effect, type FileSystem, References } from "effect"
 import type { HttpClient } from "effect/http"
 import type { OllamaApi } from "../../services/OllamaApi.ts"
 import type { Transport } from "../../services/Transport.ts"
-import type { InFront, ObservedEnvironment, ObservedHost, Observations } from "./observations.ts"
+import type { InFront, Observations, ObservedEnvironment, ObservedHost } from "./observations.ts"
 import { observeBackends } from "./observe/backends.ts"
 import * as Environments from "./observe/environments.ts"
 import type { FleetList } from "./observe/fleet.ts"
@@ -27,7 +27,7 @@ export interface Questions {
   readonly url: string | undefined
   /** Its admin token; empty for none. */
   readonly token: string
-  /** A file with the environment variables of Ollama, and its text. Without it the processes of this machine are read. */
+  /** A file with the environment variables of Ollama, and its text. Without it, processes of this machine are read. */
   readonly ollamaEnv: { readonly path: string; readonly text: string } | undefined
   /** The environment of this command. */
   readonly env: Readonly<Record<string, string | undefined>>

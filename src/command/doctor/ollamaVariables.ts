@@ -74,5 +74,10 @@ export const readable: ReadonlyArray<{
   { name: "OLLAMA_KEEP_ALIVE", read: keepAlive, wanted: "a duration, such as 30m or -1", fallback: "5m" },
   { name: "OLLAMA_LOAD_TIMEOUT", read: loadTimeout, wanted: "a duration, such as 10m", fallback: "5m" },
   { name: "OLLAMA_CONTEXT_LENGTH", read: contextLength, wanted: "a whole number of tokens", fallback: "automatic" },
-  { name: "OLLAMA_MAX_LOADED_MODELS", read: maxLoaded, wanted: "a whole number, such as 6", fallback: "3 for each GPU" },
+  {
+    name: "OLLAMA_MAX_LOADED_MODELS",
+    read: maxLoaded,
+    wanted: "a whole number, such as 6",
+    fallback: "3 for each GPU",
+  },
 ]

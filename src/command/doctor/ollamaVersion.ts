@@ -11,7 +11,7 @@ export const numbers = (version: string | undefined): ReadonlyArray<number> | un
   return found?.some((part) => part > 0) === true ? found : undefined
 }
 
-/** Whether a version is below another one; `undefined` where it cannot be read. A release candidate counts as released. */
+/** Whether a version is below another one; `undefined` where it cannot be read. A candidate counts as released. */
 export const isBelow = (version: string | undefined, least: string): boolean | undefined => {
   const [one, other] = [numbers(version), numbers(least)]
   if (one === undefined || other === undefined) return undefined

@@ -46,7 +46,9 @@ const labelWidth = 10
 
 /** A label and a text beside it, in lines. */
 const row = (label: string, text: string, columns: number): ReadonlyArray<string> =>
-  wrapped(text, Math.max(30, columns - labelWidth)).map((line, at) => `${(at === 0 ? label : "").padEnd(labelWidth)}${line}`)
+  wrapped(text, Math.max(30, columns - labelWidth)).map((line, at) =>
+    `${(at === 0 ? label : "").padEnd(labelWidth)}${line}`
+  )
 
 /** The result in one line. */
 const summary = ({ counts, healthy, lookedAt }: Report, paint: (text: string, code: number) => string): string => {

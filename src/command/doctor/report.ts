@@ -76,7 +76,11 @@ export const report = (observations: Observations): Report => {
     counts,
     findings,
     lookedAt: {
-      backends: observations.backends.map(({ backend: { id, url }, version }) => ({ id, url, version: version ?? null })),
+      backends: observations.backends.map(({ backend: { id, url }, version }) => ({
+        id,
+        url,
+        version: version ?? null,
+      })),
       machines: observations.hosts.map(({ devices, driver, name, source }) => ({
         name,
         source: source === "" ? null : source,

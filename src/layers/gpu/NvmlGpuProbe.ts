@@ -129,7 +129,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     source,
     read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),
   })
-  return Context.make(GpuProbe, probe).pipe(Context.add(NvmlHelper, { pid: client.pid, driver: Effect.sync(() => driver) }))
+  return Context.make(GpuProbe, probe).pipe(
+    Context.add(NvmlHelper, { pid: client.pid, driver: Effect.sync(() => driver) }),
+  )
 })
 
 /**

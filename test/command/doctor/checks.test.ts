@@ -58,7 +58,13 @@ const ofBackends: ReadonlyArray<SetUp> = [
 ]
 
 const ofModels: ReadonlyArray<SetUp> = [
-  ["a required model is nowhere", put({ models: [wanted("mistral:7b")] }), "model-missing", /404/, /ollama pull mistral/],
+  [
+    "a required model is nowhere",
+    put({ models: [wanted("mistral:7b")] }),
+    "model-missing",
+    /404/,
+    /ollama pull mistral/,
+  ],
   [
     "a planned model is nowhere",
     put({ models: [wanted("mistral:7b", { planned: true })] }),
@@ -67,7 +73,10 @@ const ofModels: ReadonlyArray<SetUp> = [
   ],
   [
     "a required model is on one backend only",
-    both(on("a", ({ tags }) => ({ tags: [...tags ?? [], tag("mistral:7b")] })), put({ models: [wanted("mistral:7b")] })),
+    both(
+      on("a", ({ tags }) => ({ tags: [...tags ?? [], tag("mistral:7b")] })),
+      put({ models: [wanted("mistral:7b")] }),
+    ),
     "model-not-everywhere",
     /b does not have it/,
     /OLLAMA_HOST=http:\/\/10\.0\.0\.5:11434 ollama pull mistral:7b/,
@@ -198,7 +207,10 @@ const ofMemory: ReadonlyArray<SetUp> = [
       put({ models: ["x", "y", "llama3.1:8b"].map((name) => wanted(name, { planned: true })) }),
       on("a", () => ({ tags: ["x", "y", "llama3.1:8b"].map((name) => tag(`${name}`)) })),
       on("b", () => ({ tags: ["x", "y", "llama3.1:8b"].map((name) => tag(`${name}`)) })),
-      (all) => ({ ...all, models: all.models.map((one) => ({ ...one, key: one.name.includes(":") ? one.name : `${one.name}:latest` })) }),
+      (all) => ({
+        ...all,
+        models: all.models.map((one) => ({ ...one, key: one.name.includes(":") ? one.name : `${one.name}:latest` })),
+      }),
     ),
     "max-loaded-small",
     /OLLAMA_MAX_LOADED_MODELS is 1/,
@@ -312,11 +324,21 @@ const ofRouter: ReadonlyArray<SetUp> = [
     "settings-wrong",
     /LLAMERO_PORT/,
   ],
-  ["a fleet file that is not there", put({ fleetFlaw: "fleet.json: no such file", backends: [], models: [] }), "fleet-unreadable"],
+  [
+    "a fleet file that is not there",
+    put({ fleetFlaw: "fleet.json: no such file", backends: [], models: [] }),
+    "fleet-unreadable",
+  ],
   ["256 files", put({ openFiles: 256 }), "open-files", /ulimit/],
   [
     "no router at --url",
-    put({ router: { url: "http://r", answer: { _tag: "NoAnswer", why: "refused", description: "refused" }, state: undefined } }),
+    put({
+      router: {
+        url: "http://r",
+        answer: { _tag: "NoAnswer", why: "refused", description: "refused" },
+        state: undefined,
+      },
+    }),
     "router-unreachable",
     /Nothing listens/,
   ],
@@ -405,14 +427,16 @@ describe("a healthy set-up", () => {
 })
 
 describe("a broken set-up names its cause and nothing else", () => {
-  it.each(all)("%s", (_, change, id, ...words) => {
-    const found = examine(change(healthy))
-    assert.deepStrictEqual(found.map((one) => one.id), [id])
-    const [one] = found
-    for (const word of words) assert.match(JSON.stringify(one).replaceAll("\\\"", "\""), word)
-    for (const part of [one!.subject, one!.symptom, one!.cause, one!.remedy]) assert.notStrictEqual(part, "")
-    assert.strictEqual(one!.severity, kinds[id].severity)
-  })
+  for (const [name, change, id, ...words] of all) {
+    it(name, () => {
+      const found = examine(change(healthy))
+      assert.deepStrictEqual(found.map((one) => one.id), [id])
+      const [one] = found
+      for (const word of words) assert.match(JSON.stringify(one).replaceAll('\\"', '"'), word)
+      for (const part of [one!.subject, one!.symptom, one!.cause, one!.remedy]) assert.notStrictEqual(part, "")
+      assert.strictEqual(one!.severity, kinds[id].severity)
+    })
+  }
 
   it("OLLAMA_GPU_OVERHEAD is no finding where it still works: before 0.30", () => {
     const old = both(env({ OLLAMA_GPU_OVERHEAD: "1073741824" }), on("a", () => ({ version: "0.24.0" })))

@@ -111,9 +111,10 @@ describe("doctor in front of simulated servers", () => {
       const args = ["--ollama-env", yield* ollamaEnv(...good), "--timeout", "3s"]
       const after = (time: "2 seconds" | "3 seconds") =>
         Effect.gen(function* () {
+          const before = get(urls[1]).calls.length
           const asking = yield* Effect.forkChild(reportOf(args, { env: backends, ...transport }))
-          // The files are read in real time.
-          for (let turn = 0; turn < 50; turn++) yield* Effect.promise(() => new Promise(setImmediate))
+          // Files are read in real time, before anything is asked.
+          while (get(urls[1]).calls.length === before) yield* Effect.promise(() => new Promise(setImmediate))
           yield* TestClock.adjust(time)
           return (yield* Fiber.join(asking)).findings.map(({ cause, id }) => [id, cause])
         })
@@ -307,7 +308,10 @@ describe("settings, flags and status", () => {
   it.live("colours only on a terminal, and not with NO_COLOR; lines fit into it", () =>
     Effect.gen(function* () {
       const run = (env: Readonly<Record<string, string>>, terminal?: { columns: number }) =>
-        Effect.map(doctor(["--backend", "http://no-such-host.invalid"], terminal === undefined ? { env } : { env, terminal }), ({ out }) => out)
+        Effect.map(
+          doctor(["--backend", "http://no-such-host.invalid"], terminal === undefined ? { env } : { env, terminal }),
+          ({ out }) => out,
+        )
       const columns = 60
       assert.include(yield* run({}, { columns }), "\x1b[31mERROR\x1b[0m")
       for (const out of [yield* run({ NO_COLOR: "1" }, { columns }), yield* run({})]) {

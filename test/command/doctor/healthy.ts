@@ -2,10 +2,10 @@
 import * as Settings from "../../../src/layers/Settings.ts"
 import type {
   Device,
+  Observations,
   ObservedBackend,
   ObservedEnvironment,
   ObservedHost,
-  Observations,
   WantedModel,
 } from "../../../src/command/doctor/observations.ts"
 import { backend, type BackendInput } from "../../../src/services/Fleet.ts"

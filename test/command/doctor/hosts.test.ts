@@ -49,7 +49,9 @@ if (fake === undefined) {
   describe("this machine", () => {
     it.live("has a GPU, its driver and CUDA", () =>
       Effect.gen(function* () {
-        const { here, ids } = yield* found(FakeNvml.cards(1, { driver: "580.95.05", cuda: 13000, "0.capability": "8 9" }))
+        const { here, ids } = yield* found(
+          FakeNvml.cards(1, { driver: "580.95.05", cuda: 13000, "0.capability": "8 9" }),
+        )
         assert.strictEqual(here.source, "nvml")
         assert.deepStrictEqual(here.driver, { version: "580.95.05", cuda: "13.0" })
         assert.deepStrictEqual(here.devices?.map(({ capability, total, uuid }) => [uuid, total, capability]), [

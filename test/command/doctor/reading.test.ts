@@ -61,12 +61,15 @@ describe("Ollama's variables", () => {
 
 describe("a file of variables", () => {
   it.each([
-    ["lines for Docker", "# Ollama\nOLLAMA_NUM_PARALLEL=4\nOLLAMA_KEEP_ALIVE=30m\r\nPATH=/bin\nOLLAMA_API_KEY=secret\n"],
-    ["a shell script", "export OLLAMA_NUM_PARALLEL=4\n  export OLLAMA_KEEP_ALIVE=\"30m\"\nset -e\n"],
+    [
+      "lines for Docker",
+      "# Ollama\nOLLAMA_NUM_PARALLEL=4\nOLLAMA_KEEP_ALIVE=30m\r\nPATH=/bin\nOLLAMA_API_KEY=secret\n",
+    ],
+    ["a shell script", 'export OLLAMA_NUM_PARALLEL=4\n  export OLLAMA_KEEP_ALIVE="30m"\nset -e\n'],
     [
       "a unit of systemd",
-      "[Service]\nExecStart=/usr/local/bin/ollama serve\nEnvironment=\"OLLAMA_NUM_PARALLEL=4\"\n" +
-      "Environment=OLLAMA_KEEP_ALIVE=30m \"HOME=/a b\"\n; Environment=OLLAMA_MAX_VRAM=1\n",
+      '[Service]\nExecStart=/usr/local/bin/ollama serve\nEnvironment="OLLAMA_NUM_PARALLEL=4"\n' +
+      'Environment=OLLAMA_KEEP_ALIVE=30m "HOME=/a b"\n; Environment=OLLAMA_MAX_VRAM=1\n',
     ],
     ["two in one line", "Environment=\"OLLAMA_NUM_PARALLEL=4\" OLLAMA_KEEP_ALIVE='30m'\n"],
   ])("%s", (_, text) => {
@@ -88,7 +91,10 @@ const withProc = (
         writeFileSync(join(folder, "comm"), `${comm}\n`)
         writeFileSync(join(folder, "cmdline"), command.replaceAll(" ", "\0") + "\0")
         writeFileSync(join(folder, "environ"), env.replaceAll(" ", "\0") + "\0")
-        writeFileSync(join(folder, "limits"), "Limit   Soft   Hard   Units\nMax open files            1024    4096    files\n")
+        writeFileSync(
+          join(folder, "limits"),
+          "Limit   Soft   Hard   Units\nMax open files            1024    4096    files\n",
+        )
         symlinkSync(network, join(folder, "ns", "net"))
       }
       return root
@@ -129,12 +135,15 @@ describe("the processes of this machine", () => {
       })))
 
   it.effect("in a container its port means nothing, unless it is the only one", () =>
-    withProc({ self, "20": { ...serve, env: "OLLAMA_NUM_PARALLEL=2", network: "net:[2]" } }, (root) =>
-      Effect.gen(function* () {
-        const one = yield* found(root, "http://127.0.0.1:21434")
-        assert.deepStrictEqual(one.map(({ backends }) => backends), [["127.0.0.1:21434"]])
-        assert.deepStrictEqual(yield* found(root, "http://127.0.0.1:11434", "http://127.0.0.1:21434"), [])
-      })))
+    withProc(
+      { self, "20": { ...serve, env: "OLLAMA_NUM_PARALLEL=2", network: "net:[2]" } },
+      (root) =>
+        Effect.gen(function* () {
+          const one = yield* found(root, "http://127.0.0.1:21434")
+          assert.deepStrictEqual(one.map(({ backends }) => backends), [["127.0.0.1:21434"]])
+          assert.deepStrictEqual(yield* found(root, "http://127.0.0.1:11434", "http://127.0.0.1:21434"), [])
+        }),
+    ))
 
   it.effect("no /proc is no error", () =>
     Effect.gen(function* () {

@@ -10,8 +10,8 @@ import type { Answer, ObservedBackend } from "../observations.ts"
 const slowMillis = 1000
 
 /**
- * Milliseconds. `expires_at` of `/api/ps` is in the time of the backend, and keep-alive times are minutes: a few seconds
- * do no harm.
+ * Milliseconds. `expires_at` of `/api/ps` is in the time of the backend, and keep-alive times are minutes: a few
+ * seconds do no harm.
  */
 const skewMax = 5000
 
@@ -33,7 +33,10 @@ const noAnswer = (url: string): Readonly<Record<NoAnswer["why"], readonly [strin
     "The machine is off, a firewall drops packets, or the server hangs.",
     `Try \`curl ${url}/api/version\` on this machine and on its own, then look at the network and at its log.`,
   ],
-  protocol: ["What listens there does not speak HTTP.", "Correct the port. If it speaks TLS, write https:// in the URL."],
+  protocol: [
+    "What listens there does not speak HTTP.",
+    "Correct the port. If it speaks TLS, write https:// in the URL.",
+  ],
   broken: [
     "The server closes connections, or there is no way to it through the network.",
     `Try \`curl ${url}/api/version\` on this machine, then look at the log of the server.`,
@@ -99,7 +102,8 @@ export const clocks: Check = ({ backends }) =>
     return [finding("clock-skew", {
       subject: backend.id,
       symptom: `its clock is ${time(Math.abs(skew))} ${skew > 0 ? "ahead of" : "behind"} the clock here`,
-      cause: "One of the two machines does not keep its time. The router reads from times of the backend when a model " +
+      cause:
+        "One of the two machines does not keep its time. The router reads from times of the backend when a model " +
         "leaves memory.",
       remedy: "Run a time service, such as chrony or systemd-timesyncd, on both machines.",
     })]

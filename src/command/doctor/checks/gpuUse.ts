@@ -5,7 +5,14 @@
  */
 import { onCpu } from "../../../services/Fleet.ts"
 import { type Check, type Finding, finding } from "../finding.ts"
-import { answering, broken, devicesOf, environmentOf, type ObservedBackend, type Observations } from "../observations.ts"
+import {
+  answering,
+  broken,
+  devicesOf,
+  environmentOf,
+  type Observations,
+  type ObservedBackend,
+} from "../observations.ts"
 
 /** Whether `CUDA_VISIBLE_DEVICES` is there and names no GPU: empty, or -1. */
 const hides = (observations: Observations, { backend }: ObservedBackend): string | undefined => {
@@ -33,7 +40,8 @@ const unused = (observations: Observations, observed: ObservedBackend): Finding 
     subject: id,
     symptom,
     cause: "Ollama found no GPU at its start: the driver was not ready, the container has no GPU, or the GPU was lost.",
-    remedy: "Look for `inference compute` in the log of Ollama. Give its container the GPU (`--gpus all`), then start it " +
+    remedy:
+      "Look for `inference compute` in the log of Ollama. Give its container the GPU (`--gpus all`), then start it " +
       "again. If it is meant for the CPU, label it `device: cpu`.",
   })
 }

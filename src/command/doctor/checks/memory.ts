@@ -10,9 +10,9 @@ import {
   answering,
   type Device,
   devicesOf,
+  type Observations,
   type ObservedBackend,
   type ObservedFootprint,
-  type Observations,
   type WantedModel,
 } from "../observations.ts"
 

@@ -5,7 +5,7 @@
  */
 import * as ModelName from "../../../services/ModelName.ts"
 import { type Check, type Finding, finding, names } from "../finding.ts"
-import { answering, type ObservedBackend, type Observations, type WantedModel } from "../observations.ts"
+import { answering, type Observations, type ObservedBackend, type WantedModel } from "../observations.ts"
 
 type Listing = ObservedBackend & { readonly tags: NonNullable<ObservedBackend["tags"]> }
 

@@ -5,7 +5,14 @@
  */
 import { onCpu } from "../../../services/Fleet.ts"
 import { bytes, type Check, finding } from "../finding.ts"
-import { answering, broken, devicesOf, environmentOf, type ObservedBackend, type Observations } from "../observations.ts"
+import {
+  answering,
+  broken,
+  devicesOf,
+  environmentOf,
+  type Observations,
+  type ObservedBackend,
+} from "../observations.ts"
 import * as Variables from "../ollamaVariables.ts"
 
 const mebibyte = 1024 ** 2
@@ -52,7 +59,9 @@ export const reserve: Check = (observations) => {
     environment === undefined ? undefined : Variables.fitTarget(environment.values).value
   )
   const isTargetSet = targets.length > 0 && targets.every((target) => target !== undefined)
-  const sizes = backends.flatMap((observed) => devicesOf(observations, observed) ?? []).flatMap(({ total }) => total ?? [])
+  const sizes = backends.flatMap((observed) => devicesOf(observations, observed) ?? []).flatMap(({ total }) =>
+    total ?? []
+  )
   const smallest = Math.min(...sizes)
   if (vramReserve < overheadMax || (vramReserve < defaultTarget && !isTargetSet)) {
     return [finding("reserve-small", {

@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import { type Check, type Finding, finding, time } from "../finding.ts"
-import { answering, environmentOf, type ObservedBackend, type Observations } from "../observations.ts"
+import { answering, environmentOf, type Observations, type ObservedBackend } from "../observations.ts"
 import * as Variables from "../ollamaVariables.ts"
 import { isBelow } from "../ollamaVersion.ts"
 
 /**
- * `OLLAMA_NUM_PARALLEL`. Ollama's default is 1; before July 2025 it was 4 or 1, by free memory. `undefined` where that is
- * so, where the environment is not known, and where the value cannot be read, which is a finding of its own.
+ * `OLLAMA_NUM_PARALLEL`. Ollama's default is 1; before July 2025 it was 4 or 1, by free memory. `undefined` where that
+ * is so, where the environment is not known, and where the value cannot be read, which is a finding of its own.
  */
 const parallelOf = (
   observations: Observations,

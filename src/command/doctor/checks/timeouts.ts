@@ -58,7 +58,9 @@ export const order: Check = ({ settings: { values } }) =>
 const usualProxy = 60_000
 
 /** Heartbeats, against the proxy in front. */
-export const proxy: Check = ({ inFront: { proxyMillis }, settings: { values: { firstByteMillis, heartbeatMillis } } }) => {
+export const proxy: Check = (
+  { inFront: { proxyMillis }, settings: { values: { firstByteMillis, heartbeatMillis } } },
+) => {
   if (proxyMillis !== undefined) {
     return proxyMillis > heartbeatMillis ? [] : [finding("proxy-timeout-short", {
       subject: "LLAMERO_HEARTBEAT",
@@ -93,7 +95,8 @@ export const loads: Check = ({ environments, settings: { values: { loadMillis } 
     return [finding("load-timeout-short", {
       subject: "LLAMERO_LOAD_TIMEOUT",
       symptom: `OLLAMA_LOAD_TIMEOUT is ${time(value)} (${from}), and LLAMERO_LOAD_TIMEOUT is ${time(loadMillis)}`,
-      cause: "The router gives up on a load that Ollama would finish. Ollama then stops the load, and the next request " +
+      cause:
+        "The router gives up on a load that Ollama would finish. Ollama then stops the load, and the next request " +
         "starts it from the beginning.",
       remedy: Number.isFinite(value)
         ? `Set LLAMERO_LOAD_TIMEOUT=${Math.ceil(value / 1000)}s or longer.`

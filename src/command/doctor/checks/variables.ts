@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { type Check, type Finding, finding } from "../finding.ts"
-import type { ObservedEnvironment, Observations } from "../observations.ts"
+import type { Observations, ObservedEnvironment } from "../observations.ts"
 import * as Variables from "../ollamaVariables.ts"
 import { isBelow } from "../ollamaVersion.ts"
 

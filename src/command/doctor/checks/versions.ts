@@ -28,7 +28,8 @@ export const versions: Check = (observations) =>
     return [finding("ollama-not-current", {
       subject: backend.id,
       symptom: `it runs Ollama ${version}`,
-      cause: `llamero is tested with ${current}. Since 0.30 Ollama runs models with llama-server: estimates of memory ` +
+      cause:
+        `llamero is tested with ${current}. Since 0.30 Ollama runs models with llama-server: estimates of memory ` +
         "are better for it.",
       remedy: "Install a current Ollama: https://ollama.com/download.",
     })]

@@ -27,7 +27,10 @@ const observed = Effect.fnUntraced(function* (backend: Backend, limit: Duration.
   const version = isOllama ? versionIn(text) : undefined
   if (version === undefined) return { backend, answer, version, tags: undefined, ps: undefined, host }
   const optional = <A, E>(call: Effect.Effect<A, E>) =>
-    Effect.map(Effect.timeoutOption(Effect.option(call), limit), (found) => Option.getOrUndefined(Option.flatten(found)))
+    Effect.map(
+      Effect.timeoutOption(Effect.option(call), limit),
+      (found) => Option.getOrUndefined(Option.flatten(found)),
+    )
   const [tags, ps] = yield* Effect.all([optional(api.tags(backend)), optional(api.ps(backend))], {
     concurrency: "unbounded",
   })

@@ -57,7 +57,8 @@ interface Process {
 
 const portOf = (env: Env): string => {
   const host = env["OLLAMA_HOST"]
-  return new URL((host === undefined ? undefined : variables.ollamaHost.parse(host)) ?? "http://127.0.0.1:11434").port ||
+  return new URL((host === undefined ? undefined : variables.ollamaHost.parse(host)) ?? "http://127.0.0.1:11434")
+    .port ||
     "80"
 }
 

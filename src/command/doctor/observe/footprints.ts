@@ -16,9 +16,9 @@ import {
   type Device,
   devicesOf,
   environmentOf,
+  type Observations,
   type ObservedBackend,
   type ObservedFootprint,
-  type Observations,
 } from "../observations.ts"
 import * as Variables from "../ollamaVariables.ts"
 
@@ -73,7 +73,9 @@ const estimates = (manifest: string): Estimates =>
 const parallelOf = (observations: Observations, { backend }: ObservedBackend, model: Model): number => {
   const environment = environmentOf(observations, backend.id)
   if (isEmbedder(model)) return 1
-  return environment === undefined ? backend.parallelism : Math.max(1, Variables.parallel(environment.values).value ?? 1)
+  return environment === undefined
+    ? backend.parallelism
+    : Math.max(1, Variables.parallel(environment.values).value ?? 1)
 }
 
 /** The footprints of one model on one backend, at each context. */

@@ -55,7 +55,13 @@ export const observedHost = (
   driver: ObservedHost["driver"] = undefined,
 ): ObservedHost =>
   Result.match(result, {
-    onSuccess: ({ devices, passedOver, source }) => ({ name, source, devices: devices.map(device), passedOver, driver }),
+    onSuccess: ({ devices, passedOver, source }) => ({
+      name,
+      source,
+      devices: devices.map(device),
+      passedOver,
+      driver,
+    }),
     onFailure: ({ reason, source }) => ({
       name,
       source: "",
