@@ -39,6 +39,7 @@ const answered = { _tag: "Answered", status: 200, millis: 3, text: "", skewMilli
 
 const ofBackends: ReadonlyArray<SetUp> = [
   ["nothing listens", silent("refused"), "backend-unreachable", /Nothing listens/, /ollama serve/],
+  ["nothing listens on another machine", silent("refused", "b"), "backend-unreachable", /OLLAMA_HOST=0\.0\.0\.0/],
   ["an unknown name", silent("name"), "backend-unreachable", /does not resolve/],
   ["a certificate of nobody", silent("certificate"), "backend-unreachable", /authority/, /LLAMERO_CA_FILE/],
   ["packets are dropped", silent("timeout"), "backend-unreachable", /firewall/],
@@ -448,6 +449,24 @@ describe("a broken set-up names its cause and nothing else", () => {
   it("a parallelism that old servers choose by themselves is not judged", () => {
     const old = both(env({ OLLAMA_NUM_PARALLEL: "" }), on("a", () => ({ version: "0.9.5" })))
     assert.deepStrictEqual(examine(old(healthy)).map(({ id }) => id), ["ollama-not-current"])
+  })
+
+  it("of a model in memory Ollama's own report counts, and no estimate", () => {
+    const estimated = put({
+      models: [{ ...big, key: "llama3.1:8b" }],
+      footprints: [{ ...at(4096, 30, true), model: "llama3.1:8b" }],
+    })
+    assert.deepStrictEqual(examine(estimated(healthy)), [])
+    const spilled = on("a", () => ({ ps: [ps("llama3.1:8b", { size: 30 * gib, size_vram: 20 * gib })] }))
+    assert.deepStrictEqual(examine(both(estimated, spilled)(healthy)).map(({ id }) => id), ["model-spilled"])
+    const unloaded = on("a", () => ({ ps: [] }))
+    assert.deepStrictEqual(examine(both(estimated, unloaded)(healthy)).map(({ id }) => id), ["model-too-large"])
+  })
+
+  it("a driver that fails is the one cause, also of models on the CPU", () => {
+    const driver = here({ source: "system-memory", devices: [system], passedOver: [failed("DriverMismatch")] })
+    const cpu = on("a", () => ({ ps: [ps("llama3.1:8b", { size_vram: 0 })] }))
+    assert.deepStrictEqual(examine(both(driver, cpu)(healthy)).map(({ id }) => id), ["gpu-unreadable"])
   })
 
   it("a model that nobody can be asked about is not missing", () => {

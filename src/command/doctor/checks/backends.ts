@@ -19,11 +19,16 @@ type NoAnswer = Answer & { readonly _tag: "NoAnswer" }
 type Answered = Answer & { readonly _tag: "Answered" }
 
 /** Cause and remedy. */
-const noAnswer = (url: string): Readonly<Record<NoAnswer["why"], readonly [string, string]>> => ({
-  refused: [
-    "Nothing listens there. Ollama does not run, or it listens on 127.0.0.1 of its own machine only.",
-    "Start it with `ollama serve`. If it is on another machine, set OLLAMA_HOST=0.0.0.0 for it.",
-  ],
+const noAnswer = (url: string, isHere: boolean): Readonly<Record<NoAnswer["why"], readonly [string, string]>> => ({
+  refused: isHere
+    ? [
+      "Nothing listens there. Ollama does not run, or it has another port.",
+      "Start it with `ollama serve`, or name the servers: with --backend here, and in LLAMERO_BACKENDS for the router.",
+    ]
+    : [
+      "Nothing listens there. Ollama does not run, or it listens on 127.0.0.1 of its own machine only.",
+      "Start it with `ollama serve`, and set OLLAMA_HOST=0.0.0.0 for it, so that other machines reach it.",
+    ],
   name: ["The name of its host does not resolve.", "Correct the name, or use the IP address."],
   certificate: [
     "Its certificate is not signed by an authority that is trusted here, or is for another name.",
@@ -43,8 +48,8 @@ const noAnswer = (url: string): Readonly<Record<NoAnswer["why"], readonly [strin
   ],
 })
 
-const unreachable = ({ id, url }: ObservedBackend["backend"], { description, why }: NoAnswer): Finding => {
-  const [cause, remedy] = noAnswer(url)[why]
+const unreachable = ({ backend: { id, url }, host }: ObservedBackend, { description, why }: NoAnswer): Finding => {
+  const [cause, remedy] = noAnswer(url, host === "localhost")[why]
   return finding(why === "protocol" ? "not-ollama" : "backend-unreachable", {
     subject: id,
     symptom: `${url} does not answer: ${description}`,
@@ -81,8 +86,9 @@ const foreign = ({ id, url }: ObservedBackend["backend"], { status, text }: Answ
 
 /** The first answer of each backend. */
 export const reachable: Check = ({ backends }) =>
-  backends.flatMap(({ answer, backend, version }) => {
-    if (answer._tag === "NoAnswer") return [unreachable(backend, answer)]
+  backends.flatMap((observed) => {
+    const { answer, backend, version } = observed
+    if (answer._tag === "NoAnswer") return [unreachable(observed, answer)]
     if (answer.status === 401 || answer.status === 403) return [refuses(backend, answer)]
     if (version === undefined) return [foreign(backend, answer)]
     if (answer.millis <= slowMillis) return []
