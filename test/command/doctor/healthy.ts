@@ -7,6 +7,7 @@ import type {
   ObservedEnvironment,
   ObservedHost,
   WantedModel,
+  WhyNoAnswer,
 } from "../../../src/command/doctor/observations.ts"
 import { backend, type BackendInput } from "../../../src/services/Fleet.ts"
 import type { PsModel, TagsModel } from "../../../src/services/OllamaApi.ts"
@@ -121,9 +122,9 @@ export const put = (change: Partial<Observations>): Change => (all) => ({ ...all
 export const both = (...changes: ReadonlyArray<Change>): Change => (all) =>
   changes.reduce((one, change) => change(one), all)
 
-/** The load of backend a fails as far as an answer goes. */
-export const silent = (why: "refused" | "name" | "certificate" | "timeout" | "protocol" | "broken"): Change =>
-  on("a", () => ({
+/** A backend that does not answer. */
+export const silent = (why: WhyNoAnswer, id = "a"): Change =>
+  on(id, () => ({
     answer: { _tag: "NoAnswer", why, description: `it is ${why}` },
     version: undefined,
     tags: undefined,
