@@ -11,6 +11,7 @@ import {
   Layer,
   Option,
   Redacted,
+  References,
   Runtime,
   Schema,
   Stdio,
@@ -190,7 +191,8 @@ export const make = (world: Partial<World> = {}) => {
   }
   return Command.make("doctor", flags, (input) =>
     Effect.gen(function* () {
-      const found = yield* examined(input, whole)
+      // Layers of the router log what they see. Here that would stand between the lines of the report.
+      const found = yield* Effect.provideService(examined(input, whole), References.MinimumLogLevel, "None")
       yield* print(found, input.json, whole.env)
       const { error, warning } = found.counts
       if (error > 0 || (input.strict && warning > 0)) return yield* new Unhealthy({ errors: error, warnings: warning })

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Duration, Effect, type FileSystem, References } from "effect"
+import { type Duration, Effect, type FileSystem } from "effect"
 import type { HttpClient } from "effect/http"
 import type { OllamaApi } from "../../services/OllamaApi.ts"
 import type { Transport } from "../../services/Transport.ts"
@@ -86,4 +86,4 @@ export const observe = (
       inFront,
     }
     return { ...observations, footprints: yield* footprints(observations, limit) }
-  }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  })
