@@ -463,6 +463,16 @@ describe("a broken set-up names its cause and nothing else", () => {
     assert.deepStrictEqual(examine(both(estimated, unloaded)(healthy)).map(({ id }) => id), ["model-too-large"])
   })
 
+  it("GPUs of this machine do not matter where no backend is on it", () => {
+    const remote = put({ backends: healthy.backends.filter(({ host }) => host !== "localhost") })
+    const faulty = here({ devices: [gpu("GPU-a", { fault: "Xid 79" })], driver: { version: "470", cuda: "11" } })
+    const driver = here({ source: "", devices: undefined, passedOver: [failed("DriverMismatch")] })
+    for (const change of [faulty, driver]) {
+      assert.isAbove(examine(change(healthy)).length, 0)
+      assert.deepStrictEqual(examine(both(remote, change)(healthy)), [])
+    }
+  })
+
   it("a driver that fails is the one cause, also of models on the CPU", () => {
     const driver = here({ source: "system-memory", devices: [system], passedOver: [failed("DriverMismatch")] })
     const cpu = on("a", () => ({ ps: [ps("llama3.1:8b", { size_vram: 0 })] }))

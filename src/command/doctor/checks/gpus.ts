@@ -5,7 +5,7 @@
  */
 import type { PassedOver } from "../../../services/GpuProbe.ts"
 import { type Check, type Finding, finding } from "../finding.ts"
-import { broken, type Device, type ObservedHost } from "../observations.ts"
+import { broken, type Device, type Observations, type ObservedHost } from "../observations.ts"
 import { isBelow } from "../ollamaVersion.ts"
 
 /** What to do about each reason of `GpuProbeError`. Reasons that mean "no GPU here" are not in it. */
@@ -39,6 +39,10 @@ const remedies: Readonly<Record<string, readonly [cause: string, remedy: string]
   Failed: ["The driver answers with an error.", "Look at the kernel log, then restart the machine."],
 }
 
+/** Machines whose GPUs matter: this one only if a backend is on it, and those whose agents somebody has named. */
+const machines = ({ backends, hosts }: Observations): ReadonlyArray<ObservedHost> =>
+  hosts.filter(({ name }) => name !== "localhost" || backends.some(({ host }) => host === name))
+
 const where = ({ name }: ObservedHost): string => name === "localhost" ? "this machine" : name
 
 const unreadable = (host: ObservedHost, { description, reason, source }: PassedOver): Finding => {
@@ -53,8 +57,8 @@ const unreadable = (host: ObservedHost, { description, reason, source }: PassedO
 }
 
 /** A source that should see GPUs and does not, or that a worse one stands in for. */
-export const sources: Check = ({ hosts }) =>
-  hosts.flatMap((host) => {
+export const sources: Check = (observations) =>
+  machines(observations).flatMap((host) => {
     const failed = broken(host)
     if (failed !== undefined) return [unreadable(host, failed)]
     const nvml = host.passedOver.find(({ source }) => source === "nvml")
@@ -71,8 +75,8 @@ export const sources: Check = ({ hosts }) =>
 const driverFor = ({ capability }: Device): string => capability !== undefined && capability < 7 ? "570" : "531"
 
 /** The driver that NVML reports. */
-export const drivers: Check = ({ hosts }) =>
-  hosts.flatMap((host) => {
+export const drivers: Check = (observations) =>
+  machines(observations).flatMap((host) => {
     const { driver } = host
     const supported = (host.devices ?? []).filter(({ capability }) => capability === undefined || capability >= 5)
     const needed = supported.filter(({ kind }) => kind !== "system").map(driverFor).sort().at(-1)
@@ -89,8 +93,8 @@ export const drivers: Check = ({ hosts }) =>
   })
 
 /** Each GPU. */
-export const devices: Check = ({ hosts }) =>
-  hosts.flatMap((host) =>
+export const devices: Check = (observations) =>
+  machines(observations).flatMap((host) =>
     (host.devices ?? []).flatMap((device): ReadonlyArray<Finding> => {
       const subject = `${device.name} (${device.uuid}) on ${where(host)}`
       if (device.fault !== undefined) {
