@@ -58,6 +58,9 @@ export interface Options {
   readonly root?: string | undefined
 }
 
+const key = "llamero/layers/gpu/NvmlGpuProbe/NvmlHelper"
+const Base: Context.ServiceClass<NvmlHelper, typeof key, Service> = Context.Service<NvmlHelper, Service>()(key)
+
 /**
  * Versions of NVIDIA's driver, as the library tells them.
  *
@@ -77,12 +80,15 @@ export interface Driver {
  * @category services
  * @since 0.1.0
  */
-export class NvmlHelper extends Context.Service<NvmlHelper, {
+export class NvmlHelper extends Base {}
+
+/** The members of `NvmlHelper`. @category services @since 0.1.0 */
+export interface Service {
   /** None while no helper runs. */
   readonly pid: Effect.Effect<Option.Option<number>>
   /** As the last read that succeeded found it. None before the first one. */
   readonly driver: Effect.Effect<Option.Option<Driver>>
-}>()("llamero/layers/gpu/NvmlGpuProbe/NvmlHelper") {}
+}
 
 const source = "nvml"
 
