@@ -25,7 +25,7 @@ describe("docs/doctor.md", () => {
   })
 
   it("names every flag, and only flags that exist", () => {
-    const source = readFileSync(resolve(root, "src/command/doctor/command.ts"), "utf8")
+    const source = readFileSync(resolve(root, "src/command/doctor/flags.ts"), "utf8")
     const made = Array.from(
       source.matchAll(/\b(?:Flag\.[A-Z]\w+|duration|flag|repeated)\("([a-z-]+)"/g),
       ([, name]) => name!,
