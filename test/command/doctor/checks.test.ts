@@ -35,6 +35,7 @@ const onB = (context: number, size: number, automatic = false) => ({ ...at(conte
 const failed = (reason: string, source = "nvml") => ({ source, reason, description: `it says ${reason}` })
 const system = gpu("system", { kind: "system", name: "System memory", capability: undefined })
 const state = { backends: [], prewarm: [] }
+const empty = on("a", () => ({ ps: [] }))
 const answered = { _tag: "Answered", status: 200, millis: 3, text: "", skewMillis: 0 } as const
 
 const ofBackends: ReadonlyArray<SetUp> = [
@@ -128,8 +129,13 @@ const ofGpus: ReadonlyArray<SetUp> = [
   ["only CUDA 11 is known", here({ driver: { version: undefined, cuda: "11.8" } }), "driver-old", /CUDA 11\.8/],
   ["a Kepler card", here({ devices: [gpu("GPU-a"), gpu("GPU-k", { capability: 3.7 })] }), "gpu-old", /3\.7/],
   ["an Xid", here({ devices: [gpu("GPU-a", { fault: "Xid 79" })] }), "gpu-faulty", /Xid 79/],
-  ["CUDA_VISIBLE_DEVICES=-1", env({ CUDA_VISIBLE_DEVICES: "-1" }), "gpu-hidden", /names no GPU/],
-  ["CUDA_VISIBLE_DEVICES is empty", env({ CUDA_VISIBLE_DEVICES: "" }), "gpu-hidden", /UUID/],
+  ["CUDA_VISIBLE_DEVICES=-1", both(env({ CUDA_VISIBLE_DEVICES: "-1" }), empty), "gpu-hidden", /names no GPU/],
+  [
+    "CUDA_VISIBLE_DEVICES is empty, and a model is on the CPU",
+    both(env({ CUDA_VISIBLE_DEVICES: "" }), on("a", () => ({ ps: [ps("llama3.1:8b", { size_vram: 0 })] }))),
+    "gpu-hidden",
+    /UUID/,
+  ],
   ["a model on the CPU", on("a", () => ({ ps: [ps("llama3.1:8b", { size_vram: 0 })] })), "gpu-unused", /--gpus all/],
   [
     "a machine without GPU",
@@ -471,6 +477,18 @@ describe("a broken set-up names its cause and nothing else", () => {
       assert.isAbove(examine(change(healthy)).length, 0)
       assert.deepStrictEqual(examine(both(remote, change)(healthy)), [])
     }
+  })
+
+  it("CUDA_VISIBLE_DEVICES hides nothing where it names a GPU, or where a model is on one", () => {
+    for (const value of ["0", "GPU-a", "1,0"]) {
+      assert.deepStrictEqual(examine(both(env({ CUDA_VISIBLE_DEVICES: value }), empty)(healthy)), [])
+    }
+    assert.deepStrictEqual(examine(env({ CUDA_VISIBLE_DEVICES: "-1" })(healthy)), [])
+  })
+
+  it("the clock of a proxy is not that of a backend", () => {
+    const proxy = on("a", () => ({ answer: { ...answered, status: 502, skewMillis: 3_600_000 }, version: undefined }))
+    assert.deepStrictEqual(examine(proxy(healthy)).map(({ id }) => id), ["not-ollama"])
   })
 
   it("a driver that fails is the one cause, also of models on the CPU", () => {

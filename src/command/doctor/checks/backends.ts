@@ -102,8 +102,8 @@ export const reachable: Check = ({ backends }) =>
 
 /** Clocks, by the `Date` of the answers. */
 export const clocks: Check = ({ backends }) =>
-  backends.flatMap(({ answer, backend }) => {
-    const skew = answer._tag === "Answered" ? answer.skewMillis : undefined
+  backends.flatMap(({ answer, backend, version }) => {
+    const skew = answer._tag === "Answered" && version !== undefined ? answer.skewMillis : undefined
     if (skew === undefined || Math.abs(skew) <= skewMax) return []
     return [finding("clock-skew", {
       subject: backend.id,

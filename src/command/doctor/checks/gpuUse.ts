@@ -14,8 +14,12 @@ import {
   type ObservedBackend,
 } from "../observations.ts"
 
-/** Whether `CUDA_VISIBLE_DEVICES` is there and names no GPU: empty, or -1. */
-const hides = (observations: Observations, { backend }: ObservedBackend): string | undefined => {
+/**
+ * `CUDA_VISIBLE_DEVICES` where it is set and names no GPU: empty, or -1. Where a model is on a GPU all the same, such as
+ * one that CUDA does not drive, it hides nothing.
+ */
+const hides = (observations: Observations, { backend, ps }: ObservedBackend): string | undefined => {
+  if (ps?.some(({ size_vram }) => size_vram > 0) === true) return undefined
   const value = environmentOf(observations, backend.id)?.values["CUDA_VISIBLE_DEVICES"]
   return value !== undefined && /^\s*(-1)?\s*$/.test(value) ? value.trim() : undefined
 }
