@@ -6,8 +6,12 @@
  */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { flags } from "./flags.ts"
-import type { World } from "./run.ts"
+import { flags, type Input } from "./flags.ts"
+import type { Failure, Needs, World } from "./run.ts"
+
+/** The type of the command. */
+// deno-lint-ignore ban-types -- `Command.make` has it for a command without shared flags.
+export type Doctor = Command.Command<"doctor", Input, {}, Failure, Needs>
 
 const description =
   "Looks at the Ollama servers, their GPUs and models, and the settings of the router, and says what " +
@@ -16,7 +20,7 @@ const description =
   "not count."
 
 /** The command in other surroundings. */
-export const make = (world: Partial<World> = {}) =>
+export const make = (world: Partial<World> = {}): Doctor =>
   Command.make(
     "doctor",
     flags,
@@ -33,4 +37,4 @@ export const make = (world: Partial<World> = {}) =>
   )
 
 /** `llamero doctor`. */
-export const command = make()
+export const command: Doctor = make()

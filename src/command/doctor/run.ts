@@ -118,6 +118,12 @@ const print = (found: Report, json: boolean, env: World["env"]) =>
     yield* terminal.display(text(found, { columns, colours: isTerminal && (env["NO_COLOR"] ?? "") === "" }))
   })
 
+/** How the command ends where its status is not 0. */
+export type Failure = PlatformError.PlatformError | Unhealthy | Unreadable
+
+/** What it needs of the runtime. */
+export type Needs = FileSystem.FileSystem | Stdio.Stdio | Terminal.Terminal
+
 /** The world of this process. */
 const here = (): World => ({
   env: nodeProcess.env,
@@ -128,11 +134,10 @@ const here = (): World => ({
 })
 
 /** Fails with `Unhealthy` where the status must not be 0. */
-export const run = Effect.fnUntraced(function* (input: Input, world: Partial<World>): Effect.fn.Return<
-  void,
-  PlatformError.PlatformError | Unhealthy | Unreadable,
-  FileSystem.FileSystem | Stdio.Stdio | Terminal.Terminal
-> {
+export const run = Effect.fnUntraced(function* (
+  input: Input,
+  world: Partial<World>,
+): Effect.fn.Return<void, Failure, Needs> {
   const whole = { ...here(), ...world }
   // Layers of the router log what they see. Here that would stand between the lines of the report.
   const found = yield* Effect.provideService(examined(input, whole), References.MinimumLogLevel, "None")

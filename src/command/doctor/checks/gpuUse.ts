@@ -15,8 +15,8 @@ import {
 } from "../observations.ts"
 
 /**
- * `CUDA_VISIBLE_DEVICES` where it is set and names no GPU: empty, or -1. Where a model is on a GPU all the same, such as
- * one that CUDA does not drive, it hides nothing.
+ * `CUDA_VISIBLE_DEVICES` where it is set and names no GPU: empty, or -1. Where a model is on a GPU all the same, such
+ * as one that CUDA does not drive, it hides nothing.
  */
 const hides = (observations: Observations, { backend, ps }: ObservedBackend): string | undefined => {
   if (ps?.some(({ size_vram }) => size_vram > 0) === true) return undefined
