@@ -10,8 +10,7 @@ import { flags, type Input } from "./flags.ts"
 import type { Failure, Needs, World } from "./run.ts"
 
 /** The type of the command. */
-// deno-lint-ignore ban-types -- `Command.make` has it for a command without shared flags.
-export type Doctor = Command.Command<"doctor", Input, {}, Failure, Needs>
+export type Doctor = Command.Command<"doctor", Input, object, Failure, Needs>
 
 const description =
   "Looks at the Ollama servers, their GPUs and models, and the settings of the router, and says what " +
