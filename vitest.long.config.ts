@@ -7,6 +7,8 @@ import { common, long } from "./vitest.config.ts"
  * and so it is with what is played in virtual time only.
  */
 const properties = [
+  "test/command/reload/underLoad.test.ts",
+  "test/command/reload/whole.test.ts",
   "test/layers/breaker/LocalBreaker.test.ts",
   "test/layers/coalescing/CoalescerHistories.test.ts",
   "test/layers/memory/residency/decision.histories.test.ts",

@@ -4,8 +4,9 @@
  * sources.
  */
 import { execFileSync } from "node:child_process"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import process from "node:process"
 import { listed } from "./exports.ts"
 import { type Manifest, published, texts, withLinks } from "./published.ts"
 
@@ -23,6 +24,7 @@ const describe = (): void => {
   const own = manifest()
   writeFileSync(join(dist, "package.json"), JSON.stringify(published(own, listed()), undefined, 2) + "\n")
   for (const file of texts) writeFileSync(join(dist, file), withLinks(readFileSync(join(root, file), "utf8"), own))
+  copyFileSync(join(root, "llamero.schema.json"), join(dist, "llamero.schema.json"))
 }
 
 /** A packed tarball. */
@@ -39,6 +41,7 @@ export const pack = (): Packed => {
   rmSync(dist, { recursive: true, force: true })
   compile()
   describe()
+  execFileSync(process.execPath, [join(root, "scripts/build.ts"), join(dist, "bundle")], { stdio: "inherit" })
   const told = execFileSync("npm", ["pack", "--json", "--pack-destination", dist], { cwd: dist, encoding: "utf8" })
   const [{ filename, files, size }] = JSON.parse(told)
   return { tarball: join(dist, filename), size, files: files.map(({ path }: { readonly path: string }) => path) }

@@ -117,6 +117,6 @@ describe("imports", () => {
       assert.deepStrictEqual(JSON.parse(readFileSync(resolve(src, name), "utf8")).exports, listed())
     }
     const paths = Object.values(listed())
-    assert.isTrue(paths.every((path) => isPublic(path) || path.endsWith("/index.ts")))
+    assert.isTrue(paths.every((path) => isPublic(path) || /\/(index|command\/main)\.ts$/.test(path)))
   })
 })

@@ -58,7 +58,7 @@ const demand: L.RoutedRequest.Demand = {
 /** One event of each kind, with every field that is counted. A new kind does not compile until it has an example. */
 const examples: Events = {
   AdminChanged: {
-    ...{ _tag: "AdminChanged", at, who: "admin", address: undefined, action: "drain", backend, model: undefined },
+    ...{ _tag: "AdminChanged", at, who: "admin", address: undefined, action: "reload", backend, model: undefined },
     ...{ result: "done", reason: "" },
   },
   RequestSettled: {

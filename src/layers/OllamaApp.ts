@@ -11,6 +11,7 @@ import type { BackendHealth } from "../services/BackendHealth.ts"
 import type { Breaker } from "../services/Breaker.ts"
 import type { Fleet } from "../services/Fleet.ts"
 import type { Leases } from "../services/Leases.ts"
+import type * as Live from "../services/Live.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import type { OllamaApi } from "../services/OllamaApi.ts"
 import type { Prewarmer } from "../services/Prewarmer.ts"
@@ -63,7 +64,7 @@ export const layer = (options?: {
   /** Models that must be on the disk of a healthy backend before the router is ready. Defaults to none. */
   readonly requiredModels?: ReadonlyArray<string> | undefined
   /** Tenants that metrics name, besides those of API keys. Defaults to none: a client could name any number of them. */
-  readonly tenants?: ReadonlyArray<string> | undefined
+  readonly tenants?: Live.Input<ReadonlyArray<string>> | undefined
   /** The models that clients may pull. Defaults to none: `/api/pull` is refused. */
   readonly pulls?: PullRoutes.Options | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>

@@ -118,6 +118,11 @@ export interface Guard<R = never> {
   readonly fails?: "closed" | "open" | undefined
   /** The longest time for a check that is an Effect. Defaults to 5 seconds. */
   readonly timeLimit?: Duration.Input | undefined
+  /**
+   * Whether requests pass it unasked now. Called for each request, so that a guard that can be turned on while the
+   * router runs costs nothing before. Must not throw. Defaults to never.
+   */
+  readonly isOff?: (() => boolean) | undefined
 }
 
 /**
@@ -183,6 +188,11 @@ export interface Observer<R = never> {
   readonly kind: "observer"
   readonly name: string
   readonly observe: (event: RouterEvent) => void | Effect.Effect<void, never, R>
+  /**
+   * Whether it gets no events now. Called for each event, for an observer that can be turned on while the router runs.
+   * Must not throw. Defaults to never.
+   */
+  readonly isOff?: (() => boolean) | undefined
 }
 
 /** A model that a plan wants in memory. @category models @since 0.1.0 */

@@ -128,7 +128,7 @@ export interface AdminChanged {
   readonly _tag: "AdminChanged"
   /** Milliseconds since the epoch, by the router's clock. */
   readonly at: number
-  /** The name of the token. Never the token. */
+  /** The name of the token, never the token; or what has caused a reload: `SIGHUP` or `file`. */
   readonly who: string
   /** The address from which the operator has connected; absent where the server does not know it. */
   readonly address: string | undefined

@@ -292,7 +292,7 @@ describe("Settings", () => {
     }))
 
   it("have the table for the documentation", () => {
-    assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on")
+    assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | no | Port to listen on")
   })
 })
 

@@ -17,7 +17,7 @@ import * as PluginFiles from "../../layers/PluginFiles.ts"
 import * as MemoryRateLimiterStore from "../../layers/sharing/MemoryRateLimiterStore.ts"
 import * as WatchedRelay from "../../layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../layers/router/PipelineRouter.ts"
-import type { Settings } from "../../layers/Settings.ts"
+import type { Fixed, Settings } from "../../layers/Settings.ts"
 import { tracing } from "../../layers/Settings.ts"
 import * as Standard from "../../layers/Standard.ts"
 import * as OtlpTracing from "../../layers/tracing/OtlpTracing.ts"
@@ -27,18 +27,20 @@ import * as PinnedPlan from "../../plugins/plans/PinnedPlan.ts"
 import * as FailoverRetry from "../../plugins/retry/FailoverRetry.ts"
 import * as HedgeRetry from "../../plugins/retry/HedgeRetry.ts"
 import * as CostAwareVictimPicker from "../../plugins/victims/CostAwareVictimPicker.ts"
+import * as Live from "../../services/Live.ts"
 import * as Guards from "./guards.ts"
+import { retryOf } from "./live.ts"
 import type { Placing } from "./placing.ts"
 
 /** The memory that models take: learned, except for models in the deployer's file. */
-const footprints = ({ footprintsFile }: Settings) =>
+const footprints = ({ footprintsFile }: Fixed) =>
   footprintsFile === ""
     ? LearnedModelFootprints.layer()
     : LearnedModelFootprints.fromFile(footprintsFile).pipe(Layer.provide(NodeFileSystem.layer))
 
 /** The policy for attempts that failed, and for slow ones. */
-const retries = ({ attemptsMax, hedge, retryPerSecond, retryRatio }: Settings) => {
-  const failover = FailoverRetry.make({ ratio: retryRatio, perSecond: retryPerSecond, attemptsMax })
+const retries = ({ hedge }: Fixed, live: Live.Live<Settings>) => {
+  const failover = FailoverRetry.make(Live.map(live, retryOf))
   return hedge ? HedgeRetry.make(failover) : failover
 }
 
@@ -55,25 +57,31 @@ export const traces = (settings: Settings, client: Layer.Layer<HttpClient.HttpCl
   return options === undefined ? Layer.empty : OtlpTracing.layer(options).pipe(Layer.provide(client))
 }
 
-/** `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. */
+/**
+ * `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. Settings that a
+ * reload changes are read from `placing.running`.
+ */
 export const stack = (
-  settings: Settings,
+  settings: Fixed,
   placing: Placing,
   plugins: PluginFiles.Plugins,
   simulated: boolean,
   { circuits, limits } = memory,
-) =>
-  Standard.layer({
-    profile: PluginFiles.extend(placing.profile, plugins),
-    admission: BoundedAdmission.layer(settings),
+) => {
+  const { running } = placing
+  const live = running.settings
+  const profile = Live.map(placing.profile, (chosen) => PluginFiles.extend(chosen, plugins))
+  return Standard.layer({
+    profile: () => profile.now,
+    admission: BoundedAdmission.layer(live),
     leases: settings.adaptive ? MemoryLeases.layer : MemoryLeases.layerFixed,
     coalescer: settings.coalesce ? MemoryCoalescer.layer(settings) : IndependentCoalescer.layer,
-    relay: WatchedRelay.layer(settings),
+    relay: WatchedRelay.layer(live),
     router: PipelineRouter.layer({
-      guards: [...Guards.guards(settings, simulated), ...placing.guards, ...plugins.guards],
+      guards: [...Guards.guards(settings, running, simulated), ...placing.guards, ...plugins.guards],
       heartbeatMillis: settings.heartbeatMillis,
-      placementsPerSecond: placing.decisions === undefined ? 0 : 20,
-      retry: plugins.retry ?? retries(settings),
+      placementsPerSecond: Live.map(placing.decisions, (decisions) => decisions === undefined ? 0 : 20),
+      retry: plugins.retry ?? retries(settings, live),
     }),
     breaker: LocalBreaker.layer({
       trip: CircuitBreaker.consecutive(settings.breakerFailures),
@@ -88,11 +96,16 @@ export const stack = (
     ledger: settings.vram
       ? MemoryVramLedger.layer({ reserve: settings.vramReserve }).pipe(Layer.provide(footprints(settings)))
       : UnmanagedVramLedger.layer,
-    plans: [AtStartPlan.make(settings.prewarm), PinnedPlan.make(settings.pinned), ...plugins.plans],
+    plans: [
+      AtStartPlan.make(Live.map(live, ({ prewarm }) => prewarm)),
+      PinnedPlan.make(Live.map(live, ({ pinned }) => pinned)),
+      ...plugins.plans,
+    ],
     // At a log level without single requests, the requests that failed are still logged.
     observers: [
       AccessLogObserver.make({ control: placing.log }),
       ...placing.observers,
       ...plugins.observers,
     ],
-  }).pipe(Layer.provideMerge(Guards.services(settings, limits)))
+  }).pipe(Layer.provideMerge(Guards.services(settings, running, limits)))
+}

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Layer } from "effect"
+import * as Live from "../../services/Live.ts"
 import { defaultTenant } from "../../services/RoutedRequest.ts"
 import { isShed } from "../../services/Refusal.ts"
 import { type Hedged, type RequestSettled, type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
@@ -16,7 +17,7 @@ type Rare = ReturnType<typeof makeRare>
 
 interface All {
   /** Tenants that are counted by name, besides those of API keys. */
-  readonly tenants: ReadonlySet<string>
+  readonly tenants: Live.Live<ReadonlySet<string>>
   readonly requests: RequestSeries
   readonly rare: Rare
 }
@@ -30,6 +31,7 @@ const makeRare = (context: Parameters<typeof rare>[1]) => ({
   rewrites: rare(Definitions.rewrites, context),
   breaker: rare(Definitions.breaker, context),
   health: rare(Definitions.health, context),
+  reloads: rare(Definitions.reloads, context),
 })
 
 /**
@@ -64,7 +66,7 @@ const countAnswer = (ofModel: OfModel, event: RequestSettled): void => {
 
 /** Tenants that clients name freely share one label: it could be any text. */
 const countCost = ({ tenants }: All, ofModel: OfModel, event: RequestSettled, cost: number): void => {
-  const tenant = event.keyed === true || tenants.has(event.tenant) ? event.tenant : "other"
+  const tenant = event.keyed === true || tenants.now.has(event.tenant) ? event.tenant : "other"
   const ofTenant = ofModel.tenant(tenant)
   const { answerTokens, promptTokens } = event.settled.outcome?.usage ?? {}
   ofTenant.cost.add(cost)
@@ -129,6 +131,8 @@ const count = (all: All, event: RouterEvent): void => {
     case "Shadowed":
       return rare.shadows(1, { model: event.model, result: event.result, shadow: event.shadow })
     case "AdminChanged":
+      if (event.action === "reload") rare.reloads(1, { result: event.result })
+      return
     case "Placed":
       return
     case "ModelSpilled":
@@ -136,11 +140,11 @@ const count = (all: All, event: RouterEvent): void => {
   }
 }
 
-const make = Effect.fnUntraced(function* (tenants: ReadonlyArray<string>) {
+const make = Effect.fnUntraced(function* (tenants: Live.Live<ReadonlyArray<string>>) {
   const events = yield* RouterEvents
   const context = yield* Effect.context<never>()
   const all: All = {
-    tenants: new Set([defaultTenant, ...tenants]),
+    tenants: Live.map(tenants, (named) => new Set([defaultTenant, ...named])),
     requests: new RequestSeries(context),
     rare: makeRare(context),
   }
@@ -155,7 +159,9 @@ const make = Effect.fnUntraced(function* (tenants: ReadonlyArray<string>) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(make([]))
+export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(
+  make(Live.of<ReadonlyArray<string>>([])),
+)
 
 /**
  * As `layer`, and counts what these tenants cost under their names, as it does for tenants of API keys. All other
@@ -164,5 +170,6 @@ export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscar
  * @category layers
  * @since 0.1.0
  */
-export const layerNaming = (tenants: ReadonlyArray<string>): Layer.Layer<never, never, RouterEvents> =>
-  Layer.effectDiscard(make(tenants))
+export const layerNaming = (
+  tenants: Live.Input<ReadonlyArray<string>>,
+): Layer.Layer<never, never, RouterEvents> => Layer.effectDiscard(make(Live.of(tenants)))

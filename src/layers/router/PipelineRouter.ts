@@ -7,6 +7,7 @@ import { Clock, Effect, type Exit, Layer } from "effect"
 import type { Admission } from "../../services/Admission.ts"
 import type { Coalescer } from "../../services/Coalescer.ts"
 import type { Leases } from "../../services/Leases.ts"
+import type * as Live from "../../services/Live.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Placement } from "../../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.ts"
@@ -51,7 +52,7 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
    * wait, are refused or are tried again, and as many others as half of the number. `DecisionHistory` keeps them. To
    * record one takes time for each backend that has the model. Defaults to `0`: none.
    */
-  readonly placementsPerSecond?: number | undefined
+  readonly placementsPerSecond?: Live.Input<number> | undefined
   /**
    * Whether backends get the clients' `Authorization`, `Cookie` and API key headers. Defaults to `false`: they are
    * credentials for the router.

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Kinds from "./kinds.ts"
+import * as Natural from "./natural.ts"
 import * as Parse from "./parse.ts"
 import type { Collector, Sampling, Table } from "./values.ts"
 import { type Kind, variable } from "./variable.ts"
@@ -30,17 +31,21 @@ const pairs = (text: string): Readonly<Record<string, string>> | undefined => {
 const headers: Kind<Readonly<Record<string, string>>> = {
   wanted: "names with values",
   parse: (text) => Object.assign({}, ...Parse.list(text).map((part) => pairs(part) ?? {})),
+  natural: Natural.record("names with values", Natural.text("a text", (text) => text)),
+  isSecret: true,
 }
 
 const attributes: Kind<Readonly<Record<string, string>>> = {
   wanted: "names with values and commas between, such as deployment.environment.name=production,host.name=a",
   parse: pairs,
+  natural: Natural.record("names with values", Natural.text("a text", (text) => text)),
 }
 
-const url: Kind<string> = {
-  wanted: "the URL of a collector, such as http://127.0.0.1:4318",
-  parse: (text) => /^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined,
-}
+const url: Kind<string> = Kinds.text(
+  "the URL of a collector, such as http://127.0.0.1:4318",
+  (text) => /^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined,
+  { pattern: "^https?://" },
+)
 
 const share: Kind<number> = {
   wanted: "a share from 0 to 1, such as 0.01",
@@ -48,6 +53,7 @@ const share: Kind<number> = {
     const value = Parse.decimal(text)
     return value !== undefined && value <= 1 ? value : undefined
   },
+  natural: Natural.decimal("a share from 0 to 1, such as 0.01", 1),
 }
 
 /** Where traces go. @internal */

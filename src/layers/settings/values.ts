@@ -28,6 +28,7 @@ export interface Backends {
 export interface Listening {
   readonly host: string
   readonly port: number
+  readonly configFile: string
   readonly ignored: Texts
 }
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Decision, Decisions, Step } from "../../services/Decisions.ts"
+import * as Live from "../../services/Live.ts"
 import type { Observer } from "../../services/Plugin.ts"
 import type { RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
 
@@ -39,6 +40,18 @@ const ringOf = (size: number) => {
   }
 }
 
+type Ring = ReturnType<typeof ringOf>
+
+/** A ring with the last decisions of another one. */
+const resized = (before: Ring | undefined, size: number, least: number): Ring => {
+  if (!Number.isInteger(size) || size < least) {
+    throw new RangeError(`DecisionHistory.make: size must be a whole number of at least ${least}, got ${size}`)
+  }
+  const ring = ringOf(size)
+  for (const decision of before?.recent(size).toReversed() ?? []) ring.add(decision)
+  return ring
+}
+
 /**
  * An observer that remembers the last requests, and the functions that read them. `AdminRoutes` shows them to
  * operators.
@@ -51,14 +64,16 @@ const ringOf = (size: number) => {
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** The number of requests that are remembered. Defaults to `1000`. */
-  readonly size?: number | undefined
+  /**
+   * The number of requests that are remembered. Where it changes while the router runs (`Live`), the last ones are
+   * kept, and it may be `0`: then nothing is recorded. Defaults to `1000`.
+   */
+  readonly size?: Live.Input<number> | undefined
 }): { readonly observer: Observer } & Decisions => {
-  const size = options?.size ?? 1000
-  if (!Number.isInteger(size) || size < 1) {
-    throw new RangeError(`DecisionHistory.make: size must be a whole number of at least 1, got ${size}`)
-  }
-  const { add, recent } = ringOf(size)
+  const size = Live.of(options?.size ?? 1000)
+  let last: Ring | undefined
+  const ring = Live.map(size, (wanted) => last = resized(last, wanted, Live.isLive(options?.size) ? 0 : 1))
+  const recent: Decisions["recent"] = (limit) => ring.now.recent(limit)
   /** The steps of running requests. Bounded, since the last event of a request may not be shown to the observer. */
   const open = new Map<string, Array<Step>>()
 
@@ -66,13 +81,13 @@ export const make = (options?: {
     const steps = open.get(step.id)
     if (steps !== undefined) return void steps.push(step)
     const [oldest] = open.keys()
-    if (oldest !== undefined && open.size >= size) open.delete(oldest)
+    if (oldest !== undefined && open.size >= size.now) open.delete(oldest)
     open.set(step.id, [step])
   }
   const settle = (settled: RequestSettled): void => {
     const steps = open.get(settled.id) ?? []
     open.delete(settled.id)
-    add({ settled: shortened(settled), steps })
+    ring.now.add({ settled: shortened(settled), steps })
   }
 
   return {
@@ -84,8 +99,9 @@ export const make = (options?: {
         else if (isStep(event)) addStep(event)
         return undefined
       },
+      isOff: () => size.now === 0,
     },
     recent,
-    find: (id) => recent(size).find(({ settled }) => settled.id === id),
+    find: (id) => recent(size.now).find(({ settled }) => settled.id === id),
   }
 }
