@@ -27,6 +27,11 @@ const flag = (name: string, description: string) =>
 
 /** What the command takes. */
 export const flags = {
+  config: Flag.String("config").pipe(
+    Flag.withDescription("A file with settings of the router, as for llamero serve"),
+    Flag.withMetavar("file"),
+    Flag.optional,
+  ),
   backends: Flag.String("backend").pipe(
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(variables.ollamaHost.parse(text)),

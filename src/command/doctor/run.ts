@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import {
-  type Config,
   Duration,
   Effect,
   FileSystem,
@@ -19,7 +18,6 @@ import {
   Terminal,
 } from "effect"
 import nodeProcess from "node:process"
-import * as Settings from "../../layers/Settings.ts"
 import * as HttpOllamaApi from "../../layers/transport/HttpOllamaApi.ts"
 import * as NodeTransport from "../../layers/transport/NodeTransport.ts"
 import type { Transport } from "../../services/Transport.ts"
@@ -37,8 +35,6 @@ import { type Report, report } from "./report.ts"
 export interface World {
   /** Defaults to the environment of this process. */
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The settings. Defaults to those in `env`. */
-  readonly settings: (env: World["env"]) => Effect.Effect<Settings.Settings, Config.ConfigError>
   /** The devices of this machine; `library` is the path of NVML. */
   readonly local: (library: string) => Effect.Effect<ObservedHost, never, FileSystem.FileSystem>
   readonly transport: (options: NodeTransport.Options) => Layer.Layer<Transport>
@@ -76,7 +72,7 @@ const examined = Effect.fnUntraced(function* (input: Input, world: World): Effec
   Unreadable,
   FileSystem.FileSystem
 > {
-  const { ca, ...settings } = yield* readSettings(world.settings(world.env), world.env)
+  const { ca, ...settings } = yield* readSettings(Option.getOrUndefined(input.config), world.env)
   const { values } = settings
   const limit = Duration.millis(Option.getOrElse(input.timeout, () => 5000))
   const ollamaEnv = Option.isNone(input.ollamaEnv)
@@ -127,7 +123,6 @@ export type Needs = FileSystem.FileSystem | Stdio.Stdio | Terminal.Terminal
 /** The world of this process. */
 const here = (): World => ({
   env: nodeProcess.env,
-  settings: Settings.fromEnv,
   local,
   transport: NodeTransport.layer,
   root: "",

@@ -268,6 +268,27 @@ describe("settings, flags and status", () => {
       assert.deepStrictEqual(lookedAt.backends.map((one) => one.url), [url])
     })))
 
+  it.live("a file of settings counts before the environment, and its mistakes have their place", () =>
+    Effect.scoped(Effect.gen(function* () {
+      const { url } = yield* SimulatedOllamaServer.make(card)
+      const path = `${yield* ollamaEnv("")}.json`
+      writeFileSync(path, JSON.stringify({ backends: [url], heartbeatt: "5s", heartbeat: "90s" }, undefined, 2))
+      const env = { LLAMERO_BACKENDS: "http://127.0.0.1:1" }
+      const run = (args: ReadonlyArray<string>, more: object = {}) =>
+        Effect.gen(function* () {
+          return yield* reportOf(["--ollama-env", yield* ollamaEnv(...good), ...args], { env: { ...env, ...more } })
+        })
+      for (const found of [yield* run(["--config", path]), yield* run([], { LLAMERO_CONFIG: path })]) {
+        assert.deepStrictEqual(found.findings.map(({ id, subject }) => [id, subject]), [
+          ["settings-wrong", `${path}:5:3`],
+          ["heartbeat-slow", "LLAMERO_HEARTBEAT"],
+        ])
+        assert.deepStrictEqual(found.lookedAt.backends.map((one) => one.url), [url])
+      }
+      const { findings } = yield* run(["--config", "/no/llamero.json"])
+      assert.include(findings.map(({ symptom }) => symptom), "--config: there is no file /no/llamero.json")
+    })))
+
   it.live("a fleet file that is not there", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* idsOf([], { env: { LLAMERO_FLEET_FILE: "/no/fleet.json" } }), ["fleet-unreadable"])

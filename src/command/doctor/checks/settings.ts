@@ -9,7 +9,7 @@ import { type Check, finding } from "../finding.ts"
 export const settings: Check = ({ settings: { flaws } }) =>
   flaws.map((flaw) =>
     finding("settings-wrong", {
-      subject: /^[A-Z][A-Z0-9_]+/.exec(flaw)?.[0] ?? "settings",
+      subject: /^[A-Z][A-Z0-9_]+|^\S+:\d+:\d+(?=:)/.exec(flaw)?.[0] ?? "settings",
       symptom: flaw,
       cause: "The server checks its settings before it starts, and refuses wrong ones.",
       remedy: "Correct the value. docs/settings.md has all settings, with their kinds of values.",
