@@ -128,6 +128,8 @@ export const ask = <A, E>(
     Effect.timeoutOrElse({
       duration: limit,
       orElse: () =>
-        Effect.fail(failed(`The router at ${to.url} did not answer within ${Duration.format(Duration.fromInputUnsafe(limit))}.`)),
+        Effect.fail(
+          failed(`The router at ${to.url} did not answer within ${Duration.format(Duration.fromInputUnsafe(limit))}.`),
+        ),
     }),
   )

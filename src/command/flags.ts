@@ -1,5 +1,5 @@
 /**
- * Flags that several commands have. The code behind the commands is loaded only when one runs, so this file loads little.
+ * Flags that several commands have. The code behind a command is loaded only when it runs, so this file loads little.
  *
  * @since 0.1.0
  */
@@ -68,7 +68,9 @@ export const connection = {
   ),
   token: Flag.Redacted("token").pipe(
     Flag.withMetavar("TOKEN"),
-    Flag.withDescription("The admin token; better in LLAMERO_ADMIN_TOKEN, where other users of the machine do not see it"),
+    Flag.withDescription(
+      "The admin token; better in LLAMERO_ADMIN_TOKEN, where other users of the machine do not see it",
+    ),
     Flag.withFallbackConfig(Config.Redacted("LLAMERO_ADMIN_TOKEN")),
     Flag.optional,
   ),

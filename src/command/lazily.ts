@@ -10,5 +10,4 @@ export const lazily = <Module, Input, E, R>(
   load: () => Promise<Module>,
   handler: (module: Module) => (input: Input) => Effect.Effect<void, E, R>,
 ) =>
-(input: Input): Effect.Effect<void, E, R> =>
-  Effect.flatMap(Effect.promise(load), (module) => handler(module)(input))
+(input: Input): Effect.Effect<void, E, R> => Effect.flatMap(Effect.promise(load), (module) => handler(module)(input))

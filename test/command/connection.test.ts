@@ -52,23 +52,27 @@ const listening = (listener: RequestListener): Effect.Effect<string, never, Scop
 const nowhere = Effect.scoped(listening(() => {}))
 
 describe("each command that asks a router", () => {
-  it.live.each(commands)("%s: no router, no token, a wrong token; nothing on the standard output", (command) =>
-    Effect.gen(function* () {
-      const url = yield* nowhere
-      for (const line of [command, `${command} --json`]) {
-        const ran = yield* run(line, { LLAMERO_URL: url, LLAMERO_ADMIN_TOKEN: token })
-        assert.deepStrictEqual([ran.status, ran.out], [1, ""])
-        assert.match(ran.err, new RegExp(`^No router answers at ${url}: .*ECONNREFUSED.*\\n {2}Start one with`))
-      }
-      const router = yield* serve({ backends: 1 })
-      const none = yield* run(command, { LLAMERO_URL: router.url })
-      assert.deepStrictEqual([none.status, none.out], [1, ""])
-      assert.match(none.err, /^The router at \S+ asks for the admin token\. Set LLAMERO_ADMIN_TOKEN /)
-      const wrong = yield* run(`${command} --url ${router.url} --token not-the-token-of-this-one`)
-      assert.deepStrictEqual([wrong.status, wrong.out], [1, ""])
-      assert.match(wrong.err, /^The router at \S+ does not take this token \(a token is needed\)\. /)
-      assert.notInclude(wrong.err + wrong.out, "not-the-token")
-    }), 60_000)
+  it.live.each(commands)(
+    "%s: no router, no token, a wrong token; nothing on the standard output",
+    (command) =>
+      Effect.gen(function* () {
+        const url = yield* nowhere
+        for (const line of [command, `${command} --json`]) {
+          const ran = yield* run(line, { LLAMERO_URL: url, LLAMERO_ADMIN_TOKEN: token })
+          assert.deepStrictEqual([ran.status, ran.out], [1, ""])
+          assert.match(ran.err, new RegExp(`^No router answers at ${url}: .*ECONNREFUSED.*\\n {2}Start one with`))
+        }
+        const router = yield* serve({ backends: 1 })
+        const none = yield* run(command, { LLAMERO_URL: router.url })
+        assert.deepStrictEqual([none.status, none.out], [1, ""])
+        assert.match(none.err, /^The router at \S+ asks for the admin token\. Set LLAMERO_ADMIN_TOKEN /)
+        const wrong = yield* run(`${command} --url ${router.url} --token not-the-token-of-this-one`)
+        assert.deepStrictEqual([wrong.status, wrong.out], [1, ""])
+        assert.match(wrong.err, /^The router at \S+ does not take this token \(a token is needed\)\. /)
+        assert.notInclude(wrong.err + wrong.out, "not-the-token")
+      }),
+    60_000,
+  )
 })
 
 describe("what answers is not a router, or not this one", () => {
@@ -102,14 +106,16 @@ describe("what answers is not a router, or not this one", () => {
       assert.match(err, /^The router at \S+ does not have \/admin\/backends: it is older than this command\./)
     }))
 
-  it.live.each([
-    ["no JSON", 200, "text/html", "<h1>Welcome</h1>", /is not understood/],
-    ["other JSON", 200, "application/json", `{"backends":[{"id":1}]}`, /is not understood/],
-    ["nothing", 200, "application/json", "", /is not understood/],
-    ["an error without words", 500, "text/plain", "oops", /answered 500, which is no answer of a llamero router/],
-    ["an error with words", 409, "application/json", `{"error":"not now"}`, /^not now$/],
-    ["the error page of a proxy", 502, "text/html", "<h1>Bad gateway</h1>", /answered 502/],
-  ])("%s", (_, status, type, body, words) =>
+  it.live.each(
+    [
+      ["no JSON", 200, "text/html", "<h1>Welcome</h1>", /is not understood/],
+      ["other JSON", 200, "application/json", `{"backends":[{"id":1}]}`, /is not understood/],
+      ["nothing", 200, "application/json", "", /is not understood/],
+      ["an error without words", 500, "text/plain", "oops", /answered 500, which is no answer of a llamero router/],
+      ["an error with words", 409, "application/json", `{"error":"not now"}`, /^not now$/],
+      ["the error page of a proxy", 502, "text/html", "<h1>Bad gateway</h1>", /answered 502/],
+    ] as const,
+  )("%s", ([_, status, type, body, words]) =>
     Effect.gen(function* () {
       const url = yield* listening((_, answer) => {
         answer.writeHead(status, { "content-type": type })
@@ -153,12 +159,14 @@ describe("where the router is", () => {
       assert.deepStrictEqual(seen, ["/llamero/admin/backends"])
     }))
 
-  it.live.each([
-    ["ftp://host", "is no http or https URL"],
-    ["http://", "is no URL"],
-    ["http://a b", "is no URL"],
-    ["http://someone:hidden@host", "has a user"],
-  ])("%s is wrong usage, and no password is shown", (url, why) =>
+  it.live.each(
+    [
+      ["ftp://host", "is no http or https URL"],
+      ["http://", "is no URL"],
+      ["http://a b", "is no URL"],
+      ["http://someone:hidden@host", "has a user"],
+    ] as const,
+  )("%s is wrong usage, and no password is shown", ([url, why]) =>
     Effect.gen(function* () {
       const ran = yield* run(["backends", "--url", url, "--token", "hush"])
       assert.strictEqual(ran.status, 1)

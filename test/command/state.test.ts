@@ -29,15 +29,17 @@ describe("a change of the state", () => {
 })
 
 describe("the condition of a backend", () => {
-  it.each([
-    ["healthy", {}, 0],
-    ["unhealthy", { health: "unhealthy" }, 3],
-    ["unknown", { health: "unknown" }, 0],
-    ["breaker open", { breaker: "open" }, 3],
-    ["breaker half-open", { breaker: "half-open" }, 2],
-    ["draining", { member: "draining", health: "unhealthy" }, 1],
-    ["isolated", { member: "isolated" }, 1],
-  ] as const)("%s", (words, fields, urgent) => {
+  it.each(
+    [
+      ["healthy", {}, 0],
+      ["unhealthy", { health: "unhealthy" }, 3],
+      ["unknown", { health: "unknown" }, 0],
+      ["breaker open", { breaker: "open" }, 3],
+      ["breaker half-open", { breaker: "half-open" }, 2],
+      ["draining", { member: "draining", health: "unhealthy" }, 1],
+      ["isolated", { member: "isolated" }, 1],
+    ] as const,
+  )("%s", (words, fields, urgent) => {
     assert.strictEqual(condition(backend("a", fields)), words)
     assert.strictEqual(urgency(backend("a", fields)), urgent)
   })
@@ -84,10 +86,19 @@ describe("problems", () => {
 })
 
 describe("rates", () => {
-  const sample = (at: number, fields: Partial<Rates.Sample["traffic"]>): Rates.Sample => ({ at, traffic: traffic(fields) })
+  const sample = (at: number, fields: Partial<Rates.Sample["traffic"]>): Rates.Sample => ({
+    at,
+    traffic: traffic(fields),
+  })
 
   it("are differences over the time between, and averages over the requests between", () => {
-    const before = sample(1000, { requests: 10, answer_tokens: 100, queued_seconds: 1, first_bytes: 8, first_byte_seconds: 2 })
+    const before = sample(1000, {
+      requests: 10,
+      answer_tokens: 100,
+      queued_seconds: 1,
+      first_bytes: 8,
+      first_byte_seconds: 2,
+    })
     const now = sample(3000, {
       requests: 14,
       failed: 1,
@@ -159,7 +170,10 @@ describe("the bar of devices", () => {
   })
 
   it("adds several devices up, and is scaled where more is charged than there is", () => {
-    const two = bar([device("1", { total: 50, models: [charge("m", 30)] }), device("2", { total: 50, models: [charge("m", 90)] })])
+    const two = bar([
+      device("1", { total: 50, models: [charge("m", 30)] }),
+      device("2", { total: 50, models: [charge("m", 90)] }),
+    ])
     assert.deepStrictEqual([two.total, two.used], [100, 120])
     assert.deepStrictEqual(two.parts.map(({ kind, share }) => [kind, share]), [["model", 1]])
   })

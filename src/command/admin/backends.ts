@@ -15,7 +15,9 @@ import { condition, urgency } from "../state/state.ts"
 const tones = ["good", "warn", "warn", "bad"] as const
 
 /** How a backend is, in its colour. @category rendering @since 0.1.0 */
-export const conditionOf = (backend: BackendState): Output.Cell => [tones[urgency(backend)] ?? "bad", condition(backend)]
+export const conditionOf = (
+  backend: BackendState,
+): Output.Cell => [tones[urgency(backend)] ?? "bad", condition(backend)]
 
 const row = (one: BackendState): ReadonlyArray<Output.Cell> => [
   one.id,

@@ -78,29 +78,33 @@ const unpin = Command.make("unpin", ofModel, lazily(change, ({ model }) => model
   Command.withExamples([{ command: "llamero unpin gpu-1 llama3.1:8b" }]),
 )
 
-const prewarm = Command.make("prewarm", {
-  ...Flags.asking,
-  backend: Argument.optional(backend),
-  model: Argument.optional(model),
-}, ({ backend, model, ...asking }) =>
-  Option.isSome(backend) && Option.isSome(model)
-    ? lazily(change, (module) => module.model("prewarm"))({ ...asking, backend: backend.value, model: model.value })
-    : lazily(router, (module) => module.prewarm)(asking)).pipe(
-    Command.validate(({ backend, model }) =>
-      Option.isSome(backend) && Option.isNone(model)
-        ? Effect.fail(new CliError.ValidationError({ message: "name a model behind the backend" }))
-        : Effect.void
-    ),
-    Command.withShortDescription("Load a model into free memory only, or list what plans want in memory"),
-    Command.withDescription(
-      "Load a model into free memory only: it unloads nothing, and waits for no other load. Without a backend, list the " +
-        "models that plans want in memory, and the state of each.",
-    ),
-    Command.withExamples([
-      { command: "llamero prewarm", description: "What plans want in memory" },
-      { command: "llamero prewarm gpu-1 llama3.1:8b" },
-    ]),
-  )
+const prewarm = Command.make(
+  "prewarm",
+  {
+    ...Flags.asking,
+    backend: Argument.optional(backend),
+    model: Argument.optional(model),
+  },
+  ({ backend, model, ...asking }) =>
+    Option.isSome(backend) && Option.isSome(model)
+      ? lazily(change, (module) => module.model("prewarm"))({ ...asking, backend: backend.value, model: model.value })
+      : lazily(router, (module) => module.prewarm)(asking),
+).pipe(
+  Command.validate(({ backend, model }) =>
+    Option.isSome(backend) && Option.isNone(model)
+      ? Effect.fail(new CliError.ValidationError({ message: "name a model behind the backend" }))
+      : Effect.void
+  ),
+  Command.withShortDescription("Load a model into free memory only, or list what plans want in memory"),
+  Command.withDescription(
+    "Load a model into free memory only: it unloads nothing, and waits for no other load. Without a backend, list the " +
+      "models that plans want in memory, and the state of each.",
+  ),
+  Command.withExamples([
+    { command: "llamero prewarm", description: "What plans want in memory" },
+    { command: "llamero prewarm gpu-1 llama3.1:8b" },
+  ]),
+)
 
 const reload = Command.make("reload", Flags.asking, lazily(router, ({ reload }) => reload)).pipe(
   Command.withShortDescription("Read the fleet and the API keys again now"),

@@ -64,9 +64,7 @@ const list = (to: Connection.Connection, json: boolean, last: number) =>
     )
     const { decisions } = yield* Effect.orDie(decode(answer))
     yield* Output.print(json, answer, (paint) =>
-      decisions.length === 0
-        ? "No request has ended yet."
-        : Output.table(columns, decisions.map(row), paint))
+      decisions.length === 0 ? "No request has ended yet." : Output.table(columns, decisions.map(row), paint))
   })
 
 const why = (to: Connection.Connection, json: boolean, id: string) =>

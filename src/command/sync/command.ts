@@ -11,11 +11,9 @@ import { lazily } from "../lazily.ts"
 
 const names = (wanted: ReadonlyArray<string>): Effect.Effect<void, CliError.CliError> => {
   const wrong = wanted.find((name) => ModelName.problem(name) !== undefined)
-  return wrong === undefined
-    ? Effect.void
-    : Effect.fail(
-      new CliError.ValidationError({ message: `--model: no model can have the name ${JSON.stringify(wrong)}` }),
-    )
+  return wrong === undefined ? Effect.void : Effect.fail(
+    new CliError.ValidationError({ message: `--model: no model can have the name ${JSON.stringify(wrong)}` }),
+  )
 }
 
 const flags = {

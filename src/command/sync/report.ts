@@ -53,7 +53,13 @@ const short = (digest: string): string => digest.slice(0, 12)
 const rowOf = ({ applied, differences, pulls }: Report) => (place: Plan["places"][number]) => {
   const { backend, digest, model, reason, state } = place
   const pull = pulls.find((one) => one.backend === backend && one.model === model)
-  const done = pull === undefined ? "" : pull.state === "done" ? "pulled" : pull.state === "failed" ? "not pulled" : "to pull"
+  const done = pull === undefined
+    ? ""
+    : pull.state === "done"
+    ? "pulled"
+    : pull.state === "failed"
+    ? "not pulled"
+    : "to pull"
   const differs = differences.some((one) => one.model === model) && digest !== null
   const row: ReadonlyArray<Output.Cell> = [
     model,

@@ -10,7 +10,7 @@ import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
 import * as Settings from "../../layers/Settings.ts"
 import * as HttpOllamaApi from "../../layers/transport/HttpOllamaApi.ts"
 import * as NodeTransport from "../../layers/transport/NodeTransport.ts"
-import { type Backend, Fleet } from "../../services/Fleet.ts"
+import { type Backend, Fleet, type FleetError } from "../../services/Fleet.ts"
 import type { OllamaApi } from "../../services/OllamaApi.ts"
 import type { Transport } from "../../services/Transport.ts"
 import { type CommandFailed, failed } from "../failed.ts"
@@ -55,9 +55,10 @@ export const sync = (options: Options): Effect.Effect<Report.Report, CommandFail
 const fleetOf = (file: Option.Option<string>, { backends, fleetFile, ollamaHost }: Settings.Settings) => {
   const path = Option.getOrElse(file, () => fleetFile)
   const urls = backends.length > 0 ? backends : [ollamaHost === "" ? local : ollamaHost]
-  const layer = path === "" ? StaticFleet.layer(urls) : FileFleet.layer(path)
-  return Fleet.pipe(
-    Effect.map((fleet) => fleet.members().map(({ backend }) => backend)),
+  const layer: Layer.Layer<Fleet, FleetError, FileSystem.FileSystem> = path === ""
+    ? StaticFleet.layer(urls)
+    : FileFleet.layer(path)
+  return Effect.map(Fleet, (fleet) => fleet.members().map(({ backend }) => backend)).pipe(
     Effect.provide(layer),
     Effect.mapError(({ message }) => failed(message)),
   )

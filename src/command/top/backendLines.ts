@@ -6,6 +6,7 @@
  */
 import type { BackendState, DeviceState } from "../../layers/routes/AdminApi.ts"
 import * as Format from "../format.ts"
+import { plain } from "../output.ts"
 import { type Bar, bar, cells, type Part } from "../state/bars.ts"
 import { condition, ordered, urgency } from "../state/state.ts"
 import type { Glyphs } from "./glyphs.ts"
@@ -25,19 +26,28 @@ interface Widths {
 const conditionMax = 17
 const sizeWidth = 15
 
+/** A name as it is shown, before anything is measured. */
+const nameOf = ({ id }: BackendState): string => plain(id)
+
 const longest = (texts: ReadonlyArray<string>, most: number): number =>
   Math.min(most, texts.reduce((width, text) => Math.max(width, widthOf(text)), 0))
 
 const streamsOf = ({ streams, streams_max }: BackendState): string => `${streams}/${streams_max}`
 
 const widthsFor = (backends: ReadonlyArray<BackendState>, columns: number): Widths => {
-  const name = Math.max(7, longest(backends.map(({ id }) => id), Math.max(8, Math.floor(columns / 4))))
+  const name = Math.max(7, longest(backends.map(nameOf), Math.max(8, Math.floor(columns / 4))))
   const state = columns < 60 ? 1 : Math.max(5, longest(backends.map(condition), conditionMax))
   const streams = Math.max(columns < 60 ? 0 : 7, longest(backends.map(streamsOf), 9))
   const rest = columns - name - state - streams - 3
   const size = rest >= sizeWidth + 9 ? sizeWidth : 0
   const left = rest - (size === 0 ? 0 : size + 1)
-  return { name, condition: state, streams, size, bar: Math.max(4, left < 26 ? left : Math.min(48, Math.floor(left / 2))) }
+  return {
+    name,
+    condition: state,
+    streams,
+    size,
+    bar: Math.max(4, left < 26 ? left : Math.min(48, Math.floor(left / 2))),
+  }
 }
 
 /** The colour of a model: the same one always. */
@@ -103,7 +113,7 @@ const lines = (
   const urgent = urgency(one)
   const state = widths.condition === 1 ? marks[urgent]! : condition(one)
   const begin = [
-    span(pad(one.id, widths.name, glyphs.cut)),
+    span(pad(nameOf(one), widths.name, glyphs.cut)),
     span(` ${pad(state, widths.condition, glyphs.cut)}`, colors[urgent]),
     span(` ${padLeft(streamsOf(one), widths.streams)} `),
   ]

@@ -1,8 +1,8 @@
 /**
  * The frame of `llamero top`: a pure function of what is known and of the size of the terminal.
  *
- * No library draws it. The ones for Node bring dozens of packages and their own tree of widgets (ink: React and a layout
- * engine), and none is needed to put lines of text one below the other.
+ * No library draws it. The ones for Node bring dozens of packages and a tree of widgets (ink: React and a layout engine),
+ * and none is needed to put lines of text one below the other.
  *
  * @since 0.1.0
  */
@@ -55,6 +55,13 @@ const inAscii = (line: Line): Line =>
 /** Lines that a list gets in a terminal of so many rows. */
 const share = (rows: number): number => rows < 12 ? 0 : rows < 20 ? 2 : rows < 40 ? 4 : rows === Infinity ? Infinity : 8
 
+/** What stands below the backends. */
+const below = (view: View, rows: number): ReadonlyArray<Line> => {
+  const most = share(rows)
+  if (most === 0) return []
+  return rows < 20 ? queueLines(view, 1) : [...queueLines(view, most), ...prewarmLines(view, most)]
+}
+
 /**
  * At most `rows` lines of at most `columns` columns. `Infinity` rows show everything.
  *
@@ -65,8 +72,8 @@ export const frame = (view: View, columns: number, rows: number): ReadonlyArray<
   const most = share(rows)
   const top = head(view, columns, rows)
   const trouble = most === 0 ? [] : problemLines(view, most)
-  const tail = most === 0 ? [] : [...queueLines(view, most), ...prewarmLines(view, most)]
-  const gaps = rows < 15 ? 0 : tail.length > 0 ? 2 : 1
+  const tail = below(view, rows)
+  const gaps = rows < 20 ? 0 : tail.length > 0 ? 2 : 1
   const place = Math.max(3, rows - top.length - trouble.length - tail.length - gaps)
   const gap: ReadonlyArray<Line> = gaps === 0 ? [] : [[]]
   const all = [

@@ -14,7 +14,11 @@ const linkColors: Readonly<Record<View["link"], Color>> = { live: "good", pollin
 
 /** Who answers, and whether what is shown is true now. */
 const title = ({ keys, link, now, url }: View, columns: number): Line => {
-  const right = [span(link, linkColors[link]), span(`  ${Format.clock(now)}`), span(keys === "" ? "" : `  ${keys}`, "dim")]
+  const right = [
+    span(link, linkColors[link]),
+    span(`  ${Format.clock(now)}`),
+    span(keys === "" ? "" : `  ${keys}`, "dim"),
+  ]
   const rightWidth = right.reduce((sum, { text }) => sum + widthOf(text), 0)
   const left = span(`llamero ${url}`, "head")
   const gap = columns - widthOf(left.text) - rightWidth
@@ -93,5 +97,5 @@ const graphs = (view: View, columns: number, linesMax: number): ReadonlyArray<Li
 export const head = (view: View, columns: number, rows: number): ReadonlyArray<Line> => [
   title(view, columns),
   sums(view),
-  ...graphs(view, columns, rows < 10 ? 0 : rows < 20 ? 3 : 5),
+  ...graphs(view, columns, rows < 10 ? 0 : rows < 20 ? 2 : 5),
 ]

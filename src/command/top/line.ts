@@ -18,7 +18,7 @@ export interface Span {
 /** @category models @since 0.1.0 */
 export type Line = ReadonlyArray<Span>
 
-/** Colours of models: cyan, magenta, blue, green, yellow, and the bright ones of them. @category constants @since 0.1.0 */
+/** Colours of models: cyan, magenta, blue, green, yellow, and bright ones. @category constants @since 0.1.0 */
 export const hues = [36, 35, 34, 32, 33, 96, 95, 94] as const
 
 const codes = { head: 1, good: 32, warn: 33, bad: 31, dim: 2 } as const

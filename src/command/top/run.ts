@@ -23,9 +23,10 @@ const lookEvery = Duration.seconds(1)
 const stateOf = (to: Connection.Connection) => Connection.ask(to, (client) => client.state.state())
 
 /** A locale names its characters: `de_DE.UTF-8`. Where none is set at all, the terminal is probably of today. */
-const locale = Config.all(["LC_ALL", "LC_CTYPE", "LANG"].map((name) => Config.withDefault(Config.String(name), ""))).pipe(
-  Config.map((names) => names.find((name) => name !== "") ?? ""),
-)
+const locale = Config.all(["LC_ALL", "LC_CTYPE", "LANG"].map((name) => Config.withDefault(Config.String(name), "")))
+  .pipe(
+    Config.map((names) => names.find((name) => name !== "") ?? ""),
+  )
 
 const glyphsFor = (isAscii: boolean) =>
   Effect.map(

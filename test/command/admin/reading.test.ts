@@ -43,14 +43,24 @@ describe("the commands that read a router", () => {
       assert.strictEqual(yield* chat(router.url, llama31.name, "first"), 200)
 
       const backends = yield* run("backends")
-      assert.match(lines(backends.out)[0]!, /^BACKEND +STATE +BREAKER +STREAMS +LOADED +FREE +FIRST BYTE +OLLAMA +URL +WHY$/)
+      assert.match(
+        lines(backends.out)[0]!,
+        /^BACKEND +STATE +BREAKER +STREAMS +LOADED +FREE +FIRST BYTE +OLLAMA +URL +WHY$/,
+      )
       assert.match(backends.out, /^node-001 +healthy +closed +0\/8 /m)
       assert.strictEqual(lines(backends.out).length, 4)
       const backendsJson = (yield* run("backends --json")).json
-      assert.deepStrictEqual(backendsJson.backends.map(({ id }: { id: string }) => id), ["node-001", "node-002", "node-003"])
+      assert.deepStrictEqual(backendsJson.backends.map(({ id }: { id: string }) => id), [
+        "node-001",
+        "node-002",
+        "node-003",
+      ])
 
       const models = yield* run("models")
-      assert.match(models.out, new RegExp(`^${llama31.name} +[\\d.]+ GiB +all 3 +node-00\\d +${llama31.digest.slice(0, 12)}`, "m"))
+      assert.match(
+        models.out,
+        new RegExp(`^${llama31.name} +[\\d.]+ GiB +all 3 +node-00\\d +${llama31.digest.slice(0, 12)}`, "m"),
+      )
       const { models: listed } = (yield* run("models --json")).json
       const llama = listed.find(({ model }: { model: string }) => model === llama31.name)
       assert.strictEqual(llama.backends.length, 3)
@@ -58,7 +68,10 @@ describe("the commands that read a router", () => {
       assert.deepStrictEqual(listed.find(({ model }: { model: string }) => model === mistral.name).loaded, [])
 
       const ps = yield* run("ps")
-      assert.match(ps.out, new RegExp(`^node-00\\d +${llama31.name} +loaded +[\\d.]+ GiB +100% GPU +[\\d,]+ +0/4 +in .*GiB$`, "m"))
+      assert.match(
+        ps.out,
+        new RegExp(`^node-00\\d +${llama31.name} +loaded +[\\d.]+ GiB +100% GPU +[\\d,]+ +0/4 +never +GPU-.*GiB$`, "m"),
+      )
       const [loaded] = (yield* run("ps --json")).json.models
       assert.deepInclude(loaded, { backend: llama.loaded[0], model: llama31.name, state: "resident", pinned: false })
       assert.isAbove(loaded.devices[0].bytes, 2 ** 30)

@@ -62,16 +62,22 @@ describe("llamero sync", () => {
       const ran = yield* run("sync --model nowhere:1b -m small --apply --json", { LLAMERO_BACKENDS: one.url })
       assert.strictEqual(ran.status, 1)
       assert.strictEqual(ran.err, "2 models missing.")
-      assert.deepStrictEqual(ran.json.pulls.map(({ model, state }: { model: string; state: string }) => [model, state]), [
-        ["nowhere:1b", "failed"],
-        ["small:latest", "failed"],
-      ])
+      assert.deepStrictEqual(
+        ran.json.pulls.map(({ model, state }: { model: string; state: string }) => [model, state]),
+        [
+          ["nowhere:1b", "failed"],
+          ["small:latest", "failed"],
+        ],
+      )
     }))
 
   it.live("a wrong token of a backend is a backend that did not answer", () =>
     Effect.gen(function* () {
       const one = yield* server({ credentials: { authorization: "Bearer right" } })
-      const file = yield* fleetFile({ models: ["small:1b"], backends: [{ url: one.url, id: "one", token: "wrong-one" }] })
+      const file = yield* fleetFile({
+        models: ["small:1b"],
+        backends: [{ url: one.url, id: "one", token: "wrong-one" }],
+      })
       const ran = yield* run("sync --apply", { LLAMERO_FLEET_FILE: file })
       assert.strictEqual(ran.status, 1)
       assert.strictEqual(ran.err, "1 backend did not answer.")
@@ -89,7 +95,10 @@ describe("llamero sync", () => {
   it.live("on a terminal it shows how far it is, in colours", () =>
     Effect.gen(function* () {
       const one = yield* server()
-      const ran = yield* run("sync --model small:1b --apply", { LLAMERO_BACKENDS: one.url }, { ...piped, canColor: true })
+      const ran = yield* run("sync --model small:1b --apply", { LLAMERO_BACKENDS: one.url }, {
+        ...piped,
+        canColor: true,
+      })
       assert.include(ran.out, "\x1b[32mpresent\x1b[0m")
     }))
 

@@ -8,10 +8,12 @@ const b = backend({ url: "http://b:1", id: "b", models: ["llama3.1:8b"] })
 const c = backend({ url: "http://c:1", id: "c" })
 
 const survey = (found: Readonly<Record<string, Readonly<Record<string, string>> | string>>): Survey =>
-  new Map(Object.entries(found).map(([id, models]) => [
-    id,
-    typeof models === "string" ? models : new Map(Object.entries(models)),
-  ]))
+  new Map(
+    Object.entries(found).map(([id, models]) => [
+      id,
+      typeof models === "string" ? models : new Map(Object.entries(models)),
+    ]),
+  )
 
 const pullsOf = (survey: Survey, repair = false) =>
   plan(wantedOf([a, b, c], []), survey, repair).pulls.map(({ backend, model, registry, why }) =>
@@ -82,10 +84,13 @@ describe("the plan", () => {
     const found = survey({ ...all, a: "tags on a: connection refused" })
     const told = plan(wantedOf([a, b, c], []), found, true)
     assert.deepStrictEqual(told.pulls, [])
-    assert.deepStrictEqual(told.places.filter(({ backend }) => backend === "a").map(({ reason, state }) => [state, reason]), [
-      ["unknown", "tags on a: connection refused"],
-      ["unknown", "tags on a: connection refused"],
-    ])
+    assert.deepStrictEqual(
+      told.places.filter(({ backend }) => backend === "a").map(({ reason, state }) => [state, reason]),
+      [
+        ["unknown", "tags on a: connection refused"],
+        ["unknown", "tags on a: connection refused"],
+      ],
+    )
     assert.isFalse(isGood(told))
   })
 

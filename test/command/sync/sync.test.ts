@@ -35,7 +35,8 @@ const setUp = (
     const backends = Object.entries(wanted).map(([id, models]) => backend({ url: url(id), id, models }))
     const spans: Array<Span> = []
     const begun = new Map<string, number>()
-    const nameOf = ({ backend, model }: { readonly backend: string; readonly model: string }) => `${model} on ${backend}`
+    const nameOf = ({ backend, model }: { readonly backend: string; readonly model: string }) =>
+      `${model} on ${backend}`
     const listener: Listener = {
       onBegin: (pull) => Effect.map(Clock.currentTimeMillis, (at) => void begun.set(nameOf(pull), at)),
       onEnd: ({ failure, pull }) =>
@@ -81,7 +82,10 @@ describe("sync", () => {
       assert.isFalse(overlaps(hf))
       assert.isTrue(overlaps(spans))
       assert.isTrue(spans.every(({ begin, end }) => end - begin >= 10_000))
-      assert.strictEqual(conclusion(report), "Every model is where it should be, with the same content everywhere. 5 pulls done.")
+      assert.strictEqual(
+        conclusion(report),
+        "Every model is where it should be, with the same content everywhere. 5 pulls done.",
+      )
     }))
 
   it.effect("only plans without apply: no backend is asked to pull", () =>
@@ -135,7 +139,10 @@ describe("sync", () => {
         ["b", "missing"],
         ["c", "present"],
       ])
-      assert.deepStrictEqual(report.pulls.map(({ backend, state }) => [backend, state]), [["b", "failed"], ["c", "done"]])
+      assert.deepStrictEqual(report.pulls.map(({ backend, state }) => [backend, state]), [["b", "failed"], [
+        "c",
+        "done",
+      ]])
       assert.strictEqual(conclusion(report), "1 model missing, 1 backend did not answer.")
     }))
 
@@ -143,7 +150,10 @@ describe("sync", () => {
     Effect.gen(function* () {
       const { once } = yield* setUp({ a: empty }, { a: ["small:1b"] }, { limit: Duration.seconds(5) })
       const report = yield* once
-      assert.deepStrictEqual(report.pulls.map(({ reason, state }) => [state, reason]), [["failed", "not pulled within 5s"]])
+      assert.deepStrictEqual(report.pulls.map(({ reason, state }) => [state, reason]), [[
+        "failed",
+        "not pulled within 5s",
+      ]])
       assert.isFalse(report.ok)
     }))
 
@@ -157,7 +167,10 @@ describe("sync", () => {
         model: "small:1b",
         versions: [{ digest: small.digest, backends: ["a"] }, { digest: older.digest, backends: ["b"] }],
       }])
-      assert.strictEqual(conclusion(told), "1 model with different contents. `--repair` pulls those with different contents.")
+      assert.strictEqual(
+        conclusion(told),
+        "1 model with different contents. `--repair` pulls those with different contents.",
+      )
       const repaired = yield* (yield* setUp(servers, wanted, { repair: true })).once
       assert.deepStrictEqual([repaired.ok, repaired.differences], [true, []], JSON.stringify(repaired))
       assert.deepStrictEqual(repaired.pulls.map(({ backend, state, why }) => [backend, state, why]), [

@@ -51,16 +51,19 @@ describe("llamero top", () => {
       assert.isTrue(terminal.written().endsWith(leave))
     }))
 
-  it.live.each([["c", true], ["d", true], ["escape", false]] as const)("%s (with Ctrl: %s) ends it, too", (key, ctrl) =>
-    Effect.gen(function* () {
-      const router = yield* serve({ backends: 1 })
-      const terminal = yield* fakeTerminal()
-      const fiber = yield* start(router.url, terminal)
-      yield* shows(terminal, /live/)
-      terminal.press(key, ctrl)
-      assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
-      assert.isTrue(terminal.written().endsWith(leave))
-    }))
+  it.live.each([["c", true], ["d", true], ["escape", false]] as const)(
+    "%s (with Ctrl: %s) ends it, too",
+    ([key, ctrl]) =>
+      Effect.gen(function* () {
+        const router = yield* serve({ backends: 1 })
+        const terminal = yield* fakeTerminal()
+        const fiber = yield* start(router.url, terminal)
+        yield* shows(terminal, /live/)
+        terminal.press(key, ctrl)
+        assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
+        assert.isTrue(terminal.written().endsWith(leave))
+      }),
+  )
 
   it.live("survives a restart of the router, and says so meanwhile", () =>
     Effect.gen(function* () {
@@ -110,7 +113,9 @@ describe("llamero top", () => {
       const headers = { authorization: `Bearer ${token}` }
       const followers = Array.from({ length: 64 }, () =>
         fetch(`${router.url}/admin/events`, { headers, signal: aborts.signal }).then(({ status }) => status))
-      const statuses = yield* Effect.promise(() => Promise.all(followers))
+      const statuses = yield* Effect.promise(() =>
+        Promise.all(followers)
+      )
       assert.deepStrictEqual(new Set(statuses), new Set([200]))
       const terminal = yield* fakeTerminal()
       const fiber = yield* start(router.url, terminal)
@@ -137,10 +142,8 @@ describe("llamero top without a terminal", () => {
       assert.strictEqual(ran.out.split("\n").filter((line) => /^node-\d+ /.test(line)).length, 3)
       assert.notInclude(ran.out, "\x1b")
       const ascii = yield* run("top --once --ascii", env)
-      // deno-lint-ignore no-control-regex
       assert.match(ascii.out, /^[\x20-\x7e\n]+$/)
       const locale = yield* run("top --once", { ...env, LANG: "C" })
-      // deno-lint-ignore no-control-regex
       assert.match(locale.out, /^[\x20-\x7e\n]+$/)
       const { json } = yield* run("top --json", env)
       assert.deepStrictEqual(Object.keys(json), [

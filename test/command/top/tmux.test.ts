@@ -19,7 +19,9 @@ const terminal = (columns: number, rows: number, env: Readonly<Record<string, st
     const folder = yield* Tree.scoped({})
     const tmux = (...args: ReadonlyArray<string>): string =>
       execFileSync("tmux", ["-S", join(folder, "socket"), ...args], { encoding: "utf8" })
-    const variables = Object.entries({ ...env, LC_ALL: "C.UTF-8" }).flatMap(([name, value]) => ["-e", `${name}=${value}`])
+    const variables = Object.entries({ ...env, LC_ALL: "C.UTF-8" }).flatMap((
+      [name, value],
+    ) => ["-e", `${name}=${value}`])
     const size = ["-x", String(columns), "-y", String(rows)]
     yield* Effect.acquireRelease(
       Effect.sync(() => tmux("-f", "/dev/null", "-u", "new-session", "-d", ...size, ...variables, "sh")),
