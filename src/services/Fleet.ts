@@ -75,8 +75,8 @@ export type BackendInput =
  * **Gotchas**
  *
  * Throws a `RangeError` when the URL is not `http:` or `https:` or has an `@` in its path, when a limit is not a whole
- * number of at least 1, when the weight is not a finite number above 0 or the price not one of at least 0, when no model
- * can have one of the names in `models`, and when a header cannot be sent. The error has no password and no token.
+ * number of at least 1, when the weight is not a finite number above 0 or the price not one of at least 0, when `models`
+ * has a name that no model can have, and when a header cannot be sent. The error has no password and no token.
  *
  * @category constructors
  * @since 0.1.0

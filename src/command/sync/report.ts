@@ -81,7 +81,7 @@ export const conclusion = ({ applied, differences, models, ok, pulls }: Report):
   const missing = models.filter(({ state }) => state === "missing").length
   const unknown = new Set(models.filter(({ state }) => state === "unknown").map(({ backend }) => backend)).size
   const parts = [
-    ...(missing === 0 ? [] : [`${Format.count(missing, "model")} missing`]),
+    ...(missing === 0 ? [] : [`${missing} of ${Format.count(models.length, "wanted model")} missing`]),
     ...(unknown === 0 ? [] : [`${Format.count(unknown, "backend")} did not answer`]),
     ...(differences.length === 0 ? [] : [`${Format.count(differences.length, "model")} with different contents`]),
   ]

@@ -95,7 +95,10 @@ export const run = (
       const listener = json ? Progress.silent : yield* Progress.shown
       return yield* sync({ backends, models, apply, repair, limit, listener })
     })).pipe(Effect.provide(reach(settings)))
-    yield* Output.print(json, report, (paint) => Report.text(report, paint))
+    yield* Output.print(json, report, (paint) => {
+      const gap = report.applied && report.pulls.length > 0 ? "\n" : ""
+      return gap + Report.text(report, paint)
+    })
     const end = Report.conclusion(report)
     if (!report.ok) return yield* failed(end)
     if (json) return

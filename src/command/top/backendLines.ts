@@ -134,7 +134,7 @@ const titles = ({ bar, condition, name, size, streams }: Widths): Line => [
       padLeft(streams < 7 ? "" : "STREAMS", streams),
       pad(bar < 6 ? "MEM" : "MEMORY", bar),
       padLeft(size === 0 ? "" : "USED", size),
-    ].join(" "),
+    ].join(" ").trimEnd(),
     "head",
   ),
 ]

@@ -1,8 +1,8 @@
 /**
  * The frame of `llamero top`: a pure function of what is known and of the size of the terminal.
  *
- * No library draws it. The ones for Node bring dozens of packages and a tree of widgets (ink: React and a layout engine),
- * and none is needed to put lines of text one below the other.
+ * No library draws it. The ones for Node bring dozens of packages and a tree of widgets (ink: React and a layout
+ * engine), and none is needed to put lines of text one below the other.
  *
  * @since 0.1.0
  */
@@ -59,7 +59,7 @@ const share = (rows: number): number => rows < 12 ? 0 : rows < 20 ? 2 : rows < 4
 const below = (view: View, rows: number): ReadonlyArray<Line> => {
   const most = share(rows)
   if (most === 0) return []
-  return rows < 20 ? queueLines(view, 1) : [...queueLines(view, most), ...prewarmLines(view, most)]
+  return rows < 20 ? queueLines(view, 2) : [...queueLines(view, most), ...prewarmLines(view, most)]
 }
 
 /**

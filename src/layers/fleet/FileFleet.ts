@@ -81,8 +81,8 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
  * }
  * ```
  *
- * `models` beside `backends` names models that every backend is to have on its disk, and `models` of a backend those that
- * it is to have besides. `llamero sync` pulls what is missing; the router itself only checks the names:
+ * `models` beside `backends` names models that every backend is to have on its disk, and `models` of a backend those
+ * that it is to have besides. `llamero sync` pulls what is missing; the router itself only checks the names:
  *
  * ```json
  * {

@@ -32,7 +32,7 @@ describe("llamero sync", () => {
       assert.strictEqual(planned.status, 1)
       assert.match(planned.out, /^MODEL +BACKEND +STATE +DIGEST +PULL +WHY$/m)
       assert.match(planned.out, /^other:1b +two +missing +to pull$/m)
-      assert.strictEqual(planned.err, "3 models missing. `--apply` performs 3 pulls.")
+      assert.strictEqual(planned.err, "3 of 3 wanted models missing. `--apply` performs 3 pulls.")
       assert.deepStrictEqual(one.server.calls.filter(({ path }) => path === "/api/pull"), [])
 
       const applied = yield* run("sync --apply", env)
@@ -61,7 +61,7 @@ describe("llamero sync", () => {
       const one = yield* server()
       const ran = yield* run("sync --model nowhere:1b -m small --apply --json", { LLAMERO_BACKENDS: one.url })
       assert.strictEqual(ran.status, 1)
-      assert.strictEqual(ran.err, "2 models missing.")
+      assert.strictEqual(ran.err, "2 of 2 wanted models missing.")
       assert.deepStrictEqual(
         ran.json.pulls.map(({ model, state }: { model: string; state: string }) => [model, state]),
         [

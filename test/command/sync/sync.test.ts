@@ -98,7 +98,7 @@ describe("sync", () => {
         ["other:1b", "planned"],
       ])
       assert.deepStrictEqual(server("a").calls.filter(({ path }) => path === "/api/pull"), [])
-      assert.strictEqual(conclusion(report), "2 models missing. `--apply` performs 2 pulls.")
+      assert.strictEqual(conclusion(report), "2 of 2 wanted models missing. `--apply` performs 2 pulls.")
     }))
 
   it.effect("does nothing where everything is there", () =>
@@ -122,7 +122,7 @@ describe("sync", () => {
         ["failed", "pull model manifest: file does not exist"],
         ["done", ""],
       ])
-      assert.strictEqual(conclusion(report), "1 model missing.")
+      assert.strictEqual(conclusion(report), "1 of 2 wanted models missing.")
     }))
 
   it.effect("a backend that does not answer, and one that breaks off, keep nobody else from pulling", () =>
@@ -143,7 +143,7 @@ describe("sync", () => {
         "c",
         "done",
       ]])
-      assert.strictEqual(conclusion(report), "1 model missing, 1 backend did not answer.")
+      assert.strictEqual(conclusion(report), "1 of 3 wanted models missing, 1 backend did not answer.")
     }))
 
   it.effect("a pull that takes too long is ended, and continued by the next run", () =>
