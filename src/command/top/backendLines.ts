@@ -104,26 +104,36 @@ const modelsLine = ({ models }: BackendState): Line =>
 const colors: ReadonlyArray<Color> = ["good", "warn", "warn", "bad"]
 const marks: ReadonlyArray<string> = [" ", "-", "~", "!"]
 
-const lines = (
-  one: BackendState,
-  devices: ReadonlyArray<DeviceState>,
-  widths: Widths,
-  glyphs: Glyphs,
-): ReadonlyArray<Line> => {
+/** The name of a backend, its condition and its streams. */
+const beginning = (one: BackendState, widths: Widths, glyphs: Glyphs): Line => {
   const urgent = urgency(one)
   const state = widths.condition === 1 ? marks[urgent]! : condition(one)
-  const begin = [
+  return [
     span(pad(nameOf(one), widths.name, glyphs.cut)),
     span(` ${pad(state, widths.condition, glyphs.cut)}`, colors[urgent]),
     span(` ${padLeft(streamsOf(one), widths.streams)} `),
   ]
-  if (devices.length === 0) return [[...begin, ...modelsLine(one)]]
-  const indent = span(" ".repeat(begin.reduce((sum, { text }) => sum + widthOf(text), 0)))
-  const each = devices.map((device, index) => [
-    ...(index === 0 ? begin : [indent]),
-    ...barLine(bar([device]), widths, glyphs),
-  ])
-  return each
+}
+
+type Drawn = (
+  one: BackendState,
+  devices: ReadonlyArray<DeviceState>,
+  widths: Widths,
+  glyphs: Glyphs,
+) => Line
+
+/** A backend in one line, with its devices together. */
+const line: Drawn = (one, devices, widths, glyphs) => [
+  ...beginning(one, widths, glyphs),
+  ...(devices.length === 0 ? modelsLine(one) : barLine(bar(devices), widths, glyphs)),
+]
+
+/** A backend with a line for each device. */
+const lines = (...[one, devices, widths, glyphs]: Parameters<Drawn>): ReadonlyArray<Line> => {
+  if (devices.length === 0) return [line(one, devices, widths, glyphs)]
+  const begin = beginning(one, widths, glyphs)
+  const indent = [span(" ".repeat(begin.reduce((sum, { text }) => sum + widthOf(text), 0)))]
+  return devices.map((device, index) => [...(index === 0 ? begin : indent), ...barLine(bar([device]), widths, glyphs)])
 }
 
 const titles = ({ bar, condition, name, size, streams }: Widths): Line => [
@@ -139,6 +149,19 @@ const titles = ({ bar, condition, name, size, streams }: Widths): Line => [
   ),
 ]
 
+/** The devices of each backend, by its id. */
+const devicesByBackend = (devices: ReadonlyArray<DeviceState>): ReadonlyMap<string, ReadonlyArray<DeviceState>> => {
+  const found = new Map<string, Array<DeviceState>>()
+  for (const device of devices) {
+    for (const id of device.backends) {
+      const own = found.get(id)
+      if (own === undefined) found.set(id, [device])
+      else own.push(device)
+    }
+  }
+  return found
+}
+
 /**
  * The backends in so many lines, those with a problem first.
  *
@@ -148,20 +171,14 @@ const titles = ({ bar, condition, name, size, streams }: Widths): Line => [
 export const backendLines = ({ glyphs, state }: View, columns: number, rows: number): ReadonlyArray<Line> => {
   if (state.backends.length === 0) return [[span("There are no backends.", "warn")]]
   const widths = widthsFor(state.backends, columns)
-  const all = ordered(state.backends).map((one) => ({
-    one,
-    devices: state.devices.filter(({ backends }) => backends.includes(one.id)),
-  }))
+  const byBackend = devicesByBackend(state.devices)
+  const all = ordered(state.backends).map((one) => ({ one, devices: byBackend.get(one.id) ?? [] }))
   const place = rows - 1
-  const whole = all.map(({ devices, one }) => lines(one, devices, widths, glyphs))
-  if (whole.flat().length <= place) return [titles(widths), ...whole.flat()]
-  const short = (count: number) =>
-    all.slice(0, count).flatMap(({ devices, one }) => [
-      [
-        ...lines(one, [], widths, glyphs)[0]!.slice(0, 3),
-        ...(devices.length === 0 ? modelsLine(one) : barLine(bar(devices), widths, glyphs)),
-      ],
-    ])
+  // Only lines that are shown are made: a fleet can have a thousand backends.
+  if (all.reduce((sum, { devices }) => sum + Math.max(1, devices.length), 0) <= place) {
+    return [titles(widths), ...all.flatMap(({ devices, one }) => lines(one, devices, widths, glyphs))]
+  }
+  const short = (count: number) => all.slice(0, count).map(({ devices, one }) => line(one, devices, widths, glyphs))
   if (all.length <= place) return [titles(widths), ...short(all.length)]
   const shown = Math.max(1, place - 1)
   const rest = Format.count(all.length - shown, "more backend")
