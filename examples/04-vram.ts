@@ -10,9 +10,9 @@ import * as Settings from "../src/layers/Settings.ts"
 import { Fleet, type Member } from "../src/services/Fleet.ts"
 import { GpuProbe, type GpuReading } from "../src/services/GpuProbe.ts"
 import { OllamaApi } from "../src/services/OllamaApi.ts"
-import { reach as nodeReach } from "./support/node.ts"
-import * as Place from "./support/place.ts"
-import { bar, gib, table } from "./support/table.ts"
+import { reach as nodeReach } from "../src/command/serve/node.ts"
+import * as Place from "../src/command/serve/place.ts"
+import { bar, gib, table } from "./table.ts"
 
 const number = (value: Option.Option<number | bigint>) => Option.getOrUndefined(Option.map(value, Number))
 const show = <A>(value: Option.Option<A>, text: (known: A) => string) =>

@@ -10,12 +10,12 @@ import * as LogLines from "../src/layers/server/LogLines.ts"
 import * as WebServer from "../src/layers/server/WebServer.ts"
 import * as Settings from "../src/layers/Settings.ts"
 import * as FetchTransport from "../src/layers/transport/FetchTransport.ts"
-import { localProbe } from "./support/gpus.ts"
-import * as Files from "./support/files.ts"
-import { app } from "./support/guards.ts"
-import * as Place from "./support/place.ts"
-import { placing } from "./support/placing.ts"
-import { stack, traces } from "./support/stack.ts"
+import { localProbe } from "../src/command/serve/gpus.ts"
+import * as Files from "../src/command/serve/files.ts"
+import { app } from "../src/command/serve/guards.ts"
+import * as Place from "../src/command/serve/place.ts"
+import { placing } from "../src/command/serve/placing.ts"
+import { stack, traces } from "../src/command/serve/stack.ts"
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
@@ -46,7 +46,7 @@ console.log(format === "json" ? JSON.stringify({ level: "info", message: place.s
 
 // A web handler has no listener of its own: to go on would leave the port closed without a word.
 if (settings.localPort !== 0) {
-  console.error("llamero: LLAMERO_LOCAL_PORT needs examples/server.ts, which opens its own listeners")
+  console.error("llamero: LLAMERO_LOCAL_PORT needs src/command/serve/server.ts, which opens its own listeners")
   process.exit(1)
 }
 

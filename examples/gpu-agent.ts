@@ -13,7 +13,7 @@ import process from "node:process"
 import * as GpuAgentRoutes from "../src/layers/routes/GpuAgentRoutes.ts"
 import * as NodeMain from "../src/layers/server/NodeMain.ts"
 import * as Settings from "../src/layers/Settings.ts"
-import { localProbe } from "./support/gpus.ts"
+import { localProbe } from "../src/command/serve/gpus.ts"
 
 const main = Effect.gen(function* () {
   const { host, library, port, token } = yield* Settings.agentFromEnv(process.env)

@@ -28,7 +28,7 @@ export const build = async (): Promise<void> => {
   const bundle = await rolldown({
     cwd: root,
     input: {
-      server: "examples/server.ts",
+      server: "src/command/serve/server.ts",
       // A process of its own, which the NVML probe starts: it looks for this file beside its own.
       helperProcess: "src/layers/gpu/nvml/helperProcess.ts",
     },

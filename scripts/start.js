@@ -11,4 +11,4 @@ import { fileURLToPath } from "node:url"
 // a cache of its own.
 modules.enableCompileCache?.(fileURLToPath(new URL("../build/compiled", import.meta.url)))
 
-await import(process.env["LLAMERO_PLUGINS"] ? "../examples/server.ts" : "../build/server.js")
+await import(process.env["LLAMERO_PLUGINS"] ? "../src/command/serve/server.ts" : "../build/server.js")

@@ -18,7 +18,7 @@ describe("a block of code in a document", () => {
   })
 
   it("calls scripts and files that exist", () => {
-    assert.isUndefined(wrong("sh", "npm ci && npm start\nnpm run bench:cold\nnode examples/server.ts"))
+    assert.isUndefined(wrong("sh", "npm ci && npm start\nnpm run bench:cold\nnode src/command/serve/server.ts"))
     assert.strictEqual(wrong("sh", "npm run nothing"), "npm has no script nothing")
     assert.strictEqual(wrong("sh", "node examples/gone.ts"), "examples/gone.ts does not exist")
   })

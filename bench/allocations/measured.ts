@@ -28,7 +28,7 @@ const ports = (port: number, upstream: number) => [String(port), String(upstream
 /** llamero with limits so high that it refuses nothing, and the two proxies, which show what is not its own. */
 export const llamero: Program = {
   name: "llamero",
-  file: local("../../examples/server.ts"),
+  file: local("../../src/command/serve/server.ts"),
   env: (port, upstream) => ({
     LLAMERO_HOST: "127.0.0.1",
     LLAMERO_PORT: String(port),

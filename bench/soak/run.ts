@@ -89,7 +89,7 @@ const main = async (): Promise<number> => {
   const url = `http://127.0.0.1:${port}`
   const router = start({
     file: process.execPath,
-    args: ["examples/server.ts"],
+    args: ["src/command/serve/server.ts"],
     env: { ...settings, LLAMERO_PORT: String(port), LLAMERO_BACKENDS: backends.map(({ url }) => url).join() },
   }, undefined)
   for (let i = 0;; i++) {

@@ -111,10 +111,10 @@ describe("the command of a script", () => {
   it("is what comes after the program, up to the next command", () => {
     const start = "exec node --max-semi-space-size=16 scripts/start.js || node scripts/start.js"
     assert.deepStrictEqual(argumentsOf(start, "node"), ["--max-semi-space-size=16", "scripts/start.js"])
-    assert.deepStrictEqual(argumentsOf("node examples/server.ts", "node"), ["examples/server.ts"])
+    assert.deepStrictEqual(argumentsOf("node src/command/serve/server.ts", "node"), ["src/command/serve/server.ts"])
     assert.deepStrictEqual(
-      argumentsOf("./node_modules/.bin/deno run -A examples/server.ts", "deno"),
-      ["run", "-A", "examples/server.ts"],
+      argumentsOf("./node_modules/.bin/deno run -A src/command/serve/server.ts", "deno"),
+      ["run", "-A", "src/command/serve/server.ts"],
     )
     assert.isUndefined(argumentsOf("tsx node.ts", "node"))
   })

@@ -242,7 +242,7 @@ describe("LLAMERO_PLUGINS", () => {
         }
         const sources = Object.entries(files).map(([name, [source]]) => [name, source] as const)
         const path = yield* outside({ ...Object.fromEntries(sources), "d.ts": "\nconst d = )\n" })
-        const { printed, status } = yield* run([...command, "examples/server.ts"], {
+        const { printed, status } = yield* run([...command, "src/command/serve/server.ts"], {
           LLAMERO_PLUGINS: [...Object.keys(files), "missing.ts"].map((name) => `${path}/${name}`).join(),
           LLAMERO_PORT: "0",
         })
@@ -262,7 +262,7 @@ describe("LLAMERO_PLUGINS", () => {
         Effect.gen(function* () {
           const from = yield* file(near)
           const path = join(`.plugins-${process.pid}`, from)
-          const { printed, status } = yield* run([...command, "examples/server.ts"], {
+          const { printed, status } = yield* run([...command, "src/command/serve/server.ts"], {
             LLAMERO_PLUGINS: JSON.stringify([{ from: `./${path}`, options: { zone: 5 } }]),
             LLAMERO_PORT: "0",
           })
@@ -291,12 +291,12 @@ export default PluginFile.define({
       const env = { LLAMERO_PLUGINS: plugins, LLAMERO_PORT: "0" }
       // One package after the other: Node names the first one that it does not find.
       for (const name of ["effect", "llamero"]) {
-        const { printed } = yield* run([...runtimes.node, "examples/server.ts"], env)
+        const { printed } = yield* run([...runtimes.node, "src/command/serve/server.ts"], env)
         const [, advice = ""] = /move the file into \S+, or link the package: (.*)$/m.exec(printed) ?? []
         assert.include(printed, `imports "${name}", which is not found from ${path}`)
         execSync(advice)
       }
-      const running = yield* start([...runtimes.node, "examples/server.ts"], env)
+      const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], env)
       yield* prints(running, /listening on/)
     }).pipe(Effect.scoped), 60_000)
 })

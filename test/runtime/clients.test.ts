@@ -24,8 +24,8 @@ const serving = (command: ReadonlyArray<string>): Layer.Layer<Urls> =>
   )
 
 const servers: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
-  ["examples/server.ts on Node", [...runtimes.node, "examples/server.ts"]],
-  ["examples/server.ts on Deno", [...runtimes.deno, "examples/server.ts"]],
+  ["src/command/serve/server.ts on Node", [...runtimes.node, "src/command/serve/server.ts"]],
+  ["src/command/serve/server.ts on Deno", [...runtimes.deno, "src/command/serve/server.ts"]],
   ["deno serve examples/deno-serve.ts", [...denoServe, "examples/deno-serve.ts"]],
 ]
 

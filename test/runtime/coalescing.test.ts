@@ -25,7 +25,7 @@ const active = async (url: string) => metric(await (await fetch(`${url}/metrics`
 
 const router = (backend: string, runtime: keyof typeof runtimes) =>
   Effect.gen(function* () {
-    const running = yield* start([...runtimes[runtime], "examples/server.ts"], {
+    const running = yield* start([...runtimes[runtime], "src/command/serve/server.ts"], {
       LLAMERO_BACKENDS: backend,
       LLAMERO_PORT: "0",
       LLAMERO_PREWARM: "tiny-eos,tiny-embed",

@@ -12,7 +12,7 @@ const serving = Effect.fnUntraced(
   function* (runtime: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) {
     const backend = yield* SimulatedOllamaServer.make({ decodeRate: 40 })
     const settings = { LLAMERO_BACKENDS: backend.url, LLAMERO_PORT: "0", LLAMERO_LOG_LEVEL: "Warn", ...env }
-    const running = yield* start([...runtime, "examples/server.ts"], settings)
+    const running = yield* start([...runtime, "src/command/serve/server.ts"], settings)
     const [, url = ""] = yield* prints(running, listening)
     return { running, url }
   },
@@ -43,7 +43,7 @@ const refuses = (url: string): Effect.Effect<boolean> =>
 const signal = ({ child }: Running) => Effect.sync(() => process.kill(child.pid!, "SIGTERM"))
 
 for (const [name, runtime] of Object.entries(runtimes)) {
-  describe(`examples/server.ts on ${name}`, () => {
+  describe(`src/command/serve/server.ts on ${name}`, () => {
     it.live("after SIGTERM it finishes its streams, accepts no requests, and exits with 0", () =>
       Effect.gen(function* () {
         const { running, url } = yield* serving(runtime)
@@ -80,7 +80,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
       Effect.gen(function* () {
         const { url } = yield* serving(runtime)
         const { host, port } = new URL(url)
-        const command = [...runtime, "examples/server.ts"]
+        const command = [...runtime, "src/command/serve/server.ts"]
         const env = { LLAMERO_LOG_LEVEL: "None", LLAMERO_BACKENDS: "http://127.0.0.1:9" }
         const taken = yield* run(command, { ...env, LLAMERO_PORT: port })
         assert.deepStrictEqual([taken.status, taken.printed], [
@@ -102,10 +102,10 @@ for (const [name, runtime] of Object.entries(runtimes)) {
   })
 }
 
-describe("examples/server.ts without backends", () => {
+describe("src/command/serve/server.ts without backends", () => {
   it.live("prints that it simulates, and answers in less than three seconds", () =>
     Effect.gen(function* () {
-      const running = yield* start([...runtimes.node, "examples/server.ts"], { LLAMERO_PORT: "0" })
+      const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], { LLAMERO_PORT: "0" })
       const [, url = ""] = yield* Effect.timeout(prints(running, listening), "3 seconds")
       const version: unknown = yield* Effect.promise(() => fetch(`${url}/api/version`).then((answer) => answer.json()))
       assert.property(version, "version")

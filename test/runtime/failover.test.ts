@@ -26,7 +26,7 @@ describe("failover", () => {
     () =>
       Effect.scoped(Effect.gen(function* () {
         const backends = [yield* backend(0), yield* backend(0), yield* backend(0)]
-        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+        const router = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_BACKENDS: backends.map(({ url }) => url).join(),
           LLAMERO_PORT: "0",
           LLAMERO_PARALLELISM: "8",

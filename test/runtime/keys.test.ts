@@ -69,7 +69,7 @@ describe("keys", () => {
         const lasting = { id: "lasting", sha256: sha256(secret), tenant: "team" }
         const limited = { id: "limited", sha256: sha256(revoked), models: ["tiny-eos"], requestsPerMinute: 2 }
         yield* write(lasting, limited)
-        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+        const router = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_BACKENDS: backend,
           LLAMERO_PORT: "0",
           LLAMERO_LOG_LEVEL: "All",
@@ -166,7 +166,7 @@ describe("keys", () => {
         const { file, write } = yield* keysFile
         const few = (id: string) => ({ id, sha256: sha256(`sk-${id}`), models: ["tiny-eos"], requestsPerMinute: 1 })
         yield* write({ id: "lasting", sha256: sha256(secret) }, few("node"), few("deno"))
-        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+        const router = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_BACKENDS: backend,
           LLAMERO_PORT: "0",
           LLAMERO_KEYS_FILE: file,

@@ -14,7 +14,7 @@ describe("a slow load", () => {
         const options = JSON.stringify({ loadTime: "4 seconds", parallelism: 8 })
         const backend = yield* start([...runtimes.node, "test/support/backend.ts", "0", options])
         const [, url = ""] = yield* prints(backend, /listening on (http:\/\/[\d.]+:\d+)/)
-        const server = yield* start([...runtimes.node, "examples/server.ts"], {
+        const server = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_BACKENDS: url,
           LLAMERO_PORT: "0",
           LLAMERO_HEARTBEAT: "400ms",

@@ -29,7 +29,7 @@ describe("overload", () => {
     () =>
       Effect.scoped(Effect.gen(function* () {
         const { url: backend } = yield* SimulatedOllamaServer.make({ decodeRate: 20 })
-        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+        const router = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_BACKENDS: backend,
           LLAMERO_PORT: "0",
           LLAMERO_QUEUE_CAPACITY: "2",

@@ -38,7 +38,7 @@ const fleetFile = Effect.gen(function* () {
 
 const router = (settings: Readonly<Record<string, string>>) =>
   Effect.gen(function* () {
-    const running = yield* start([...runtimes.node, "examples/server.ts"], {
+    const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
       LLAMERO_FLEET_FILE: yield* fleetFile,
       LLAMERO_HEALTH_INTERVAL: "200ms",
       LLAMERO_PORT: "0",
@@ -130,7 +130,7 @@ describe("placing by settings", () => {
     "does not start with settings that do not go together, and says which and why",
     () =>
       Effect.gen(function* () {
-        const { printed, status } = yield* run([...runtimes.node, "examples/server.ts"], {
+        const { printed, status } = yield* run([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_SCORERS: "zone=1",
           LLAMERO_PORT: "0",
         })

@@ -37,7 +37,7 @@ describe("hot reload", () => {
             weight: 1 + (step + i) % 4,
           }))
         yield* write(JSON.stringify({ backends: fleet(0) }))
-        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+        const router = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_FLEET_FILE: file,
           LLAMERO_FLEET_INTERVAL: "50ms",
           LLAMERO_HEALTH_INTERVAL: "200ms",

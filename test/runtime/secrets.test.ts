@@ -103,7 +103,7 @@ describe("the router's output", () => {
             }),
           )
         )
-        const router = yield* start([...runtimes.node, "examples/server.ts"], {
+        const router = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
           LLAMERO_FLEET_FILE: fleetFile,
           OWN_HEADER: headerValue,
           LLAMERO_DECISIONS: "100",

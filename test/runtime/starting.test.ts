@@ -25,8 +25,8 @@ const hasOllama = await fetch("http://127.0.0.1:11434/api/version").then(({ ok }
 if (hasOllama) console.log("skipped: tests of the simulated fleet; an Ollama answers on 127.0.0.1:11434")
 
 const servers = {
-  "server.ts on Node": [...runtimes.node, "examples/server.ts"],
-  "server.ts on Deno": [...runtimes.deno, "examples/server.ts"],
+  "server.ts on Node": [...runtimes.node, "src/command/serve/server.ts"],
+  "server.ts on Deno": [...runtimes.deno, "src/command/serve/server.ts"],
   "deno-serve.ts": [...denoServe, "examples/deno-serve.ts"],
 }
 
@@ -120,7 +120,7 @@ describe("the simulated fleet", () => {
 describe("server.ts", () => {
   it.live("says since when a backend is as it is only where it was probed", () =>
     Effect.gen(function* () {
-      const running = yield* start([...runtimes.node, "examples/server.ts"], {
+      const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], {
         LLAMERO_BACKENDS: "http://127.0.0.1:9",
         LLAMERO_HEALTH_INTERVAL: "1h",
         LLAMERO_PORT: "0",

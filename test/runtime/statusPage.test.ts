@@ -258,7 +258,7 @@ describe("the status page in Chromium", () => {
   for (const [runtime, command] of Object.entries(runtimes)) {
     test(`of the reference server on ${runtime}, without an Ollama: the simulated backend is shown`, () =>
       Effect.gen(function* () {
-        const running = yield* start([...command, "examples/server.ts"], {
+        const running = yield* start([...command, "src/command/serve/server.ts"], {
           LLAMERO_ADMIN_TOKEN: token,
           LLAMERO_DECISIONS: "100",
           LLAMERO_PORT: "0",

@@ -32,8 +32,8 @@ const receiver = Effect.gen(function* () {
 
 describe("tracing by settings", () => {
   const servers = {
-    "Node, server.ts": [...runtimes.node, "examples/server.ts"],
-    "Deno, server.ts": [...runtimes.deno, "examples/server.ts"],
+    "Node, server.ts": [...runtimes.node, "src/command/serve/server.ts"],
+    "Deno, server.ts": [...runtimes.deno, "src/command/serve/server.ts"],
     "Deno, deno serve": [...denoServe, "examples/deno-serve.ts"],
   }
   for (const [name, command] of Object.entries(servers)) {

@@ -123,7 +123,7 @@ for (const runtime of ["node", "deno"] as const) {
               models: [SimulatedFleet.Model.embedder],
               loadTime: 0,
             })
-            const server = yield* start([...runtimes[runtime], "examples/server.ts"], {
+            const server = yield* start([...runtimes[runtime], "src/command/serve/server.ts"], {
               ...reads,
               LLAMERO_BACKENDS: url,
               LLAMERO_PORT: "0",

@@ -1,8 +1,8 @@
 /** The reference server in this process, with its status page, in front of a simulated fleet that a test can change. */
 import { Context, Effect, Exit, Layer, References, Scope } from "effect"
-import { app } from "../../examples/support/guards.ts"
-import { placing } from "../../examples/support/placing.ts"
-import { stack } from "../../examples/support/stack.ts"
+import { app } from "../../src/command/serve/guards.ts"
+import { placing } from "../../src/command/serve/placing.ts"
+import { stack } from "../../src/command/serve/stack.ts"
 import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
 import * as NodeServer from "../../src/layers/server/NodeServer.ts"
 import * as Settings from "../../src/layers/Settings.ts"

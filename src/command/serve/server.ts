@@ -1,5 +1,5 @@
 /**
- * The reference server: `node examples/server.ts`. Its settings are environment variables: see
+ * The reference server: `node src/command/serve/server.ts`. Its settings are environment variables: see
  * `src/layers/Settings.ts`.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
@@ -7,24 +7,23 @@ import { type Config, Duration, Effect, Layer } from "effect"
 import type { HttpServerError } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import process from "node:process"
-import * as LocalBreaker from "../src/layers/breaker/LocalBreaker.ts"
-import * as LogLines from "../src/layers/server/LogLines.ts"
-import type * as PluginFiles from "../src/layers/PluginFiles.ts"
-import * as IdleMemory from "../src/layers/server/IdleMemory.ts"
-import * as NodeMain from "../src/layers/server/NodeMain.ts"
-import * as NodeServer from "../src/layers/server/NodeServer.ts"
-import * as Settings from "../src/layers/Settings.ts"
-import * as MemoryRateLimiterStore from "../src/layers/sharing/MemoryRateLimiterStore.ts"
-import * as NodeRedis from "../src/layers/sharing/NodeRedis.ts"
-import type { ApiKeysError } from "../src/services/ApiKeys.ts"
-import type { FleetError } from "../src/services/Fleet.ts"
-import type { FootprintError } from "../src/services/Footprint.ts"
-import * as Files from "./support/files.ts"
-import { app } from "./support/guards.ts"
-import { reach as nodeReach } from "./support/node.ts"
-import * as Place from "./support/place.ts"
-import { type Placing, placing } from "./support/placing.ts"
-import { stack, traces } from "./support/stack.ts"
+import * as LocalBreaker from "../../layers/breaker/LocalBreaker.ts"
+import * as LogLines from "../../layers/server/LogLines.ts"
+import type * as PluginFiles from "../../layers/PluginFiles.ts"
+import * as NodeMain from "../../layers/server/NodeMain.ts"
+import * as NodeServer from "../../layers/server/NodeServer.ts"
+import * as Settings from "../../layers/Settings.ts"
+import * as MemoryRateLimiterStore from "../../layers/sharing/MemoryRateLimiterStore.ts"
+import * as NodeRedis from "../../layers/sharing/NodeRedis.ts"
+import type { ApiKeysError } from "../../services/ApiKeys.ts"
+import type { FleetError } from "../../services/Fleet.ts"
+import type { FootprintError } from "../../services/Footprint.ts"
+import * as Files from "./files.ts"
+import { app } from "./guards.ts"
+import { reach as nodeReach } from "./node.ts"
+import * as Place from "./place.ts"
+import { type Placing, placing } from "./placing.ts"
+import { stack, traces } from "./stack.ts"
 
 /** A few lines for people, or one line for programs. It is always shown, so it is no event of some level. */
 const banner = (url: string, { model, says, simulated }: Place.Place, settings: Settings.Settings): string =>
@@ -61,7 +60,7 @@ const server = (
   plugins: PluginFiles.Plugins,
   reach: Place.Reach,
 ) =>
-  IdleMemory.layer().pipe(Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated), {
+  NodeServer.layer(app(settings, choices, place.simulated), {
     host: settings.host,
     port: settings.port,
     local: settings.localPort === 0 ? undefined : { port: settings.localPort },
@@ -74,7 +73,7 @@ const server = (
     bufferBytesMax: settings.bufferBytes,
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
-  }))).pipe(
+  }).pipe(
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),

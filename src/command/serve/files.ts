@@ -2,12 +2,12 @@
 import { Effect, FileSystem, Layer, Schema } from "effect"
 import process from "node:process"
 import { pathToFileURL } from "node:url"
-import * as FileFleet from "../../src/layers/fleet/FileFleet.ts"
-import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
-import * as FileApiKeys from "../../src/layers/keys/FileApiKeys.ts"
-import * as LearnedModelFootprints from "../../src/layers/memory/footprint/LearnedModelFootprints.ts"
-import * as PluginFiles from "../../src/layers/PluginFiles.ts"
-import type { Settings } from "../../src/layers/Settings.ts"
+import * as FileFleet from "../../layers/fleet/FileFleet.ts"
+import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
+import * as FileApiKeys from "../../layers/keys/FileApiKeys.ts"
+import * as LearnedModelFootprints from "../../layers/memory/footprint/LearnedModelFootprints.ts"
+import * as PluginFiles from "../../layers/PluginFiles.ts"
+import type { Settings } from "../../layers/Settings.ts"
 
 /** What is wrong with files, or with what they hold; each flaw begins with the setting. */
 export class FilesWrong extends Schema.TaggedError<FilesWrong>()("FilesWrong", { flaws: Schema.Array(Schema.String) }) {

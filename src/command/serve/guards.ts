@@ -1,17 +1,17 @@
 /** The guards that the settings turn on, the services that guards need, and the routes behind the same keys. */
 import { ByteSize, Effect, Layer, Redacted } from "effect"
 import { RateLimiter } from "effect/persistence"
-import * as FileApiKeys from "../../src/layers/keys/FileApiKeys.ts"
-import * as StaticApiKeys from "../../src/layers/keys/StaticApiKeys.ts"
-import * as OllamaApp from "../../src/layers/OllamaApp.ts"
-import * as KeyedRoutes from "../../src/layers/routes/KeyedRoutes.ts"
-import type { Settings } from "../../src/layers/Settings.ts"
-import * as AliasGuard from "../../src/plugins/guards/AliasGuard.ts"
-import * as ApiKeyGuard from "../../src/plugins/guards/ApiKeyGuard.ts"
-import * as ContextGuard from "../../src/plugins/guards/ContextGuard.ts"
-import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
-import * as SimulatedMark from "../../src/simulated/SimulatedMark.ts"
-import type { ApiKeys, ApiKeysError } from "../../src/services/ApiKeys.ts"
+import * as FileApiKeys from "../../layers/keys/FileApiKeys.ts"
+import * as StaticApiKeys from "../../layers/keys/StaticApiKeys.ts"
+import * as OllamaApp from "../../layers/OllamaApp.ts"
+import * as KeyedRoutes from "../../layers/routes/KeyedRoutes.ts"
+import type { Settings } from "../../layers/Settings.ts"
+import * as AliasGuard from "../../plugins/guards/AliasGuard.ts"
+import * as ApiKeyGuard from "../../plugins/guards/ApiKeyGuard.ts"
+import * as ContextGuard from "../../plugins/guards/ContextGuard.ts"
+import * as RateLimitGuard from "../../plugins/guards/RateLimitGuard.ts"
+import * as SimulatedMark from "../../simulated/SimulatedMark.ts"
+import type { ApiKeys, ApiKeysError } from "../../services/ApiKeys.ts"
 import type { Placing } from "./placing.ts"
 
 const localKey = (settings: Settings) => settings.localKey === "" ? undefined : settings.localKey
@@ -52,8 +52,8 @@ const admin = ({ adminToken }: Settings, { decisions, log }: Placing) =>
     Effect.map(
       Effect.promise(() =>
         Promise.all([
-          import("../../src/layers/routes/AdminRoutes.ts"),
-          import("../../src/layers/routes/AdminReferenceRoutes.ts"),
+          import("../../layers/routes/AdminRoutes.ts"),
+          import("../../layers/routes/AdminReferenceRoutes.ts"),
         ])
       ),
       ([AdminRoutes, AdminReferenceRoutes]) =>
@@ -68,7 +68,7 @@ const admin = ({ adminToken }: Settings, { decisions, log }: Placing) =>
 const page = ({ adminToken }: Settings) =>
   Layer.unwrap(
     Effect.map(
-      Effect.promise(() => import("../../src/layers/routes/StatusPageRoutes.ts")),
+      Effect.promise(() => import("../../layers/routes/StatusPageRoutes.ts")),
       (StatusPageRoutes) => adminToken === "" ? StatusPageRoutes.layerOff : StatusPageRoutes.layer,
     ),
   )

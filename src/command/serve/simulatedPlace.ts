@@ -1,11 +1,11 @@
 /** The simulated fleet, for a machine without an Ollama. */
 import { Layer } from "effect"
-import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
-import type { Settings } from "../../src/layers/Settings.ts"
-import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
-import * as SimulatedGpuProbe from "../../src/simulated/SimulatedGpuProbe.ts"
-import * as SimulatedOllamaApi from "../../src/simulated/SimulatedOllamaApi.ts"
-import * as SimulatedTransport from "../../src/simulated/SimulatedTransport.ts"
+import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
+import type { Settings } from "../../layers/Settings.ts"
+import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
+import * as SimulatedGpuProbe from "../../simulated/SimulatedGpuProbe.ts"
+import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
+import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
 import type { Place } from "./place.ts"
 
 /** `limits`: what every backend of the settings gets. */

@@ -1,17 +1,17 @@
 /** Chooses the fleet: the backends in the settings, else the Ollama on this machine, else a simulated one. */
 import { Effect, type FileSystem, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
-import * as FileFleet from "../../src/layers/fleet/FileFleet.ts"
-import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
-import * as HttpGpuProbe from "../../src/layers/gpu/HttpGpuProbe.ts"
-import * as NoGpuProbe from "../../src/layers/gpu/NoGpuProbe.ts"
-import * as ProbedFleet from "../../src/layers/gpu/ProbedFleet.ts"
-import { backendNames, type Settings } from "../../src/layers/Settings.ts"
-import * as HttpOllamaApi from "../../src/layers/transport/HttpOllamaApi.ts"
-import { backend, type Fleet, type FleetError } from "../../src/services/Fleet.ts"
-import type { GpuProbe } from "../../src/services/GpuProbe.ts"
-import type { OllamaApi } from "../../src/services/OllamaApi.ts"
-import type { Transport } from "../../src/services/Transport.ts"
+import * as FileFleet from "../../layers/fleet/FileFleet.ts"
+import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
+import * as HttpGpuProbe from "../../layers/gpu/HttpGpuProbe.ts"
+import * as NoGpuProbe from "../../layers/gpu/NoGpuProbe.ts"
+import * as ProbedFleet from "../../layers/gpu/ProbedFleet.ts"
+import { backendNames, type Settings } from "../../layers/Settings.ts"
+import * as HttpOllamaApi from "../../layers/transport/HttpOllamaApi.ts"
+import { backend, type Fleet, type FleetError } from "../../services/Fleet.ts"
+import type { GpuProbe } from "../../services/GpuProbe.ts"
+import type { OllamaApi } from "../../services/OllamaApi.ts"
+import type { Transport } from "../../services/Transport.ts"
 
 export interface Place {
   readonly layer: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport, FleetError>
