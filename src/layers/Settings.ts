@@ -165,8 +165,8 @@ export const explain = (error: Config.ConfigError): string => {
 }
 
 /**
- * Variables that only commands of `llamero` read. They are no settings of the router, and no mistakes in its environment
- * either: one shell may run both.
+ * Variables that only commands of `llamero` read. They are no settings of the router, and no mistakes in its
+ * environment either: one shell may run both.
  *
  * @category settings
  * @since 0.1.0

@@ -5,7 +5,6 @@
  */
 import { Context, type Effect, type Redacted, Schema, type Stream } from "effect"
 import * as Access from "./BackendAccess.ts"
-import { problem } from "./ModelName.ts"
 import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
@@ -50,10 +49,7 @@ export interface Backend {
    * Absent where it is not known.
    */
   readonly price?: number | undefined
-  /**
-   * Models that the backend is to have on its disk, by any spelling of their names. `llamero sync` pulls those that it
-   * lacks; requests are placed by what it has. Absent where nothing is said about it.
-   */
+  /** Models that it is to have on its disk: `llamero sync` pulls what it lacks. Absent where nothing is said of it. */
   readonly models?: ReadonlyArray<string> | undefined
   /** What the backend asks for, such as a token. Absent where it asks for nothing. */
   readonly access?: Redacted.Redacted<Access.BackendAccess> | undefined
@@ -76,8 +72,8 @@ export type BackendInput =
  * **Gotchas**
  *
  * Throws a `RangeError` when the URL is not `http:` or `https:` or has an `@` in its path, when a limit is not a whole
- * number of at least 1, when the weight is not a finite number above 0 or the price not one of at least 0, when `models`
- * has a name that no model can have, and when a header cannot be sent. The error has no password and no token.
+ * number of at least 1, when the weight is not a finite number above 0 or the price not one of at least 0, and when a
+ * header cannot be sent. The error has no password and no token.
  *
  * @category constructors
  * @since 0.1.0
@@ -113,10 +109,6 @@ export const backend = (input: BackendInput): Backend => {
   }
   if (made.price !== undefined && !(made.price >= 0 && made.price < Infinity)) {
     throw new RangeError(`Fleet.backend: price must be a finite number of at least 0, got ${made.price}`)
-  }
-  for (const name of made.models ?? []) {
-    const why = problem(name)
-    if (why !== undefined) throw new RangeError(`Fleet.backend: models has ${JSON.stringify(name)}: ${why}`)
   }
   return made
 }

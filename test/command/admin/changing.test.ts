@@ -99,7 +99,8 @@ describe("the commands about models in memory", () => {
       const unloaded = yield* run(`unload node-001 ${llama31.name} --json`)
       assert.strictEqual(unloaded.json.done, `${llama31.name} is being unloaded from node-001`)
       yield* until(run, "ps", ({ out }) => out === "No model is in memory.")
-      const prewarmed = yield* run(`prewarm node-001 ${mistral.name}`)
+      // The memory of the other model is free a little later than the model is gone.
+      const prewarmed = yield* until(run, `prewarm node-001 ${mistral.name}`, ({ status }) => status === 0)
       assert.strictEqual(prewarmed.out, `the load of ${mistral.name} into free memory of node-001 has been asked for`)
       yield* until(run, "ps", ({ out }) => out.includes(mistral.name))
       const context = yield* run(`load node-001 ${llama31.name} --context 4096 --no-evict --json`)

@@ -110,7 +110,7 @@ describe("llamero sync", () => {
       const wrongType = yield* fleetFile({ models: "small:1b", backends: ["http://127.0.0.1:9"] })
       const lines: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
         [["--fleet-file", none], /No model is wanted/],
-        [["--fleet-file", bad], /fleet\.json: Fleet\.backend: models has "a b": invalid model name/],
+        [["--fleet-file", bad], /fleet\.json: models of "127\.0\.0\.1:9" has "a b": invalid model name/],
         [["--fleet-file", misspelt], /fleet\.json: .*"model"/s],
         [["--fleet-file", wrongType], /fleet\.json: .*"models"/s],
         [["--fleet-file", "/does/not/exist.json"], /\/does\/not\/exist\.json/],

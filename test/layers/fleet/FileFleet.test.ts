@@ -41,8 +41,8 @@ describe("FileFleet", () => {
       const reload = (yield* Fleet).reload!
       for (
         const [text, why] of [
-          [fleetOf({ ...a, models: ["a b"] }), /models has "a b": invalid model name/],
-          [fleetOf({ ...a, models: [" "] }), /models has " ": model is required/],
+          [fleetOf({ ...a, models: ["a b"] }), /models of "a" has "a b": invalid model name/],
+          [fleetOf({ ...a, models: [" "] }), /models of "a" has " ": model is required/],
           [fleetOf({ ...a, models: "all" }), /models/],
           [JSON.stringify({ models: [1], backends: [a] }), /models/],
           [JSON.stringify({ model: ["x"], backends: [a] }), /model/],
