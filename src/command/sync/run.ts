@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Console, type Duration, Effect, FileSystem, Layer, Option, type Terminal } from "effect"
+import { Console, type Duration, Effect, FileSystem, Layer, Option, References, type Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import * as FileFleet from "../../layers/fleet/FileFleet.ts"
 import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
@@ -94,7 +94,11 @@ export const run = (
     const report = yield* Effect.scoped(Effect.gen(function* () {
       const listener = json ? Progress.silent : yield* Progress.shown
       return yield* sync({ backends, models, apply, repair, limit, listener })
-    })).pipe(Effect.provide(reach(settings)))
+    })).pipe(
+      Effect.provide(reach(settings)),
+      // The output is the report, and nothing else.
+      Effect.provideService(References.MinimumLogLevel, "None"),
+    )
     yield* Output.print(json, report, (paint) => {
       const gap = report.applied && report.pulls.length > 0 ? "\n" : ""
       return gap + Report.text(report, paint)
