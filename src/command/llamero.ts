@@ -3,12 +3,19 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Layer, Runtime, Schema } from "effect"
 import { CliConfig, type CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import * as NodeMain from "../layers/server/NodeMain.ts"
+import { changing } from "./admin/changing.ts"
+import { reading } from "./admin/reading.ts"
+import * as Doctor from "./doctor/command.ts"
 import * as Serve from "./serve/command.ts"
+import * as Sync from "./sync/command.ts"
+import * as Top from "./top/command.ts"
 import { version } from "./version.ts"
 
 /** The subcommands, by group. Each loads what it does only when it runs. */
 const groups = [
-  { group: "Run the router", commands: [Serve.command] },
+  { group: "Run the router", commands: [Serve.command, Doctor.command, Sync.command] },
+  { group: "See what it does", commands: [Top.command, ...reading] },
+  { group: "Change what it does", commands: changing },
 ] as const
 
 const root = Command.make("llamero").pipe(
