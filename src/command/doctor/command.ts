@@ -26,7 +26,7 @@ export const make = (world: Partial<World> = {}): Doctor =>
     (input) => Effect.flatMap(Effect.promise(() => import("./run.ts")), ({ run }) => run(input, world)),
   ).pipe(
     Command.withDescription(description),
-    Command.withShortDescription("Looks for what is wrong with the servers, the GPUs and the settings"),
+    Command.withShortDescription("Look for what is wrong with the servers, the GPUs and the settings"),
     Command.withExamples([
       { command: "llamero doctor", description: "The backends of the settings, or the Ollama of this machine" },
       { command: "llamero doctor --backend gpu-1:11434 --backend gpu-2:11434 --model llama3.1:8b" },
