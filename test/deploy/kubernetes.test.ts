@@ -23,7 +23,7 @@ import {
   sources,
   templateOf,
 } from "./manifests.ts"
-import { flawOf } from "./schemas.ts"
+import { flawOf, typeErrors } from "./schemas.ts"
 
 if (cannotRender !== undefined) console.log(`the overlays of deploy/kubernetes are not rendered: ${cannotRender}`)
 
@@ -55,6 +55,28 @@ describe("deploy/kubernetes", () => {
       assert.isUndefined(await flawOf(resource))
     })
   }
+
+  it("has no field that its kind does not have, and no value of another type", () => {
+    assert.deepStrictEqual(typeErrors(all), [])
+  }, 120_000)
+
+  it("would find fields that are misspelt, or in a wrong place", () => {
+    const wrong: ReadonlyArray<(resource: Resource) => void> = [
+      ({ spec }) => spec.replica = 2,
+      ({ spec }) => spec.template.spec.containers[0].enviroment = [],
+      ({ spec }) => spec.template.spec.containers[0].readinessProbe.httpGet.url = "/readyz",
+      ({ metadata }) => metadata.labels.port = 1,
+    ]
+    const changed = wrong.map((change) => {
+      const copy = structuredClone(router)
+      change(copy)
+      return copy
+    })
+    const errors = typeErrors(changed)
+    for (const word of ["replica", "enviroment", "url", "string"]) {
+      assert.isTrue(errors.some((line) => line.includes(word)), `${word}: ${errors.join("\n")}`)
+    }
+  }, 120_000)
 
   it("would find a wrong type, a missing field and an unknown value", async () => {
     const wrong: ReadonlyArray<(resource: Resource) => void> = [
@@ -103,7 +125,7 @@ describe("deploy/kubernetes", () => {
       ]
       for (const { labelSelector } of spread) assert.isTrue(contains(metadata.labels, labelSelector.matchLabels))
     }
-    assert.isAbove(selectors, 10)
+    assert.isAtLeast(selectors, 10)
   })
 
   it("has pods without rights: no root, nothing to write to but volumes, no capability", () => {
@@ -200,7 +222,9 @@ describe("the settings in deploy/kubernetes", () => {
   })
 
   it("read the fleet file where it is mounted", () => {
-    for (const resource of [router, named("Job", "llamero-sync")]) {
+    const [job, again] = [named("Job", "llamero-sync"), named("CronJob", "llamero-sync")]
+    assert.deepStrictEqual(containersOf(again), containersOf(job))
+    for (const resource of [router, job, again]) {
       const { spec } = templateOf(resource)
       const [{ volumeMounts }] = spec.containers
       assert.strictEqual(`${volumeMounts[0].mountPath}/fleet.json`, settingsOf([])["LLAMERO_FLEET_FILE"])
@@ -273,5 +297,16 @@ describe.skipIf(cannotRender !== undefined)("the overlays of deploy/kubernetes, 
       assert.include(expr, "< 2")
     }
     assert.isFalse(render("gpu").some(({ kind }) => /Autoscaler|ScaledObject/.test(kind)))
+  })
+
+  it("pulls models once where the servers stay, and again and again where they come and go", () => {
+    const jobs = (overlay: string) => render(overlay).map(({ kind }) => kind).filter((kind) => /Job$/.test(kind))
+    assert.deepStrictEqual(overlays.map((overlay) => [overlay, ...jobs(overlay)]), [
+      ["gpu", "Job"],
+      ["hpa", "CronJob"],
+      ["karpenter", "CronJob"],
+      ["keda", "CronJob"],
+      ["router-only"],
+    ])
   })
 })

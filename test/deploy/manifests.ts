@@ -36,7 +36,7 @@ export const sources: ReadonlyArray<readonly [file: string, resource: Resource]>
   .filter((path) => path.endsWith(".yaml"))
   .flatMap((file) => documents(read(file)).map((resource) => [file, resource] as const))
 
-export const overlays = readdirSync(join(folder, "overlays"))
+export const overlays = readdirSync(join(folder, "overlays")).sort()
 
 const renderers: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
   ["kubectl", ["kustomize"]],
@@ -74,8 +74,11 @@ export const environment = (text: string): Readonly<Record<string, string>> =>
     }),
   )
 
-/** The template of a resource that has pods. */
-export const templateOf = ({ spec }: Resource): Resource => spec?.template?.spec?.containers ? spec.template : undefined
+/** The template of the pods of a resource; `undefined` where it has none. */
+export const templateOf = ({ spec }: Resource): Resource => {
+  const template = (spec?.jobTemplate?.spec ?? spec)?.template
+  return template?.spec?.containers === undefined ? undefined : template
+}
 
 export const containersOf = (resource: Resource): ReadonlyArray<Resource> => {
   const template = templateOf(resource)

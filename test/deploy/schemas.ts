@@ -1,4 +1,12 @@
-/** Validates resources with the schemas of `kubernetes-models` and of its packages for custom resources. */
+/**
+ * Validates resources with what `kubernetes-models` and its packages for custom resources have: schemas, which allow
+ * fields that they do not know, and types, with which TypeScript finds such fields.
+ */
+import { execFileSync } from "node:child_process"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import process from "node:process"
+import { root } from "../../scripts/exports.ts"
 import { nameOf, type Resource } from "./manifests.ts"
 
 /** The module that has the model of a kind. */
@@ -25,5 +33,32 @@ export const flawOf = async (resource: Resource): Promise<string | undefined> =>
     return undefined
   } catch (error) {
     return `${nameOf(resource)}: ${error instanceof Error ? error.message : String(error)}`
+  }
+}
+
+/** What the compiler says about resources as values of their types: fields that a kind does not have. */
+export const typeErrors = (resources: ReadonlyArray<Resource>): ReadonlyArray<string> => {
+  // Inside the repository, so that the packages are found.
+  const folder = join(root, `.types-manifests-${process.pid}`)
+  mkdirSync(folder)
+  try {
+    const text = resources.map((resource, i) => {
+      const { apiVersion, kind } = resource
+      return `import type { I${kind} as T${i} } from "${moduleOf(apiVersion, kind)}"\n` +
+        `// ${nameOf(resource)}\nexport const r${i}: T${i} = ${JSON.stringify(resource, undefined, 1)}\n`
+    }).join("")
+    writeFileSync(join(folder, "resources.ts"), text)
+    const compilerOptions = { module: "nodenext", strict: true, noEmit: true, skipLibCheck: true, types: [] }
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["resources.ts"] }))
+    execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", folder, "--pretty", "false"], {
+      encoding: "utf8",
+      stdio: "pipe",
+    })
+    return []
+  } catch (error) {
+    const { stderr = String(error), stdout = "" } = error as { readonly stderr?: string; readonly stdout?: string }
+    return (stdout || stderr).trim().split("\n")
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -1,7 +1,7 @@
 /** `deploy/systemd`: what systemd says about the unit, and that its settings are right. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFileSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "../../scripts/exports.ts"
@@ -13,12 +13,8 @@ const read = (file: string): string => readFileSync(join(root, "deploy/systemd",
 const unit = read("llamero.service")
 
 const run = (...args: ReadonlyArray<string>): { readonly ok: boolean; readonly printed: string } => {
-  try {
-    return { ok: true, printed: execFileSync("systemd-analyze", args, { encoding: "utf8", stdio: "pipe" }) }
-  } catch (error) {
-    const { stderr, stdout } = error as { readonly stderr?: string; readonly stdout?: string }
-    return { ok: false, printed: `${stdout ?? ""}${stderr ?? error}` }
-  }
+  const { error, status, stderr, stdout } = spawnSync("systemd-analyze", args, { encoding: "utf8" })
+  return { ok: status === 0, printed: error === undefined ? stdout + stderr : String(error) }
 }
 
 // `security --offline` came with systemd 250.
