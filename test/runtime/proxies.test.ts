@@ -1,28 +1,30 @@
 /** The configurations for nginx, Caddy and Traefik, in front of the reference server. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule } from "effect"
+import { createServer, request as connect } from "node:http"
+import type { AddressInfo } from "node:net"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import type { SimulatedServer } from "../../src/simulated/server.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
-import { nginx, type Proxy, proxies, serve } from "../support/proxies.ts"
+import { type Proxy, proxies, serve } from "../support/proxies.ts"
 
 for (const { absent, name } of proxies) {
   if (absent !== undefined) console.log(`${name} is not tested in front of the router: ${absent}`)
 }
 
-/** A router over a backend with 20 tokens a second: a record comes every 50 ms, and has some 100 bytes. */
+/** A router over a backend with 10 tokens a second: a record comes every 100 ms, and has some 100 bytes. */
 class Served extends Context.Service<Served, { readonly router: string; readonly backend: SimulatedServer }>()(
   "test/Served",
 ) {}
 
 const routing = Effect.fnUntraced(function* (options: Parameters<typeof SimulatedOllamaServer.make>[0]) {
   const backend = yield* SimulatedOllamaServer.make(options)
-  const env = { LLAMERO_BACKENDS: backend.url, LLAMERO_PORT: "0", LLAMERO_LOG_LEVEL: "Warn" }
+  const env = { LLAMERO_BACKENDS: backend.url, LLAMERO_PORT: "0", LLAMERO_LOG_LEVEL: "Warn", LLAMERO_PARALLELISM: "8" }
   const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], env)
   const [, router = ""] = yield* prints(running, /istening on (http:\/\/[\d.]+:\d+)/)
   return { router, backend: backend.server }
 })
-const served = Layer.effect(Served, routing({ decodeRate: 20, parallelism: 8 }))
+const served = Layer.effect(Served, routing({ decodeRate: 10, parallelism: 8 }))
 
 const endless = { options: { num_predict: 100_000 } }
 const paths: Readonly<Record<string, object>> = {
@@ -36,18 +38,38 @@ const paths: Readonly<Record<string, object>> = {
 const post = (url: string, body: object, signal?: AbortSignal) =>
   fetch(url, { method: "POST", body: JSON.stringify(body), ...signal === undefined ? {} : { signal } })
 
-/** The first bytes of an endless stream that come, with its content type. Then the client leaves. */
-const firstBytes = (url: string, body: object) =>
+/**
+ * The first three pieces of an endless stream, with its content type. Then the client leaves. A proxy that buffers may
+ * pass the first piece on at once, with the head of the answer.
+ */
+const pieces = (url: string, body: object) =>
   Effect.promise(async () => {
     const left = new AbortController()
     const response = await post(url, body, left.signal)
     assert.strictEqual(response.status, 200)
-    const { value } = await response.body!.pipeThrough(new TextDecoderStream()).getReader().read()
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    const found: Array<string> = []
+    while (found.length < 3) found.push((await reader.read()).value ?? "")
     left.abort()
-    return { type: response.headers.get("content-type") ?? "", text: value ?? "" }
+    return { type: response.headers.get("content-type") ?? "", found }
   })
 
-const recordsOf = (text: string): number => text.split("\n").filter((line) => line.trim() !== "").length
+/** A client that leaves before it gets anything: it asks for an answer in one piece, and the backend has begun it. */
+const leaves = (url: string, backend: SimulatedServer) =>
+  Effect.gen(function* () {
+    const left = new AbortController()
+    const body = { ...paths["/api/generate"], stream: false }
+    const asked = post(`${url}/api/generate`, body, left.signal).then(() => "answered", () => "left")
+    yield* Effect.suspend(() => backend.open > 0 ? Effect.void : Effect.fail("not yet")).pipe(
+      Effect.retry(Schedule.spaced("20 millis")),
+    )
+    left.abort()
+    assert.strictEqual(yield* Effect.promise(() => asked), "left")
+  }).pipe(Effect.orDie)
+
+/** The most records in one piece. */
+const recordsMost = (found: ReadonlyArray<string>): number =>
+  Math.max(...found.map((text) => text.split("\n").filter((line) => line.trim() !== "").length))
 
 /** The backend generates nothing any more: whoever asked has left. */
 const isIdle = (backend: SimulatedServer) =>
@@ -75,12 +97,19 @@ const behaves = (proxy: Proxy) =>
           Effect.gen(function* () {
             const { backend, router } = yield* Served
             const url = yield* serve(proxy, router)
-            const { text, type } = yield* firstBytes(url + path, body)
+            const { found, type } = yield* pieces(url + path, body)
             assert.match(type, path.startsWith("/v1") ? /^text\/event-stream/ : /^application\/x-ndjson/)
-            assert.isAtMost(recordsOf(text), 3, text)
+            assert.isAtMost(recordsMost(found), 5, found.join("\n\n"))
             yield* isIdle(backend)
           }).pipe(Effect.scoped), 60_000)
       }
+
+      it.effect("stops the generation when a client leaves that waits for an answer in one piece", () =>
+        Effect.gen(function* () {
+          const { backend, router } = yield* Served
+          yield* leaves(yield* serve(proxy, router), backend)
+          yield* isIdle(backend)
+        }).pipe(Effect.scoped), 60_000)
 
       it.effect("passes large bodies on", () =>
         Effect.gen(function* () {
@@ -109,16 +138,42 @@ const behaves = (proxy: Proxy) =>
 
 for (const proxy of proxies) behaves(proxy)
 
-describe.skipIf(nginx.absent !== undefined)("these tests", () => {
-  it.layer(served, { timeout: "60 seconds", excludeTestServices: true })((it) => {
-    it.effect("find a proxy that buffers", () =>
-      Effect.gen(function* () {
-        const { router } = yield* Served
-        const url = yield* serve(nginx, router, (text) => text.replace("proxy_buffering off", "proxy_buffering on"))
-        const { text } = yield* firstBytes(`${url}/api/generate`, paths["/api/generate"]!)
-        assert.isAbove(recordsOf(text), 3)
-      }).pipe(Effect.scoped), 60_000)
-  })
+/** A proxy with two mistakes: it collects 2 KiB before it passes them on, and goes on when the client has left. */
+const wrong = (router: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const server = createServer((request, response) => {
+        const asked = connect(`${router}${request.url}`, { method: "POST" }, (answer) => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers)
+          let held = ""
+          answer.on("data", (chunk) => {
+            held += chunk
+            if (held.length < 2048) return
+            response.write(held)
+            held = ""
+          })
+          answer.on("end", () => response.end(held))
+        })
+        asked.on("error", () => response.destroy())
+        request.pipe(asked)
+      })
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
+      return server
+    }),
+    (server) => Effect.sync(() => server.close().closeAllConnections()),
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
+describe("these checks", () => {
+  it.live("find a proxy that buffers, and one that goes on when the client has left", () =>
+    Effect.gen(function* () {
+      const { backend, router } = yield* routing({ decodeRate: 20, parallelism: 8 })
+      const url = yield* wrong(router)
+      const { found } = yield* pieces(`${url}/api/generate`, paths["/api/generate"]!)
+      assert.isAbove(recordsMost(found), 5)
+      assert.strictEqual((yield* Effect.exit(isIdle(backend)))._tag, "Failure")
+      yield* leaves(url, backend)
+      assert.strictEqual((yield* Effect.exit(isIdle(backend)))._tag, "Failure")
+    }).pipe(Effect.scoped), 60_000)
 })
 
 const seconds = 65

@@ -23,8 +23,6 @@ interface Place {
   readonly port: number
   /** `host:port` of the router. */
   readonly router: string
-  /** A change of the shipped configuration, for tests of the tests. */
-  readonly change: (config: string) => string
 }
 
 /** A shipped file with other addresses. Each has to be there once: a file that has changed must not be half replaced. */
@@ -61,48 +59,48 @@ http {
 }
 `
 
-export const nginx: Proxy = {
+const nginx: Proxy = {
   name: "nginx",
   absent: absent("nginx", ["-v"], "apt-get install nginx"),
-  prepare: ({ change, folder, port, router }) => ({
+  prepare: ({ folder, port, router }) => ({
     files: {
       "nginx.conf": nginxMain(folder),
-      "llamero.conf": change(shipped("nginx/llamero.conf", {
+      "llamero.conf": shipped("nginx/llamero.conf", {
         "server 127.0.0.1:11435;": `server ${router};`,
         "listen 8080;": `listen 127.0.0.1:${port};`,
-      })),
+      }),
     },
     command: ["nginx", "-e", "stderr", "-p", folder, "-c", join(folder, "nginx.conf")],
   }),
 }
 
-export const caddy: Proxy = {
+const caddy: Proxy = {
   name: "Caddy",
   absent: absent("caddy", ["version"], pip),
-  prepare: ({ change, folder, port, router }) => ({
+  prepare: ({ folder, port, router }) => ({
     files: {
       // No interface for administration, and nothing that is kept.
       Caddyfile: `{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n${
-        change(shipped("caddy/Caddyfile", {
-          ":8080 {": `:${port} {`,
+        shipped("caddy/Caddyfile", {
+          "\n:8080 {": `\n:${port} {`,
           "reverse_proxy 127.0.0.1:11435": `reverse_proxy ${router}`,
-        }))
+        })
       }`,
     },
     command: ["caddy", "run", "--config", join(folder, "Caddyfile"), "--adapter", "caddyfile"],
   }),
 }
 
-export const traefik: Proxy = {
+const traefik: Proxy = {
   name: "Traefik",
   absent: absent("traefik", ["version"], pip),
-  prepare: ({ change, folder, port, router }) => ({
+  prepare: ({ folder, port, router }) => ({
     files: {
       "traefik.yml": shipped("traefik/traefik.yml", {
         [`address: ":8080"`]: `address: "127.0.0.1:${port}"`,
         "/etc/traefik/llamero.yml": join(folder, "llamero.yml"),
       }),
-      "llamero.yml": change(shipped("traefik/llamero.yml", { "http://127.0.0.1:11435": `http://${router}` })),
+      "llamero.yml": shipped("traefik/llamero.yml", { "http://127.0.0.1:11435": `http://${router}` }),
     },
     command: ["traefik", `--configFile=${join(folder, "traefik.yml")}`],
   }),
@@ -121,15 +119,11 @@ const answers = (url: string) =>
   )
 
 /** Starts a proxy, and waits until it passes on an answer of the router. Gives its address. */
-export const serve = Effect.fnUntraced(function* (
-  { name, prepare }: Proxy,
-  url: string,
-  change: Place["change"] = (config) => config,
-) {
+export const serve = Effect.fnUntraced(function* ({ name, prepare }: Proxy, url: string) {
   const attempt = Effect.gen(function* () {
     const folder = yield* temporary
     const port = yield* Random.nextIntBetween(20_000, 30_000)
-    const { command, files } = prepare({ folder, port, router: new URL(url).host, change })
+    const { command, files } = prepare({ folder, port, router: new URL(url).host })
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
     const running = yield* start(command, { HOME: folder })
     const address = `http://127.0.0.1:${port}`
