@@ -1,7 +1,6 @@
 /**
- * Writes what the package exports: the barrel `src/index.ts`, and `exports` in deno.json and package.json. Run it after
- * a public file was added, removed or moved: `npm run exports`. A file is public when its name begins with a capital
- * letter. All other files are helpers of their room.
+ * Knows what the package exports: the barrel `src/index.ts`, and `exports` in deno.json and package.json. A file is
+ * public when its name begins with a capital letter. All other files are helpers of their room.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
@@ -92,7 +91,8 @@ export const listed = (): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(publicFiles().map((file) => [`./${file.slice(0, -3)}`, `./src/${file}`])),
 })
 
-if (import.meta.main) {
+/** Writes the barrel, and the `exports` of both manifests. */
+export const writeExports = (): void => {
   writeFileSync(join(src, "index.ts"), barrel())
   for (const name of ["deno.json", "package.json"]) {
     const file = join(root, name)

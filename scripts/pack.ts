@@ -4,55 +4,47 @@
  * sources.
  */
 import { execFileSync } from "node:child_process"
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { listed } from "./exports.ts"
+import { type Manifest, published, texts, withLinks } from "./published.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
 
-/** The files of the package that are built from a source file. */
-const built = (source: string) => {
-  const path = source.replace("./src/", "./").slice(0, -3)
-  return { types: `${path}.d.ts`, default: `${path}.js` }
-}
+/** The package.json of the repository. */
+export const manifest = (): Manifest => JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
-interface Manifest {
-  readonly dependencies: Readonly<Record<string, string>>
-  readonly [field: string]: unknown
-}
-
-/** The package.json of the package, made from that of the repository. */
-const published = ({ dependencies, ...own }: Manifest) => {
-  const { effect, ...needed } = dependencies
-  if (effect === undefined) throw new Error("package.json does not depend on effect")
-  const { allowScripts: _1, devDependencies: _2, exports: _3, private: _4, scripts: _5, ...kept } = own
-  return {
-    ...kept,
-    exports: {
-      ...Object.fromEntries(Object.entries(listed()).map(([name, source]) => [name, built(source)])),
-      "./package.json": "./package.json",
-    },
-    // A bundler may leave out the modules that a program does not use.
-    sideEffects: false,
-    dependencies: needed,
-    // A router and the program around it must share one copy of Effect.
-    peerDependencies: { effect },
-  }
-}
-
-/** Builds and packs; gives the path of the tarball. */
-export const pack = (): string => {
-  rmSync(dist, { recursive: true, force: true })
+const compile = (): void => {
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
-  const manifest = published(JSON.parse(readFileSync(join(root, "package.json"), "utf8")))
-  writeFileSync(join(dist, "package.json"), JSON.stringify(manifest, undefined, 2) + "\n")
-  for (const file of ["README.md", "LICENSE", "CHANGELOG.md"]) {
-    if (existsSync(join(root, file))) copyFileSync(join(root, file), join(dist, file))
-  }
-  const told = execFileSync("npm", ["pack", "--json", "--pack-destination", dist], { cwd: dist, encoding: "utf8" })
-  const [{ filename }] = JSON.parse(told)
-  return join(dist, filename)
 }
 
-if (import.meta.main) console.log(pack())
+const describe = (): void => {
+  const own = manifest()
+  writeFileSync(join(dist, "package.json"), JSON.stringify(published(own, listed()), undefined, 2) + "\n")
+  for (const file of texts) writeFileSync(join(dist, file), withLinks(readFileSync(join(root, file), "utf8"), own))
+}
+
+/** A packed tarball. */
+export interface Packed {
+  readonly tarball: string
+  /** Its size in bytes. */
+  readonly size: number
+  /** The paths in it. */
+  readonly files: ReadonlyArray<string>
+}
+
+/** Builds and packs. What else belongs into the package is written into `dist` before it is packed. */
+export const pack = (): Packed => {
+  rmSync(dist, { recursive: true, force: true })
+  compile()
+  describe()
+  const told = execFileSync("npm", ["pack", "--json", "--pack-destination", dist], { cwd: dist, encoding: "utf8" })
+  const [{ filename, files, size }] = JSON.parse(told)
+  return { tarball: join(dist, filename), size, files: files.map(({ path }: { readonly path: string }) => path) }
+}
+
+if (import.meta.main) {
+  const { size, tarball } = pack()
+  console.log(`${tarball}: ${(size / 1024).toFixed(0)} KiB`)
+}

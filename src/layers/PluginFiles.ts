@@ -141,10 +141,10 @@ const load = Effect.fnUntraced(function* (entry: PluginFileEntry, folder: string
  * @category constructors
  * @since 0.1.0
  */
-export const fromFiles = Effect.fnUntraced(function* (
+export const fromFiles: (
   entries: ReadonlyArray<PluginFileEntry>,
   folder: string,
-): Effect.fn.Return<Plugins, PluginError> {
+) => Effect.Effect<Plugins, PluginError> = Effect.fnUntraced(function* (entries, folder) {
   const loaded = yield* Effect.forEach(entries, (entry) => load(entry, folder))
   for (const kind of ["picker", "retry", "victim-picker"] as const) {
     const brings = loaded.flatMap(({ entry, plugins }) => of(plugins, kind).map(() => entry.from))

@@ -15,10 +15,37 @@ import * as Read from "./settings/read.ts"
 import * as Rules from "./settings/rules.ts"
 import * as Tracing from "./settings/tracing.ts"
 import * as Traffic from "./settings/traffic.ts"
+import type * as Values from "./settings/values.ts"
 import * as OtlpTracing from "./tracing/OtlpTracing.ts"
 
 export type { Level, ScorerName } from "./settings/structured.ts"
+export type { AgentSettings } from "./settings/values.ts"
 export type { Variable } from "./settings/variable.ts"
+
+/**
+ * The value of every setting. Durations are milliseconds, sizes are bytes; an empty text means "not set".
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings
+  extends
+    Values.Backends,
+    Values.Listening,
+    Values.Streams,
+    Values.Placing,
+    Values.Queues,
+    Values.Admin,
+    Values.Times,
+    Values.Sizes,
+    Values.Failures,
+    Values.Sharing,
+    Values.Memory,
+    Values.Access,
+    Values.Pulls,
+    Values.Requests,
+    Values.Collector,
+    Values.Sampling<OtlpTracing.SamplerName> {}
 
 /**
  * The table: each setting with its environment variable. `src/layers/settings` has it by subject.
@@ -26,7 +53,7 @@ export type { Variable } from "./settings/variable.ts"
  * @category settings
  * @since 0.1.0
  */
-export const variables = {
+export const variables: Values.Table<Settings> = {
   ...Backends.backends,
   ...Backends.listening,
   ...Backends.streams,
@@ -45,11 +72,8 @@ export const variables = {
   ...Tracing.sampling(OtlpTracing.samplers),
 }
 
-/** The value of every setting. @category models @since 0.1.0 */
-export type Settings = Read.ValuesOf<typeof variables>
-
 /** The settings of a router for which nothing is set. @category settings @since 0.1.0 */
-export const defaults = Object.fromEntries(
+export const defaults: Settings = Object.fromEntries(
   Object.entries(variables).map(([key, { fallback }]) => [key, fallback]),
 ) as unknown as Settings
 
@@ -103,7 +127,7 @@ export const tracing = (settings: Settings): OtlpTracing.Options | undefined => 
 }
 
 /** The settings of the GPU agent, as `config`. @category settings @since 0.1.0 */
-export const agentConfig: Config.Config<Read.ValuesOf<typeof Agent.agent>> = Read.all(Agent.agent)
+export const agentConfig: Config.Config<Values.AgentSettings> = Read.all(Agent.agent)
 
 /**
  * The settings from an environment. The error tells all values that are wrong, and all names that are no settings.
@@ -122,7 +146,7 @@ export const fromEnv = (env: Names.Env): Effect.Effect<Settings, Config.ConfigEr
 /** The settings of the GPU agent, as `fromEnv`. @category settings @since 0.1.0 */
 export const agentFromEnv = (
   env: Names.Env,
-): Effect.Effect<Config.Success<typeof agentConfig>, Config.ConfigError> => strict(agentConfig, env)
+): Effect.Effect<Values.AgentSettings, Config.ConfigError> => strict(agentConfig, env)
 
 const strict = <A>(config: Config.Config<A>, env: Names.Env): Effect.Effect<A, Config.ConfigError> => {
   const own = Names.withoutServiceLinks(env)

@@ -67,14 +67,20 @@ export interface Admit {
   readonly now?: ((demand: Demand, commit: (waiting: number) => Commit) => Admitted | undefined) | undefined
 }
 
+const key = "llamero/services/Admission"
+const Base: Context.ServiceClass<Admission, typeof key, Service> = Context.Service<Admission, Service>()(key)
+
 /**
  * Admits requests.
  *
  * @category services
  * @since 0.1.0
  */
-export class Admission extends Context.Service<Admission, {
+export class Admission extends Base {}
+
+/** The members of `Admission`. @category services @since 0.1.0 */
+export interface Service {
   readonly admit: Admit
   /** The queues with waiting requests. */
   readonly queues: () => ReadonlyArray<QueueSnapshot>
-}>()("llamero/services/Admission") {}
+}

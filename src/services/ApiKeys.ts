@@ -6,6 +6,7 @@
 import { Context, type Effect, Schema } from "effect"
 import * as ModelName from "./ModelName.ts"
 import type { Priority } from "./Priority.ts"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
  * How much a client may use in a minute, and at the same time. A limit that is absent does not apply.
@@ -37,19 +38,23 @@ export interface Grant {
   readonly priority?: Priority | undefined
 }
 
+const ApiKeysErrorBase: TaggedErrorClass<ApiKeysError, "ApiKeysError", { readonly description: Schema.String }> = Schema
+  .TaggedError<ApiKeysError>()("ApiKeysError", { description: Schema.String })
+
 /**
  * The keys cannot be read, or one of them is not valid. The description says which one and why, and quotes no value.
  *
  * @category errors
  * @since 0.1.0
  */
-export class ApiKeysError extends Schema.TaggedError<ApiKeysError>()("ApiKeysError", {
-  description: Schema.String,
-}) {
+export class ApiKeysError extends ApiKeysErrorBase {
   override get message(): string {
     return this.description
   }
 }
+
+const key = "llamero/services/ApiKeys"
+const Base: Context.ServiceClass<ApiKeys, typeof key, Service> = Context.Service<ApiKeys, Service>()(key)
 
 /**
  * The valid keys.
@@ -57,7 +62,10 @@ export class ApiKeysError extends Schema.TaggedError<ApiKeysError>()("ApiKeysErr
  * @category services
  * @since 0.1.0
  */
-export class ApiKeys extends Context.Service<ApiKeys, {
+export class ApiKeys extends Base {}
+
+/** The members of `ApiKeys`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * The grant of a key as a client sent it; `undefined` for a key that is not valid. Synchronous. It takes the same
    * time for any number of keys, and for valid and invalid ones.
@@ -72,7 +80,7 @@ export class ApiKeys extends Context.Service<ApiKeys, {
    * Absent where the keys are fixed.
    */
   readonly reload?: Effect.Effect<boolean, ApiKeysError> | undefined
-}>()("llamero/services/ApiKeys") {}
+}
 
 /**
  * The grant of the current call, for the routes that are not inference. `undefined` where no key is required.
@@ -80,9 +88,10 @@ export class ApiKeys extends Context.Service<ApiKeys, {
  * @category references
  * @since 0.1.0
  */
-export const CurrentGrant = Context.Reference<Grant | undefined>("llamero/services/ApiKeys/CurrentGrant", {
-  defaultValue: () => undefined,
-})
+export const CurrentGrant: Context.Reference<Grant | undefined> = Context.Reference<Grant | undefined>(
+  "llamero/services/ApiKeys/CurrentGrant",
+  { defaultValue: () => undefined },
+)
 
 /** Whether a grant permits a model, in any spelling of its name. @category accessors @since 0.1.0 */
 export const permits = (grant: Grant | undefined, model: string): boolean =>

@@ -37,13 +37,19 @@ export interface HealthChange {
   readonly status: BackendStatus
 }
 
+const key = "llamero/services/BackendHealth"
+const Base: Context.ServiceClass<BackendHealth, typeof key, Service> = Context.Service<BackendHealth, Service>()(key)
+
 /**
  * Health of the fleet.
  *
  * @category services
  * @since 0.1.0
  */
-export class BackendHealth extends Context.Service<BackendHealth, {
+export class BackendHealth extends Base {}
+
+/** The members of `BackendHealth`. @category services @since 0.1.0 */
+export interface Service {
   /** Synchronous. A backend that is not in the fleet is `unknown`. */
   readonly status: (backend: string) => BackendStatus
   /** Takes in the outcome of an attempt on a backend. Synchronous. */
@@ -52,4 +58,4 @@ export class BackendHealth extends Context.Service<BackendHealth, {
   readonly check: Effect.Effect<void>
   /** Adds a listener that is called synchronously after each change. Returns the function that removes it. */
   readonly onChange: (listener: (change: HealthChange) => void) => () => void
-}>()("llamero/services/BackendHealth") {}
+}

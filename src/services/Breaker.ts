@@ -52,6 +52,9 @@ export interface BreakerTransition {
   readonly at: number
 }
 
+const key = "llamero/services/Breaker"
+const Base: Context.ServiceClass<Breaker, typeof key, Service> = Context.Service<Breaker, Service>()(key)
+
 /**
  * Permits for attempts. Decisions are local and synchronous, so that they can be the last step of a commit. A shared
  * store only carries the transitions.
@@ -59,7 +62,10 @@ export interface BreakerTransition {
  * @category services
  * @since 0.1.0
  */
-export class Breaker extends Context.Service<Breaker, {
+export class Breaker extends Base {}
+
+/** The members of `Breaker`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Takes a permit for a model on a backend; `undefined` if a breaker refuses. It covers the breakers of the backend
    * and of the model.
@@ -76,4 +82,4 @@ export class Breaker extends Context.Service<Breaker, {
   readonly transitions: Stream.Stream<BreakerTransition>
   /** Adds a listener that is called synchronously after each transition. Returns the function that removes it. */
   readonly onTransition: (listener: (transition: BreakerTransition) => void) => () => void
-}>()("llamero/services/Breaker") {}
+}

@@ -43,14 +43,20 @@ export interface Join {
   readonly isAlone?: ((request: RoutedRequest) => boolean) | undefined
 }
 
+const key = "llamero/services/Coalescer"
+const Base: Context.ServiceClass<Coalescer, typeof key, Service> = Context.Service<Coalescer, Service>()(key)
+
 /**
  * Joins the flight of an identical request, or leads a new one.
  *
  * @category services
  * @since 0.1.0
  */
-export class Coalescer extends Context.Service<Coalescer, {
+export class Coalescer extends Base {}
+
+/** The members of `Coalescer`. @category services @since 0.1.0 */
+export interface Service {
   readonly join: Join
   /** Number of upstream calls under way. */
   readonly active: () => number
-}>()("llamero/services/Coalescer") {}
+}

@@ -5,6 +5,7 @@
  */
 import { Context, type Effect, type Redacted, Schema, type Stream } from "effect"
 import * as Access from "./BackendAccess.ts"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
  * One Ollama server.
@@ -174,15 +175,19 @@ export interface Member {
   readonly state: MemberState
 }
 
+const UnknownBackendBase: TaggedErrorClass<UnknownBackend, "UnknownBackend", { readonly id: Schema.String }> = Schema
+  .TaggedError<UnknownBackend>()("UnknownBackend", { id: Schema.String })
+
 /**
  * No backend has this id.
  *
  * @category errors
  * @since 0.1.0
  */
-export class UnknownBackend extends Schema.TaggedError<UnknownBackend>()("UnknownBackend", {
-  id: Schema.String,
-}) {}
+export class UnknownBackend extends UnknownBackendBase {}
+
+const InvalidFleetBase: TaggedErrorClass<InvalidFleet, "InvalidFleet", { readonly description: Schema.String }> = Schema
+  .TaggedError<InvalidFleet>()("InvalidFleet", { description: Schema.String })
 
 /**
  * The fleet cannot be read or is not valid: two backends with one id, a file that cannot be read, a name that does not
@@ -191,9 +196,15 @@ export class UnknownBackend extends Schema.TaggedError<UnknownBackend>()("Unknow
  * @category errors
  * @since 0.1.0
  */
-export class InvalidFleet extends Schema.TaggedError<InvalidFleet>()("InvalidFleet", {
-  description: Schema.String,
-}) {}
+export class InvalidFleet extends InvalidFleetBase {}
+
+const FleetErrorBase: TaggedErrorClass<
+  FleetError,
+  "FleetError",
+  { readonly reason: Schema.Union<readonly [typeof UnknownBackend, typeof InvalidFleet]> }
+> = Schema.TaggedError<FleetError>()("FleetError", {
+  reason: Schema.Union([UnknownBackend, InvalidFleet]),
+})
 
 /**
  * The error of `Fleet`: its `reason` says which case it is.
@@ -201,9 +212,7 @@ export class InvalidFleet extends Schema.TaggedError<InvalidFleet>()("InvalidFle
  * @category errors
  * @since 0.1.0
  */
-export class FleetError extends Schema.TaggedError<FleetError>()("FleetError", {
-  reason: Schema.Union([UnknownBackend, InvalidFleet]),
-}) {
+export class FleetError extends FleetErrorBase {
   override get message(): string {
     return this.reason._tag === "UnknownBackend"
       ? `no backend is called ${JSON.stringify(this.reason.id)}`
@@ -211,13 +220,19 @@ export class FleetError extends Schema.TaggedError<FleetError>()("FleetError", {
   }
 }
 
+const key = "llamero/services/Fleet"
+const Base: Context.ServiceClass<Fleet, typeof key, Service> = Context.Service<Fleet, Service>()(key)
+
 /**
  * The current set of backends.
  *
  * @category services
  * @since 0.1.0
  */
-export class Fleet extends Context.Service<Fleet, {
+export class Fleet extends Base {}
+
+/** The members of `Fleet`. @category services @since 0.1.0 */
+export interface Service {
   /** The present members. Synchronous, and the same array until something changes. */
   readonly members: () => ReadonlyArray<Member>
   /** The present members, then each later set of members. */
@@ -229,4 +244,4 @@ export class Fleet extends Context.Service<Fleet, {
    * changes. Absent where the set is fixed.
    */
   readonly reload?: Effect.Effect<boolean, FleetError> | undefined
-}>()("llamero/services/Fleet") {}
+}

@@ -7,6 +7,7 @@ import { Context, type Effect, Schema } from "effect"
 import { type Backend, onCpu } from "./Fleet.ts"
 import type { Geometry } from "./Geometry.ts"
 import type { Model } from "./ModelCatalog.ts"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
  * The types of KV cache that llama.cpp has (`OLLAMA_KV_CACHE_TYPE`).
@@ -181,15 +182,25 @@ export interface Lesson {
   readonly exceeded: number
 }
 
+const ManifestInvalidBase: TaggedErrorClass<
+  ManifestInvalid,
+  "ManifestInvalid",
+  { readonly description: Schema.String }
+> = Schema.TaggedError<ManifestInvalid>()("ManifestInvalid", { description: Schema.String })
+
 /**
  * The manifest cannot be read: it is not JSON, has an unknown field, or a number that is not a size.
  *
  * @category errors
  * @since 0.1.0
  */
-export class ManifestInvalid extends Schema.TaggedError<ManifestInvalid>()("ManifestInvalid", {
-  description: Schema.String,
-}) {}
+export class ManifestInvalid extends ManifestInvalidBase {}
+
+const FootprintErrorBase: TaggedErrorClass<
+  FootprintError,
+  "FootprintError",
+  { readonly reason: Schema.Union<readonly [typeof ManifestInvalid]> }
+> = Schema.TaggedError<FootprintError>()("FootprintError", { reason: Schema.Union([ManifestInvalid]) })
 
 /**
  * The one error of `ModelFootprints`. It can only happen when a layer is built.
@@ -197,13 +208,16 @@ export class ManifestInvalid extends Schema.TaggedError<ManifestInvalid>()("Mani
  * @category errors
  * @since 0.1.0
  */
-export class FootprintError extends Schema.TaggedError<FootprintError>()("FootprintError", {
-  reason: Schema.Union([ManifestInvalid]),
-}) {
+export class FootprintError extends FootprintErrorBase {
   override get message(): string {
     return this.reason.description
   }
 }
+
+const key = "llamero/services/Footprint/ModelFootprints"
+const Base: Context.ServiceClass<ModelFootprints, typeof key, Service> = Context.Service<ModelFootprints, Service>()(
+  key,
+)
 
 /**
  * The footprints of the fleet's models.
@@ -211,7 +225,10 @@ export class FootprintError extends Schema.TaggedError<FootprintError>()("Footpr
  * @category services
  * @since 0.1.0
  */
-export class ModelFootprints extends Context.Service<ModelFootprints, {
+export class ModelFootprints extends Base {}
+
+/** The members of `ModelFootprints`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * The footprint by the manifest, else as learned, else as estimated. `undefined` means "not known yet", never "no
    * memory". Synchronous.
@@ -228,4 +245,4 @@ export class ModelFootprints extends Context.Service<ModelFootprints, {
   readonly prepare: (model: Model, backend: Backend) => Effect.Effect<void>
   /** Rises whenever an answer of `of` changes. */
   readonly version: () => number
-}>()("llamero/services/Footprint/ModelFootprints") {}
+}

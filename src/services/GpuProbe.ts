@@ -21,6 +21,25 @@
  * @since 0.1.0
  */
 import { Context, type Effect, Option, Schema } from "effect"
+import { type GpuProbeError, PassedOver } from "./gpuProbeErrors.ts"
+
+export {
+  DeviceLost,
+  DriverMismatch,
+  DriverNotLoaded,
+  Failed,
+  GpuProbeError,
+  GpuProbeReason,
+  LibraryInvalid,
+  LibraryMissing,
+  NoneWorked,
+  NotSupported,
+  PassedOver,
+  PermissionDenied,
+  SymbolMissing,
+  Timeout,
+  Unreachable,
+} from "./gpuProbeErrors.ts"
 
 /**
  * The kind of a device.
@@ -35,18 +54,29 @@ import { Context, type Effect, Option, Schema } from "effect"
  */
 export type DeviceKind = "gpu" | "mig" | "integrated" | "system"
 
+type HealthyFields = Schema.TaggedStruct<"Healthy", Record<never, never>>
+const HealthyBase: Schema.Class<Healthy, HealthyFields, unknown> = Schema.TaggedClass<Healthy>()("Healthy", {})
+
 /** The source watches the device, and has seen no fault. @category models @since 0.1.0 */
-export class Healthy extends Schema.TaggedClass<Healthy>()("Healthy", {}) {}
+export class Healthy extends HealthyBase {}
+
+type UnhealthyFields = Schema.TaggedStruct<"Unhealthy", { readonly reason: Schema.String }>
+const UnhealthyBase: Schema.Class<Unhealthy, UnhealthyFields, unknown> = Schema.TaggedClass<Unhealthy>()("Unhealthy", {
+  reason: Schema.String,
+})
 
 /** The device must not get new work; `reason` says why. @category models @since 0.1.0 */
-export class Unhealthy extends Schema.TaggedClass<Unhealthy>()("Unhealthy", { reason: Schema.String }) {}
+export class Unhealthy extends UnhealthyBase {}
 
 /** Memory that one process holds on a device, where the source can tell. @category models @since 0.1.0 */
-export const DeviceProcess = Schema.Struct({
+export const DeviceProcess: Schema.Struct<{
   /**
    * Process id as the driver knows it. In a container that is the host's id, so do not compare it with the container's
    * own.
    */
+  readonly pid: Schema.Int
+  readonly used: Schema.OptionFromNullOr<Schema.ByteSizeFromNumber>
+}> = Schema.Struct({
   pid: Schema.Int,
   used: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
 })
@@ -57,33 +87,46 @@ export const DeviceProcess = Schema.Struct({
  * @category models
  * @since 0.1.0
  */
-export const GpuReading = Schema.Struct({
+export const GpuReading: Schema.Struct<{
   /**
    * `GPU-…`, `MIG-…`, `pci-…` where the device has no id of its own, or `system`. A device has the same id in every
    * source that can tell it.
    */
-  uuid: Schema.String,
-  name: Schema.String,
-  kind: Schema.Literals(["gpu", "mig", "integrated", "system"]),
-  total: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
+  readonly uuid: Schema.String
+  readonly name: Schema.String
+  readonly kind: Schema.Literals<readonly ["gpu", "mig", "integrated", "system"]>
+  readonly total: Schema.OptionFromNullOr<Schema.ByteSizeFromNumber>
   /** Bytes that can still be allocated. Use this and `total` for accounting. */
-  free: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
+  readonly free: Schema.OptionFromNullOr<Schema.ByteSizeFromNumber>
   /** For display only: some sources count the memory that the driver keeps for itself, some do not. */
-  used: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
+  readonly used: Schema.OptionFromNullOr<Schema.ByteSizeFromNumber>
   /** Share of time in use, from 0 to 1. */
-  utilisation: Schema.OptionFromNullOr(Schema.Finite),
+  readonly utilisation: Schema.OptionFromNullOr<Schema.Finite>
   /** Degrees Celsius. */
-  temperature: Schema.OptionFromNullOr(Schema.Finite),
+  readonly temperature: Schema.OptionFromNullOr<Schema.Finite>
   /** Watts. */
-  power: Schema.OptionFromNullOr(Schema.Finite),
+  readonly power: Schema.OptionFromNullOr<Schema.Finite>
   /** None where no source watches the device. */
-  health: Schema.OptionFromNullOr(Schema.Union([Healthy, Unhealthy])),
+  readonly health: Schema.OptionFromNullOr<Schema.Union<readonly [typeof Healthy, typeof Unhealthy]>>
   /** None where processes were not asked for or cannot be seen. */
-  processes: Schema.OptionFromNullOr(Schema.Array(DeviceProcess)),
+  readonly processes: Schema.OptionFromNullOr<Schema.$Array<typeof DeviceProcess>>
   /**
    * NVIDIA's compute capability, such as `9` or `8.6`. It decides whether Ollama uses flash attention. None for other
    * devices, and from agents that do not send it.
    */
+  readonly computeCapability: Schema.OptionFromOptionalNullOr<Schema.Finite>
+}> = Schema.Struct({
+  uuid: Schema.String,
+  name: Schema.String,
+  kind: Schema.Literals(["gpu", "mig", "integrated", "system"]),
+  total: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
+  free: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
+  used: Schema.OptionFromNullOr(Schema.ByteSizeFromNumber),
+  utilisation: Schema.OptionFromNullOr(Schema.Finite),
+  temperature: Schema.OptionFromNullOr(Schema.Finite),
+  power: Schema.OptionFromNullOr(Schema.Finite),
+  health: Schema.OptionFromNullOr(Schema.Union([Healthy, Unhealthy])),
+  processes: Schema.OptionFromNullOr(Schema.Array(DeviceProcess)),
   computeCapability: Schema.OptionFromOptionalNullOr(Schema.Finite, { onNoneEncoding: null }),
 })
 
@@ -106,29 +149,22 @@ export const unknown = (uuid: string, name: string, kind: DeviceKind): GpuReadin
   computeCapability: Option.none(),
 })
 
-/** A source that did not answer, and why. @category models @since 0.1.0 */
-export const PassedOver = Schema.Struct({
-  source: Schema.String,
-  /** The `_tag` of the reason in its `GpuProbeError`. */
-  reason: Schema.String,
-  description: Schema.String,
-})
-
-/** @category models @since 0.1.0 */
-export interface PassedOver extends Schema.Schema.Type<typeof PassedOver> {}
-
 /**
  * The result of one read.
  *
  * @category models
  * @since 0.1.0
  */
-export const GpuReadings = Schema.Struct({
+export const GpuReadings: Schema.Struct<{
   /** The probe that answered: `nvml`, `nvidia-smi`, `amd-sysfs`, `system-memory`, … */
-  source: Schema.String,
+  readonly source: Schema.String
   /**
    * Preferred probes that failed, and why. If it is not empty, the answer may show fewer devices than the machine has.
    */
+  readonly passedOver: Schema.$Array<typeof PassedOver>
+  readonly devices: Schema.$Array<typeof GpuReading>
+}> = Schema.Struct({
+  source: Schema.String,
   passedOver: Schema.Array(PassedOver),
   devices: Schema.Array(GpuReading),
 })
@@ -136,89 +172,8 @@ export const GpuReadings = Schema.Struct({
 /** @category models @since 0.1.0 */
 export interface GpuReadings extends Schema.Schema.Type<typeof GpuReadings> {}
 
-const described = { description: Schema.String }
-
-/** The library or tool that reads the device is not installed. @category errors @since 0.1.0 */
-export class LibraryMissing extends Schema.TaggedError<LibraryMissing>()("LibraryMissing", described) {}
-
-/** The library file exists, but this process cannot load it. @category errors @since 0.1.0 */
-export class LibraryInvalid extends Schema.TaggedError<LibraryInvalid>()("LibraryInvalid", described) {}
-
-/** The library is too old or too new: a required function is missing. @category errors @since 0.1.0 */
-export class SymbolMissing extends Schema.TaggedError<SymbolMissing>()("SymbolMissing", described) {}
-
-/** This user, container or token has no permission to read. @category errors @since 0.1.0 */
-export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", described) {}
-
-/**
- * Library and kernel driver have different versions, usually because an update waits for a restart.
- *
- * @category errors
- * @since 0.1.0
- */
-export class DriverMismatch extends Schema.TaggedError<DriverMismatch>()("DriverMismatch", described) {}
-
-/** The kernel driver is not loaded. @category errors @since 0.1.0 */
-export class DriverNotLoaded extends Schema.TaggedError<DriverNotLoaded>()("DriverNotLoaded", described) {}
-
-/** The device fell off the bus or needs a reset. @category errors @since 0.1.0 */
-export class DeviceLost extends Schema.TaggedError<DeviceLost>()("DeviceLost", described) {}
-
-/** No answer in time; the driver may hang. @category errors @since 0.1.0 */
-export class Timeout extends Schema.TaggedError<Timeout>()("Timeout", described) {}
-
-/** This machine has nothing that this source can read. @category errors @since 0.1.0 */
-export class NotSupported extends Schema.TaggedError<NotSupported>()("NotSupported", described) {}
-
-/** The agent cannot be reached. @category errors @since 0.1.0 */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", described) {}
-
-/** The source answered with an error, or with something that cannot be read. @category errors @since 0.1.0 */
-export class Failed extends Schema.TaggedError<Failed>()("Failed", {
-  /** The error code of the library or tool. */
-  code: Schema.OptionFromNullOr(Schema.Int),
-  description: Schema.String,
-}) {}
-
-/** No probe of a chain answered. @category errors @since 0.1.0 */
-export class NoneWorked extends Schema.TaggedError<NoneWorked>()("NoneWorked", {
-  tried: Schema.Array(PassedOver),
-  description: Schema.String,
-}) {}
-
-/** @category errors @since 0.1.0 */
-export const GpuProbeReason = Schema.Union([
-  LibraryMissing,
-  LibraryInvalid,
-  SymbolMissing,
-  PermissionDenied,
-  DriverMismatch,
-  DriverNotLoaded,
-  DeviceLost,
-  Timeout,
-  NotSupported,
-  Unreachable,
-  Failed,
-  NoneWorked,
-])
-
-/** @category errors @since 0.1.0 */
-export type GpuProbeReason = typeof GpuProbeReason.Type
-
-/**
- * The only error of `GpuProbe`. The tag of `reason` says what to do about it.
- *
- * @category errors
- * @since 0.1.0
- */
-export class GpuProbeError extends Schema.TaggedError<GpuProbeError>()("GpuProbeError", {
-  source: Schema.String,
-  reason: GpuProbeReason,
-}) {
-  override get message(): string {
-    return `${this.source}: ${this.reason._tag}: ${this.reason.description}`
-  }
-}
+const key = "llamero/services/GpuProbe"
+const Base: Context.ServiceClass<GpuProbe, typeof key, Service> = Context.Service<GpuProbe, Service>()(key)
 
 /**
  * Reads every device once.
@@ -236,10 +191,13 @@ export class GpuProbeError extends Schema.TaggedError<GpuProbeError>()("GpuProbe
  * @category services
  * @since 0.1.0
  */
-export class GpuProbe extends Context.Service<GpuProbe, {
+export class GpuProbe extends Base {}
+
+/** The members of `GpuProbe`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Name in the readings and errors of this probe. The readings of a chain carry the name of the probe that answered.
    */
   readonly source: string
   readonly read: Effect.Effect<GpuReadings, GpuProbeError>
-}>()("llamero/services/GpuProbe") {}
+}

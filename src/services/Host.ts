@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Context, Effect, Layer, Schema } from "effect"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
  * - `resident`: a process that always runs. Backends are read in the background, and layers may keep state in memory.
@@ -21,10 +22,21 @@ export type HostKind = "resident" | "ephemeral"
  * @category services
  * @since 0.1.0
  */
-export const Host = Context.Reference<HostKind>("llamero/services/Host", { defaultValue: () => "resident" })
+export const Host: Context.Reference<HostKind> = Context.Reference<HostKind>("llamero/services/Host", {
+  defaultValue: () => "resident",
+})
 
 /** For layers on a serverless host; `Standard.serverless` provides it. @category layers @since 0.1.0 */
 export const ephemeral: Layer.Layer<never> = Layer.succeed(Host, "ephemeral")
+
+const NeedsResidentHostBase: TaggedErrorClass<NeedsResidentHost, "NeedsResidentHost", {
+  readonly layer: Schema.String
+  /** What can be used on such a host. */
+  readonly instead: Schema.String
+}> = Schema.TaggedError<NeedsResidentHost>()("NeedsResidentHost", {
+  layer: Schema.String,
+  instead: Schema.String,
+})
 
 /**
  * A layer needs a resident host and is built on an ephemeral one. This is a mistake in the program, so it is a defect
@@ -33,11 +45,7 @@ export const ephemeral: Layer.Layer<never> = Layer.succeed(Host, "ephemeral")
  * @category errors
  * @since 0.1.0
  */
-export class NeedsResidentHost extends Schema.TaggedError<NeedsResidentHost>()("NeedsResidentHost", {
-  layer: Schema.String,
-  /** What can be used on such a host. */
-  instead: Schema.String,
-}) {
+export class NeedsResidentHost extends NeedsResidentHostBase {
   override get message(): string {
     return `${this.layer} keeps state in memory that has to outlive a request, which this host does not allow; use ${this.instead}`
   }

@@ -41,13 +41,19 @@ export type Commit = Lease | Refusal | "wait" | "loading"
 /** Whether a commit gave a lease. @category models @since 0.1.0 */
 export const isLease = (commit: Commit): commit is Lease => typeof commit === "object" && "release" in commit
 
+const key = "llamero/services/Leases"
+const Base: Context.ServiceClass<Leases, typeof key, Service> = Context.Service<Leases, Service>()(key)
+
 /**
  * Gives leases.
  *
  * @category services
  * @since 0.1.0
  */
-export class Leases extends Context.Service<Leases, {
+export class Leases extends Base {}
+
+/** The members of `Leases`. @category services @since 0.1.0 */
+export interface Service {
   /** The live view of the slots and pins. */
   readonly view: FleetView
   /**
@@ -63,4 +69,4 @@ export class Leases extends Context.Service<Leases, {
    * Returns a function that stops it.
    */
   readonly onFree: (listener: () => void) => () => void
-}>()("llamero/services/Leases") {}
+}

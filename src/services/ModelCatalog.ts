@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Context, type Effect, type Option, Schema } from "effect"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
  * What a model can do: `completion`, `embedding`, `vision`, `tools`, `insert`, `thinking`, and what later versions of
@@ -46,13 +47,22 @@ export interface Model {
 export const isEmbedder = (model: Model): boolean =>
   model.capabilities.includes("embedding") && !model.capabilities.includes("completion")
 
+const ModelMissingBase: TaggedErrorClass<ModelMissing, "ModelMissing", { readonly name: Schema.String }> = Schema
+  .TaggedError<ModelMissing>()("ModelMissing", { name: Schema.String })
+
 /**
  * No backend has this model.
  *
  * @category errors
  * @since 0.1.0
  */
-export class ModelMissing extends Schema.TaggedError<ModelMissing>()("ModelMissing", { name: Schema.String }) {}
+export class ModelMissing extends ModelMissingBase {}
+
+const CatalogUnavailableBase: TaggedErrorClass<
+  CatalogUnavailable,
+  "CatalogUnavailable",
+  { readonly description: Schema.String }
+> = Schema.TaggedError<CatalogUnavailable>()("CatalogUnavailable", { description: Schema.String })
 
 /**
  * No backend answers, so it is not known whether a backend has this model.
@@ -60,8 +70,15 @@ export class ModelMissing extends Schema.TaggedError<ModelMissing>()("ModelMissi
  * @category errors
  * @since 0.1.0
  */
-export class CatalogUnavailable
-  extends Schema.TaggedError<CatalogUnavailable>()("CatalogUnavailable", { description: Schema.String }) {}
+export class CatalogUnavailable extends CatalogUnavailableBase {}
+
+const ModelCatalogErrorBase: TaggedErrorClass<
+  ModelCatalogError,
+  "ModelCatalogError",
+  { readonly reason: Schema.Union<readonly [typeof ModelMissing, typeof CatalogUnavailable]> }
+> = Schema.TaggedError<ModelCatalogError>()("ModelCatalogError", {
+  reason: Schema.Union([ModelMissing, CatalogUnavailable]),
+})
 
 /**
  * The one error a caller of `ModelCatalog` sees.
@@ -69,9 +86,10 @@ export class CatalogUnavailable
  * @category errors
  * @since 0.1.0
  */
-export class ModelCatalogError extends Schema.TaggedError<ModelCatalogError>()("ModelCatalogError", {
-  reason: Schema.Union([ModelMissing, CatalogUnavailable]),
-}) {}
+export class ModelCatalogError extends ModelCatalogErrorBase {}
+
+const key = "llamero/services/ModelCatalog"
+const Base: Context.ServiceClass<ModelCatalog, typeof key, Service> = Context.Service<ModelCatalog, Service>()(key)
 
 /**
  * The models of the fleet.
@@ -79,7 +97,10 @@ export class ModelCatalogError extends Schema.TaggedError<ModelCatalogError>()("
  * @category services
  * @since 0.1.0
  */
-export class ModelCatalog extends Context.Service<ModelCatalog, {
+export class ModelCatalog extends Base {}
+
+/** The members of `ModelCatalog`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * The model for any spelling of its name, as last read. Synchronous. `undefined` does not mean that no backend has
    * the model: use `find` to know.
@@ -100,4 +121,4 @@ export class ModelCatalog extends Context.Service<ModelCatalog, {
   readonly forget: (backendId: string, model: Model) => void
   /** Reads every backend now. */
   readonly refresh: Effect.Effect<void>
-}>()("llamero/services/ModelCatalog") {}
+}

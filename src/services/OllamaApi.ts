@@ -5,8 +5,20 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { Backend } from "./Fleet.ts"
+import type { OllamaApiError } from "./ollamaApiErrors.ts"
 
-const Details = Schema.Struct({
+export { Malformed, OllamaApiError, Rejected, Unreachable } from "./ollamaApiErrors.ts"
+
+const Details: Schema.Struct<{
+  readonly parent_model: Schema.optionalKey<Schema.NullOr<Schema.String>>
+  readonly format: Schema.optionalKey<Schema.String>
+  readonly family: Schema.optionalKey<Schema.String>
+  readonly families: Schema.optionalKey<Schema.NullOr<Schema.$Array<Schema.String>>>
+  readonly parameter_size: Schema.optionalKey<Schema.String>
+  readonly quantization_level: Schema.optionalKey<Schema.String>
+  readonly context_length: Schema.optionalKey<Schema.Number>
+  readonly embedding_length: Schema.optionalKey<Schema.Number>
+}> = Schema.Struct({
   parent_model: Schema.optionalKey(Schema.NullOr(Schema.String)),
   format: Schema.optionalKey(Schema.String),
   family: Schema.optionalKey(Schema.String),
@@ -17,22 +29,42 @@ const Details = Schema.Struct({
   embedding_length: Schema.optionalKey(Schema.Number),
 })
 
+const Tensor: Schema.Struct<{
+  readonly name: Schema.String
+  readonly type: Schema.String
+  readonly shape: Schema.$Array<Schema.Number>
+}> = Schema.Struct({
+  name: Schema.String,
+  type: Schema.String,
+  shape: Schema.Array(Schema.Number),
+})
+
 /**
  * One row of `/api/tags`: a model on a backend's disk.
  *
  * @category models
  * @since 0.1.0
  */
-export const TagsModel = Schema.Struct({
+export const TagsModel: Schema.Struct<{
+  readonly name: Schema.String
+  readonly model: Schema.String
+  readonly modified_at: Schema.optionalKey<Schema.String>
+  /** Bytes on disk. */
+  readonly size: Schema.Number
+  /** Digest of the manifest, 64 hex digits. */
+  readonly digest: Schema.String
+  readonly details: Schema.optionalKey<typeof Details>
+  /** Absent on servers before 0.33. */
+  readonly capabilities: Schema.optionalKey<Schema.NullOr<Schema.$Array<Schema.String>>>
+  readonly remote_model: Schema.optionalKey<Schema.String>
+  readonly remote_host: Schema.optionalKey<Schema.String>
+}> = Schema.Struct({
   name: Schema.String,
   model: Schema.String,
   modified_at: Schema.optionalKey(Schema.String),
-  /** Bytes on disk. */
   size: Schema.Number,
-  /** Digest of the manifest, 64 hex digits. */
   digest: Schema.String,
   details: Schema.optionalKey(Details),
-  /** Absent on servers before 0.33. */
   capabilities: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
   remote_model: Schema.optionalKey(Schema.String),
   remote_host: Schema.optionalKey(Schema.String),
@@ -46,18 +78,27 @@ export type TagsModel = typeof TagsModel.Type
  * @category models
  * @since 0.1.0
  */
-export const PsModel = Schema.Struct({
+export const PsModel: Schema.Struct<{
+  readonly name: Schema.String
+  readonly model: Schema.String
+  /** Bytes of all its buffers. */
+  readonly size: Schema.Number
+  readonly digest: Schema.String
+  readonly details: Schema.optionalKey<typeof Details>
+  /** RFC 3339. Out of date while a request runs; in the year 2319 if it never expires. */
+  readonly expires_at: Schema.String
+  /** Bytes on GPUs. Less than `size` means that layers spilled into system memory. */
+  readonly size_vram: Schema.Number
+  /** Absent on servers before 0.7. */
+  readonly context_length: Schema.optionalKey<Schema.Number>
+}> = Schema.Struct({
   name: Schema.String,
   model: Schema.String,
-  /** Bytes of all its buffers. */
   size: Schema.Number,
   digest: Schema.String,
   details: Schema.optionalKey(Details),
-  /** RFC 3339. Out of date while a request runs; in the year 2319 if it never expires. */
   expires_at: Schema.String,
-  /** Bytes on GPUs. Less than `size` means that layers spilled into system memory. */
   size_vram: Schema.Number,
-  /** Absent on servers before 0.7. */
   context_length: Schema.optionalKey(Schema.Number),
 })
 /** @category models @since 0.1.0 */
@@ -69,70 +110,27 @@ export type PsModel = typeof PsModel.Type
  * @category models
  * @since 0.1.0
  */
-export const ShowModel = Schema.Struct({
+export const ShowModel: Schema.Struct<{
   /** Its line `FROM …/blobs/sha256-…` is the only place that names the blob of the weights. */
+  readonly modelfile: Schema.optionalKey<Schema.String>
+  readonly parameters: Schema.optionalKey<Schema.String>
+  readonly details: Schema.optionalKey<typeof Details>
+  readonly model_info: Schema.optionalKey<Schema.NullOr<Schema.$Record<Schema.String, Schema.Unknown>>>
+  readonly projector_info: Schema.optionalKey<Schema.NullOr<Schema.$Record<Schema.String, Schema.Unknown>>>
+  /** Only with `verbose`. Without it, arrays of more than five elements are empty. */
+  readonly tensors: Schema.optionalKey<Schema.NullOr<Schema.$Array<typeof Tensor>>>
+  readonly capabilities: Schema.optionalKey<Schema.NullOr<Schema.$Array<Schema.String>>>
+}> = Schema.Struct({
   modelfile: Schema.optionalKey(Schema.String),
   parameters: Schema.optionalKey(Schema.String),
   details: Schema.optionalKey(Details),
   model_info: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))),
   projector_info: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))),
-  /** Only with `verbose`. Without it, arrays of more than five elements are empty. */
-  tensors: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({
-    name: Schema.String,
-    type: Schema.String,
-    shape: Schema.Array(Schema.Number),
-  })))),
+  tensors: Schema.optionalKey(Schema.NullOr(Schema.Array(Tensor))),
   capabilities: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
 })
 /** @category models @since 0.1.0 */
 export type ShowModel = typeof ShowModel.Type
-
-/**
- * The backend did not answer: the connection was refused or reset, or it took too long.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
-  description: Schema.String,
-  /** Whether there was no connection at all: nothing listens there. Absent when that is not known. */
-  refused: Schema.optionalKey(Schema.Boolean),
-}) {}
-
-/**
- * Ollama answered with an error: its status and the text of its `error` field.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
-  status: Schema.Number,
-  description: Schema.String,
-}) {}
-
-/**
- * The answer is not what Ollama sends.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", { description: Schema.String }) {}
-
-/**
- * The one error of a control call.
- *
- * @category errors
- * @since 0.1.0
- */
-export class OllamaApiError extends Schema.TaggedError<OllamaApiError>()("OllamaApiError", {
-  backend: Schema.String,
-  call: Schema.String,
-  reason: Schema.Union([Unreachable, Rejected, Malformed]),
-}) {
-  override get message(): string {
-    return `${this.call} on ${this.backend}: ${this.reason.description}`
-  }
-}
 
 /**
  * How a model is loaded.
@@ -160,6 +158,9 @@ export interface ShowOptions {
   readonly verbose?: boolean | undefined
 }
 
+const key = "llamero/services/OllamaApi"
+const Base: Context.ServiceClass<OllamaApi, typeof key, Service> = Context.Service<OllamaApi, Service>()(key)
+
 /**
  * Control calls to a backend. Interrupting a call closes its connection. For `load` this ends the load, so only
  * `Residency` calls it.
@@ -167,7 +168,10 @@ export interface ShowOptions {
  * @category services
  * @since 0.1.0
  */
-export class OllamaApi extends Context.Service<OllamaApi, {
+export class OllamaApi extends Base {}
+
+/** The members of `OllamaApi`. @category services @since 0.1.0 */
+export interface Service {
   readonly version: (backend: Backend) => Effect.Effect<string, OllamaApiError>
   readonly tags: (backend: Backend) => Effect.Effect<ReadonlyArray<TagsModel>, OllamaApiError>
   readonly ps: (backend: Backend) => Effect.Effect<ReadonlyArray<PsModel>, OllamaApiError>
@@ -184,4 +188,4 @@ export class OllamaApi extends Context.Service<OllamaApi, {
     model: string,
     options: { readonly embedder: boolean },
   ) => Effect.Effect<void, OllamaApiError>
-}>()("llamero/services/OllamaApi") {}
+}

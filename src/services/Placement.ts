@@ -33,14 +33,20 @@ export interface Explanation {
   readonly total: number
 }
 
+const key = "llamero/services/Placement"
+const Base: Context.ServiceClass<Placement, typeof key, Service> = Context.Service<Placement, Service>()(key)
+
 /**
  * Ranks the candidates for a request.
  *
  * @category services
  * @since 0.1.0
  */
-export class Placement extends Context.Service<Placement, {
+export class Placement extends Base {}
+
+/** The members of `Placement`. @category services @since 0.1.0 */
+export interface Service {
   readonly rank: (demand: Demand, fleet: FleetView) => Ranking
   /** The same decision with all its reasons. Slow, so never called while a request is served. */
   readonly explain: (demand: Demand, fleet: FleetView) => ReadonlyArray<Explanation>
-}>()("llamero/services/Placement") {}
+}

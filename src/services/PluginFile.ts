@@ -5,6 +5,7 @@
  */
 import { Schema } from "effect"
 import type { Filter, Guard, Observer, Picker, Plan, RetryPolicy, Scorer, VictimPicker } from "./Plugin.ts"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /** Any kind of plugin that a file may export. @category models @since 0.1.0 */
 export type AnyPlugin = Filter | Guard | Observer | Picker | Plan | RetryPolicy | Scorer | VictimPicker
@@ -59,12 +60,17 @@ export interface PluginFileEntry {
   readonly weight?: number | undefined
 }
 
-/** A plugin file that cannot be used, and why. @category errors @since 0.1.0 */
-export class PluginError extends Schema.TaggedError<PluginError>()("PluginError", {
+const PluginErrorBase: TaggedErrorClass<PluginError, "PluginError", {
   /** The file, as the entry names it. */
+  readonly file: Schema.String
+  readonly description: Schema.String
+}> = Schema.TaggedError<PluginError>()("PluginError", {
   file: Schema.String,
   description: Schema.String,
-}) {
+})
+
+/** A plugin file that cannot be used, and why. @category errors @since 0.1.0 */
+export class PluginError extends PluginErrorBase {
   override get message(): string {
     return `plugin ${this.file}: ${this.description}`
   }

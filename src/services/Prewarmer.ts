@@ -15,14 +15,20 @@ export interface PrewarmStatus {
   readonly reason: string
 }
 
+const key = "llamero/services/Prewarmer"
+const Base: Context.ServiceClass<Prewarmer, typeof key, Service> = Context.Service<Prewarmer, Service>()(key)
+
 /**
  * The models that the plans want, and the state of each.
  *
  * @category services
  * @since 0.1.0
  */
-export class Prewarmer extends Context.Service<Prewarmer, {
+export class Prewarmer extends Base {}
+
+/** The members of `Prewarmer`. @category services @since 0.1.0 */
+export interface Service {
   readonly status: () => ReadonlyArray<PrewarmStatus>
   /** Whether all models that readiness waits for are in memory. */
   readonly ready: () => boolean
-}>()("llamero/services/Prewarmer") {}
+}

@@ -46,13 +46,19 @@ export interface Expected {
   readonly timing?: { readonly sent: () => void; readonly ending: () => void } | undefined
 }
 
+const key = "llamero/services/Relay"
+const Base: Context.ServiceClass<Relay, typeof key, Service> = Context.Service<Relay, Service>()(key)
+
 /**
  * Runs attempts.
  *
  * @category services
  * @since 0.1.0
  */
-export class Relay extends Context.Service<Relay, {
+export class Relay extends Base {}
+
+/** The members of `Relay`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Runs an attempt, and releases the lease with its outcome. Interruption aborts the call and releases the lease as
    * `ignored`.
@@ -77,4 +83,4 @@ export class Relay extends Context.Service<Relay, {
   ) => Upstream
   /** Number of attempts that are running. */
   readonly active: () => number
-}>()("llamero/services/Relay") {}
+}

@@ -7,6 +7,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { Backend } from "./Fleet.ts"
 import type { Model } from "./ModelCatalog.ts"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /** Whether a model is in a backend's memory. @category models @since 0.1.0 */
 export type ResidencyState = "absent" | "loading" | "resident" | "draining"
@@ -34,22 +35,30 @@ export interface ResidentModel {
   readonly source: "observed" | "assumed"
 }
 
+const LoadErrorBase: TaggedErrorClass<LoadError, "LoadError", {
+  readonly backend: Schema.String
+  readonly model: Schema.String
+  /** What Ollama answered, or why there is no answer. */
+  readonly description: Schema.String
+  /** HTTP status of Ollama's answer; absent when there is none. */
+  readonly status: Schema.optional<Schema.Number>
+  /** Milliseconds by the router's clock. */
+  readonly at: Schema.Number
+}> = Schema.TaggedError<LoadError>()("LoadError", {
+  backend: Schema.String,
+  model: Schema.String,
+  description: Schema.String,
+  status: Schema.optional(Schema.Number),
+  at: Schema.Number,
+})
+
 /**
  * The last load of a model on a backend failed.
  *
  * @category errors
  * @since 0.1.0
  */
-export class LoadError extends Schema.TaggedError<LoadError>()("LoadError", {
-  backend: Schema.String,
-  model: Schema.String,
-  /** What Ollama answered, or why there is no answer. */
-  description: Schema.String,
-  /** HTTP status of Ollama's answer; absent when there is none. */
-  status: Schema.optional(Schema.Number),
-  /** Milliseconds by the router's clock. */
-  at: Schema.Number,
-}) {
+export class LoadError extends LoadErrorBase {
   override get message(): string {
     return `loading ${this.model} on ${this.backend}: ${this.description}`
   }
@@ -113,13 +122,19 @@ export interface Pin {
   readonly release: () => void
 }
 
+const key = "llamero/services/Residency"
+const Base: Context.ServiceClass<Residency, typeof key, Service> = Context.Service<Residency, Service>()(key)
+
 /**
  * Which models are in memory on each backend of the fleet. Starts and ends loads and unloads.
  *
  * @category services
  * @since 0.1.0
  */
-export class Residency extends Context.Service<Residency, {
+export class Residency extends Base {}
+
+/** The members of `Residency`. @category services @since 0.1.0 */
+export interface Service {
   /** The state by the last `/api/ps`, and by the router's own loads and unloads since then. Synchronous. */
   readonly state: (backend: string, model: Model) => ResidencyState
   /** All models in memory or being loaded on one backend. */
@@ -194,4 +209,4 @@ export class Residency extends Context.Service<Residency, {
   readonly onChange: (listener: (end: LoadEnd | undefined) => void) => () => void
   /** Calls the listener synchronously when a spill is first seen. Returns a stop function. */
   readonly onSpill: (listener: (spill: Spill) => void) => () => void
-}>()("llamero/services/Residency") {}
+}

@@ -66,13 +66,19 @@ export interface Route {
     | undefined
 }
 
+const key = "llamero/services/Router"
+const Base: Context.ServiceClass<Router, typeof key, Service> = Context.Service<Router, Service>()(key)
+
 /**
  * Routes requests.
  *
  * @category services
  * @since 0.1.0
  */
-export class Router extends Context.Service<Router, {
+export class Router extends Base {}
+
+/** The members of `Router`. @category services @since 0.1.0 */
+export interface Service {
   readonly route: Route
   /** Number of requests that have not ended, queued ones included. */
   readonly active: () => number
@@ -82,4 +88,4 @@ export class Router extends Context.Service<Router, {
   readonly retryBudget?: (() => number | undefined) | undefined
   /** Whether `drain` has run. From then on the readiness check fails. */
   readonly draining: () => boolean
-}>()("llamero/services/Router") {}
+}

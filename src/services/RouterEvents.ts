@@ -163,13 +163,19 @@ export type RouterEvent =
   | { readonly _tag: "ModelSpilled"; readonly at: number; readonly spill: Spill }
   | Shadowed
 
+const key = "llamero/services/RouterEvents"
+const Base: Context.ServiceClass<RouterEvents, typeof key, Service> = Context.Service<RouterEvents, Service>()(key)
+
 /**
  * Publishes events and keeps the last ones.
  *
  * @category services
  * @since 0.1.0
  */
-export class RouterEvents extends Context.Service<RouterEvents, {
+export class RouterEvents extends Base {}
+
+/** The members of `RouterEvents`. @category services @since 0.1.0 */
+export interface Service {
   /** Synchronous; never blocks and never fails. An event is lost, and counted, if too many wait for the listeners. */
   readonly publish: (event: RouterEvent) => void
   /** The last events, newest first. Under load a layer may keep only some of them. */
@@ -180,4 +186,4 @@ export class RouterEvents extends Context.Service<RouterEvents, {
   readonly lost: () => number
   /** Calls `listener` for each event, in order and in the background, until the scope closes. */
   readonly subscribe: (listener: (event: RouterEvent) => void) => Effect.Effect<void, never, Scope.Scope>
-}>()("llamero/services/RouterEvents") {}
+}

@@ -6,13 +6,19 @@
 import { Context } from "effect"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 
+const key = "llamero/services/TokenEstimator"
+const Base: Context.ServiceClass<TokenEstimator, typeof key, Service> = Context.Service<TokenEstimator, Service>()(key)
+
 /**
  * Synchronous estimates of the tokens of prompts.
  *
  * @category services
  * @since 0.1.0
  */
-export class TokenEstimator extends Context.Service<TokenEstimator, {
+export class TokenEstimator extends Base {}
+
+/** The members of `TokenEstimator`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Estimated tokens of `promptBytes` bytes of text and `images` images, for a model (canonical key). Takes constant
    * time.
@@ -30,4 +36,4 @@ export class TokenEstimator extends Context.Service<TokenEstimator, {
   readonly reread?: ((model: string, request: RoutedRequest) => number) | undefined
   /** The real number of tokens of a prompt without images (`prompt_eval_count`), for estimators that learn. */
   readonly learn: (model: string, promptBytes: number, tokens: number) => void
-}>()("llamero/services/TokenEstimator") {}
+}

@@ -5,6 +5,7 @@
  */
 import { Context, Schema } from "effect"
 import type { Backend } from "./Fleet.ts"
+import type { TaggedErrorClass } from "./taggedErrorClass.ts"
 
 /**
  * What went wrong between llamero and a backend.
@@ -20,7 +21,9 @@ import type { Backend } from "./Fleet.ts"
  * @category models
  * @since 0.1.0
  */
-export const TransportReason = Schema.Literals([
+export const TransportReason: Schema.Literals<
+  readonly ["Refused", "ConnectTimeout", "Reset", "Protocol", "Exhausted", "Invalid", "Timeout"]
+> = Schema.Literals([
   "Refused",
   "ConnectTimeout",
   "Reset",
@@ -32,17 +35,23 @@ export const TransportReason = Schema.Literals([
 /** See the constant of the same name. @category models @since 0.1.0 */
 export type TransportReason = typeof TransportReason.Type
 
+const TransportErrorBase: TaggedErrorClass<TransportError, "TransportError", {
+  readonly reason: typeof TransportReason
+  readonly backend: Schema.String
+  readonly description: Schema.String
+}> = Schema.TaggedError<TransportError>()("TransportError", {
+  reason: TransportReason,
+  backend: Schema.String,
+  description: Schema.String,
+})
+
 /**
  * The only error of a transport.
  *
  * @category errors
  * @since 0.1.0
  */
-export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
-  reason: TransportReason,
-  backend: Schema.String,
-  description: Schema.String,
-}) {
+export class TransportError extends TransportErrorBase {
   override get message(): string {
     return `${this.backend}: ${this.description}`
   }
@@ -102,13 +111,19 @@ export interface Call {
   readonly body: Uint8Array | undefined
 }
 
+const key = "llamero/services/Transport"
+const Base: Context.ServiceClass<Transport, typeof key, Service> = Context.Service<Transport, Service>()(key)
+
 /**
  * Sends calls to backends.
  *
  * @category services
  * @since 0.1.0
  */
-export class Transport extends Context.Service<Transport, {
+export class Transport extends Base {}
+
+/** The members of `Transport`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Sends a call. Never throws. Sets no timer but the one for connecting: the relay watches time. Can call the sink
    * before it returns.
@@ -119,4 +134,4 @@ export class Transport extends Context.Service<Transport, {
    * cannot tell. `BackendHealth` reads it before and after a probe: bytes that arrive are a sign of life.
    */
   readonly received?: ((backend: Backend) => number) | undefined
-}>()("llamero/services/Transport") {}
+}

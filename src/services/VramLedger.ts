@@ -119,13 +119,19 @@ export interface DeviceSensors {
   readonly healthy: boolean | undefined
 }
 
+const key = "llamero/services/VramLedger"
+const Base: Context.ServiceClass<VramLedger, typeof key, Service> = Context.Service<VramLedger, Service>()(key)
+
 /**
  * Reserves device memory for loads, or refuses.
  *
  * @category services
  * @since 0.1.0
  */
-export class VramLedger extends Context.Service<VramLedger, {
+export class VramLedger extends Base {}
+
+/** The members of `VramLedger`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Whether the capacity of a backend is known. If it is not, Ollama manages the memory, loads are serial and spills
    * are only reported.
@@ -160,4 +166,4 @@ export class VramLedger extends Context.Service<VramLedger, {
    * that removes it.
    */
   readonly onChange: (listener: () => void) => () => void
-}>()("llamero/services/VramLedger") {}
+}

@@ -50,6 +50,9 @@ export type { Resident } from "./scheduler/resident.ts"
 export { SimulatedServer } from "./server.ts"
 export type { ServerOptions } from "./settings.ts"
 
+const key = "llamero/simulated/SimulatedFleet"
+const Base: Context.ServiceClass<SimulatedFleet, typeof key, Service> = Context.Service<SimulatedFleet, Service>()(key)
+
 /**
  * The simulated servers, by URL. It is also the handle of a test: each server has its faults, its state and its call
  * log.
@@ -57,11 +60,14 @@ export type { ServerOptions } from "./settings.ts"
  * @category services
  * @since 0.1.0
  */
-export class SimulatedFleet extends Context.Service<SimulatedFleet, {
+export class SimulatedFleet extends Base {}
+
+/** The members of `SimulatedFleet`. @category services @since 0.1.0 */
+export interface Service {
   readonly servers: ReadonlyMap<string, SimulatedServer>
   /** The server of a URL. A `RangeError` if there is none. */
   readonly get: (url: string) => SimulatedServer
-}>()("llamero/simulated/SimulatedFleet") {}
+}
 
 /**
  * An A100 with 80 GB and the speeds of one. On its disk: an 8B and a 7B chat model and a 1.5B embedding model.
@@ -90,11 +96,11 @@ export const a100: ServerOptions = {
  * @category constructors
  * @since 0.1.0
  */
-export const makeServer = Effect.fnUntraced(function* (
+export const makeServer: (
   url: string,
   options?: ServerOptions,
   shared?: Map<string, SimulatedGpu>,
-): Effect.fn.Return<SimulatedServer, never, Scope.Scope> {
+) => Effect.Effect<SimulatedServer, never, Scope.Scope> = Effect.fnUntraced(function* (url, options, shared) {
   const made = settings(options ?? {})
   const gpus = gpusOf(made, shared ?? new Map())
   const context = yield* Effect.context<never>()

@@ -40,6 +40,15 @@ export interface Connections {
   readonly idleMillis?: number | undefined
 }
 
+/** Options of a server, and where it listens. @category models @since 0.1.0 */
+export interface Options extends ServerOptions {
+  /** Defaults to `0`: any free port. */
+  readonly port?: number | undefined
+  /** Defaults to `"127.0.0.1"`. */
+  readonly hostname?: string | undefined
+  readonly connections?: Connections | undefined
+}
+
 /** Bytes: `http.DefaultMaxHeaderBytes` of Go, and the 4096 that Go adds to it. */
 const headBytesMax = 1024 * 1024 + 4096
 
@@ -54,15 +63,9 @@ const headBytesMax = 1024 * 1024 + 4096
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
-  options?: ServerOptions & {
-    /** Defaults to `0`: any free port. */
-    readonly port?: number | undefined
-    /** Defaults to `"127.0.0.1"`. */
-    readonly hostname?: string | undefined
-    readonly connections?: Connections | undefined
-  },
-): Effect.fn.Return<Listening, never, Scope.Scope> {
+export const make: (options?: Options) => Effect.Effect<Listening, never, Scope.Scope> = Effect.fnUntraced(function* (
+  options,
+) {
   const hostname = options?.hostname ?? "127.0.0.1"
   const { idleMillis = Infinity, requestsMax = Infinity } = options?.connections ?? {}
   const listener = yield* listen(hostname, options?.port ?? 0, idleMillis)

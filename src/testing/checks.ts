@@ -6,17 +6,23 @@
 import { Arbitrary, Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Schema, type Scope } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { listed, Outstanding, OutstandingCalls } from "./outstanding.ts"
+import type { TaggedErrorClass } from "../services/taggedErrorClass.ts"
 
-/** An implementation does not do what its contract says. @category errors @since 0.1.0 */
-export class ContractViolation extends Schema.TaggedError<ContractViolation>()("ContractViolation", {
+const ContractViolationBase: TaggedErrorClass<ContractViolation, "ContractViolation", {
   /** The name of the check. */
-  check: Schema.String,
+  readonly check: Schema.String
   /**
    * What was expected and what was found, with a stack. For a property also the smallest input found, and how to replay
    * it. For a check that missed its deadline the calls that never got an answer.
    */
+  readonly message: Schema.String
+}> = Schema.TaggedError<ContractViolation>()("ContractViolation", {
+  check: Schema.String,
   message: Schema.String,
-}) {}
+})
+
+/** An implementation does not do what its contract says. @category errors @since 0.1.0 */
+export class ContractViolation extends ContractViolationBase {}
 
 /** A test clock of the check's own, and a console that prints nothing. */
 const quiet = Layer.merge(TestClock.layer(), TestConsole.layer)

@@ -34,9 +34,10 @@ export class OutstandingCalls {
 }
 
 /** Each check has its own. */
-export const Outstanding = Context.Reference<OutstandingCalls>("llamero/testing/Outstanding", {
-  defaultValue: () => new OutstandingCalls(),
-})
+export const Outstanding: Context.Reference<OutstandingCalls> = Context.Reference<OutstandingCalls>(
+  "llamero/testing/Outstanding",
+  { defaultValue: () => new OutstandingCalls() },
+)
 
 /**
  * Runs `effect` as a call that has to end. A check that misses its deadline names the calls that have not ended. `name`

@@ -7,11 +7,14 @@ import { Effect, Layer } from "effect"
 import * as StaticFleet from "../layers/fleet/StaticFleet.ts"
 import { Admission } from "../services/Admission.ts"
 import { Coalescer } from "../services/Coalescer.ts"
+import type { Fleet, FleetError } from "../services/Fleet.ts"
 import { Leases } from "../services/Leases.ts"
+import type { OllamaApi } from "../services/OllamaApi.ts"
 import { Relay } from "../services/Relay.ts"
 import type { RoutedRequest } from "../services/RoutedRequest.ts"
 import type { ReplySink } from "../services/Reply.ts"
 import { Router, type Settled } from "../services/Router.ts"
+import type { Transport } from "../services/Transport.ts"
 import * as SimulatedFleet from "../simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaApi from "../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../simulated/SimulatedTransport.ts"
@@ -26,7 +29,9 @@ import { request } from "./requests.ts"
  * @category layers
  * @since 0.1.0
  */
-export const place = (servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>) =>
+export const place = (
+  servers: Readonly<Record<string, SimulatedFleet.ServerOptions>>,
+): Layer.Layer<Transport | OllamaApi | Fleet | SimulatedFleet.SimulatedFleet, FleetError> =>
   Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer).pipe(
     Layer.provideMerge(Layer.merge(StaticFleet.layer(Object.keys(servers)), SimulatedFleet.layer(servers))),
   )
@@ -59,10 +64,10 @@ export const ways = (router: Router["Service"]): readonly [Way, ...ReadonlyArray
 export const ask = (
   path: string,
   body: object | string,
-  reply = new RecordingReply(),
+  reply: RecordingReply = new RecordingReply(),
   headers: ReadonlyArray<string> = [],
   from: Partial<Pick<RoutedRequest, "address" | "queueMillis" | "tenant">> = {},
-) =>
+): Effect.Effect<{ readonly settled: Settled; readonly reply: RecordingReply }, never, Router> =>
   Effect.gen(function* () {
     const router = yield* Router
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
@@ -70,8 +75,19 @@ export const ask = (
     return { settled, reply }
   })
 
+/** What a router holds for its requests: counts. @category models @since 0.1.0 */
+export interface Held {
+  readonly active: number
+  readonly flights: number
+  readonly leases: number
+  readonly exchanges: number
+  readonly queues: number
+}
+
+type Parts = Router | Coalescer | Leases | Relay | Admission
+
 /** What a router holds for its requests now. @category accessors @since 0.1.0 */
-export const held = Effect.gen(function* () {
+export const held: Effect.Effect<Held, never, Parts> = Effect.gen(function* () {
   return {
     active: (yield* Router).active(),
     flights: (yield* Coalescer).active(),
@@ -82,7 +98,10 @@ export const held = Effect.gen(function* () {
 })
 
 /** What an idle router holds. @category constants @since 0.1.0 */
-export const nothing = { active: 0, flights: 0, leases: 0, exchanges: 0, queues: 0 }
+export const nothing: Held = { active: 0, flights: 0, leases: 0, exchanges: 0, queues: 0 }
 
 /** Dies where a router holds something for a request, though none is under way. @category running @since 0.1.0 */
-export const holdsNothing = Effect.map(held, (what) => assert.deepStrictEqual(what, nothing))
+export const holdsNothing: Effect.Effect<void, never, Parts> = Effect.map(
+  held,
+  (what) => assert.deepStrictEqual(what, nothing),
+)

@@ -34,29 +34,29 @@ export class RecordingSink implements ByteSink {
     if (event === "end" || event === "fail") this.ended = true
     this.onEvent(event, this)
   }
-  open(upstream: Upstream) {
+  open(upstream: Upstream): void {
     this.upstream = upstream
     this.record("open")
   }
-  head(status: number, rawHeaders: ReadonlyArray<string>) {
+  head(status: number, rawHeaders: ReadonlyArray<string>): void {
     if (this.upstream === undefined) this.wrong.push("head before open")
     this.status = status
     this.headers = rawHeaders
     this.record("head")
   }
-  data(chunk: Uint8Array) {
+  data(chunk: Uint8Array): void {
     if (this.status === 0) this.wrong.push("data before head")
     this.chunks.push(chunk)
     this.record("data")
   }
-  end() {
+  end(): void {
     this.record("end")
   }
-  fail(error: TransportError) {
+  fail(error: TransportError): void {
     this.error = error
     this.record("fail")
   }
-  get body() {
+  get body(): string {
     return text(this.chunks)
   }
 }
@@ -68,7 +68,7 @@ export class RecordingSink implements ByteSink {
  * @category running
  * @since 0.1.0
  */
-export const until = (holds: () => boolean, what = "condition") =>
+export const until = (holds: () => boolean, what = "condition"): Effect.Effect<void> =>
   tracked(
     what,
     Effect.promise(async (signal) => {

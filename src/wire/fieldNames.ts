@@ -28,7 +28,7 @@ export const tools = 512
 /** @internal */
 export const instructions = 1024
 /** The keys that hold the prompt. @internal */
-export const prompts = prompt | messages | input | system | suffix | tools | instructions
+export const prompts: number = prompt | messages | input | system | suffix | tools | instructions
 /** In `options` only. @internal */
 export const numCtx = 2048
 /** In `options`, and at the top of `/v1`. @internal */
@@ -54,11 +54,11 @@ export const truncate = 2097152
 /** At the top of `/v1`: the same in OpenAI's words. @internal */
 export const truncation = 4194304
 /** The keys that change how a model is loaded, except `num_ctx`. @internal */
-export const runner = numThread | numGpu | numBatch | mainGpu | useMmap | draftNumPredict | shift
+export const runner: number = numThread | numGpu | numBatch | mainGpu | useMmap | draftNumPredict | shift
 /** The top-level keys of the native dialect. @internal */
-export const all = 2047 | shift | truncate
+export const all: number = 2047 | shift | truncate
 /** The keys that decide whether the same call gives the same answer again. @internal */
-export const sampling = temperature | seed
+export const sampling: number = temperature | seed
 
 const names: ReadonlyArray<readonly [number, string]> = [
   [model, "model"],

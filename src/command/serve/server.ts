@@ -10,7 +10,6 @@ import process from "node:process"
 import * as LocalBreaker from "../../layers/breaker/LocalBreaker.ts"
 import * as LogLines from "../../layers/server/LogLines.ts"
 import type * as PluginFiles from "../../layers/PluginFiles.ts"
-import * as IdleMemory from "../../layers/server/IdleMemory.ts"
 import * as NodeMain from "../../layers/server/NodeMain.ts"
 import * as NodeServer from "../../layers/server/NodeServer.ts"
 import * as Settings from "../../layers/Settings.ts"
@@ -61,7 +60,7 @@ const server = (
   plugins: PluginFiles.Plugins,
   reach: Place.Reach,
 ) =>
-  IdleMemory.layer().pipe(Layer.provideMerge(NodeServer.layer(app(settings, choices, place.simulated), {
+  NodeServer.layer(app(settings, choices, place.simulated), {
     host: settings.host,
     port: settings.port,
     local: settings.localPort === 0 ? undefined : { port: settings.localPort },
@@ -74,7 +73,7 @@ const server = (
     bufferBytesMax: settings.bufferBytes,
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
-  }))).pipe(
+  }).pipe(
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),

@@ -27,7 +27,7 @@ export class Flow implements Placed {
   readonly tenant: string
   readonly weight: number
   readonly queue: FairQueue
-  readonly waiters = new Heap<RankedWaiter>(isEarlier)
+  readonly waiters: Heap<RankedWaiter> = new Heap<RankedWaiter>(isEarlier)
   /** Virtual time at which its next request starts. */
   start = 0
   /** While all its requests are set aside: how far its start was ahead of the queue's virtual time. */
@@ -61,7 +61,7 @@ const isSooner = (a: Flow, b: Flow): boolean =>
  */
 export class FairQueue {
   /** The flows with a request that is not set aside. */
-  readonly flows = new Heap<Flow>(isSooner)
+  readonly flows: Heap<Flow> = new Heap<Flow>(isSooner)
   /** Requests, those that are set aside included. */
   size = 0
   private virtualTime = 0

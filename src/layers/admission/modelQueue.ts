@@ -22,14 +22,14 @@ export class ModelQueue<W extends Waiter> implements Home {
   readonly model: string
   readonly order: Queue<W>
   /** The waiting requests, in no order. They are kept here too, so that each gets an answer whatever `order` does. */
-  readonly waiters = new Bag<W>()
-  readonly drain = new DrainRate()
+  readonly waiters: Bag<W> = new Bag()
+  readonly drain: DrainRate = new DrainRate()
   loading = false
   round = 0
   /** Whether the latest pass ended at a request that has to wait. Then a newcomer has to wait too. */
   blocked = false
   /** The kinds of requests that wait for a load, as the latest pass found out. */
-  readonly loadingKinds = new Set<string>()
+  readonly loadingKinds: Set<string> = new Set()
   /** The first request, while queues are compared. */
   first: W | undefined = undefined
   private bytes = 0

@@ -45,7 +45,7 @@ export class Flight implements ReplySink, Shared, Slotted {
   readonly request: RoutedRequest
   readonly lead: Lead
   readonly demand: LiveDemand
-  readonly participants = new Bag<Participant>()
+  readonly participants: Bag<Participant> = new Bag()
   carrier: Carrier | undefined = undefined
   bytes = 0
   private readonly limits: Limits

@@ -58,16 +58,22 @@ export interface Options {
   readonly root?: string | undefined
 }
 
+const key = "llamero/layers/gpu/NvmlGpuProbe/NvmlHelper"
+const Base: Context.ServiceClass<NvmlHelper, typeof key, Service> = Context.Service<NvmlHelper, Service>()(key)
+
 /**
  * The process that calls the library, for tests and diagnosis.
  *
  * @category services
  * @since 0.1.0
  */
-export class NvmlHelper extends Context.Service<NvmlHelper, {
+export class NvmlHelper extends Base {}
+
+/** The members of `NvmlHelper`. @category services @since 0.1.0 */
+export interface Service {
   /** None while no helper runs. */
   readonly pid: Effect.Effect<Option.Option<number>>
-}>()("llamero/layers/gpu/NvmlGpuProbe/NvmlHelper") {}
+}
 
 const source = "nvml"
 

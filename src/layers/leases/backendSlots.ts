@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type { Clock } from "effect"
-import type { BackendHealth } from "../../services/BackendHealth.ts"
-import type { Breaker } from "../../services/Breaker.ts"
+import type { BackendHealth, HealthState } from "../../services/BackendHealth.ts"
+import type { Breaker, BreakerState } from "../../services/Breaker.ts"
 import type { Backend, Member } from "../../services/Fleet.ts"
 import type { BackendView } from "../../services/FleetView.ts"
 import type { Model, ModelCatalog } from "../../services/ModelCatalog.ts"
@@ -38,7 +38,7 @@ class ModelSlots {
   streams = 0
   /** Moving average of the milliseconds from lease to release, over complete answers. */
   serviceMillis: number | undefined = undefined
-  readonly concurrency = new ConcurrencyLimit()
+  readonly concurrency: ConcurrencyLimit = new ConcurrencyLimit()
 }
 
 /**
@@ -73,10 +73,10 @@ export class BackendSlots implements BackendView {
     this.backend = member.backend
     this.services = services
   }
-  get health() {
+  get health(): HealthState {
     return this.services.health.status(this.backend.id).state
   }
-  get version() {
+  get version(): string | undefined {
     return this.services.health.status(this.backend.id).version
   }
   ofModel(model: Model): ModelSlots {
@@ -103,7 +103,7 @@ export class BackendSlots implements BackendView {
     this.read(model)
     return this.state
   }
-  breaker(model: Model) {
+  breaker(model: Model): BreakerState {
     return this.services.breaker.state(this.backend.id, model.key)
   }
   owns(model: Model): boolean {

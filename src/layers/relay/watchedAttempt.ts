@@ -35,7 +35,7 @@ export class WatchedAttempt extends Timed implements ByteSink, Upstream {
   /** Whether the router itself has to read the answer. */
   readonly reads: boolean
   watch: Terminator.Terminator
-  readonly tail = new FinalLine.Tail()
+  readonly tail: FinalLine.Tail = new FinalLine.Tail()
   readonly done: (self: WatchedAttempt, attempt: Attempt) => void
   upstream: Upstream | undefined = undefined
   status = 0

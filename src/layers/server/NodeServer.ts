@@ -76,13 +76,19 @@ export interface Options {
   readonly stallTimeout?: Duration.Input | undefined
 }
 
+const key = "llamero/layers/server/NodeServer"
+const Base: Context.ServiceClass<NodeServer, typeof key, Service> = Context.Service<NodeServer, Service>()(key)
+
 /**
  * A server that listens on a port.
  *
  * @category services
  * @since 0.1.0
  */
-export class NodeServer extends Context.Service<NodeServer, {
+export class NodeServer extends Base {}
+
+/** The members of `NodeServer`. @category services @since 0.1.0 */
+export interface Service {
   readonly host: string
   readonly port: number
   readonly url: string
@@ -92,7 +98,7 @@ export class NodeServer extends Context.Service<NodeServer, {
   readonly active: () => number
   /** Bytes of answers that clients have not taken yet. */
   readonly buffered: () => number
-}>()("llamero/layers/server/NodeServer") {}
+}
 
 /** How often the buffered bytes are summed up. They grow slowly: a client has a socket's buffer and a chunk at most. */
 const reliefInterval = Duration.seconds(1)

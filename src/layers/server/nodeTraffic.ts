@@ -17,7 +17,7 @@ export const checksUntilStalled = 4
 /** @internal */
 export class NodeTraffic {
   /** Inference requests. */
-  readonly active = new Bag<NodeExchange>()
+  readonly active: Bag<NodeExchange> = new Bag()
   /** Number of all other requests. */
   others = 0
   draining = false

@@ -5,10 +5,11 @@
  */
 import * as Kinds from "./kinds.ts"
 import * as Structured from "./structured.ts"
+import type { Access, Pulls, Requests, Table } from "./values.ts"
 import { variable } from "./variable.ts"
 
 /** @internal */
-export const access = {
+export const access: Table<Access> = {
   origins: variable(
     "LLAMERO_ORIGINS",
     "Origins of web pages and browser extensions to let in, besides those that Ollama lets in",
@@ -66,7 +67,7 @@ export const access = {
 }
 
 /** `isPattern` says whether a text names models that may be pulled. @internal */
-export const pulls = (isPattern: (text: string) => boolean) => ({
+export const pulls = (isPattern: (text: string) => boolean): Table<Pulls> => ({
   pulls: variable(
     "LLAMERO_PULLS",
     "Models that clients may pull, on all backends, such as llama3.1:8b,qwen3*",
@@ -80,7 +81,7 @@ export const pulls = (isPattern: (text: string) => boolean) => ({
 })
 
 /** @internal */
-export const requests = {
+export const requests: Table<Requests> = {
   contextGuard: variable(
     "LLAMERO_CONTEXT_GUARD",
     "Whether prompts that cannot fit the context are refused",

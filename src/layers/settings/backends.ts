@@ -5,10 +5,11 @@
  */
 import * as Kinds from "./kinds.ts"
 import * as Structured from "./structured.ts"
+import type { Backends, Listening, Placing, Streams, Table } from "./values.ts"
 import { variable } from "./variable.ts"
 
 /** @internal */
-export const backends = {
+export const backends: Table<Backends> = {
   backends: variable("LLAMERO_BACKENDS", "The Ollama servers to route to", Kinds.ollamaHosts, "", []),
   fleetFile: variable(
     "LLAMERO_FLEET_FILE",
@@ -39,7 +40,7 @@ export const backends = {
 }
 
 /** @internal */
-export const listening = {
+export const listening: Table<Listening> = {
   host: variable("LLAMERO_HOST", "Address to listen on; 0.0.0.0 lets other machines in", Kinds.address, "127.0.0.1"),
   port: {
     ...variable("LLAMERO_PORT", "Port to listen on; PORT counts when it is not set", Kinds.port, "11435"),
@@ -55,7 +56,7 @@ export const listening = {
 }
 
 /** @internal */
-export const streams = {
+export const streams: Table<Streams> = {
   parallelism: variable(
     "LLAMERO_PARALLELISM",
     "Streams of one model on one backend at first; with LLAMERO_ADAPTIVE_CONCURRENCY off, for ever",
@@ -77,7 +78,7 @@ export const streams = {
 }
 
 /** @internal */
-export const placing = {
+export const placing: Table<Placing> = {
   scorers: variable(
     "LLAMERO_SCORERS",
     `Scorers that rate backends, with their weights: ${Structured.scorerNames.join(", ")}`,

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Kinds from "./kinds.ts"
+import type { Memory, Table } from "./values.ts"
 import { variable } from "./variable.ts"
 
 const models = Kinds.wordsThat(
@@ -12,7 +13,7 @@ const models = Kinds.wordsThat(
 )
 
 /** @internal */
-export const memory = {
+export const memory: Table<Memory> = {
   prewarm: variable("LLAMERO_PREWARM", "Models to load before the router is ready", models, "", []),
   pinned: variable(
     "LLAMERO_PINNED",

@@ -5,6 +5,7 @@
  */
 import * as Kinds from "./kinds.ts"
 import * as Parse from "./parse.ts"
+import type { Collector, Sampling, Table } from "./values.ts"
 import { type Kind, variable } from "./variable.ts"
 
 /** The text of a value of OpenTelemetry's lists, in which some characters are written with a `%`. */
@@ -50,7 +51,7 @@ const share: Kind<number> = {
 }
 
 /** Where traces go. @internal */
-export const collector = {
+export const collector: Table<Collector> = {
   otlpEndpoint: variable(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces",
@@ -132,7 +133,7 @@ export const collector = {
 }
 
 /** Which requests are traced. `samplers`: the names of samplers. @internal */
-export const sampling = <const S extends string>(samplers: ReadonlyArray<S>) => ({
+export const sampling = <const S extends string>(samplers: ReadonlyArray<S>): Table<Sampling<S>> => ({
   sampler: variable(
     "OTEL_TRACES_SAMPLER",
     `How requests are chosen: ${samplers.join(", ")}`,

@@ -5,10 +5,11 @@
  */
 import * as Kinds from "./kinds.ts"
 import * as Structured from "./structured.ts"
+import type { Admin, Failures, Queues, Sharing, Sizes, Table, Times } from "./values.ts"
 import { variable } from "./variable.ts"
 
 /** @internal */
-export const queues = {
+export const queues: Table<Queues> = {
   queueCapacity: variable("LLAMERO_QUEUE_CAPACITY", "Requests waiting for one model", Kinds.atLeast(0), "128"),
   queueBytes: variable("LLAMERO_QUEUE_BYTES", "Bytes of waiting bodies, over all models", Kinds.size, "256MiB"),
   queueMillis: variable(
@@ -32,7 +33,7 @@ export const queues = {
 }
 
 /** @internal */
-export const admin = {
+export const admin: Table<Admin> = {
   adminToken: variable(
     "LLAMERO_ADMIN_TOKEN",
     "Bearer token of /admin/* and of the status page /ui; without it both are off",
@@ -48,7 +49,7 @@ export const admin = {
 }
 
 /** @internal */
-export const times = {
+export const times: Table<Times> = {
   connectMillis: variable(
     "LLAMERO_CONNECT_TIMEOUT",
     "Longest wait for a connection to a backend",
@@ -81,7 +82,7 @@ export const times = {
 }
 
 /** @internal */
-export const sizes = {
+export const sizes: Table<Sizes> = {
   bodyLimit: variable("LLAMERO_BODY_LIMIT", "Largest request body", Kinds.size, "64MiB"),
   headLimit: variable(
     "LLAMERO_HEAD_LIMIT",
@@ -104,7 +105,7 @@ export const sizes = {
 }
 
 /** @internal */
-export const failures = {
+export const failures: Table<Failures> = {
   attemptsMax: variable("LLAMERO_ATTEMPTS", "Attempts for one request, the first included", Kinds.atLeast(1), "3"),
   retryRatio: variable("LLAMERO_RETRY_RATIO", "Retries that each request adds to the budget", Kinds.ratio, "0.2"),
   retryPerSecond: variable(
@@ -144,7 +145,7 @@ export const failures = {
 }
 
 /** @internal */
-export const sharing = {
+export const sharing: Table<Sharing> = {
   coalesce: variable(
     "LLAMERO_COALESCE",
     "Whether identical deterministic requests in flight share one call",

@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import { Admission } from "../../services/Admission.ts"
 import { Leases } from "../../services/Leases.ts"
 import { success } from "../../services/Outcome.ts"
-import { refuse } from "../../services/Refusal.ts"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import * as assert from "../assert.ts"
 import { type Check, check, property } from "../checks.ts"
@@ -27,7 +27,7 @@ export const enter = (
   id: string,
   until: Effect.Effect<unknown> = Effect.void,
   options?: Parameters<typeof demandFor>[1],
-) =>
+): Effect.Effect<string, Refusal, Admission | Leases> =>
   Effect.gen(function* () {
     const admission = yield* Admission
     const leases = yield* Leases

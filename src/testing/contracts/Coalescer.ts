@@ -5,9 +5,10 @@
  */
 import { Deferred, Effect, Exit, Fiber, type Layer } from "effect"
 import { Coalescer, type Lead } from "../../services/Coalescer.ts"
-import { refuse } from "../../services/Refusal.ts"
+import { type Refusal, refuse } from "../../services/Refusal.ts"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
 import type { Settled } from "../../services/Router.ts"
+import type { Upstream } from "../../services/Transport.ts"
 import * as assert from "../assert.ts"
 import { type Check, check } from "../checks.ts"
 import { demandFor, modelOn } from "../demands.ts"
@@ -27,7 +28,7 @@ export const settled: Settled = {
   queuedMillis: 0,
 }
 /** An upstream whose methods do nothing. @category constructors @since 0.1.0 */
-export const upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
+export const upstream: Upstream = { pause: () => {}, resume: () => {}, abort: () => {} }
 
 /** Answers `text` in two chunks, the second one when `until` has ended. @category constructors @since 0.1.0 */
 export const answering = (text: string, until: Effect.Effect<unknown> = Effect.void): Lead => (_demand, reply) =>
@@ -42,12 +43,17 @@ export const answering = (text: string, until: Effect.Effect<unknown> = Effect.v
   })
 
 /** A request that may be answered differently every time. @category constructors @since 0.1.0 */
-export const sampled = () => request("/api/generate", { model: "m", prompt: "x" })
+export const sampled = (): RoutedRequest => request("/api/generate", { model: "m", prompt: "x" })
 /** A request that has one answer. @category constructors @since 0.1.0 */
-export const same = () => request("/api/generate", { model: "m", prompt: "x", options: { temperature: 0 } })
+export const same = (): RoutedRequest =>
+  request("/api/generate", { model: "m", prompt: "x", options: { temperature: 0 } })
 
 /** Joins, or leads with `lead`. @category constructors @since 0.1.0 */
-export const joining = (of = same(), lead: Lead = answering("answer"), reply = new RecordingReply()) =>
+export const joining = (
+  of: RoutedRequest = same(),
+  lead: Lead = answering("answer"),
+  reply: RecordingReply = new RecordingReply(),
+): Effect.Effect<Settled, Refusal, Coalescer> =>
   Effect.flatMap(Coalescer, (coalescer) => {
     const demand = demandFor(model, { id: of.id, priority: of.priority })
     const name = `join of ${of.id} (model ${model.key}, tenant ${demand.tenant})`

@@ -12,7 +12,7 @@ import { type Check, check } from "../checks.ts"
 export const event = (id: string): RouterEvent => ({ _tag: "AttemptFailed", at: 0, id, backend: "a", cause: "refused" })
 
 /** Lets background fibers run. @category running @since 0.1.0 */
-export const settle = Effect.repeat(Effect.yieldNow, { times: 5 })
+export const settle: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 5 })
 
 /** @category contracts @since 0.1.0 */
 export const contract = (layer: Layer.Layer<RouterEvents, unknown>): ReadonlyArray<Check> => [

@@ -6,13 +6,13 @@ import type { Outcome } from "../../services/Outcome.ts"
 import * as assert from "../assert.ts"
 
 const failed = (cause: string): Outcome => ({ kind: "failure", cause })
-export const refused = failed("refused")
-export const broken = failed("http-500")
-export const silent = failed("first-byte-timeout")
+export const refused: Outcome = failed("refused")
+export const broken: Outcome = failed("http-500")
+export const silent: Outcome = failed("first-byte-timeout")
 export const saturated: Outcome = { kind: "saturated", cause: "http-503" }
 
 /** Takes a permit, which must be given, and records the outcome. */
-export const attempt = (breaker: Breaker["Service"], outcome: Outcome, times = 1, backend = "a", model = "m") => {
+export const attempt = (breaker: Breaker["Service"], outcome: Outcome, times = 1, backend = "a", model = "m"): void => {
   for (let i = 0; i < times; i++) {
     const permit = breaker.acquire(backend, model)
     assert.ok(permit, `attempt ${i} of ${times} is let through`)

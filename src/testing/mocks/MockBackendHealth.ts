@@ -8,18 +8,24 @@ import { BackendHealth, type BackendStatus, type HealthChange, type HealthState 
 import type { Outcome } from "../../services/Outcome.ts"
 import * as Listeners from "../../support/listeners.ts"
 
+const key = "llamero/testing/mocks/MockBackendHealth/MockHealth"
+const Base: Context.ServiceClass<MockHealth, typeof key, Service> = Context.Service<MockHealth, Service>()(key)
+
 /**
  * Test handle.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockHealth extends Context.Service<MockHealth, {
+export class MockHealth extends Base {}
+
+/** The members of `MockHealth`. @category services @since 0.1.0 */
+export interface Service {
   /** Puts a backend in a state. Tells the listeners where that is a change. Synchronous. */
   readonly set: (backend: string, state: HealthState, reason?: string) => void
   /** The outcomes recorded so far, in order. */
   readonly outcomes: () => ReadonlyArray<{ readonly backend: string; readonly outcome: Outcome }>
-}>()("llamero/testing/mocks/MockBackendHealth/MockHealth") {}
+}
 
 const make = (initial: Readonly<Record<string, HealthState>>) =>
   Effect.map(Clock.Clock, (clock) => {

@@ -19,20 +19,26 @@ export interface MockPermit {
   readonly outcome: Outcome | undefined
 }
 
+const key = "llamero/testing/mocks/MockBreaker/MockCircuits"
+const Base: Context.ServiceClass<MockCircuits, typeof key, Service> = Context.Service<MockCircuits, Service>()(key)
+
 /**
  * Test handle. Everything is synchronous.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockCircuits extends Context.Service<MockCircuits, {
+export class MockCircuits extends Base {}
+
+/** The members of `MockCircuits`. @category services @since 0.1.0 */
+export interface Service {
   /** Puts the breaker of a backend, or of one model there, in a state. */
   readonly set: (key: BreakerKey, state: BreakerState) => void
   /** The state of that breaker alone. `Breaker.state` of a model is the worse of it and the state of its backend. */
   readonly own: (key: BreakerKey) => BreakerState
   /** Every permit that was given so far, in order. */
   readonly permits: () => ReadonlyArray<MockPermit>
-}>()("llamero/testing/mocks/MockBreaker/MockCircuits") {}
+}
 
 /** No failure opens a breaker. */
 const policy: Policy = { trip: () => ({ count: () => false, reset: () => {} }), openMillis: () => 1000 }

@@ -22,20 +22,26 @@ import {
  */
 export type Step = ReadonlyArray<GpuReading> | GpuProbeReason | "hangs"
 
+const key = "llamero/testing/mocks/MockGpuProbe/MockReadings"
+const Base: Context.ServiceClass<MockReadings, typeof key, Service> = Context.Service<MockReadings, Service>()(key)
+
 /**
  * Test handle: what the next reads do.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockReadings extends Context.Service<MockReadings, {
+export class MockReadings extends Base {}
+
+/** The members of `MockReadings`. @category services @since 0.1.0 */
+export interface Service {
   /** Every read does this from now on. A script is forgotten. */
   readonly set: (step: Step) => Effect.Effect<void>
   /** The next reads do these, one each. Reads after the last step repeat it. */
   readonly script: (steps: readonly [Step, ...ReadonlyArray<Step>]) => Effect.Effect<void>
   /** The number of reads so far. */
   readonly reads: Effect.Effect<number>
-}>()("llamero/testing/mocks/MockGpuProbe/MockReadings") {}
+}
 
 /** A healthy device. By default half of its memory is free. @category constructors @since 0.1.0 */
 export const device = (

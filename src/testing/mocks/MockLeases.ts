@@ -9,13 +9,19 @@ import { type Commit, type Lease, Leases } from "../../services/Leases.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 
+const key = "llamero/testing/mocks/MockLeases/MockSlots"
+const Base: Context.ServiceClass<MockSlots, typeof key, Service> = Context.Service<MockSlots, Service>()(key)
+
 /**
  * Test handle: what the next commit answers, and which leases were granted and released.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockSlots extends Context.Service<MockSlots, {
+export class MockSlots extends Base {}
+
+/** The members of `MockSlots`. @category services @since 0.1.0 */
+export interface Service {
   /** Sets the number of free slots: a commit takes one, a release gives it back. Tells the listeners of `onFree`. */
   readonly setFree: (slots: number) => void
   readonly free: () => number
@@ -25,7 +31,7 @@ export class MockSlots extends Context.Service<MockSlots, {
   readonly granted: ReadonlyArray<string>
   /** Outcomes in order of release, one for each lease. */
   readonly released: ReadonlyArray<Outcome>
-}>()("llamero/testing/mocks/MockLeases/MockSlots") {}
+}
 
 const make = (initial: number) => {
   const only = backend({ url: "http://mock:11434", id: "mock" })

@@ -40,16 +40,22 @@ export const model = (input: ModelInput): Model => {
   }
 }
 
+const key = "llamero/testing/mocks/MockModelCatalog/MockModels"
+const Base: Context.ServiceClass<MockModels, typeof key, Service> = Context.Service<MockModels, Service>()(key)
+
 /**
  * Test handle.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockModels extends Context.Service<MockModels, {
+export class MockModels extends Base {}
+
+/** The members of `MockModels`. @category services @since 0.1.0 */
+export interface Service {
   /** Replaces the list. Synchronous. */
   readonly set: (models: ReadonlyArray<ModelInput>) => void
-}>()("llamero/testing/mocks/MockModelCatalog/MockModels") {}
+}
 
 /**
  * Knows the models of the list, until the handle replaces it. Any other model is `ModelMissing` at once.

@@ -14,13 +14,19 @@ import {
 } from "../../services/Footprint.ts"
 import type { Model } from "../../services/ModelCatalog.ts"
 
+const key = "llamero/testing/mocks/MockModelFootprints/MockFootprints"
+const Base: Context.ServiceClass<MockFootprints, typeof key, Service> = Context.Service<MockFootprints, Service>()(key)
+
 /**
  * Test handle. Everything is synchronous.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockFootprints extends Context.Service<MockFootprints, {
+export class MockFootprints extends Base {}
+
+/** The members of `MockFootprints`. @category services @since 0.1.0 */
+export interface Service {
   /**
    * Sets the bytes of a model (canonical key) on every backend and in every shape; `undefined` is "not known". Forgets
    * what was learned of the model.
@@ -33,7 +39,7 @@ export class MockFootprints extends Context.Service<MockFootprints, {
     readonly shape: RunShape
     readonly observation: Observation
   }>
-}>()("llamero/testing/mocks/MockModelFootprints/MockFootprints") {}
+}
 
 const make = (initial: Readonly<Record<string, number>>) =>
   Effect.sync(() => {

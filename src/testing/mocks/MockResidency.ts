@@ -14,13 +14,19 @@ import {
 } from "../../services/Residency.ts"
 import * as Listeners from "../../support/listeners.ts"
 
+const key = "llamero/testing/mocks/MockResidency/MockLoads"
+const Base: Context.ServiceClass<MockLoads, typeof key, Service> = Context.Service<MockLoads, Service>()(key)
+
 /**
  * Test handle. Everything is synchronous.
  *
  * @category services
  * @since 0.1.0
  */
-export class MockLoads extends Context.Service<MockLoads, {
+export class MockLoads extends Base {}
+
+/** The members of `MockLoads`. @category services @since 0.1.0 */
+export interface Service {
   /** Puts a model in a state on a backend. */
   readonly set: (backend: string, model: string, state: ResidencyState) => void
   /** Every load that was asked for, also when it joined another one. */
@@ -31,7 +37,7 @@ export class MockLoads extends Context.Service<MockLoads, {
   readonly finish: (backend: string, model: string, failure?: string) => void
   readonly touches: () => ReadonlyArray<{ readonly backend: string; readonly model: string }>
   readonly unloads: () => ReadonlyArray<{ readonly backend: string; readonly model: string }>
-}>()("llamero/testing/mocks/MockResidency/MockLoads") {}
+}
 
 interface Pair {
   readonly backend: string

@@ -161,7 +161,14 @@ const manifestError = (path: string, { message }: { readonly message: string }) 
  * @category layers
  * @since 0.1.0
  */
-export const fromFile = (path: string, options?: Omit<Options, "manifest">) =>
+export const fromFile = (
+  path: string,
+  options?: Omit<Options, "manifest">,
+): Layer.Layer<
+  ModelFootprints,
+  FootprintError,
+  Fleet | OllamaApi | ModelCatalog | BackendHealth | FileSystem.FileSystem
+> =>
   Layer.unwrap(
     FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
       Effect.map((manifest) => layer({ ...options, manifest })),

@@ -30,7 +30,7 @@ export class ChargedAllocation implements Allocation, Charge {
   /** Bytes that `/api/ps` showed last. Unlike the charge they have no margin. */
   observed = 0
   /** Devices whose last good reading included its memory. */
-  readonly seen = new Set<string>()
+  readonly seen: Set<string> = new Set()
   /**
    * The number, in the order of readings, from which all its memory is taken. `Infinity` until the load has ended and
    * from the release on.
@@ -39,7 +39,7 @@ export class ChargedAllocation implements Allocation, Charge {
   releasingAt = Infinity
   releasingSeq = Infinity
   /** Free bytes of each device when its release began, if the reading included its memory. */
-  readonly freeBefore = new Map<string, number>()
+  readonly freeBefore: Map<string, number> = new Map()
   private readonly accounts: ReadonlyMap<string, DeviceAccount>
   private readonly owner: Owner
 

@@ -32,9 +32,9 @@ export interface Charge {
  */
 export class DeviceAccount {
   readonly uuid: string
-  readonly charges = new Set<Charge>()
+  readonly charges: Set<Charge> = new Set()
   /** Bytes that backends of the fleet state for it, by the id of the backend. */
-  readonly stated = new Map<string, number>()
+  readonly stated: Map<string, number> = new Map()
   declared: number | undefined = undefined
   total: number | undefined = undefined
   free: number | undefined = undefined

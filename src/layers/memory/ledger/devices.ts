@@ -9,7 +9,7 @@ import { DeviceAccount } from "./deviceAccount.ts"
 
 /** @category models @since 0.1.0 */
 export class Devices {
-  readonly accounts = new Map<string, DeviceAccount>()
+  readonly accounts: Map<string, DeviceAccount> = new Map()
   private readonly reserveBytes: number
   private readonly declared: Readonly<Record<string, number>>
   /** By backend as it was: after a change of its devices or labels it is another object. */

@@ -34,7 +34,7 @@ export class LedgerBooks {
   readonly charges: LoadCharges
   /** On which backends models fit. */
   readonly fitting: Fitting
-  readonly held = new Set<ChargedAllocation>()
+  readonly held: Set<ChargedAllocation> = new Set()
   private readonly uncharged: UnchargedAllocations
   private readonly options: Options
   /** Numbers readings and the events between them, in their order. */

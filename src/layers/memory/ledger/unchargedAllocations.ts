@@ -16,7 +16,7 @@ export const isLoading = (state: AllocationState): boolean => state === "reserve
  * @since 0.1.0
  */
 export class UnchargedAllocations {
-  readonly held = new Set<Allocation>()
+  readonly held: Set<Allocation> = new Set()
   private readonly changed: () => void
   private readonly loaded: () => void
 

@@ -23,11 +23,11 @@ import { UseRate } from "./useRate.ts"
 export class ResidentModels {
   readonly backend: string
   readonly catalog: Pick<ModelCatalog["Service"], "peek" | "blob">
-  readonly loaded = new Map<string, LoadedModel>()
+  readonly loaded: Map<string, LoadedModel> = new Map()
   /** How often models are used, by key, whether they are in memory or not. */
-  readonly uses = new Map<string, UseRate>()
+  readonly uses: Map<string, UseRate> = new Map()
   /** The automatic context that models had when last seen. */
-  readonly contexts = new Map<string, number>()
+  readonly contexts: Map<string, number> = new Map()
   /** Number of the newest reading that was applied. */
   readSeq = -1
   /** Models that left memory while requests used them: they still count as used if they come back. */

@@ -6,7 +6,7 @@
  */
 import { type Clock, Effect, Stream } from "effect"
 import type { RouterEvent } from "../../../services/RouterEvents.ts"
-import type { State } from "./stateSchemas.ts"
+import type { State } from "./states.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {

@@ -16,7 +16,7 @@ import { Router } from "../../../services/Router.ts"
 import { RouterEvents } from "../../../services/RouterEvents.ts"
 import { VramLedger } from "../../../services/VramLedger.ts"
 import type { OperatorPins } from "./pins.ts"
-import type { BackendState, DeviceState, State } from "./stateSchemas.ts"
+import type { BackendState, DeviceState, State } from "./states.ts"
 import type { Traffic } from "./traffic.ts"
 
 const seconds = (millis: number): number => Math.round(millis) / 1000

@@ -1,10 +1,10 @@
 /**
- * The state of the router as operators read it. Times are ISO 8601, durations are seconds, sizes are bytes; `null`
- * means "not known".
+ * The schemas of the state of the router as operators read it. `states.ts` says what the fields mean.
  *
  * @since 0.1.0
  */
 import { Schema } from "effect"
+import type * as States from "./states.ts"
 
 const known = <S extends Schema.Constraint>(schema: S) => Schema.NullOr(schema)
 const Bytes = Schema.Number
@@ -12,7 +12,7 @@ const Seconds = Schema.Number
 const Breaker = Schema.Literals(["closed", "open", "half-open", "isolated"])
 
 /** @category schemas @since 0.1.0 */
-export const Queue = Schema.Struct({
+export const Queue: Schema.Codec<States.QueueState> = Schema.Struct({
   model: Schema.String,
   depth: Schema.Number,
   bytes: Bytes,
@@ -22,18 +22,16 @@ export const Queue = Schema.Struct({
   tenants: Schema.Array(Schema.Struct({ tenant: Schema.String, depth: Schema.Number })),
 }).annotate({ identifier: "Queue" })
 
-/** A breaker that is not closed, or the one of a whole backend. @category schemas @since 0.1.0 */
-export const BreakerState = Schema.Struct({
+/** @category schemas @since 0.1.0 */
+export const BreakerState: Schema.Codec<States.BreakerState> = Schema.Struct({
   backend: Schema.String,
-  /** `null` for the breaker of the whole backend. */
   model: Schema.NullOr(Schema.String),
   state: Breaker,
-  /** Until it allows an attempt; 0 when it allows one now. */
   retry_seconds: Seconds,
 }).annotate({ identifier: "Breaker" })
 
 /** @category schemas @since 0.1.0 */
-export const Prewarm = Schema.Struct({
+export const Prewarm: Schema.Codec<States.PrewarmState> = Schema.Struct({
   plan: Schema.String,
   model: Schema.String,
   backend: known(Schema.String),
@@ -41,8 +39,8 @@ export const Prewarm = Schema.Struct({
   reason: Schema.String,
 }).annotate({ identifier: "Prewarm" })
 
-/** A model of the catalog. @category schemas @since 0.1.0 */
-export const CatalogModel = Schema.Struct({
+/** @category schemas @since 0.1.0 */
+export const CatalogModel: Schema.Codec<States.CatalogModel> = Schema.Struct({
   model: Schema.String,
   remote: Schema.Boolean,
   capabilities: Schema.Array(Schema.String),
@@ -50,25 +48,23 @@ export const CatalogModel = Schema.Struct({
   backends: Schema.Array(Schema.Struct({ backend: Schema.String, digest: Schema.String, size: Bytes })),
 }).annotate({ identifier: "CatalogModel" })
 
-/** A model in a backend's memory, or on its way there. @category schemas @since 0.1.0 */
-export const Resident = Schema.Struct({
+/** @category schemas @since 0.1.0 */
+export const Resident: Schema.Codec<States.ResidentState> = Schema.Struct({
   model: Schema.String,
   state: Schema.Literals(["loading", "resident", "draining"]),
   size: known(Bytes),
   size_vram: known(Bytes),
   context: known(Schema.Number),
-  /** When Ollama unloads it; `never` for one that stays. */
   expires_at: known(Schema.String),
   source: Schema.Literals(["observed", "assumed"]),
   streams: Schema.Number,
   streams_max: Schema.Number,
   pinned: Schema.Boolean,
-  /** Whether it has layers in system memory which should be on a GPU. */
   spilled: Schema.Boolean,
 }).annotate({ identifier: "Resident" })
 
 /** @category schemas @since 0.1.0 */
-export const Backend = Schema.Struct({
+export const Backend: Schema.Codec<States.BackendState> = Schema.Struct({
   id: Schema.String,
   url: Schema.String,
   labels: Schema.Record(Schema.String, Schema.String),
@@ -84,16 +80,14 @@ export const Backend = Schema.Struct({
   first_byte_seconds: known(Seconds),
   last_used_at: known(Schema.String),
   devices: Schema.Array(Schema.String),
-  /** Bytes for new loads, and for one model with nothing else loaded. */
   room: known(Bytes),
   limit: known(Bytes),
   models: Schema.Array(Resident),
-  /** Models that an operator has pinned here, in memory or not. */
   pins: Schema.Array(Schema.String),
 }).annotate({ identifier: "Backend" })
 
 /** @category schemas @since 0.1.0 */
-export const Device = Schema.Struct({
+export const Device: Schema.Codec<States.DeviceState> = Schema.Struct({
   device: Schema.String,
   backends: Schema.Array(Schema.String),
   declared: known(Bytes),
@@ -113,15 +107,12 @@ export const Device = Schema.Struct({
   })),
 }).annotate({ identifier: "Device" })
 
-/** Sums since the routes were built. A rate is the difference of two of them over the time between. */
 const Traffic = Schema.Struct({
   requests: Schema.Number,
   answered: Schema.Number,
   refused: Schema.Number,
   canceled: Schema.Number,
-  /** Answered or refused with a status of 500 and above. */
   failed: Schema.Number,
-  /** Refused because of load. */
   shed: Schema.Number,
   retries: Schema.Number,
   cold: Schema.Number,
@@ -130,21 +121,18 @@ const Traffic = Schema.Struct({
   bytes_out: Schema.Number,
   queued_seconds: Seconds,
   first_byte_seconds: Seconds,
-  /** Requests in `first_byte_seconds`. */
   first_bytes: Schema.Number,
   total_seconds: Seconds,
 }).annotate({ identifier: "Traffic" })
 
 /** @category schemas @since 0.1.0 */
-export const State = Schema.Struct({
+export const State: Schema.Codec<States.State> = Schema.Struct({
   at: Schema.String,
   router: Schema.Struct({
     draining: Schema.Boolean,
-    /** Requests that have not ended, those in queues included. */
     requests: Schema.Number,
     leases: Schema.Number,
     prewarmed: Schema.Boolean,
-    /** Events that no listener has seen, because there were too many. */
     events_lost: Schema.Number,
   }),
   traffic: Traffic,
@@ -155,17 +143,8 @@ export const State = Schema.Struct({
   prewarm: Schema.Array(Prewarm),
 }).annotate({ identifier: "State" })
 
-/** @category models @since 0.1.0 */
-export type State = typeof State.Type
-/** @category models @since 0.1.0 */
-export type BackendState = typeof Backend.Type
-/** @category models @since 0.1.0 */
-export type DeviceState = typeof Device.Type
-/** @category models @since 0.1.0 */
-export type TrafficState = typeof Traffic.Type
-
-/** An audit event. @category schemas @since 0.1.0 */
-export const Change = Schema.Struct({
+/** @category schemas @since 0.1.0 */
+export const Change: Schema.Codec<States.Change> = Schema.Struct({
   at: Schema.String,
   who: Schema.String,
   address: known(Schema.String),
@@ -176,9 +155,8 @@ export const Change = Schema.Struct({
   reason: Schema.String,
 }).annotate({ identifier: "Change" })
 
-/** What has become of a change. @category schemas @since 0.1.0 */
-export const Done = Schema.Struct({
-  /** What has changed, for people. */
+/** @category schemas @since 0.1.0 */
+export const Done: Schema.Codec<States.Done> = Schema.Struct({
   done: Schema.String,
   backend: Backend,
 }).annotate({ identifier: "Done" })

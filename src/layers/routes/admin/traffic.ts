@@ -5,7 +5,7 @@
  */
 import { isShed } from "../../../services/Refusal.ts"
 import type { RequestSettled } from "../../../services/RouterEvents.ts"
-import type { TrafficState } from "./stateSchemas.ts"
+import type { TrafficState } from "./states.ts"
 
 /** @category models @since 0.1.0 */
 export class Traffic {

@@ -7,12 +7,15 @@ import { Deferred, Duration, Effect, Option, Schema } from "effect"
 import type { Backend } from "../../../services/Fleet.ts"
 import { type ByteSink, type Call, type Transport, type Upstream } from "../../../services/Transport.ts"
 import { DecodingSink } from "../../../wire/contentDecoding.ts"
+import type { TaggedErrorClass } from "../../../services/taggedErrorClass.ts"
+
+const PullErrorBase: TaggedErrorClass<PullError, "PullError", {
+  readonly backend: Schema.String
+  readonly description: Schema.String
+}> = Schema.TaggedError<PullError>()("PullError", { backend: Schema.String, description: Schema.String })
 
 /** The error that Ollama or the connection to it reports. @category errors @since 0.1.0 */
-export class PullError extends Schema.TaggedError<PullError>()("PullError", {
-  backend: Schema.String,
-  description: Schema.String,
-}) {
+export class PullError extends PullErrorBase {
   override get message(): string {
     return this.description
   }

@@ -24,7 +24,7 @@ export const idOf = (backend: string, model: string): string => `${backend} ${mo
 
 /** The models in memory, by what was loaded, used and given up. @category models @since 0.1.0 */
 export class LoadedModels {
-  readonly held = new SweptMap<Held>({ isIdle: ({ state, uses }) => uses === 0 && state === "resident" })
+  readonly held: SweptMap<Held> = new SweptMap({ isIdle: ({ state, uses }) => uses === 0 && state === "resident" })
   /** Must not throw: they are called between the steps of a load. */
   readonly listeners: Listeners<LoadEnd | undefined>
 
