@@ -144,7 +144,12 @@ const checkRights = (pid: number, { user }: Image): void => {
 }
 
 /** The router of the image serves, is healthy, and drains. */
-const tryRouter = async (image: Image, command: ReadonlyArray<string>, health: ReadonlyArray<string>, ollama: string) => {
+const tryRouter = async (
+  image: Image,
+  command: ReadonlyArray<string>,
+  health: ReadonlyArray<string>,
+  ollama: string,
+) => {
   const port = 20_000 + Math.floor(Math.random() * 10_000)
   const settings = { LLAMERO_BACKENDS: ollama, LLAMERO_PORT: String(port) }
   const url = `http://127.0.0.1:${port}`
@@ -207,8 +212,10 @@ const main = async (ollama: string): Promise<void> => {
   const image = { user: one("USER"), workdir: one("WORKDIR"), env: environmentOf(second!, path) }
   const command = [...JSON.parse(one("ENTRYPOINT")), ...JSON.parse(one("CMD"))]
   const health = JSON.parse(/ CMD (\[.*\])$/.exec(one("HEALTHCHECK"))![1]!)
-  check(readdirSync(join(opt, "llamero/build/compiled")).some((name) => name.endsWith(`-${image.user.split(":")[0]}`)),
-    "what V8 compiled is there, for the user of the image")
+  check(
+    readdirSync(join(opt, "llamero/build/compiled")).some((name) => name.endsWith(`-${image.user.split(":")[0]}`)),
+    "what V8 compiled is there, for the user of the image",
+  )
   await tryRouter(image, command, health, ollama)
   await tryAgent(image)
 }

@@ -131,4 +131,3 @@ describe.skipIf(absent !== undefined)("Prometheus of deploy/compose.yaml, by pro
     })
   })
 })
-

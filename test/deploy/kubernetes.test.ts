@@ -109,7 +109,9 @@ describe("deploy/kubernetes", () => {
         for (const { podSelector } of from) if (podSelector) check(resource, podSelector.matchLabels)
       }
       if (kind === "ServiceMonitor") {
-        const services = all.filter((one) => one.kind === "Service" && contains(one.metadata.labels, spec.selector.matchLabels))
+        const services = all.filter((one) =>
+          one.kind === "Service" && contains(one.metadata.labels, spec.selector.matchLabels)
+        )
         assert.deepStrictEqual(services.map(({ metadata }) => metadata.name), ["llamero"])
         const ports = services[0].spec.ports.map(({ name }: Resource) => name)
         for (const { port } of spec.endpoints) assert.include(ports, port)

@@ -27,8 +27,10 @@ const exposureMax = 2
 
 /** systemd looks for the programs of a unit: the test has no llamero that is installed. */
 const withUnit = <A>(text: string, use: (path: string) => A): A =>
-  withFiles({ "llamero.service": text.replace("/usr/local/bin/llamero", "/usr/bin/env") }, (folder) =>
-    use(join(folder, "llamero.service")))
+  withFiles(
+    { "llamero.service": text.replace("/usr/local/bin/llamero", "/usr/bin/env") },
+    (folder) => use(join(folder, "llamero.service")),
+  )
 
 const exposure = (text: string): number =>
   withUnit(text, (path) => {

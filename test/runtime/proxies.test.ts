@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import type { SimulatedServer } from "../../src/simulated/server.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
-import { type Proxy, proxies, serve } from "../support/proxies.ts"
+import { proxies, type Proxy, serve } from "../support/proxies.ts"
 
 for (const { absent, name } of proxies) {
   if (absent !== undefined) console.log(`${name} is not tested in front of the router: ${absent}`)

@@ -25,7 +25,7 @@ interface Place {
   readonly router: string
 }
 
-/** A shipped file with other addresses. Each has to be there once: a file that has changed must not be half replaced. */
+/** A shipped file with other addresses. Each has to be there once: a file must not be replaced in part. */
 const shipped = (file: string, replaced: Readonly<Record<string, string>>): string => {
   let text = readFileSync(join(root, "deploy", file), "utf8")
   for (const [from, to] of Object.entries(replaced)) {
@@ -54,7 +54,9 @@ error_log stderr warn;
 events { worker_connections 1024; }
 http {
   access_log off;
-  ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
+  ${
+  ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")
+}
   include ${folder}/llamero.conf;
 }
 `
