@@ -147,7 +147,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/routes/bodyWithModel.ts": { found: local },
   "layers/routes/mergedLists.ts": { best: local },
   "layers/routes/metricText.ts": { families: local2("one scrape"), family: local, part: local },
-  "layers/routes/pulls/pull.ts": { latest: local2("one pull: the layers of a model") },
+  "layers/routes/ModelPull.ts": { latest: local2("one pull: the layers of a model") },
   "layers/routes/pulls/watch.ts": { steps: local, told: local2("one client of a pull") },
   "layers/server/WebReply.ts": { emptyStatuses: fixed },
   "layers/server/nodeHandler.ts": { proxied: fixed },

@@ -173,8 +173,11 @@ describe("documentation", () => {
     const known = Object.values(L.Settings.variables).map(({ name }) => name)
     for (const name of known) assert.include(read("docs/settings.md"), `| \`${name}\` |`)
     for (const document of documents) {
-      for (const [name] of read(document).matchAll(/LLAMERO_[A-Z][A-Z_]*/g)) assert.include(known, name, document)
+      for (const [name] of read(document).matchAll(/LLAMERO_[A-Z][A-Z_]*/g)) {
+        assert.include([...known, ...L.Settings.ofCommands], name, document)
+      }
     }
+    for (const name of L.Settings.ofCommands) assert.include(read("docs/command.md"), `| \`${name}\` |`)
   })
 
   it("names every metric that the sources name", () => {

@@ -164,10 +164,20 @@ export const explain = (error: Config.ConfigError): string => {
   return flaws.length === 1 ? flaws[0]! : `${flaws.length} settings are wrong:\n  ${flaws.join("\n  ")}`
 }
 
-/** The variables of the router and of the GPU agent may be in one environment. */
-const known: ReadonlySet<string> = new Set(
-  [...Object.values(variables), ...Object.values(Agent.agent)].map(({ name }) => name),
-)
+/**
+ * Variables that only commands of `llamero` read. They are no settings of the router, and no mistakes in its
+ * environment either: one shell may run both.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const ofCommands: ReadonlyArray<string> = ["LLAMERO_URL"]
+
+/** The variables of the router, of the GPU agent and of commands may be in one environment. */
+const known: ReadonlySet<string> = new Set([
+  ...[...Object.values(variables), ...Object.values(Agent.agent)].map(({ name }) => name),
+  ...ofCommands,
+])
 
 /**
  * Names that are meant for llamero and are not settings: probably typing errors. `ignored` has the names of other

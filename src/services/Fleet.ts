@@ -49,6 +49,8 @@ export interface Backend {
    * Absent where it is not known.
    */
   readonly price?: number | undefined
+  /** Models that it is to have on its disk: `llamero sync` pulls what it lacks. Absent where nothing is said of it. */
+  readonly models?: ReadonlyArray<string> | undefined
   /** What the backend asks for, such as a token. Absent where it asks for nothing. */
   readonly access?: Redacted.Redacted<Access.BackendAccess> | undefined
 }
@@ -94,6 +96,7 @@ export const backend = (input: BackendInput): Backend => {
     devices: options.devices ?? [],
     weight: options.weight ?? 1,
     ...(options.price === undefined ? {} : { price: options.price }),
+    ...(options.models === undefined ? {} : { models: options.models }),
     ...(access === undefined ? {} : { access }),
   }
   for (const field of ["parallelism", "streamsMax"] as const) {

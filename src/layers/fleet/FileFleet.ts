@@ -81,6 +81,16 @@ const make = Effect.fnUntraced(function* (path: string, options?: Options) {
  * }
  * ```
  *
+ * `models` beside `backends` names models that every backend is to have on its disk, and `models` of a backend those
+ * that it is to have besides. `llamero sync` pulls what is missing; the router itself only checks the names:
+ *
+ * ```json
+ * {
+ *   "models": ["nomic-embed-text"],
+ *   "backends": ["http://10.0.0.4:11434", { "url": "http://10.0.0.5:11434", "models": ["qwen3:32b"] }]
+ * }
+ * ```
+ *
  * **Details**
  *
  * The text of the file is compared, and not its date, so that a mounted Kubernetes ConfigMap works too. A change takes

@@ -27,6 +27,7 @@ const FleetFileEntry = Schema.Union([
     devices: Schema.optionalKey(Schema.Array(Schema.String)),
     weight: Schema.optionalKey(Schema.Number),
     price: Schema.optionalKey(Schema.Number),
+    models: Schema.optionalKey(Schema.Array(Schema.String)),
     token: Schema.optionalKey(SecretEntry),
     headers: Schema.optionalKey(Schema.Record(Schema.String, SecretEntry)),
     caFile: Schema.optionalKey(Schema.String),
@@ -37,7 +38,11 @@ type FleetFileEntry = typeof FleetFileEntry.Type
 /** The backends as the file has them, with their secrets not yet looked up. @internal */
 export type Entries = ReadonlyArray<FleetFileEntry>
 
-const Document = Schema.fromJsonString(Schema.Struct({ backends: Schema.Array(FleetFileEntry) }))
+const Document = Schema.fromJsonString(Schema.Struct({
+  backends: Schema.Array(FleetFileEntry),
+  /** Models that every backend is to have, besides its own ones. */
+  models: Schema.optionalKey(Schema.Array(Schema.String)),
+}))
 
 // An unknown field is an error: a misspelt field would silently have no effect. Such errors do not show values, which
 // may be secrets.
@@ -48,10 +53,16 @@ export type Defaults = Omit<Exclude<BackendInput, string>, "url" | "id">
 
 const at = (path: string) => (error: { readonly message: string }): FleetError => invalid(`${path}: ${error.message}`)
 
+const withModels = ({ backends, models }: typeof Document.Type): Entries =>
+  models === undefined ? backends : backends.map((entry) => {
+    const own: Exclude<FleetFileEntry, string> = typeof entry === "string" ? { url: entry } : entry
+    return { ...own, models: [...models, ...(own.models ?? [])] }
+  })
+
 /** The entries of a file's text, or the error, which names `path`. @internal */
 export const parse = (path: string, text: string): Effect.Effect<Entries, FleetError> =>
   decode(text).pipe(
-    Effect.map(({ backends }) => backends),
+    Effect.map(withModels),
     Effect.mapError((error) => at(path)({ message: String(error) })),
   )
 

@@ -16,6 +16,7 @@ import {
   type MemberState,
   UnknownBackend,
 } from "../../services/Fleet.ts"
+import { problem } from "../../services/ModelName.ts"
 
 /** @internal */
 export const invalid = (description: string): FleetError =>
@@ -35,6 +36,14 @@ const duplicate = (backends: ReadonlyArray<Backend>): string | undefined => {
   return undefined
 }
 
+/** Why a name among the models of a backend is none that Ollama can read. */
+const unreadable = ({ id, models = [] }: Backend): string | undefined => {
+  const wrong = models.find((name) => problem(name) !== undefined)
+  return wrong === undefined
+    ? undefined
+    : `models of ${JSON.stringify(id)} has ${JSON.stringify(wrong)}: ${problem(wrong)}`
+}
+
 /** The backends of a list of inputs, or the error that says why it is not a valid fleet. @internal */
 export const checked = Effect.fnUntraced(function* (
   inputs: ReadonlyArray<BackendInput>,
@@ -44,8 +53,8 @@ export const checked = Effect.fnUntraced(function* (
     catch: (error) => invalid(error instanceof Error ? error.message : String(error)),
   })
   if (backends.length === 0) return yield* invalid("a fleet needs at least one backend")
-  const twice = duplicate(backends)
-  if (twice !== undefined) return yield* invalid(twice)
+  const why = duplicate(backends) ?? backends.map(unreadable).find((why) => why !== undefined)
+  if (why !== undefined) return yield* invalid(why)
   return backends
 })
 

@@ -28,6 +28,33 @@ const members = Effect.map(
 )
 
 describe("FileFleet", () => {
+  it.effect("names the models that backends are to have: those of all, then those of each; absent where nothing is said", () => {
+    const { layer, state } = file(
+      JSON.stringify({ models: ["all:1b"], backends: ["http://c:1", { ...a, models: ["own"] }] }),
+    )
+    const models = Effect.map(Fleet, (fleet) => fleet.members().map(({ backend }) => backend.models))
+    return Effect.gen(function* () {
+      assert.deepStrictEqual(yield* models, [["all:1b"], ["all:1b", "own"]])
+      state.text = fleetOf(a, { ...b, models: [] })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* models, [undefined, []])
+      const reload = (yield* Fleet).reload!
+      for (
+        const [text, why] of [
+          [fleetOf({ ...a, models: ["a b"] }), /models of "a" has "a b": invalid model name/],
+          [fleetOf({ ...a, models: [" "] }), /models of "a" has " ": model is required/],
+          [fleetOf({ ...a, models: "all" }), /models/],
+          [JSON.stringify({ models: [1], backends: [a] }), /models/],
+          [JSON.stringify({ model: ["x"], backends: [a] }), /model/],
+        ] as const
+      ) {
+        state.text = text
+        assert.match((yield* Effect.flip(reload)).message, why)
+      }
+      assert.deepStrictEqual(yield* models, [undefined, []])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("reads a changed file: backends are added, removed and weighted anew, and keep the state that an operator gave them", () => {
     const { layer, state } = file(fleetOf(a, b))
     return Effect.gen(function* () {

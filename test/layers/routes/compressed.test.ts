@@ -2,7 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { gzipSync } from "node:zlib"
-import { Pull, send } from "../../../src/layers/routes/pulls/pull.ts"
+import { Pull, send } from "../../../src/layers/routes/ModelPull.ts"
 import { collect } from "../../../src/layers/routes/smallCall.ts"
 import { backend } from "../../../src/services/Fleet.ts"
 import { header } from "../../../src/services/RoutedRequest.ts"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Option, Result, Stream } from "effect"
-import type { Pull, PullError, Step } from "./pull.ts"
+import type { Pull, PullError, Step } from "../ModelPull.ts"
 
 /** How all pulls have ended: `undefined` for success, or an error message. @category models @since 0.1.0 */
 export type Ending = string | undefined

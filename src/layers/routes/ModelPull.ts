@@ -1,13 +1,13 @@
 /**
- * One pull of one model on one backend, and its progress, shared by all clients that asked for it.
+ * One pull of one model on one backend, and its progress, shared by all who asked for it.
  *
  * @since 0.1.0
  */
 import { Deferred, Duration, Effect, Option, Schema } from "effect"
-import type { Backend } from "../../../services/Fleet.ts"
-import { type ByteSink, type Call, type Transport, type Upstream } from "../../../services/Transport.ts"
-import { DecodingSink } from "../../../wire/contentDecoding.ts"
-import type { TaggedErrorClass } from "../../../services/taggedErrorClass.ts"
+import type { Backend } from "../../services/Fleet.ts"
+import { type ByteSink, type Call, type Transport, type Upstream } from "../../services/Transport.ts"
+import { DecodingSink } from "../../wire/contentDecoding.ts"
+import type { TaggedErrorClass } from "../../services/taggedErrorClass.ts"
 
 const PullErrorBase: TaggedErrorClass<PullError, "PullError", {
   readonly backend: Schema.String
