@@ -250,7 +250,12 @@ describe("the settings in deploy/kubernetes", () => {
       assert.sameMembers(backends.map(({ url }) => url), expected(11434, "ollama-gpu", "ollama-cpu"))
       const { agents } = await Effect.runPromise(Settings.fromEnv(settingsOf(components)))
       assert.sameMembers([...agents], expected(Agent.agent.port.fallback, "ollama-gpu"))
-      for (const { labels, url } of backends) assert.strictEqual(labels["device"], /ollama-(\w+)-/.exec(url)?.[1])
+      for (const { labels, models = [], url } of backends) {
+        assert.strictEqual(labels["device"], /ollama-(\w+)-/.exec(url)?.[1])
+        // What the job pulls. Autoscalers tell the models of the CPU pool by their names.
+        assert.isNotEmpty(models)
+        for (const model of models) assert.strictEqual(model.includes("embed"), labels["device"] === "cpu", model)
+      }
     })
   }
 
