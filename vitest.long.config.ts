@@ -24,6 +24,8 @@ const onNodeOnly = [
   "test/runtime/labels.test.ts",
   "test/long/churn.test.ts",
   "test/long/wrongStacks.test.ts",
+  // It has the proxies in front of a server on Node.
+  "test/runtime/proxies.test.ts",
   // It drives a browser. It has the reference server on both runtimes.
   "test/runtime/statusPage.test.ts",
   // Deno's server resets a connection that it closes before it has read the whole body: the client may lose the answer.
