@@ -87,8 +87,6 @@ export type Fixed = Omit<Settings, Changeable>
 /** The keys of `Changeable`. @category settings @since 0.1.0 */
 export const changeable: ReadonlySet<string> = new Set<Changeable>(Reloads.changeable)
 
-const contents: ReadonlySet<string> = new Set(Reloads.contents)
-
 /** The settings of a router for which nothing is set. @category settings @since 0.1.0 */
 export const defaults: Settings = Object.fromEntries(
   Object.entries(variables).map(([key, { fallback }]) => [key, fallback]),
@@ -279,8 +277,7 @@ export const table = (): string =>
   [
     "| variable | default | reload | meaning |",
     "| --- | --- | --- | --- |",
-    ...Object.entries(variables).map(([key, { meaning, name, shown }]) => {
-      const reload = changeable.has(key) ? "yes" : contents.has(key) ? "content" : "no"
-      return `| \`${name}\` | ${shown && `\`${shown}\``} | ${reload} | ${meaning} |`
-    }),
+    ...Object.entries(variables).map(([key, { meaning, name, shown }]) =>
+      `| \`${name}\` | ${shown && `\`${shown}\``} | ${Reloads.takes(key)} | ${meaning} |`
+    ),
   ].join("\n")

@@ -86,3 +86,12 @@ export const of = <A>(input: Input<A>): Live<A> => isLive(input) ? input as Live
  * @since 0.1.0
  */
 export const map = <A, B>(source: Live<A>, f: (value: A) => B): Live<B> => new Mapped(source, f)
+
+/** A plugin that can be turned on and off while the router runs. @category models @since 0.1.0 */
+export interface Switchable {
+  /**
+   * Whether it is off now: requests pass a guard unasked, and an observer gets no events. Called for each request or
+   * event, so that a plugin that is off costs nothing. Must not throw. Defaults to never.
+   */
+  readonly isOff?: (() => boolean) | undefined
+}

@@ -1,6 +1,6 @@
 /**
- * The reference server as a program: the fleet file changes again and again under load, without an effect on any client;
- * files and SIGHUP start a reload on both runtimes.
+ * The reference server as a program: the fleet file changes again and again under load, without an effect on any
+ * client; files and SIGHUP start a reload on both runtimes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"

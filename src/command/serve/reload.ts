@@ -1,6 +1,6 @@
 /**
- * Reads the settings, the fleet and the keys again while the server runs: one reload at a time, each as a whole or not at
- * all, each with a line in the log.
+ * Reads the settings, the fleet and the keys again while the server runs: one reload at a time, each as a whole or not
+ * at all, each with a line in the log.
  */
 import { Deferred, Effect, Semaphore } from "effect"
 import * as Outage from "../../support/outage.ts"

@@ -1,6 +1,6 @@
 /**
- * The parts of a running server that a reload replaces: the settings that can change, the fleet and the keys. All of them
- * are read and checked before one of them changes.
+ * The parts of a running server that a reload replaces: the settings that can change, the fleet and the keys. All of
+ * them are read and checked before one of them changes.
  */
 import { Effect, type FileSystem, type Layer } from "effect"
 import type * as FileFleet from "../../layers/fleet/FileFleet.ts"

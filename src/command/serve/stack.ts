@@ -58,8 +58,8 @@ export const traces = (settings: Settings, client: Layer.Layer<HttpClient.HttpCl
 }
 
 /**
- * `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. Settings that a
- * reload changes are read from `placing.running`.
+ * `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. Settings that
+ * a reload changes are read from `placing.running`.
  */
 export const stack = (
   settings: Fixed,

@@ -38,5 +38,9 @@ export const changeable = [
   "logLevel",
 ] as const
 
-/** Settings that name a file whose content is read again, while its name stays. @internal */
-export const contents = ["keysFile"] as const
+/** Settings that name a file whose content is read again, while its name stays. */
+const contents: ReadonlyArray<string> = ["keysFile"]
+
+/** What a server that runs takes of a setting: a new value, the new content of its file, or nothing. @internal */
+export const takes = (key: string): "yes" | "content" | "no" =>
+  changeable.some((one) => one === key) ? "yes" : contents.includes(key) ? "content" : "no"

@@ -35,8 +35,8 @@ const checked = ({ attemptsMax = 3, perSecond = 10, ratio = 0.2 }: Options) => {
  * **Details**
  *
  * The budget is that of Finagle: each request adds `ratio` of a retry, and each second adds `perSecond` retries. What
- * is not used within ten seconds is lost. Options that change while the router runs (`Live`) keep the budget: they count
- * for what is added from then on.
+ * is not used within ten seconds is lost. Options that change while the router runs (`Live`) keep the budget: they
+ * count for what is added from then on.
  *
  * The router decides which attempts may be retried at all: never after a byte of a backend was passed on, and never
  * when the failure is the client's fault.
