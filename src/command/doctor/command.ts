@@ -13,10 +13,9 @@ import type { Failure, Needs, World } from "./run.ts"
 export type Doctor = Command.Command<"doctor", Input, object, Failure, Needs>
 
 const description =
-  "Looks at the Ollama servers, their GPUs and models, and the settings of the router, and says what " +
-  "is wrong: what was seen, its cause, and the remedy. It changes nothing and loads no model.\n\n  " +
-  "The exit status is 1 where there is an error, and with --strict also where there is a warning; else 0. Advice does " +
-  "not count."
+  "Look at the Ollama servers, their GPUs and models, and the settings of the router, and say what is wrong: what was " +
+  "seen, its cause, and the remedy. Nothing is changed, and no model is loaded. Exit status: 0 no error, 1 an error, or " +
+  "with --strict a warning; 2 wrong flags. Advice does not count."
 
 /** The command in other surroundings. */
 export const make = (world: Partial<World> = {}): Doctor =>
@@ -26,7 +25,7 @@ export const make = (world: Partial<World> = {}): Doctor =>
     (input) => Effect.flatMap(Effect.promise(() => import("./run.ts")), ({ run }) => run(input, world)),
   ).pipe(
     Command.withDescription(description),
-    Command.withShortDescription("Look for what is wrong with the servers, the GPUs and the settings"),
+    Command.withShortDescription("Find what is wrong with servers, GPUs and settings"),
     Command.withExamples([
       { command: "llamero doctor", description: "The backends of the settings, or the Ollama of this machine" },
       { command: "llamero doctor --backend gpu-1:11434 --backend gpu-2:11434 --model llama3.1:8b" },
