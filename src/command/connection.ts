@@ -30,11 +30,15 @@ const deepest = (error: unknown): string => {
 }
 
 const unreachable = ({ url }: Connection, error: HttpClientError.HttpClientError): CommandFailed => {
-  const why = deepest(error.reason)
-  const hint = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|refused|lookup/i.test(why)
-    ? "\n  Start one with `llamero serve`, or say where it is: --url or LLAMERO_URL."
-    : ""
-  return failed(`No router answers at ${url}: ${why}.${hint}`)
+  const said = deepest(error.reason)
+  // In one form for Node and Deno.
+  const why = /ECONNREFUSED|connection refused/i.test(said)
+    ? "the connection was refused"
+    : /ENOTFOUND|EAI_AGAIN|lookup/i.test(said)
+    ? "the name is not known"
+    : undefined
+  const hint = "Start one with `llamero serve`, or say where it is: --url or LLAMERO_URL."
+  return failed(`No router answers at ${url}: ${why === undefined ? `${said}.` : `${why}.\n  ${hint}`}`)
 }
 
 /** The words of an error of the admin API; `undefined` where the answer is something else. */
