@@ -9,6 +9,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { listed } from "./exports.ts"
 import { type Manifest, published, texts, withLinks } from "./published.ts"
+import { removeComments } from "./smaller.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
@@ -18,6 +19,7 @@ export const manifest = (): Manifest => JSON.parse(readFileSync(join(root, "pack
 
 const compile = (): void => {
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+  removeComments(dist)
 }
 
 const describe = (): void => {
