@@ -15,7 +15,7 @@ import * as Files from "./support/files.ts"
 import { app } from "./support/guards.ts"
 import * as Place from "./support/place.ts"
 import { placing } from "./support/placing.ts"
-import { stack, traces } from "./support/stack.ts"
+import { exported, stack, traces } from "./support/stack.ts"
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
@@ -51,7 +51,8 @@ if (settings.localPort !== 0) {
 }
 
 const choices = placing(settings)
-const services = stack(settings, choices, plugins, place.simulated).pipe(
+const services = exported(settings, reach.client).pipe(
+  Layer.provideMerge(stack(settings, choices, plugins, place.simulated)),
   Layer.provide(traces(settings, reach.client)),
   Layer.provideMerge(place.layer),
   Layer.provideMerge(LogLines.layerControlled(choices.log)),

@@ -24,7 +24,7 @@ import { app } from "./support/guards.ts"
 import { reach as nodeReach } from "./support/node.ts"
 import * as Place from "./support/place.ts"
 import { type Placing, placing } from "./support/placing.ts"
-import { stack, traces } from "./support/stack.ts"
+import { exported, stack, traces } from "./support/stack.ts"
 
 /** A few lines for people, or one line for programs. It is always shown, so it is no event of some level. */
 const banner = (url: string, { model, says, simulated }: Place.Place, settings: Settings.Settings): string =>
@@ -75,6 +75,7 @@ const server = (
     drainTimeout: Duration.millis(settings.drainMillis),
     stallTimeout: Duration.millis(settings.stallMillis),
   }))).pipe(
+    Layer.merge(exported(settings, reach.client)),
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),
     Layer.provide(place.layer),

@@ -145,6 +145,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/routes/page/files.ts": { r: "in the browser: the status page" },
   "layers/routes/PullRoutes.ts": { underWay: "256 pulls, or one on each backend" },
   "layers/routes/bodyWithModel.ts": { found: local },
+  "layers/routes/gaugeRegistry.ts": { found: local2("one export") },
   "layers/routes/mergedLists.ts": { best: local },
   "layers/routes/metricText.ts": { families: local2("one scrape"), family: local, part: local },
   "layers/routes/pulls/pull.ts": { latest: local2("one pull: the layers of a model") },

@@ -80,6 +80,7 @@ export const app = (settings: Settings, placing: Placing, simulated: boolean) =>
     settings.adminToken === "" ? Layer.empty : admin(settings, placing),
     page(settings),
     OllamaApp.layer({
+      metrics: settings.metrics,
       tenants: Object.keys(settings.tenantWeights),
       bodyLimit: ByteSize.bytes(settings.bodyLimit),
       requiredModels: settings.requiredModels,

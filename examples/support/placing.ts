@@ -56,7 +56,9 @@ const pickers = {
 
 export const placing = (settings: Settings): Placing => {
   const chosen = settings.scorers.map(([name, weight]) => ({ ...scorings[name](settings), weight }))
-  const history = settings.decisions === 0 ? undefined : DecisionHistory.make({ size: settings.decisions })
+  // Only operators can read it.
+  const isAsked = settings.decisions > 0 && settings.adminToken !== ""
+  const history = isAsked ? DecisionHistory.make({ size: settings.decisions }) : undefined
   return {
     profile: {
       name: "settings",

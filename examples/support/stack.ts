@@ -3,6 +3,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
+import process from "node:process"
 import * as BoundedAdmission from "../../src/layers/admission/BoundedAdmission.ts"
 import * as LocalBreaker from "../../src/layers/breaker/LocalBreaker.ts"
 import * as IndependentCoalescer from "../../src/layers/coalescing/IndependentCoalescer.ts"
@@ -14,11 +15,13 @@ import * as MemoryVramLedger from "../../src/layers/memory/ledger/MemoryVramLedg
 import * as UnmanagedVramLedger from "../../src/layers/memory/ledger/UnmanagedVramLedger.ts"
 import * as PollingResidency from "../../src/layers/memory/residency/PollingResidency.ts"
 import * as PluginFiles from "../../src/layers/PluginFiles.ts"
+import * as LogLines from "../../src/layers/server/LogLines.ts"
 import * as MemoryRateLimiterStore from "../../src/layers/sharing/MemoryRateLimiterStore.ts"
 import * as WatchedRelay from "../../src/layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../src/layers/router/PipelineRouter.ts"
 import type { Settings } from "../../src/layers/Settings.ts"
-import { tracing } from "../../src/layers/Settings.ts"
+import * as OtlpMetrics from "../../src/layers/routes/OtlpMetrics.ts"
+import { metrics, tracing } from "../../src/layers/Settings.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as OtlpTracing from "../../src/layers/tracing/OtlpTracing.ts"
 import * as AccessLogObserver from "../../src/plugins/observers/AccessLogObserver.ts"
@@ -54,6 +57,16 @@ export const traces = (settings: Settings, client: Layer.Layer<HttpClient.HttpCl
   const options = tracing(settings)
   return options === undefined ? Layer.empty : OtlpTracing.layer(options).pipe(Layer.provide(client))
 }
+
+/** Metrics for a collector, where they are asked for. It reads the services of the router. */
+export const exported = (settings: Settings, client: Layer.Layer<HttpClient.HttpClient>) => {
+  const options = metrics(settings)
+  return options === undefined ? Layer.empty : OtlpMetrics.layer(options).pipe(Layer.provide(client))
+}
+
+/** Where the lines of requests go: past the loggers, where these would write the same. */
+const lines = ({ logFormat }: Settings) =>
+  LogLines.formatOf(logFormat, process.stdout.isTTY === true) === "json" ? LogLines.console.write : undefined
 
 /** `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. */
 export const stack = (
@@ -91,7 +104,7 @@ export const stack = (
     plans: [AtStartPlan.make(settings.prewarm), PinnedPlan.make(settings.pinned), ...plugins.plans],
     // At a log level without single requests, the requests that failed are still logged.
     observers: [
-      AccessLogObserver.make({ control: placing.log }),
+      AccessLogObserver.make({ control: placing.log, lines: lines(settings) }),
       ...placing.observers,
       ...plugins.observers,
     ],

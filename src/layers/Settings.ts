@@ -5,12 +5,14 @@
  * @since 0.1.0
  */
 import { Config, ConfigProvider, Effect } from "effect"
+import type * as OtlpMetrics from "./routes/OtlpMetrics.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
 import * as Backends from "./settings/backends.ts"
 import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
+import * as Metrics from "./settings/otlpMetrics.ts"
 import * as Read from "./settings/read.ts"
 import * as Rules from "./settings/rules.ts"
 import * as Tracing from "./settings/tracing.ts"
@@ -41,6 +43,7 @@ export const variables = {
   ...Access.access,
   ...Access.pulls(PullRoutes.isPattern),
   ...Access.requests,
+  ...Metrics.metrics,
   ...Tracing.collector,
   ...Tracing.sampling(OtlpTracing.samplers),
 }
@@ -99,6 +102,30 @@ export const tracing = (settings: Settings): OtlpTracing.Options | undefined => 
     delayMillis: settings.spanDelayMillis,
     queueMax: settings.spanQueueMax,
     batchMax: settings.spanBatchMax,
+  }
+}
+
+/**
+ * What `OtlpMetrics.layer` needs to know. `undefined` where `OTEL_METRICS_EXPORTER` is not `otlp`, or no collector is
+ * set.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const metrics = (settings: Settings): OtlpMetrics.Options | undefined => {
+  const { metricsEndpoint, metricsExporter, metricsProtocol, otelDisabled, otlpEndpoint } = settings
+  const url = metricsEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/metrics`)
+  if (metricsExporter !== "otlp" || url === "" || otelDisabled || metricsProtocol === "grpc") return undefined
+  return {
+    url,
+    headers: settings.metricsHeaders,
+    protocol: metricsProtocol,
+    compression: settings.metricsCompression,
+    intervalMillis: settings.metricsMillis,
+    timeoutMillis: settings.metricsTimeoutMillis,
+    temporality: settings.metricsTemporality === "cumulative" ? "cumulative" : "delta",
+    serviceName: settings.serviceName,
+    resource: settings.resource,
   }
 }
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { type Context, Metric } from "effect"
+import type { Trace } from "../services/Trace.ts"
 import { Exemplars, inRegistry, keyOf } from "./exemplars.ts"
 import { SweptMap } from "./sweptMap.ts"
 
@@ -76,9 +77,9 @@ export class SeriesWithExemplars extends Series {
   }
 
   /** Counts a value of a request. `at` in milliseconds since the epoch. */
-  observe(value: number, at: number, requestId: string, traceId: string | undefined): void {
+  observe(value: number, at: number, requestId: string, trace: Trace | undefined): void {
     this.add(value)
-    this.exemplars.note(value, at, requestId, traceId)
+    this.exemplars.note(value, at, requestId, trace)
   }
 
   override remove(): void {

@@ -69,7 +69,9 @@ const collector = (): (() => void) | undefined => {
   const gc: unknown = vm.runInNewContext("gc")
   v8.setFlagsFromString("--no-expose-gc")
   // "last-resort" also gives back the pages that V8 keeps for later. Node before 22 ignores the argument.
-  return typeof gc === "function" ? () => void gc({ type: "major", execution: "sync", flavor: "last-resort" }) : undefined
+  return typeof gc === "function"
+    ? () => void gc({ type: "major", execution: "sync", flavor: "last-resort" })
+    : undefined
 }
 
 /**

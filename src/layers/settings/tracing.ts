@@ -25,8 +25,12 @@ const pairs = (text: string): Readonly<Record<string, string>> | undefined => {
     : undefined
 }
 
-/** Values may be secrets, and an error message would print them: a part that is wrong is left out. */
-const headers: Kind<Readonly<Record<string, string>>> = {
+/**
+ * Values may be secrets, and an error message would print them: a part that is wrong is left out.
+ *
+ * @internal
+ */
+export const headers: Kind<Readonly<Record<string, string>>> = {
   wanted: "names with values",
   parse: (text) => Object.assign({}, ...Parse.list(text).map((part) => pairs(part) ?? {})),
 }
@@ -36,7 +40,8 @@ const attributes: Kind<Readonly<Record<string, string>>> = {
   parse: pairs,
 }
 
-const url: Kind<string> = {
+/** @internal */
+export const url: Kind<string> = {
   wanted: "the URL of a collector, such as http://127.0.0.1:4318",
   parse: (text) => /^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined,
 }
@@ -53,7 +58,7 @@ const share: Kind<number> = {
 export const collector = {
   otlpEndpoint: variable(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces",
+    "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces, metrics to /v1/metrics",
     url,
     "",
     "",
@@ -108,11 +113,16 @@ export const collector = {
     Kinds.oneOf(["otlp", "none"]),
     "otlp",
   ),
-  otelDisabled: variable("OTEL_SDK_DISABLED", "true for no traces", Kinds.onOff, "false"),
-  serviceName: variable("OTEL_SERVICE_NAME", "The name of this router in traces", Kinds.label, "llamero"),
+  otelDisabled: variable(
+    "OTEL_SDK_DISABLED",
+    "true for no traces, and no metrics to the collector",
+    Kinds.onOff,
+    "false",
+  ),
+  serviceName: variable("OTEL_SERVICE_NAME", "The name of this router in traces and metrics", Kinds.label, "llamero"),
   resource: variable(
     "OTEL_RESOURCE_ATTRIBUTES",
-    "Attributes of this router in traces, such as deployment.environment.name=production",
+    "Attributes of this router in traces and metrics, such as deployment.environment.name=production",
     attributes,
     "",
   ),

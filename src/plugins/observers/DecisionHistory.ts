@@ -3,41 +3,15 @@
  *
  * @since 0.1.0
  */
-import type { Decision, Decisions, Step } from "../../services/Decisions.ts"
+import type { Decisions, Step } from "../../services/Decisions.ts"
 import type { Observer } from "../../services/Plugin.ts"
 import type { RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
+import { DecisionRing } from "./decisionRing.ts"
 
-/** A model that no backend has is named as the client wrote it, and that may be as long as a request body. */
-const modelMax = 200
+const isStep = (event: RouterEvent): event is Step =>
+  "id" in event && event._tag !== "RequestSettled" && event._tag !== "RequestRefused"
 
-const shortened = (settled: RequestSettled): RequestSettled =>
-  settled.model.length <= modelMax
-    ? settled
-    // Put together anew: a slice would keep the whole string in memory.
-    : { ...settled, model: Array.from(settled.model.slice(0, modelMax)).join("") }
-
-const isStep = (event: RouterEvent): event is Step => "id" in event && event._tag !== "RequestSettled"
-
-/** The last `size` decisions. `next` is the place of the oldest one, which the next one replaces. */
-const ringOf = (size: number) => {
-  const ring: Array<Decision | undefined> = Array.from({ length: size })
-  let next = 0
-  return {
-    add: (decision: Decision): void => {
-      ring[next] = decision
-      next = (next + 1) % size
-    },
-    recent: (limit: number): ReadonlyArray<Decision> => {
-      const found: Array<Decision> = []
-      for (let back = 1; back <= Math.min(limit, size); back++) {
-        const decision = ring[(next - back + size) % size]
-        if (decision === undefined) break
-        found.push(decision)
-      }
-      return found
-    },
-  }
-}
+const noSteps: ReadonlyArray<Step> = []
 
 /**
  * An observer that remembers the last requests, and the functions that read them. `AdminRoutes` shows them to
@@ -45,7 +19,7 @@ const ringOf = (size: number) => {
  *
  * **Details**
  *
- * Under high load observers are not shown every event, so some requests may be missing.
+ * Under high load observers are not shown every event, so some requests may be missing. A decision has no `trace`.
  *
  * @category constructors
  * @since 0.1.0
@@ -58,7 +32,7 @@ export const make = (options?: {
   if (!Number.isInteger(size) || size < 1) {
     throw new RangeError(`DecisionHistory.make: size must be a whole number of at least 1, got ${size}`)
   }
-  const { add, recent } = ringOf(size)
+  const ring = new DecisionRing(size)
   /** The steps of running requests. Bounded, since the last event of a request may not be shown to the observer. */
   const open = new Map<string, Array<Step>>()
 
@@ -70,9 +44,10 @@ export const make = (options?: {
     open.set(step.id, [step])
   }
   const settle = (settled: RequestSettled): void => {
-    const steps = open.get(settled.id) ?? []
-    open.delete(settled.id)
-    add({ settled: shortened(settled), steps })
+    // Most requests have no steps.
+    const steps = open.size === 0 ? undefined : open.get(settled.id)
+    if (steps !== undefined) open.delete(settled.id)
+    ring.add(settled, steps ?? noSteps)
   }
 
   return {
@@ -85,7 +60,7 @@ export const make = (options?: {
         return undefined
       },
     },
-    recent,
-    find: (id) => recent(size).find(({ settled }) => settled.id === id),
+    recent: (limit) => ring.recent(limit),
+    find: (id) => ring.find(id),
   }
 }
