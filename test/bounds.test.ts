@@ -169,6 +169,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "plugins/guards/ContextGuard.ts": { siblings: fixed },
   "plugins/guards/rateLimit/running.ts": { byName: swept },
   "plugins/observers/DecisionHistory.ts": { open: "the size of the history" },
+  "plugins/observers/requestLine.ts": { common: "64 models; then it is emptied" },
   "plugins/plans/AtStartPlan.ts": { names: fixed },
   "plugins/plans/DemandPlan.ts": { histories: swept },
   "plugins/plans/PinnedPlan.ts": { targets: fixed },
@@ -198,6 +199,10 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/routes/admin/pins.ts": { pins: "what operators pin, until they unpin it" },
   "layers/routes/admin/state.ts": { spills: local, models: local },
   "support/exemplars.ts": {
+    byRegistry: "a WeakMap: goes with the registry",
+    known: "series that are counted; goes with the series",
+  },
+  "support/metricCells.ts": {
     byRegistry: "a WeakMap: goes with the registry",
     known: "series that are counted; goes with the series",
   },

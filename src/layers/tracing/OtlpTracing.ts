@@ -6,7 +6,7 @@
 import { Effect, Layer, Random } from "effect"
 import type { HttpClient } from "effect/http"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
-import type { RouterEvent } from "../../services/RouterEvents.ts"
+import type { RequestRefused, RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
 import type { Trace } from "../../services/Trace.ts"
 import { Tracing } from "../../services/Tracing.ts"
 import { counter, Labelled } from "../../support/metricSeries.ts"
@@ -16,7 +16,6 @@ import * as RefusedSpan from "./refusedSpan.ts"
 import * as RequestSpans from "./requestSpans.ts"
 import * as RequestTrace from "./requestTrace.ts"
 import * as Sampler from "./sampler.ts"
-import type * as Span from "./span.ts"
 
 /** How requests are chosen when they come: the names that OpenTelemetry gives them. @category models @since 0.1.0 */
 export type SamplerName = Sampler.Name
@@ -103,27 +102,33 @@ const make = Effect.fnUntraced(function* (options: Options) {
     failed: (spans) => drops.add("export-failed", spans),
   })
   /** Where the queue is full, spans are counted and not made. */
-  const offer = (count: () => number, make: () => ReadonlyArray<Span.Span>): void =>
-    exporter.full() ? drops.add("queue-full", count()) : exporter.push(make())
+  const attempts = (trace: Trace, at: number): void => {
+    const about = { asked: undefined, kind: "chat", known: false, model: "" } as const
+    if (exporter.full()) drops.add("queue-full", AttemptSpans.count(trace))
+    else exporter.push(AttemptSpans.make(trace, about, at, source))
+  }
+  const refused = (event: RequestRefused, trace: Trace): void => {
+    if (exporter.full()) drops.add("queue-full", 1)
+    else exporter.push(RefusedSpan.make(event, trace))
+  }
+  const settled = (event: RequestSettled, trace: Trace): void => {
+    if (exporter.full()) drops.add("queue-full", RequestSpans.count(event, trace))
+    else exporter.push(RequestSpans.make(event, trace, source))
+  }
   const isWanted = (trace: Trace, millis: number, failure: string | undefined): boolean =>
     trace.sampled || millis >= slowMillis || (errors && failure !== undefined)
   const take = (event: RouterEvent): void => {
     if (!("trace" in event) || event.trace === undefined) return
     const { trace } = event
     switch (event._tag) {
-      case "AttemptFailed": {
-        if (!trace.sampled) return
-        const about = { asked: undefined, kind: "chat", known: false, model: "" } as const
-        return offer(() => AttemptSpans.count(trace), () => AttemptSpans.make(trace, about, event.at, source))
-      }
+      case "AttemptFailed":
+        return trace.sampled ? attempts(trace, event.at) : undefined
       case "RequestRefused":
         return isWanted(trace, event.at - event.arrivedAt, RefusedSpan.failure(event))
-          ? offer(() => 1, () => RefusedSpan.make(event, trace))
+          ? refused(event, trace)
           : undefined
       case "RequestSettled":
-        return isWanted(trace, event.totalMillis, RequestSpans.failure(event))
-          ? offer(() => RequestSpans.count(event, trace), () => RequestSpans.make(event, trace, source))
-          : undefined
+        return isWanted(trace, event.totalMillis, RequestSpans.failure(event)) ? settled(event, trace) : undefined
     }
   }
   return { begin: ({ headers }: Pick<RoutedRequest, "headers">) => begin(headers), take }
