@@ -5,20 +5,26 @@ import { parse } from "../../bench/options.ts"
 import { targets } from "../../bench/targets.ts"
 
 const before: Seen = { counted: 10, logged: 0, spans: 5, decisions: 0 }
-const all: Seen = { counted: 1010, logged: 1000, spans: 45, decisions: 100 }
+const all: Seen = { counted: 3010, logged: 3000, spans: 95, decisions: 100 }
 const nothing: Seen = { counted: 0, logged: 0, spans: 45, decisions: 0 }
 
 describe("the group observed", () => {
   it("needs all of it of the one server", () => {
-    assert.deepStrictEqual(unproven("observed", 1000, before, all), [])
+    assert.deepStrictEqual(unproven("observed", 3000, before, all), [])
     for (
       const [missing, change] of [
-        ["metrics", { counted: 1009 }],
-        ["log lines", { logged: 999 }],
-        ["traces", { spans: 15 }],
+        ["metrics", { counted: 3009 }],
+        ["log lines", { logged: 2999 }],
+        ["traces", { spans: 35 }],
         ["decisions", { decisions: 0 }],
       ] as const
-    ) assert.deepStrictEqual(unproven("observed", 1000, before, { ...all, ...change }), [missing])
+    ) assert.deepStrictEqual(unproven("observed", 3000, before, { ...all, ...change }), [missing])
+  })
+
+  it("needs no trace of a few requests, but of all together", () => {
+    const few = { ...all, spans: before.spans }
+    assert.deepStrictEqual(unproven("observed", 1999, before, few), [])
+    assert.deepStrictEqual(unproven("observed", 1999, before, { ...few, spans: 0 }), ["traces"])
   })
 
   it("needs nothing of it of the other one, whatever the collector got from the first", () => {
