@@ -17,7 +17,7 @@ import { placing } from "../src/command/serve/placing.ts"
 import * as Reload from "../src/command/serve/reload.ts"
 import * as ReloadTriggers from "../src/command/serve/reloadTriggers.ts"
 import type { FleetError } from "../src/services/Fleet.ts"
-import { stack, traces } from "../src/command/serve/stack.ts"
+import { exported, stack, traces } from "../src/command/serve/stack.ts"
 
 /** The address to listen on comes from the command line. All other options are settings. */
 const started = Effect.gen(function* () {
@@ -57,7 +57,7 @@ if (settings.localPort !== 0) {
 
 const choices = placing(settings)
 const reloading = Reload.make({ read, watched, placing: choices, place, files: reach.files })
-const services = ReloadTriggers.layer(reloading).pipe(
+const services = Layer.merge(ReloadTriggers.layer(reloading), exported(settings, reach.client)).pipe(
   Layer.provideMerge(stack(settings, choices, plugins, place.simulated)),
   Layer.provide(traces(settings, reach.client)),
   Layer.provideMerge(place.layer),

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Config, Effect } from "effect"
+import type * as OtlpMetrics from "./routes/OtlpMetrics.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
@@ -13,6 +14,7 @@ import * as Reloads from "./settings/changeable.ts"
 import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
 import type { JsonSchema } from "./settings/natural.ts"
+import * as Metrics from "./settings/otlpMetrics.ts"
 import * as Read from "./settings/read.ts"
 import * as Rules from "./settings/rules.ts"
 import * as Schema from "./settings/schema.ts"
@@ -50,6 +52,7 @@ export interface Settings
     Values.Access,
     Values.Pulls,
     Values.Requests,
+    Values.Metrics,
     Values.Collector,
     Values.Sampling<OtlpTracing.SamplerName> {}
 
@@ -74,6 +77,7 @@ export const variables: Values.Table<Settings> = {
   ...Access.access,
   ...Access.pulls(PullRoutes.isPattern),
   ...Access.requests,
+  ...Metrics.metrics,
   ...Tracing.collector,
   ...Tracing.sampling(OtlpTracing.samplers),
 }
@@ -140,6 +144,30 @@ export const tracing = (settings: Settings): OtlpTracing.Options | undefined => 
     delayMillis: settings.spanDelayMillis,
     queueMax: settings.spanQueueMax,
     batchMax: settings.spanBatchMax,
+  }
+}
+
+/**
+ * What `OtlpMetrics.layer` needs to know. `undefined` where `OTEL_METRICS_EXPORTER` is not `otlp`, or no collector is
+ * set.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const metrics = (settings: Settings): OtlpMetrics.Options | undefined => {
+  const { metricsEndpoint, metricsExporter, metricsProtocol, otelDisabled, otlpEndpoint } = settings
+  const url = metricsEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/metrics`)
+  if (metricsExporter !== "otlp" || url === "" || otelDisabled || metricsProtocol === "grpc") return undefined
+  return {
+    url,
+    headers: settings.metricsHeaders,
+    protocol: metricsProtocol,
+    compression: settings.metricsCompression,
+    intervalMillis: settings.metricsMillis,
+    timeoutMillis: settings.metricsTimeoutMillis,
+    temporality: settings.metricsTemporality === "cumulative" ? "cumulative" : "delta",
+    serviceName: settings.serviceName,
+    resource: settings.resource,
   }
 }
 

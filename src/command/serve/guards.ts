@@ -104,6 +104,7 @@ export const app = (settings: Fixed, placing: Placing, simulated: boolean, reloa
     settings.adminToken === "" ? Layer.empty : admin(settings, placing, reload),
     page(settings),
     OllamaApp.layer({
+      metrics: settings.metrics,
       tenants: Live.map(placing.running.settings, ({ tenantWeights }) => Object.keys(tenantWeights)),
       bodyLimit: ByteSize.bytes(settings.bodyLimit),
       requiredModels: settings.requiredModels,

@@ -70,7 +70,9 @@ export const placing = (settings: Settings): Placing => {
   const now = running(settings)
   const live = now.settings
   const { guard, observer, scorers } = scorings(live)
-  const history = DecisionHistory.make({ size: Live.map(live, ({ decisions }) => decisions) })
+  // Only operators can read it.
+  const size = Live.map(live, ({ decisions }) => settings.adminToken === "" ? 0 : decisions)
+  const history = DecisionHistory.make({ size })
   const { filters } = StandardProfile.make()
   return {
     running: now,
@@ -82,7 +84,7 @@ export const placing = (settings: Settings): Placing => {
     })),
     guards: [guard],
     observers: [observer, history.observer],
-    decisions: Live.map(live, ({ decisions }) => decisions === 0 ? undefined : history),
+    decisions: Live.map(size, (size) => size === 0 ? undefined : history),
     log: LogControl.make({ level: settings.logLevel }),
   }
 }

@@ -21,7 +21,7 @@ import * as Place from "./place.ts"
 import { type Placing, placing } from "./placing.ts"
 import * as Reload from "./reload.ts"
 import * as ReloadTriggers from "./reloadTriggers.ts"
-import { stack, traces } from "./stack.ts"
+import { exported, stack, traces } from "./stack.ts"
 
 /** The line about the status page, where a token is set. The token of a demonstration is no secret. */
 const page = (url: string, { adminToken }: Settings): string => {
@@ -81,6 +81,7 @@ const server = (
       drainTimeout: Duration.millis(settings.drainMillis),
       stallTimeout: Duration.millis(settings.stallMillis),
     })),
+    Layer.merge(exported(settings, reach.client)),
   ).pipe(
     Layer.provide(stack(settings, choices, plugins, place.simulated, stores(settings))),
     Layer.provide(traces(settings, reach.client)),

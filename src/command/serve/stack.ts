@@ -3,6 +3,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
+import process from "node:process"
 import * as BoundedAdmission from "../../layers/admission/BoundedAdmission.ts"
 import * as LocalBreaker from "../../layers/breaker/LocalBreaker.ts"
 import * as IndependentCoalescer from "../../layers/coalescing/IndependentCoalescer.ts"
@@ -14,11 +15,13 @@ import * as MemoryVramLedger from "../../layers/memory/ledger/MemoryVramLedger.t
 import * as UnmanagedVramLedger from "../../layers/memory/ledger/UnmanagedVramLedger.ts"
 import * as PollingResidency from "../../layers/memory/residency/PollingResidency.ts"
 import * as PluginFiles from "../../layers/PluginFiles.ts"
+import * as OtlpMetrics from "../../layers/routes/OtlpMetrics.ts"
+import * as LogLines from "../../layers/server/LogLines.ts"
 import * as MemoryRateLimiterStore from "../../layers/sharing/MemoryRateLimiterStore.ts"
 import * as WatchedRelay from "../../layers/relay/WatchedRelay.ts"
 import * as PipelineRouter from "../../layers/router/PipelineRouter.ts"
 import type { Fixed, Settings } from "../../layers/Settings.ts"
-import { tracing } from "../../layers/Settings.ts"
+import { metrics, tracing } from "../../layers/Settings.ts"
 import * as Standard from "../../layers/Standard.ts"
 import * as OtlpTracing from "../../layers/tracing/OtlpTracing.ts"
 import * as AccessLogObserver from "../../plugins/observers/AccessLogObserver.ts"
@@ -56,6 +59,16 @@ export const traces = (settings: Settings, client: Layer.Layer<HttpClient.HttpCl
   const options = tracing(settings)
   return options === undefined ? Layer.empty : OtlpTracing.layer(options).pipe(Layer.provide(client))
 }
+
+/** Metrics for a collector, where they are asked for. It reads the services of the router. */
+export const exported = (settings: Settings, client: Layer.Layer<HttpClient.HttpClient>) => {
+  const options = metrics(settings)
+  return options === undefined ? Layer.empty : OtlpMetrics.layer(options).pipe(Layer.provide(client))
+}
+
+/** Where the lines of requests go: past the loggers, where these would write the same. */
+const lines = ({ logFormat }: Fixed) =>
+  LogLines.formatOf(logFormat, process.stdout.isTTY === true) === "json" ? LogLines.console.write : undefined
 
 /**
  * `placing` comes from settings, `plugins` from files. `simulated`: whether the answers are to be marked. Settings that
@@ -103,7 +116,7 @@ export const stack = (
     ],
     // At a log level without single requests, the requests that failed are still logged.
     observers: [
-      AccessLogObserver.make({ control: placing.log }),
+      AccessLogObserver.make({ control: placing.log, lines: lines(settings) }),
       ...placing.observers,
       ...plugins.observers,
     ],

@@ -52,7 +52,7 @@ const countAnswer = (ofModel: OfModel, event: RequestSettled): void => {
   if (backend === undefined || outcome === undefined || outcome.firstByteMillis === undefined) return
   const { firstByteMillis, longestGapMillis, totalMillis, usage } = outcome
   const ofBackend = ofModel.backend(backend)
-  ofBackend.firstByte.observe(firstByteMillis / 1000, event.at, event.id, event.trace?.traceId)
+  ofBackend.firstByte.observe(firstByteMillis / 1000, event.at, event.id, event.trace)
   if (totalMillis !== undefined) ofBackend.time.add(totalMillis / 1000)
   if (longestGapMillis !== undefined) ofBackend.gap.add(longestGapMillis / 1000)
   if (usage === undefined) return
@@ -82,7 +82,7 @@ const countRequest = (all: All, event: RequestSettled): void => {
   const ofRoute = ofModel.route(event.route)
   ofRoute.settled(result, status)
   // An unknown model is refused at once. Its durations would say nothing, and take a series for each bucket.
-  if (event.known) ofRoute.duration.observe(event.totalMillis / 1000, event.at, event.id, event.trace?.traceId)
+  if (event.known) ofRoute.duration.observe(event.totalMillis / 1000, event.at, event.id, event.trace)
   if (attempts > 0) ofModel.wait.add(queuedMillis / 1000)
   if (how !== undefined) ofModel.coalesced.add(how, 1)
   else countAnswer(ofModel, event)
@@ -96,7 +96,7 @@ const countRequest = (all: All, event: RequestSettled): void => {
   if (refusal !== undefined && (isShed(refusal) || evicted)) ofModel.sheds.add(refusal.reason, 1)
   if (event.cost !== undefined) countCost(all, ofModel, event, event.cost)
   if (event.routingMillis !== undefined) {
-    all.requests.routed(event.route).observe(event.routingMillis / 1000, event.at, event.id, event.trace?.traceId)
+    all.requests.routed(event.route).observe(event.routingMillis / 1000, event.at, event.id, event.trace)
   }
   countLastAttempt(all, event)
 }
@@ -134,6 +134,7 @@ const count = (all: All, event: RouterEvent): void => {
       if (event.action === "reload") rare.reloads(1, { result: event.result })
       return
     case "Placed":
+    case "RequestRefused":
       return
     case "ModelSpilled":
       return rare.spills(1, { backend: event.spill.backend, model: event.spill.model })

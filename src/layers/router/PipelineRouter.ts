@@ -26,6 +26,7 @@ import * as Heartbeats from "./heartbeats.ts"
 import * as OtherClients from "./otherClients.ts"
 import * as MissingPaths from "./missingPaths.ts"
 import { draining } from "./refusals.ts"
+import * as RefusedEvent from "./refusedEvent.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
 import * as RoutingTime from "./routingTime.ts"
@@ -123,6 +124,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     return Router.of({
       active: () => active.size,
       draining: () => isDraining,
+      refused: (request) => events.publish(RefusedEvent.make(request, clock, tracing)),
       retryBudget: () => options.retry?.budget?.(clock.currentTimeMillisUnsafe()),
       drain: Effect.sync(() => {
         isDraining = true

@@ -27,8 +27,12 @@ const pairs = (text: string): Readonly<Record<string, string>> | undefined => {
     : undefined
 }
 
-/** Values may be secrets, and an error message would print them: a part that is wrong is left out. */
-const headers: Kind<Readonly<Record<string, string>>> = {
+/**
+ * Values may be secrets, and an error message would print them: a part that is wrong is left out.
+ *
+ * @internal
+ */
+export const headers: Kind<Readonly<Record<string, string>>> = {
   wanted: "names with values",
   parse: (text) => Object.assign({}, ...Parse.list(text).map((part) => pairs(part) ?? {})),
   natural: Natural.record("names with values", Natural.text("a text", (text) => text)),
@@ -41,7 +45,8 @@ const attributes: Kind<Readonly<Record<string, string>>> = {
   natural: Natural.record("names with values", Natural.text("a text", (text) => text)),
 }
 
-const url: Kind<string> = Kinds.text(
+/** @internal */
+export const url: Kind<string> = Kinds.text(
   "the URL of a collector, such as http://127.0.0.1:4318",
   (text) => /^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined,
   { pattern: "^https?://" },
@@ -60,7 +65,7 @@ const share: Kind<number> = {
 export const collector: Table<Collector> = {
   otlpEndpoint: variable(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces",
+    "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces, metrics to /v1/metrics",
     url,
     "",
     "",
@@ -115,11 +120,16 @@ export const collector: Table<Collector> = {
     Kinds.oneOf(["otlp", "none"]),
     "otlp",
   ),
-  otelDisabled: variable("OTEL_SDK_DISABLED", "true for no traces", Kinds.onOff, "false"),
-  serviceName: variable("OTEL_SERVICE_NAME", "The name of this router in traces", Kinds.label, "llamero"),
+  otelDisabled: variable(
+    "OTEL_SDK_DISABLED",
+    "true for no traces, and no metrics to the collector",
+    Kinds.onOff,
+    "false",
+  ),
+  serviceName: variable("OTEL_SERVICE_NAME", "The name of this router in traces and metrics", Kinds.label, "llamero"),
   resource: variable(
     "OTEL_RESOURCE_ATTRIBUTES",
-    "Attributes of this router in traces, such as deployment.environment.name=production",
+    "Attributes of this router in traces and metrics, such as deployment.environment.name=production",
     attributes,
     "",
   ),

@@ -143,6 +143,19 @@ export interface Requests {
 }
 
 /** @internal */
+export interface Metrics {
+  readonly metrics: boolean
+  readonly metricsExporter: "otlp" | "none"
+  readonly metricsEndpoint: string
+  readonly metricsHeaders: Readonly<Record<string, string>>
+  readonly metricsProtocol: "http/protobuf" | "http/json" | "grpc"
+  readonly metricsCompression: "none" | "gzip"
+  readonly metricsTimeoutMillis: number
+  readonly metricsTemporality: "cumulative" | "delta" | "lowmemory"
+  readonly metricsMillis: number
+}
+
+/** @internal */
 export interface Collector {
   readonly otlpEndpoint: string
   readonly tracesEndpoint: string

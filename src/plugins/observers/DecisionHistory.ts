@@ -3,52 +3,24 @@
  *
  * @since 0.1.0
  */
-import type { Decision, Decisions, Step } from "../../services/Decisions.ts"
+import type { Decisions, Step } from "../../services/Decisions.ts"
 import * as Live from "../../services/Live.ts"
 import type { Observer } from "../../services/Plugin.ts"
 import type { RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
+import { DecisionRing } from "./decisionRing.ts"
 
-/** A model that no backend has is named as the client wrote it, and that may be as long as a request body. */
-const modelMax = 200
+const isStep = (event: RouterEvent): event is Step =>
+  "id" in event && event._tag !== "RequestSettled" && event._tag !== "RequestRefused"
 
-const shortened = (settled: RequestSettled): RequestSettled =>
-  settled.model.length <= modelMax
-    ? settled
-    // Put together anew: a slice would keep the whole string in memory.
-    : { ...settled, model: Array.from(settled.model.slice(0, modelMax)).join("") }
-
-const isStep = (event: RouterEvent): event is Step => "id" in event && event._tag !== "RequestSettled"
-
-/** The last `size` decisions. `next` is the place of the oldest one, which the next one replaces. */
-const ringOf = (size: number) => {
-  const ring: Array<Decision | undefined> = Array.from({ length: size })
-  let next = 0
-  return {
-    add: (decision: Decision): void => {
-      ring[next] = decision
-      next = (next + 1) % size
-    },
-    recent: (limit: number): ReadonlyArray<Decision> => {
-      const found: Array<Decision> = []
-      for (let back = 1; back <= Math.min(limit, size); back++) {
-        const decision = ring[(next - back + size) % size]
-        if (decision === undefined) break
-        found.push(decision)
-      }
-      return found
-    },
-  }
-}
-
-type Ring = ReturnType<typeof ringOf>
+const noSteps: ReadonlyArray<Step> = []
 
 /** A ring with the last decisions of another one. */
-const resized = (before: Ring | undefined, size: number, least: number): Ring => {
+const resized = (before: DecisionRing | undefined, size: number, least: number): DecisionRing => {
   if (!Number.isInteger(size) || size < least) {
     throw new RangeError(`DecisionHistory.make: size must be a whole number of at least ${least}, got ${size}`)
   }
-  const ring = ringOf(size)
-  for (const decision of before?.recent(size).toReversed() ?? []) ring.add(decision)
+  const ring = new DecisionRing(size)
+  for (const { settled, steps } of before?.recent(size).toReversed() ?? []) ring.add(settled, steps)
   return ring
 }
 
@@ -58,7 +30,7 @@ const resized = (before: Ring | undefined, size: number, least: number): Ring =>
  *
  * **Details**
  *
- * Under high load observers are not shown every event, so some requests may be missing.
+ * Under high load observers are not shown every event, so some requests may be missing. A decision has no `trace`.
  *
  * @category constructors
  * @since 0.1.0
@@ -71,9 +43,8 @@ export const make = (options?: {
   readonly size?: Live.Input<number> | undefined
 }): { readonly observer: Observer } & Decisions => {
   const size = Live.of(options?.size ?? 1000)
-  let last: Ring | undefined
+  let last: DecisionRing | undefined
   const ring = Live.map(size, (wanted) => last = resized(last, wanted, Live.isLive(options?.size) ? 0 : 1))
-  const recent: Decisions["recent"] = (limit) => ring.now.recent(limit)
   /** The steps of running requests. Bounded, since the last event of a request may not be shown to the observer. */
   const open = new Map<string, Array<Step>>()
 
@@ -85,9 +56,10 @@ export const make = (options?: {
     open.set(step.id, [step])
   }
   const settle = (settled: RequestSettled): void => {
-    const steps = open.get(settled.id) ?? []
-    open.delete(settled.id)
-    ring.now.add({ settled: shortened(settled), steps })
+    // Most requests have no steps.
+    const steps = open.size === 0 ? undefined : open.get(settled.id)
+    if (steps !== undefined) open.delete(settled.id)
+    ring.now.add(settled, steps ?? noSteps)
   }
 
   return {
@@ -101,7 +73,7 @@ export const make = (options?: {
       },
       isOff: () => size.now === 0,
     },
-    recent,
-    find: (id) => recent(size.now).find(({ settled }) => settled.id === id),
+    recent: (limit) => ring.now.recent(limit),
+    find: (id) => ring.now.find(id),
   }
 }
