@@ -1,5 +1,6 @@
 /** The state of the router as the page holds it, and how a message of `/admin/events` changes it. */
 import type { BackendState, DeviceState, State } from "../src/layers/routes/AdminApi.ts"
+import { count } from "./format.ts"
 
 export type { BackendState, DeviceState, State }
 export type Resident = BackendState["models"][number]
@@ -35,8 +36,9 @@ export const urgency = ({ breaker, health, member, models }: BackendState): numb
   return 0
 }
 
-/** The condition of a backend in one word. */
-export const condition = ({ breaker, health, member }: BackendState): string => {
+/** The condition of a backend in one word. A drain is over when nothing runs on it any more. */
+export const condition = ({ breaker, health, member, streams }: BackendState): string => {
+  if (member === "draining") return streams === 0 ? "drained" : "draining"
   if (member !== "active") return member
   if (health !== "healthy") return health
   return breaker === "closed" ? "healthy" : `breaker ${breaker}`
@@ -47,6 +49,13 @@ export const ordered = (backends: ReadonlyArray<BackendState>): ReadonlyArray<Ba
   backends.map((one, index) => ({ one, index, urgent: urgency(one) }))
     .sort((a, b) => b.urgent - a.urgent || a.index - b.index).map(({ one }) => one)
 
+/** What has come of a drain or an isolation, for operators. */
+export const outOfService = ({ member, streams }: BackendState): string => {
+  const left = streams === 0 ? "nothing runs on it any more" : `${count(streams, "request")} under way`
+  if (member === "isolated") return `is isolated by an operator: ${left}`
+  return streams === 0 ? "is drained by an operator: it can be stopped" : `is draining by an operator: ${left}`
+}
+
 /** One thing that an operator should look at. */
 export interface Problem {
   readonly key: string
@@ -56,7 +65,7 @@ export interface Problem {
 }
 
 /** What an operator should look at, the worst first. */
-export const problems = ({ backends, breakers, devices, prewarm, router }: State): ReadonlyArray<Problem> => {
+export const problems = ({ backends, breakers, devices, plans, prewarm, router }: State): ReadonlyArray<Problem> => {
   const found: Array<Problem> = []
   const add = (level: Problem["level"], key: string, text: string, backend?: string) =>
     found.push({ level, key, text, ...(backend === undefined ? {} : { backend }) })
@@ -69,7 +78,7 @@ export const problems = ({ backends, breakers, devices, prewarm, router }: State
     for (const { model, spilled } of one.models) {
       if (spilled) add("warn", `s/${one.id}/${model}`, `${model} on ${one.id} has spilled to the CPU`, one.id)
     }
-    if (one.member !== "active") add("warn", `m/${one.id}`, `${one.id} is ${one.member} by an operator`, one.id)
+    if (one.member !== "active") add("warn", `m/${one.id}`, `${one.id} ${outOfService(one)}`, one.id)
   }
   for (const { backend, model, state } of breakers) {
     if (state === "closed") continue
@@ -80,7 +89,10 @@ export const problems = ({ backends, breakers, devices, prewarm, router }: State
     if (failure !== "") add("warn", `d/${device}`, `The memory of ${device} cannot be read: ${failure}`)
   }
   for (const { model, reason, state } of prewarm) {
-    if (state === "failed") add("warn", `p/${model}`, `${model} could not be prewarmed: ${reason}`)
+    if (state === "failed" && model !== "") add("warn", `p/${model}`, `${model} could not be prewarmed: ${reason}`)
+  }
+  for (const { failure, plan } of plans) {
+    if (failure !== "") add("warn", `plan/${plan}`, `The prewarm plan ${plan} fails: ${failure}`)
   }
   return found.sort((a, b) => Number(b.level === "bad") - Number(a.level === "bad"))
 }

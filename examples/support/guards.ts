@@ -47,7 +47,7 @@ export const services = (
   Layer.merge(keys(settings), RateLimiter.layer.pipe(Layer.provide(limits)))
 
 /** The routes of operators. Their code is loaded only where there is a token. */
-const admin = ({ adminToken }: Settings, { decisions, log }: Placing) =>
+const admin = ({ adminToken }: Settings, { decisions, log }: Placing, simulated: boolean) =>
   Layer.unwrap(
     Effect.map(
       Effect.promise(() =>
@@ -58,7 +58,7 @@ const admin = ({ adminToken }: Settings, { decisions, log }: Placing) =>
       ),
       ([AdminRoutes, AdminReferenceRoutes]) =>
         Layer.merge(
-          AdminRoutes.layer({ token: Redacted.make(adminToken), decisions, log }),
+          AdminRoutes.layer({ token: Redacted.make(adminToken), decisions, log, simulated }),
           AdminReferenceRoutes.layer,
         ),
     ),
@@ -77,7 +77,7 @@ const page = ({ adminToken }: Settings) =>
 export const app = (settings: Settings, placing: Placing, simulated: boolean) => {
   const routes = Layer.mergeAll(
     simulated ? SimulatedMark.layer : Layer.empty,
-    settings.adminToken === "" ? Layer.empty : admin(settings, placing),
+    settings.adminToken === "" ? Layer.empty : admin(settings, placing, simulated),
     page(settings),
     OllamaApp.layer({
       tenants: Object.keys(settings.tenantWeights),

@@ -2,7 +2,15 @@
 import { call } from "../api.ts"
 import { h, list, setAttribute, setText, show } from "../dom.ts"
 import * as Format from "../format.ts"
-import { type BackendState, condition, type DeviceState, type Resident, type State, urgency } from "../state.ts"
+import {
+  type BackendState,
+  condition,
+  type DeviceState,
+  outOfService,
+  type Resident,
+  type State,
+  urgency,
+} from "../state.ts"
 import { confirm, dialog, say } from "./dialogs.ts"
 import { memory } from "./memory.ts"
 
@@ -135,8 +143,10 @@ export const backendDialog = (id: string) => {
     setAttribute(state, "class", `badge ${level}`)
     setText(state, condition(backend))
     setText(url, backend.url)
-    setText(reason, backend.reason)
-    show(reason, backend.reason !== "")
+    const out = backend.member === "active" ? "" : `It ${outOfService(backend)}.`
+    const words = [out, backend.reason].filter((text) => text !== "").join(" ")
+    setText(reason, words)
+    show(reason, words !== "")
     const labels = Object.entries(backend.labels).map(([name, value]) => `${name}=${value}`)
     setText(
       facts,

@@ -64,7 +64,7 @@ const card = (open: (id: string) => void) => ({ backend }: Item) => {
   const devices = h("div", { class: "devices" })
   const none = h("p", {
     class: "muted small",
-    text: "Its devices are not watched: LLAMERO_VRAM=on shows their memory.",
+    text: "Its memory is not watched: LLAMERO_VRAM=on shows it.",
   })
   const models = h("p", { class: "small" })
   const bars = list<DeviceState>(devices, ({ device }) => device, (device) => memory(device))
@@ -154,12 +154,7 @@ export const backends = (open: (id: string) => void) => {
     asLines(isLong ? found : [])
     show(filter, all.length > 3)
     show(empty, found.length === 0)
-    setText(
-      empty,
-      all.length === 0
-        ? "There are no backends yet. Name them in LLAMERO_BACKENDS, or in the fleet file."
-        : `No backend fits “${wanted}”.`,
-    )
+    setText(empty, all.length === 0 ? "There are no backends yet." : `No backend fits “${wanted}”.`)
     const healthy = all.filter(({ backend }) => urgency(backend) === 0 && backend.health === "healthy").length
     setText(summary, all.length === 0 ? "" : `${healthy} of ${Format.count(all.length, "backend")} well`)
   }

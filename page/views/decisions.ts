@@ -2,7 +2,7 @@
 import { call, CallError } from "../api.ts"
 import { h, list, setAttribute, setText, show } from "../dom.ts"
 import * as Format from "../format.ts"
-import { type Candidate, type Decision, reason, timeline } from "../timeline.ts"
+import { type Candidate, type Decision, type Kind, partNames, reason, timeline } from "../timeline.ts"
 import { dialog } from "./dialogs.ts"
 
 const levelOf = ({ result, status }: Decision): string =>
@@ -26,6 +26,38 @@ const lifeline = (decision: Decision) => {
   const words = spans.map(({ name, seconds }) => `${name} ${Format.seconds(seconds)}`).join(", ")
   setAttribute(strip, "aria-label", `${Format.seconds(decision.total_seconds)}: ${words}`)
   return { strip, marks, spans }
+}
+
+/** What the colours mean. */
+const legendOf = (parts: ReadonlyArray<{ readonly kind: Kind; readonly name: string; readonly seconds?: number }>) =>
+  h(
+    "ul",
+    { class: "legend" },
+    ...parts.map(({ kind, name, seconds }) =>
+      h(
+        "li",
+        {},
+        h("i", { class: `span ${kind}`, "aria-hidden": "true" }),
+        h("span", { text: name }),
+        seconds === undefined ? null : h("span", { class: "num", text: Format.seconds(seconds) }),
+      )
+    ),
+  )
+
+const shownParts: ReadonlyArray<Kind> = ["wait", "load", "first", "answer"]
+
+/** The facts about a request in one line. */
+const factsOf = (decision: Decision): string => {
+  const { answer_tokens, attempts, prompt_tokens, routing_seconds, tenant } = decision
+  return [
+    decision.route,
+    tenant === "" ? "no tenant" : `tenant ${tenant}`,
+    Format.clock(decision.at),
+    Format.count(attempts, "attempt"),
+    prompt_tokens === undefined ? "" : `${Format.count(prompt_tokens, "token")} in`,
+    answer_tokens === undefined ? "" : `${Format.count(answer_tokens, "token")} out`,
+    routing_seconds === undefined ? "" : `the router added ${Format.seconds(routing_seconds)}`,
+  ].filter((text) => text !== "").join(" · ")
 }
 
 const candidates = (all: ReadonlyArray<Candidate>) =>
@@ -73,19 +105,6 @@ const openRequest = async (decision: Decision): Promise<void> => {
   const { marks, spans, strip } = lifeline(decision)
   const words = h("ol", { class: "why" })
   const summary = h("p", { text: "…" })
-  const legend = h(
-    "ul",
-    { class: "legend" },
-    ...spans.map(({ kind, name, seconds }) =>
-      h(
-        "li",
-        {},
-        h("i", { class: `span ${kind}`, "aria-hidden": "true" }),
-        h("span", { text: name }),
-        h("span", { class: "num", text: Format.seconds(seconds) }),
-      )
-    ),
-  )
   const events = h(
     "ul",
     { class: "rows" },
@@ -103,15 +122,10 @@ const openRequest = async (decision: Decision): Promise<void> => {
   )
   shown.body.append(
     h("p", { class: "mono muted", text: decision.id }),
-    h("p", {
-      class: "muted small",
-      text: `${decision.route} · ${decision.tenant || "no tenant"} · ${Format.clock(decision.at)} · ${
-        Format.count(decision.attempts, "attempt")
-      }`,
-    }),
+    h("p", { class: "muted small", text: factsOf(decision) }),
     summary,
     strip,
-    legend,
+    legendOf(spans),
     h("h3", { text: "Why" }),
     words,
     ...(marks.length === 0 ? [] : [h("h3", { text: "Events" }), events]),
@@ -156,6 +170,13 @@ const row = (first: Decision) => {
   }
 }
 
+/** How to have requests recorded. `message` is what the router says. */
+const howToRecord = (message: string) => [
+  h("p", { text: "Requests are not recorded here. To keep the last 200 with their reasons, start the router with" }),
+  h("pre", { class: "code", tabindex: "0" }, h("code", { text: "LLAMERO_DECISIONS=200 npm start" })),
+  h("p", { class: "small", text: `In a program of your own, give AdminRoutes the option decisions. (${message})` }),
+]
+
 const limit = 40
 const columns = ["Time", "Model", "Backend", "Why", "Life", "Total", "Status"]
 
@@ -172,7 +193,7 @@ export const decisions = () => {
       rows,
     ),
   )
-  const empty = h("p", { class: "empty", text: "No request has ended yet." })
+  const empty = h("div", { class: "empty" }, h("p", { text: "No request has ended yet." }))
   show(table, false)
   let asking = false
   let seen = -1
@@ -187,11 +208,10 @@ export const decisions = () => {
       draw(now)
       show(table, now.length > 0)
       show(empty, now.length === 0)
-      if (now.length === 0) setText(empty, "No request has ended yet.")
     } catch (error) {
       seen = -1
       if (!(error instanceof CallError) || error.status !== 404) return
-      setText(empty, error.message)
+      empty.replaceChildren(...howToRecord(error.message))
       show(table, false)
       show(empty, true)
       // They stay off until the router starts again.
@@ -204,7 +224,12 @@ export const decisions = () => {
     element: h(
       "section",
       { class: "panel wide", "aria-labelledby": "decisions" },
-      h("header", { class: "split" }, h("h2", { id: "decisions", text: "Last requests" })),
+      h(
+        "header",
+        { class: "split" },
+        h("h2", { id: "decisions", text: "Last requests" }),
+        legendOf(shownParts.map((kind) => ({ kind, name: partNames[kind] }))),
+      ),
       table,
       empty,
     ),

@@ -13,10 +13,13 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Errors from "./admin/errors.ts"
+import * as Plans from "./admin/planSchemas.ts"
 import * as States from "./admin/stateSchemas.ts"
+import { Streams } from "./admin/trafficSchemas.ts"
 
 export { BadCall, Failed, NotNow, NoToken, TooMany, Unknown } from "./admin/errors.ts"
-export type { BackendState, DeviceState, State, TrafficState } from "./admin/stateSchemas.ts"
+export type { BackendState, DeviceState, State } from "./admin/stateSchemas.ts"
+export type { LatencyState, TrafficState } from "./admin/trafficSchemas.ts"
 
 /**
  * Who calls: the name of the token, and the address. Changes are recorded under it.
@@ -62,8 +65,11 @@ const state = HttpApiGroup.make("state").add(
     .annotateMerge(says("The queues that are not empty")),
   get("breakers", "/admin/breakers", { success: Schema.Struct({ breakers: Schema.Array(States.BreakerState) }) })
     .annotateMerge(says("The breaker of every backend, and those of models that are not closed")),
-  get("prewarm", "/admin/prewarm", { success: Schema.Struct({ prewarm: Schema.Array(States.Prewarm) }) })
-    .annotateMerge(says("The models that plans want in memory, and the state of each")),
+  get("streams", "/admin/streams", { success: Streams })
+    .annotateMerge(says("The calls to backends that have not ended", "The 100 that began first, one by one.")),
+  get("prewarm", "/admin/prewarm", {
+    success: Schema.Struct({ prewarm: Schema.Array(Plans.Prewarm), plans: Schema.Array(Plans.Plan) }),
+  }).annotateMerge(says("The models that plans want in memory, the state of each, and the plans with their times")),
   get("changes", "/admin/changes", {
     query: { limit: Schema.optionalKey(Schema.String) },
     success: Schema.Struct({ changes: Schema.Array(States.Change) }),

@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
+import { Plan, Prewarm } from "./planSchemas.ts"
+import { Latencies, Streams, Traffic } from "./trafficSchemas.ts"
 
 const known = <S extends Schema.Constraint>(schema: S) => Schema.NullOr(schema)
 const Bytes = Schema.Number
@@ -31,15 +33,6 @@ export const BreakerState = Schema.Struct({
   /** Until it allows an attempt; 0 when it allows one now. */
   retry_seconds: Seconds,
 }).annotate({ identifier: "Breaker" })
-
-/** @category schemas @since 0.1.0 */
-export const Prewarm = Schema.Struct({
-  plan: Schema.String,
-  model: Schema.String,
-  backend: known(Schema.String),
-  state: Schema.Literals(["pending", "loading", "resident", "failed"]),
-  reason: Schema.String,
-}).annotate({ identifier: "Prewarm" })
 
 /** A model of the catalog. @category schemas @since 0.1.0 */
 export const CatalogModel = Schema.Struct({
@@ -113,28 +106,6 @@ export const Device = Schema.Struct({
   })),
 }).annotate({ identifier: "Device" })
 
-/** Sums since the routes were built. A rate is the difference of two of them over the time between. */
-const Traffic = Schema.Struct({
-  requests: Schema.Number,
-  answered: Schema.Number,
-  refused: Schema.Number,
-  canceled: Schema.Number,
-  /** Answered or refused with a status of 500 and above. */
-  failed: Schema.Number,
-  /** Refused because of load. */
-  shed: Schema.Number,
-  retries: Schema.Number,
-  cold: Schema.Number,
-  prompt_tokens: Schema.Number,
-  answer_tokens: Schema.Number,
-  bytes_out: Schema.Number,
-  queued_seconds: Seconds,
-  first_byte_seconds: Seconds,
-  /** Requests in `first_byte_seconds`. */
-  first_bytes: Schema.Number,
-  total_seconds: Seconds,
-}).annotate({ identifier: "Traffic" })
-
 /** @category schemas @since 0.1.0 */
 export const State = Schema.Struct({
   at: Schema.String,
@@ -146,13 +117,18 @@ export const State = Schema.Struct({
     prewarmed: Schema.Boolean,
     /** Events that no listener has seen, because there were too many. */
     events_lost: Schema.Number,
+    /** Whether answers are made up by a simulated Ollama. */
+    simulated: Schema.Boolean,
   }),
   traffic: Traffic,
+  latency: Latencies,
+  streams: Streams,
   backends: Schema.Array(Backend),
   devices: Schema.Array(Device),
   queues: Schema.Array(Queue),
   breakers: Schema.Array(BreakerState),
   prewarm: Schema.Array(Prewarm),
+  plans: Schema.Array(Plan),
 }).annotate({ identifier: "State" })
 
 /** @category models @since 0.1.0 */
@@ -161,8 +137,6 @@ export type State = typeof State.Type
 export type BackendState = typeof Backend.Type
 /** @category models @since 0.1.0 */
 export type DeviceState = typeof Device.Type
-/** @category models @since 0.1.0 */
-export type TrafficState = typeof Traffic.Type
 
 /** An audit event. @category schemas @since 0.1.0 */
 export const Change = Schema.Struct({
