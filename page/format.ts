@@ -32,6 +32,12 @@ export const seconds = (value: number | null | undefined): string => {
   return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`
 }
 
+/** A time that goes on, in whole seconds: `< 1 s`, `5 s`, `2 min 5 s`. */
+export const running = (value: number): string => {
+  const whole = Math.max(0, Math.floor(value))
+  return whole === 0 ? "< 1 s" : whole < 60 ? `${whole} s` : seconds(whole)
+}
+
 /** A number with three digits: `0.42`, `12.3`, `1,234`. */
 export const number = (value: number | null | undefined): string => {
   if (value === null || value === undefined || Number.isNaN(value)) return none

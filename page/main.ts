@@ -75,8 +75,8 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
   const chat = chatBox()
   const running = streams(openBackend)
   const [problems, help, fleet] = [attention(openBackend), emptyFleet(), backends(openBackend)]
-  const sides = [queues(), inMemory(), breakers(), prewarm()]
-  const views = [problems, help, fleet, running, ...sides]
+  const [waiting, models, circuits, warming] = [queues(), inMemory(), breakers(), prewarm()]
+  const views = [problems, help, fleet, running, waiting, models, circuits, warming]
   root.replaceChildren(
     top.element,
     h(
@@ -87,7 +87,13 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
       numbers.element,
       fleet.element,
       running.element,
-      h("div", { class: "sides" }, ...sides.map(({ element }) => element)),
+      h(
+        "div",
+        { class: "sides" },
+        h("div", { class: "stack" }, waiting.element, circuits.element),
+        models.element,
+        warming.element,
+      ),
       h("div", { class: "bottom" }, requests.element, chat.element),
     ),
     toasts,

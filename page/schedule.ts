@@ -19,12 +19,11 @@ const names = (models: ReadonlyArray<string>): string =>
   models.length > 3 ? `${models.slice(0, 3).join(", ")} and ${models.length - 3} more` : models.join(", ")
 
 /** How far away a moment is: `in 2 h 5 min`. */
-const until = (at: string, now: string): string =>
-  `in ${Format.seconds(Math.max(0, Math.round((Date.parse(at) - Date.parse(now)) / 1000)))}`
+const until = (at: string, now: string): string => `in ${Format.running((Date.parse(at) - Date.parse(now)) / 1000)}`
 
 const whenOf = ({ every_seconds, models, schedule, since }: Plan, now: string): string => {
   if (schedule === null) {
-    const asked = `asked every ${Format.seconds(every_seconds)}`
+    const asked = every_seconds === 1 ? "asked every second" : `asked every ${Format.running(every_seconds)}`
     if (models.length === 0) return `wants nothing now, ${asked}`
     return `wants ${names(models)}${since === null ? "" : ` since ${Format.moment(since)}`}, ${asked}`
   }

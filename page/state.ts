@@ -28,25 +28,44 @@ export const changed = (state: State, { backends, devices, gone = [], ...fields 
   }
 }
 
-/** How urgent a backend is: 3 it serves nothing, 2 part of it fails, 1 an operator has taken it out, 0 it is well. */
-export const urgency = ({ breaker, health, member, models }: BackendState): number => {
+/** The breakers of models that are not closed, by backend. */
+export const brokenModels = ({ breakers }: Pick<State, "breakers">): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const broken = new Map<string, Array<string>>()
+  for (const { backend, model, state } of breakers) {
+    if (model === null || state === "closed") continue
+    broken.set(backend, [...broken.get(backend) ?? [], model])
+  }
+  return broken
+}
+
+const none: ReadonlyArray<string> = []
+
+/**
+ * How urgent a backend is: 3 it serves nothing, 2 part of it fails, 1 an operator has taken it out, 0 it is well.
+ * `broken`: the models whose breakers are not closed on it.
+ */
+export const urgency = ({ breaker, health, member, models }: BackendState, broken = none): number => {
   if (member !== "active") return 1
   if (health === "unhealthy" || breaker === "open" || breaker === "isolated") return 3
-  if (breaker === "half-open" || models.some(({ spilled }) => spilled)) return 2
+  if (breaker === "half-open" || broken.length > 0 || models.some(({ spilled }) => spilled)) return 2
   return 0
 }
 
-/** The condition of a backend in one word. A drain is over when nothing runs on it any more. */
-export const condition = ({ breaker, health, member, streams }: BackendState): string => {
+/** The condition of a backend in a few words. A drain is over when nothing runs on it any more. */
+export const condition = ({ breaker, health, member, streams }: BackendState, broken = none): string => {
   if (member === "draining") return streams === 0 ? "drained" : "draining"
   if (member !== "active") return member
   if (health !== "healthy") return health
-  return breaker === "closed" ? "healthy" : `breaker ${breaker}`
+  if (breaker !== "closed") return `breaker ${breaker}`
+  return broken.length === 0 ? "healthy" : `${count(broken.length, "breaker")} tripped`
 }
 
 /** The most urgent ones first, else in the order of the fleet. */
-export const ordered = (backends: ReadonlyArray<BackendState>): ReadonlyArray<BackendState> =>
-  backends.map((one, index) => ({ one, index, urgent: urgency(one) }))
+export const ordered = (
+  backends: ReadonlyArray<BackendState>,
+  broken: ReadonlyMap<string, ReadonlyArray<string>> = new Map(),
+): ReadonlyArray<BackendState> =>
+  backends.map((one, index) => ({ one, index, urgent: urgency(one, broken.get(one.id)) }))
     .sort((a, b) => b.urgent - a.urgent || a.index - b.index).map(({ one }) => one)
 
 /** What has come of a drain or an isolation, for operators. */

@@ -156,7 +156,7 @@ export const timeline = (
 
 /** Why it ended as it did, in a few words. */
 export const reason = ({ attempts, backend, coalesced, cold, outcome, refusal, result, steps }: Decision): string => {
-  if (result === "refused") return refusal ?? "refused"
+  if (result === "refused") return (refusal ?? "refused").replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase()
   if (result === "canceled") return backend === undefined ? "client left while waiting" : "client left"
   if (outcome !== undefined && outcome !== "ok") return outcome
   if (coalesced !== undefined) return coalesced === "batch" ? "in a batch" : "shared a call"

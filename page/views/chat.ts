@@ -136,6 +136,7 @@ export const chatBox = () => {
           capabilities.length === 0 || capabilities.includes("completion")
         )
           .map(({ model: name }) => name).sort()
+        for (const one of [model, prompt, send]) one.disabled = names.length === 0 || one === send && !stop.hidden
         if (names.length === 0) setText(note, "No backend has a model that can chat.")
         const before = model.value
         if (names.join("\n") === Array.from(model.options, ({ value }) => value).join("\n")) return

@@ -25,26 +25,49 @@ const lifeline = (decision: Decision) => {
   }
   const words = spans.map(({ name, seconds }) => `${name} ${Format.seconds(seconds)}`).join(", ")
   setAttribute(strip, "aria-label", `${Format.seconds(decision.total_seconds)}: ${words}`)
-  return { strip, marks, spans }
+  return strip
+}
+
+/** The life of a request, one line for each part and event, in order. */
+const waterfall = (decision: Decision) => {
+  const { marks, spans } = timeline(decision)
+  const parts = spans.map(({ from, kind, name, seconds, to }) => ({ from, to, name, kind: `span ${kind}`, seconds }))
+  const events = marks.map(({ after, isFailure, name, position }) => ({
+    from: position,
+    to: position,
+    name,
+    kind: isFailure ? "mark bad" : "mark",
+    seconds: after,
+  }))
+  const rows = [...parts, ...events].sort((a, b) => a.from - b.from || b.to - a.to)
+  return h(
+    "ol",
+    { class: "waterfall", "aria-label": `Its ${Format.seconds(decision.total_seconds)}, part by part` },
+    ...rows.map(({ from, kind, name, seconds, to }) => {
+      const bar = h("i", { class: kind })
+      bar.style.left = `${from * 100}%`
+      bar.style.width = to > from ? `${(to - from) * 100}%` : ""
+      const isEvent = to === from
+      return h(
+        "li",
+        {},
+        h("span", { class: kind === "mark bad" ? "bad-text" : isEvent ? "muted" : "", text: name }),
+        h("span", { class: "track", "aria-hidden": "true" }, bar),
+        h("span", { class: "num muted", text: `${isEvent ? "after " : ""}${Format.seconds(seconds)}` }),
+      )
+    }),
+  )
 }
 
 /** What the colours mean. */
-const legendOf = (parts: ReadonlyArray<{ readonly kind: Kind; readonly name: string; readonly seconds?: number }>) =>
+const legend = (kinds: ReadonlyArray<Kind>) =>
   h(
     "ul",
     { class: "legend" },
-    ...parts.map(({ kind, name, seconds }) =>
-      h(
-        "li",
-        {},
-        h("i", { class: `span ${kind}`, "aria-hidden": "true" }),
-        h("span", { text: name }),
-        seconds === undefined ? null : h("span", { class: "num", text: Format.seconds(seconds) }),
-      )
+    ...kinds.map((kind) =>
+      h("li", {}, h("i", { class: `span ${kind}`, "aria-hidden": "true" }), h("span", { text: partNames[kind] }))
     ),
   )
-
-const shownParts: ReadonlyArray<Kind> = ["wait", "load", "first", "answer"]
 
 /** The facts about a request in one line. */
 const factsOf = (decision: Decision): string => {
@@ -102,21 +125,8 @@ const candidates = (all: ReadonlyArray<Candidate>) =>
 /** Shows one request: why it went where it went, and where its time went. */
 const openRequest = async (decision: Decision): Promise<void> => {
   const shown = dialog("Request", "drawer")
-  const { marks, spans, strip } = lifeline(decision)
   const words = h("ol", { class: "why" })
   const summary = h("p", { text: "…" })
-  const events = h(
-    "ul",
-    { class: "rows" },
-    ...marks.map(({ after, isFailure, name }) =>
-      h(
-        "li",
-        { class: "split" },
-        h("span", { class: isFailure ? "bad-text" : "", text: name }),
-        h("span", { class: "num muted", text: Format.seconds(after) }),
-      )
-    ),
-  )
   const tables = decision.steps.flatMap(({ candidates: all }) =>
     all === undefined || all.length === 0 ? [] : [candidates(all)]
   )
@@ -124,11 +134,9 @@ const openRequest = async (decision: Decision): Promise<void> => {
     h("p", { class: "mono muted", text: decision.id }),
     h("p", { class: "muted small", text: factsOf(decision) }),
     summary,
-    strip,
-    legendOf(spans),
+    waterfall(decision),
     h("h3", { text: "Why" }),
     words,
-    ...(marks.length === 0 ? [] : [h("h3", { text: "Events" }), events]),
     ...(tables.length === 0 ? [] : [h("h3", { text: "Candidates" }), ...tables]),
   )
   shown.open()
@@ -165,16 +173,16 @@ const row = (first: Decision) => {
       setText(duration, Format.seconds(next.total_seconds))
       setText(badge, next.result === "canceled" ? "left" : String(next.status))
       setAttribute(badge, "class", `badge ${levelOf(next)}`)
-      life.replaceChildren(lifeline(next).strip)
+      life.replaceChildren(lifeline(next))
     },
   }
 }
 
-/** How to have requests recorded. `message` is what the router says. */
-const howToRecord = (message: string) => [
+/** How to have requests recorded. */
+const howToRecord = () => [
   h("p", { text: "Requests are not recorded here. To keep the last 200 with their reasons, start the router with" }),
   h("pre", { class: "code", tabindex: "0" }, h("code", { text: "LLAMERO_DECISIONS=200 npm start" })),
-  h("p", { class: "small", text: `In a program of your own, give AdminRoutes the option decisions. (${message})` }),
+  h("p", { class: "small", text: "In a program of your own, give AdminRoutes.layer the option decisions." }),
 ]
 
 const limit = 40
@@ -194,7 +202,12 @@ export const decisions = () => {
     ),
   )
   const empty = h("div", { class: "empty" }, h("p", { text: "No request has ended yet." }))
-  show(table, false)
+  const colours = legend(["wait", "load", "first", "answer"])
+  const showTable = (isShown: boolean): void => {
+    for (const one of [table, colours]) show(one, isShown)
+    show(empty, !isShown)
+  }
+  showTable(false)
   let asking = false
   let seen = -1
   const known = new Map<string, Decision>()
@@ -206,14 +219,12 @@ export const decisions = () => {
       known.clear()
       for (const one of now) known.set(`${one.id} ${one.at}`, one)
       draw(now)
-      show(table, now.length > 0)
-      show(empty, now.length === 0)
+      showTable(now.length > 0)
     } catch (error) {
       seen = -1
       if (!(error instanceof CallError) || error.status !== 404) return
-      empty.replaceChildren(...howToRecord(error.message))
-      show(table, false)
-      show(empty, true)
+      empty.replaceChildren(...howToRecord())
+      showTable(false)
       // They stay off until the router starts again.
       seen = Infinity
     } finally {
@@ -228,7 +239,7 @@ export const decisions = () => {
         "header",
         { class: "split" },
         h("h2", { id: "decisions", text: "Last requests" }),
-        legendOf(shownParts.map((kind) => ({ kind, name: partNames[kind] }))),
+        colours,
       ),
       table,
       empty,

@@ -16,7 +16,7 @@ const row = (now: () => number, open: (id: string) => void) => (first: Stream) =
   setText(backend, first.backend)
   setText(tenant, first.tenant)
   let since = 0
-  const tick = () => setText(runs, Format.seconds(Math.max(0, Math.floor((now() - since) / 1000))))
+  const tick = () => setText(runs, Format.running((now() - since) / 1000))
   return {
     element: h(
       "tr",

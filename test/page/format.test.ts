@@ -39,6 +39,11 @@ describe("numbers on the status page", () => {
     for (const [value, text] of cases) assert.strictEqual(Format.seconds(value), text)
   })
 
+  it("times that go on have whole seconds", () => {
+    const cases = [[-3, "< 1 s"], [0.9, "< 1 s"], [1, "1 s"], [59.99, "59 s"], [60, "1 min 0 s"], [3700, "1 h 2 min"]]
+    for (const [value, text] of cases) assert.strictEqual(Format.running(value as number), text)
+  })
+
   it("moments are a time today, and have a day otherwise", () => {
     const now = new Date(2026, 5, 3, 12, 0)
     const at = (...parts: [number, number, number]) => new Date(2026, 5, ...parts).toISOString()

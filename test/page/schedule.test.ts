@@ -25,7 +25,11 @@ const told = (plans: ReadonlyArray<Plan>, prewarm: State["prewarm"] = []) => sch
 describe("the prewarm schedule", () => {
   it("says what a plan wants, since when, and how often it is asked", () => {
     const [one] = told([plan({ models: ["m", "n"], since: at, every_seconds: 2 })])
-    assert.strictEqual(one!.when, `wants m, n since ${Format.moment(at)}, asked every 2.00 s`)
+    assert.strictEqual(one!.when, `wants m, n since ${Format.moment(at)}, asked every 2 s`)
+  })
+
+  it("has words for a second", () => {
+    assert.strictEqual(told([plan({ models: ["m"] })])[0]!.when, "wants m, asked every second")
   })
 
   it("says when a plan that goes by the clock begins next, or ends", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { parser } from "../../page/sse.ts"
-import { changed, condition, ordered, outOfService, problems, urgency } from "../../page/state.ts"
+import { brokenModels, changed, condition, ordered, outOfService, problems, urgency } from "../../page/state.ts"
 import { itemsOf } from "../../page/views/backends.ts"
 import { backend, device, state } from "../support/pageState.ts"
 
@@ -56,8 +56,8 @@ describe("what is urgent", () => {
       backend("well too"),
     ]
     assert.deepStrictEqual(ids(ordered(all)), ["dead", "open", "half", "drained", "draining", "well", "well too"])
-    assert.deepStrictEqual(all.map(urgency), [0, 1, 1, 2, 3, 3, 0])
-    assert.deepStrictEqual(all.map(condition), [
+    assert.deepStrictEqual(all.map((one) => urgency(one)), [0, 1, 1, 2, 3, 3, 0])
+    assert.deepStrictEqual(all.map((one) => condition(one)), [
       "healthy",
       "drained",
       "draining",
@@ -66,6 +66,26 @@ describe("what is urgent", () => {
       "breaker open",
       "healthy",
     ])
+  })
+
+  it("a model whose breaker is not closed makes its backend urgent, and no other", () => {
+    const breakers = [
+      { backend: "b", model: "m", state: "open", retry_seconds: 3 },
+      { backend: "b", model: "n", state: "half-open", retry_seconds: 0 },
+      { backend: "a", model: null, state: "open", retry_seconds: 3 },
+      { backend: "c", model: "m", state: "closed", retry_seconds: 0 },
+    ] as const
+    const broken = brokenModels({ breakers })
+    assert.deepStrictEqual([...broken], [["b", ["m", "n"]]])
+    const all = [backend("a"), backend("b"), backend("c")]
+    assert.deepStrictEqual(ids(ordered(all, broken)), ["b", "a", "c"])
+    assert.strictEqual(condition(all[1]!, broken.get("b")), "2 breakers tripped")
+    assert.strictEqual(condition(backend("b", { health: "unhealthy" }), broken.get("b")), "unhealthy")
+    const items = itemsOf()
+    const first = items(state())
+    const later = items(state({ breakers }))
+    assert.notStrictEqual(later.find(({ backend: one }) => one.id === "b"), first[1])
+    assert.deepStrictEqual(later[0]!.broken, ["m", "n"])
   })
 
   it("a drain tells how much is left, and when it is over", () => {

@@ -143,7 +143,9 @@ describe("why a request ended as it did", () => {
 
   it("names what matters most", () => {
     const cases: ReadonlyArray<readonly [Partial<Decision>, string]> = [
-      [{ result: "refused", refusal: "QueueFull" }, "QueueFull"],
+      [{ result: "refused", refusal: "QueueFull" }, "queue full"],
+      [{ result: "refused", refusal: "NoBackend" }, "no backend"],
+      [{ result: "refused" }, "refused"],
       [{ result: "canceled" }, "client left"],
       [{ outcome: "gap-timeout" }, "gap-timeout"],
       [{ coalesced: "identical" }, "shared a call"],

@@ -39,7 +39,12 @@ describe("the chat box", () => {
   test("asks for an API key, keeps it in the page only unless it is told otherwise, and says why it is refused", () =>
     Effect.gen(function* () {
       const file = yield* keysFile([
-        { id: "team", sha256: createHash("sha256").update("sk-right").digest("hex"), models: [mistral.name], requestsPerMinute: 2 },
+        {
+          id: "team",
+          sha256: createHash("sha256").update("sk-right").digest("hex"),
+          models: [mistral.name],
+          requestsPerMinute: 2,
+        },
       ])
       const router = yield* serve({ env: { LLAMERO_KEYS_FILE: file } })
       const { errors, page, urls } = yield* open(browser)

@@ -145,7 +145,7 @@ describe("the prewarm schedule on the status page", () => {
         const panel = page.getByRole("region", { name: "Prewarm schedule" })
         await panel.getByText(/^(will )?wants? mistral:7b: .*(until|next) /).waitFor()
         await panel.getByText(/^will want later:7b: last until 1 Jan .*, next 1 Jan 0[23]:55, in \d+ d/).waitFor()
-        await panel.getByText(/^wants huge:70b since \d\d:\d\d, asked every 1\.00 s$/).waitFor()
+        await panel.getByText(/^wants huge:70b since \d\d:\d\d, asked every second$/).waitFor()
         await panel.getByText(/^on node-003 since \d\d:\d\d: no free memory$/).waitFor()
         assert.deepStrictEqual(await serious(page), [])
       })

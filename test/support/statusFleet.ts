@@ -97,6 +97,7 @@ export const serve = Effect.fnUntraced(function* (options: Options = {}) {
   const server = NodeServer.layer(app(settings, choices, simulated), {
     port: options.port ?? 0,
     drainTimeout: "100 millis",
+    tenantHeader: settings.tenantHeader,
   }).pipe(
     Layer.provide(stack(settings, choices, plugins as never, simulated)),
     Layer.provide(options.place ?? Layer.empty),
