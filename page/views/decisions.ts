@@ -39,7 +39,7 @@ const waterfall = (decision: Decision) => {
     kind: isFailure ? "mark bad" : "mark",
     seconds: after,
   }))
-  const rows = [...parts, ...events].sort((a, b) => a.from - b.from || b.to - a.to)
+  const rows = [...parts, ...events].sort((a, b) => a.from - b.from || a.to - b.to)
   return h(
     "ol",
     { class: "waterfall", "aria-label": `Its ${Format.seconds(decision.total_seconds)}, part by part` },

@@ -101,7 +101,10 @@ describe("/admin/decisions", () => {
       steps,
       settled: {
         ...settled,
-        settled: { ...rest, outcome: { ...outcome!, usage: { promptTokens: 7, answerTokens: 9, slotWaitMillis: undefined } } },
+        settled: {
+          ...rest,
+          outcome: { ...outcome!, usage: { promptTokens: 7, answerTokens: 9, slotWaitMillis: undefined } },
+        },
         routingMillis: 0.1234,
         arrivedAt: 200,
         receivedAt: 250,
