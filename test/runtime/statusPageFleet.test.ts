@@ -156,20 +156,28 @@ describe("the prewarm schedule on the status page", () => {
 describe("the status page of the web handler", () => {
   test("under deno serve: it is live, shows changes, and survives a restart", () =>
     Effect.gen(function* () {
-      const env = { LLAMERO_ADMIN_TOKEN: token, LLAMERO_DECISIONS: "100", LLAMERO_LOG_LEVEL: "Warn" }
+      const backend = yield* SimulatedOllamaServer.make({ decodeRate: 200 })
+      const { host: name } = new URL(backend.url)
+      const env = {
+        LLAMERO_ADMIN_TOKEN: token,
+        LLAMERO_BACKENDS: backend.url,
+        LLAMERO_DECISIONS: "100",
+        LLAMERO_LOG_LEVEL: "Warn",
+      }
       const first = yield* start([...denoServe, "examples/deno-serve.ts"], env)
       const [, url = ""] = yield* prints(first, /istening on (http:\/\/[\d.]+:\d+)/)
       const { errors, page } = yield* open(browser)
       yield* Effect.promise(async () => {
         await signIn(page, url)
-        await page.getByRole("button", { name: "simulated-a100" }).waitFor()
-        await ask(url, llama31.name).then((answer) => answer.text())
-        await page.locator(".decisions").getByRole("button", { name: llama31.name }).first().waitFor()
+        await page.getByText("1 of 1 backend well").waitFor()
+        await page.locator("option", { hasText: "tiny-eos" }).waitFor({ state: "attached" })
+        await ask(url, "tiny-eos").then((answer) => answer.text())
+        await page.locator(".decisions").getByRole("button", { name: "tiny-eos" }).first().waitFor()
         await page.getByText("p95").first().waitFor()
-        await page.getByRole("button", { name: "simulated-a100" }).click()
+        await page.locator(".card").getByRole("button", { name }).click()
         await page.getByRole("button", { name: "Drain", exact: true }).click()
         await page.getByRole("dialog", { name: "Drain" }).getByRole("button", { name: "Drain" }).click()
-        await page.getByRole("status").getByText("simulated-a100 is draining").waitFor()
+        await page.getByRole("status").getByText(`${name} is draining`).waitFor()
         await page.getByText("An operator has taken every backend out").waitFor()
         await page.keyboard.press("Escape")
         first.child.kill("SIGKILL")

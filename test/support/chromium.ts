@@ -44,7 +44,7 @@ export const open = (
       ),
       (opened) => Effect.promise(() => opened.close()),
     )
-    context.setDefaultTimeout(20_000)
+    context.setDefaultTimeout(30_000)
     const page = yield* Effect.promise(() => context.newPage())
     const errors: Array<string> = []
     const urls: Array<string> = []
