@@ -14,9 +14,12 @@ export const token = {
 /** The router has answered with an error. `status` is 0 where it has not answered. */
 export class CallError extends Error {
   readonly status: number
-  constructor(status: number, message: string) {
+  /** Seconds after which to try again, where the router says so. */
+  readonly retryAfter: number | undefined
+  constructor(status: number, message: string, retryAfter?: number) {
     super(message)
     this.status = status
+    this.retryAfter = retryAfter
   }
 }
 
@@ -38,8 +41,10 @@ const send = async (path: string, init: RequestInit): Promise<Response> => {
     if (error instanceof DOMException && error.name === "AbortError") throw error
     throw new CallError(0, "the router cannot be reached")
   }
-  if (!response.ok) throw new CallError(response.status, wordsOf(await response.text(), response.status))
-  return response
+  if (response.ok) return response
+  const { headers, status } = response
+  const after = headers.has("retry-after") ? Number(headers.get("retry-after")) : undefined
+  throw new CallError(status, wordsOf(await response.text(), status), Number.isFinite(after) ? after : undefined)
 }
 
 const bearer = (): Record<string, string> => ({ authorization: `Bearer ${token.read()}` })

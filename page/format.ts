@@ -19,9 +19,10 @@ export const bytes = (value: number | null | undefined): string => {
   return `${sign}${unit === 0 ? String(Math.round(left)) : left.toFixed(left >= 99.95 ? 0 : 1)} ${units[unit]}`
 }
 
-/** Seconds: `0 ms`, `240 ms`, `1.50 s`, `2 min 5 s`, `3 h 2 min`. */
+/** Seconds: `0 ms`, `85 µs`, `240 ms`, `1.50 s`, `2 min 5 s`, `3 h 2 min`. */
 export const seconds = (value: number | null | undefined): string => {
   if (value === null || value === undefined || Number.isNaN(value)) return none
+  if (value > 0 && value < 0.0009995) return `${Math.round(value * 1e6)} µs`
   if (value < 0.9995) return `${value > 0 && value < 0.01 ? (value * 1000).toFixed(1) : Math.round(value * 1000)} ms`
   if (value < 59.95) return `${digits(value)} s`
   const whole = Math.round(value)
@@ -29,6 +30,12 @@ export const seconds = (value: number | null | undefined): string => {
   const minutes = Math.round(whole / 60)
   if (minutes < 2880) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
   return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`
+}
+
+/** A time that goes on, in whole seconds: `< 1 s`, `5 s`, `2 min 5 s`. */
+export const running = (value: number): string => {
+  const whole = Math.max(0, Math.floor(value))
+  return whole === 0 ? "< 1 s" : whole < 60 ? `${whole} s` : seconds(whole)
 }
 
 /** A number with three digits: `0.42`, `12.3`, `1,234`. */
@@ -55,6 +62,16 @@ export const clock = (at: string): string => {
   const date = new Date(at)
   const two = (value: number) => String(value).padStart(2, "0")
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+}
+
+/** A moment on the reader's clock: `14:03`, and on other days than today `Mon 14:03` or `2 Mar 14:03`. */
+export const moment = (at: string, now = new Date()): string => {
+  const date = new Date(at)
+  const time = clock(at).slice(0, 5)
+  if (date.toDateString() === now.toDateString()) return time
+  const isNear = Math.abs(date.getTime() - now.getTime()) < 6 * 86_400_000
+  const day = date.toLocaleDateString("en-GB", isNear ? { weekday: "short" } : { day: "numeric", month: "short" })
+  return `${day} ${time}`
 }
 
 /** `1 stream`, `2 streams`. */

@@ -13,11 +13,10 @@ export interface Rates {
   readonly requests: number | null
   readonly failed: number | null
   readonly tokens: number | null
-  readonly dispatch: number | null
   readonly firstByte: number | null
 }
 
-const unknown: Rates = { requests: null, failed: null, tokens: null, dispatch: null, firstByte: null }
+const unknown: Rates = { requests: null, failed: null, tokens: null, firstByte: null }
 
 /** The rates between two samples. A router that has started again counts from 0: then nothing is known. */
 export const rates = (before: Sample | undefined, now: Sample): Rates => {
@@ -29,7 +28,6 @@ export const rates = (before: Sample | undefined, now: Sample): Rates => {
     requests: more("requests") / passed,
     failed: (more("failed") + more("shed")) / passed,
     tokens: more("answer_tokens") / passed,
-    dispatch: average(more("queued_seconds"), more("requests")),
     firstByte: average(more("first_byte_seconds"), more("first_bytes")),
   }
 }

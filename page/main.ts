@@ -10,8 +10,11 @@ import { backends } from "./views/backends.ts"
 import { chatBox } from "./views/chat.ts"
 import { decisions } from "./views/decisions.ts"
 import { toasts } from "./views/dialogs.ts"
-import { attention, breakers, prewarm, queues, streams } from "./views/panels.ts"
+import { emptyFleet } from "./views/empty.ts"
+import { attention, breakers, inMemory, queues } from "./views/panels.ts"
+import { prewarm } from "./views/prewarm.ts"
 import { signIn } from "./views/signIn.ts"
+import { streams } from "./views/streams.ts"
 import { tiles } from "./views/tiles.ts"
 
 /** How long the models of the chat box are kept, in seconds. */
@@ -40,6 +43,7 @@ const header = (leave: () => void) => {
     link: (now: Link): void => {
       setAttribute(link, "class", `link-state ${now}`)
       setText(link, linkWords[now])
+      document.documentElement.dataset["link"] = now
     },
     update: ({ at, router }: State): void => {
       setText(facts, `${Format.count(router.requests, "request")} in the router · ${Format.clock(at)}`)
@@ -57,6 +61,7 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
     clearInterval(timer)
     token.forget()
     for (const one of document.querySelectorAll("dialog")) one.remove()
+    delete document.documentElement.dataset["link"]
     left(message)
   }
   const openBackend = (id: string): void => {
@@ -68,17 +73,27 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
   const history = new History()
   const requests = decisions()
   const chat = chatBox()
-  const views = [attention(openBackend), backends(openBackend), queues(), streams(), breakers(), prewarm()] as const
-  const [problems, fleet, ...sides] = views
+  const running = streams(openBackend)
+  const [problems, help, fleet] = [attention(openBackend), emptyFleet(), backends(openBackend)]
+  const [waiting, models, circuits, warming] = [queues(), inMemory(), breakers(), prewarm()]
+  const views = [problems, help, fleet, running, waiting, models, circuits, warming]
   root.replaceChildren(
     top.element,
     h(
       "main",
       {},
       problems.element,
+      help.element,
       numbers.element,
       fleet.element,
-      h("div", { class: "sides" }, ...sides.map(({ element }) => element)),
+      running.element,
+      h(
+        "div",
+        { class: "sides" },
+        h("div", { class: "stack" }, waiting.element, circuits.element),
+        models.element,
+        warming.element,
+      ),
       h("div", { class: "bottom" }, requests.element, chat.element),
     ),
     toasts,
@@ -88,6 +103,7 @@ const dashboard = (root: Element, left: (message: string) => void): void => {
     const isLive = link === "live" && state !== undefined
     history.add(isLive ? { at: Date.now(), traffic: state!.traffic } : undefined)
     numbers.tick(isLive ? state : undefined, history)
+    running.tick()
     requests.tick(isLive ? state!.traffic.requests : undefined)
     if (isLive && seconds++ % modelsEvery === 0) void chat.load()
   }

@@ -2,7 +2,16 @@
 import { call } from "../api.ts"
 import { h, list, setAttribute, setText, show } from "../dom.ts"
 import * as Format from "../format.ts"
-import { type BackendState, condition, type DeviceState, type Resident, type State, urgency } from "../state.ts"
+import {
+  type BackendState,
+  brokenModels,
+  condition,
+  type DeviceState,
+  outOfService,
+  type Resident,
+  type State,
+  urgency,
+} from "../state.ts"
 import { confirm, dialog, say } from "./dialogs.ts"
 import { memory } from "./memory.ts"
 
@@ -131,12 +140,16 @@ export const backendDialog = (id: string) => {
       show(reason, true)
       return
     }
-    const level = (["ok", "off", "warn", "bad"] as const)[urgency(backend)]!
+    const broken = brokenModels(whole).get(id) ?? []
+    const level = (["ok", "off", "warn", "bad"] as const)[urgency(backend, broken)]!
     setAttribute(state, "class", `badge ${level}`)
-    setText(state, condition(backend))
+    setText(state, condition(backend, broken))
     setText(url, backend.url)
-    setText(reason, backend.reason)
-    show(reason, backend.reason !== "")
+    const out = backend.member === "active" ? "" : `It ${outOfService(backend)}.`
+    const open = broken.length === 0 ? "" : `Its breaker is not closed for ${broken.join(", ")}.`
+    const words = [out, open, backend.reason].filter((text) => text !== "").join(" ")
+    setText(reason, words)
+    show(reason, words !== "")
     const labels = Object.entries(backend.labels).map(([name, value]) => `${name}=${value}`)
     setText(
       facts,

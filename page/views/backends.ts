@@ -1,7 +1,7 @@
 /** The fleet: cards for a few backends, rows for many. */
 import { h, list, setAttribute, setText, show } from "../dom.ts"
 import * as Format from "../format.ts"
-import { type BackendState, condition, type DeviceState, ordered, type State, urgency } from "../state.ts"
+import { type BackendState, brokenModels, condition, type DeviceState, ordered, type State, urgency } from "../state.ts"
 import { memory, strip } from "./memory.ts"
 
 /** With more backends than this, each is one row. */
@@ -11,6 +11,8 @@ const cardsMax = 12
 export interface Item {
   readonly backend: BackendState
   readonly devices: ReadonlyArray<DeviceState>
+  /** The models whose breakers are not closed on it. */
+  readonly broken: ReadonlyArray<string>
 }
 
 /** Whether the page would show the same. The time of the reading is not shown, and changes on all devices at once. */
@@ -22,12 +24,15 @@ export const itemsOf = () => {
   const known = new Map<string, Item>()
   return (state: State): ReadonlyArray<Item> => {
     const byName = new Map(state.devices.map((one) => [one.device, one]))
-    const items = ordered(state.backends).map((backend) => {
+    const all = brokenModels(state)
+    const items = ordered(state.backends, all).map((backend) => {
+      const broken = all.get(backend.id) ?? []
       const devices = backend.devices.flatMap((name) => byName.get(name) ?? [])
       const before = known.get(backend.id)
       const isSame = before !== undefined && before.backend === backend && before.devices.length === devices.length &&
+        before.broken.join() === broken.join() &&
         devices.every((one, index) => isSameDevice(one, before.devices[index]))
-      const item = isSame ? before : { backend, devices }
+      const item = isSame ? before : { backend, devices, broken }
       known.set(backend.id, item)
       return item
     })
@@ -46,10 +51,11 @@ const badge = () => {
   const element = h("span", { class: "badge" })
   return {
     element,
-    update: (backend: BackendState): void => {
-      const level = backend.health === "unknown" && backend.member === "active" ? "off" : levels[urgency(backend)]
-      setAttribute(element, "class", `badge ${level}`)
-      setText(element, condition(backend))
+    update: ({ backend, broken }: Item): void => {
+      const isUnknown = backend.health === "unknown" && backend.member === "active"
+      setAttribute(element, "class", `badge ${isUnknown ? "off" : levels[urgency(backend, broken)]}`)
+      setText(element, condition(backend, broken))
+      setAttribute(element, "title", broken.length === 0 ? undefined : `breaker not closed: ${broken.join(", ")}`)
     },
   }
 }
@@ -64,7 +70,7 @@ const card = (open: (id: string) => void) => ({ backend }: Item) => {
   const devices = h("div", { class: "devices" })
   const none = h("p", {
     class: "muted small",
-    text: "Its devices are not watched: LLAMERO_VRAM=on shows their memory.",
+    text: "Its memory is not watched: LLAMERO_VRAM=on shows it.",
   })
   const models = h("p", { class: "small" })
   const bars = list<DeviceState>(devices, ({ device }) => device, (device) => memory(device))
@@ -86,10 +92,14 @@ const card = (open: (id: string) => void) => ({ backend }: Item) => {
       none,
       models,
     ),
-    update: ({ backend: one, devices: known }: Item): void => {
-      state.update(one)
+    update: (item: Item): void => {
+      const { backend: one, devices: known } = item
+      state.update(item)
       setText(facts.streams, streamsOf(one))
-      setText(facts.breaker, one.breaker)
+      setText(
+        facts.breaker,
+        item.broken.length === 0 ? one.breaker : `open for ${Format.count(item.broken.length, "model")}`,
+      )
       setText(facts.first, Format.seconds(one.first_byte_seconds))
       setText(facts.used, one.last_used_at === null ? "never" : Format.clock(one.last_used_at))
       bars(known)
@@ -114,8 +124,9 @@ const row = (open: (id: string) => void) => ({ backend }: Item) => {
   const strips = list<DeviceState>(bars, ({ device }) => device, () => strip())
   return {
     element: h("article", { class: "line" }, name, state.element, bars, used, streams),
-    update: ({ backend: one, devices }: Item): void => {
-      state.update(one)
+    update: (item: Item): void => {
+      const { backend: one, devices } = item
+      state.update(item)
       strips(devices)
       setText(streams, streamsOf(one))
       const free = devices.reduce((sum, { free }) => sum + (free ?? 0), 0)
@@ -145,8 +156,8 @@ export const backends = (open: (id: string) => void) => {
     const wanted = filter.value.trim().toLowerCase()
     const found = wanted === ""
       ? all
-      : all.filter(({ backend }) =>
-        [backend.id, backend.url, condition(backend), ...backend.models.map(({ model }) => model)]
+      : all.filter(({ backend, broken }) =>
+        [backend.id, backend.url, condition(backend, broken), ...backend.models.map(({ model }) => model)]
           .some((text) => text.toLowerCase().includes(wanted))
       )
     const isLong = all.length > cardsMax
@@ -154,29 +165,28 @@ export const backends = (open: (id: string) => void) => {
     asLines(isLong ? found : [])
     show(filter, all.length > 3)
     show(empty, found.length === 0)
-    setText(
-      empty,
-      all.length === 0
-        ? "There are no backends yet. Name them in LLAMERO_BACKENDS, or in the fleet file."
-        : `No backend fits “${wanted}”.`,
-    )
-    const healthy = all.filter(({ backend }) => urgency(backend) === 0 && backend.health === "healthy").length
+    setText(empty, `No backend fits “${wanted}”.`)
+    // Where there are none, the page says above what to do.
+    show(element, all.length > 0)
+    const healthy =
+      all.filter(({ backend, broken }) => urgency(backend, broken) === 0 && backend.health === "healthy").length
     setText(summary, all.length === 0 ? "" : `${healthy} of ${Format.count(all.length, "backend")} well`)
   }
-  return {
-    element: h(
-      "section",
-      { class: "panel wide", "aria-labelledby": "backends" },
-      h(
-        "header",
-        { class: "split" },
-        h("div", { class: "titles" }, h("h2", { id: "backends", text: "Backends" }), summary),
-        filter,
-      ),
-      cards,
-      lines,
-      empty,
+  const element = h(
+    "section",
+    { class: "panel wide", "aria-labelledby": "backends" },
+    h(
+      "header",
+      { class: "split" },
+      h("div", { class: "titles" }, h("h2", { id: "backends", text: "Backends" }), summary),
+      filter,
     ),
+    cards,
+    lines,
+    empty,
+  )
+  return {
+    element,
     update: (state: State): void => {
       last = state
       draw()

@@ -2,7 +2,7 @@
 import { call, CallError } from "../api.ts"
 import { h, list, setAttribute, setText, show } from "../dom.ts"
 import * as Format from "../format.ts"
-import { type Candidate, type Decision, reason, timeline } from "../timeline.ts"
+import { type Candidate, type Decision, type Kind, partNames, reason, timeline } from "../timeline.ts"
 import { dialog } from "./dialogs.ts"
 
 const levelOf = ({ result, status }: Decision): string =>
@@ -25,7 +25,62 @@ const lifeline = (decision: Decision) => {
   }
   const words = spans.map(({ name, seconds }) => `${name} ${Format.seconds(seconds)}`).join(", ")
   setAttribute(strip, "aria-label", `${Format.seconds(decision.total_seconds)}: ${words}`)
-  return { strip, marks, spans }
+  return strip
+}
+
+/** The life of a request, one line for each part and event, in order. */
+const waterfall = (decision: Decision) => {
+  const { marks, spans } = timeline(decision)
+  const parts = spans.map(({ from, kind, name, seconds, to }) => ({ from, to, name, kind: `span ${kind}`, seconds }))
+  const events = marks.map(({ after, isFailure, name, position }) => ({
+    from: position,
+    to: position,
+    name,
+    kind: isFailure ? "mark bad" : "mark",
+    seconds: after,
+  }))
+  const rows = [...parts, ...events].sort((a, b) => a.from - b.from || a.to - b.to)
+  return h(
+    "ol",
+    { class: "waterfall", "aria-label": `Its ${Format.seconds(decision.total_seconds)}, part by part` },
+    ...rows.map(({ from, kind, name, seconds, to }) => {
+      const bar = h("i", { class: kind })
+      bar.style.left = `${from * 100}%`
+      bar.style.width = to > from ? `${(to - from) * 100}%` : ""
+      const isEvent = to === from
+      return h(
+        "li",
+        {},
+        h("span", { class: kind === "mark bad" ? "bad-text" : isEvent ? "muted" : "", text: name }),
+        h("span", { class: "track", "aria-hidden": "true" }, bar),
+        h("span", { class: "num muted", text: `${isEvent ? "after " : ""}${Format.seconds(seconds)}` }),
+      )
+    }),
+  )
+}
+
+/** What the colours mean. */
+const legend = (kinds: ReadonlyArray<Kind>) =>
+  h(
+    "ul",
+    { class: "legend" },
+    ...kinds.map((kind) =>
+      h("li", {}, h("i", { class: `span ${kind}`, "aria-hidden": "true" }), h("span", { text: partNames[kind] }))
+    ),
+  )
+
+/** The facts about a request in one line. */
+const factsOf = (decision: Decision): string => {
+  const { answer_tokens, attempts, prompt_tokens, routing_seconds, tenant } = decision
+  return [
+    decision.route,
+    tenant === "" ? "no tenant" : `tenant ${tenant}`,
+    Format.clock(decision.at),
+    Format.count(attempts, "attempt"),
+    prompt_tokens === undefined ? "" : `${Format.count(prompt_tokens, "token")} in`,
+    answer_tokens === undefined ? "" : `${Format.count(answer_tokens, "token")} out`,
+    routing_seconds === undefined ? "" : `the router added ${Format.seconds(routing_seconds)}`,
+  ].filter((text) => text !== "").join(" · ")
 }
 
 const candidates = (all: ReadonlyArray<Candidate>) =>
@@ -70,51 +125,18 @@ const candidates = (all: ReadonlyArray<Candidate>) =>
 /** Shows one request: why it went where it went, and where its time went. */
 const openRequest = async (decision: Decision): Promise<void> => {
   const shown = dialog("Request", "drawer")
-  const { marks, spans, strip } = lifeline(decision)
   const words = h("ol", { class: "why" })
   const summary = h("p", { text: "…" })
-  const legend = h(
-    "ul",
-    { class: "legend" },
-    ...spans.map(({ kind, name, seconds }) =>
-      h(
-        "li",
-        {},
-        h("i", { class: `span ${kind}`, "aria-hidden": "true" }),
-        h("span", { text: name }),
-        h("span", { class: "num", text: Format.seconds(seconds) }),
-      )
-    ),
-  )
-  const events = h(
-    "ul",
-    { class: "rows" },
-    ...marks.map(({ after, isFailure, name }) =>
-      h(
-        "li",
-        { class: "split" },
-        h("span", { class: isFailure ? "bad-text" : "", text: name }),
-        h("span", { class: "num muted", text: Format.seconds(after) }),
-      )
-    ),
-  )
   const tables = decision.steps.flatMap(({ candidates: all }) =>
     all === undefined || all.length === 0 ? [] : [candidates(all)]
   )
   shown.body.append(
     h("p", { class: "mono muted", text: decision.id }),
-    h("p", {
-      class: "muted small",
-      text: `${decision.route} · ${decision.tenant || "no tenant"} · ${Format.clock(decision.at)} · ${
-        Format.count(decision.attempts, "attempt")
-      }`,
-    }),
+    h("p", { class: "muted small", text: factsOf(decision) }),
     summary,
-    strip,
-    legend,
+    waterfall(decision),
     h("h3", { text: "Why" }),
     words,
-    ...(marks.length === 0 ? [] : [h("h3", { text: "Events" }), events]),
     ...(tables.length === 0 ? [] : [h("h3", { text: "Candidates" }), ...tables]),
   )
   shown.open()
@@ -151,10 +173,17 @@ const row = (first: Decision) => {
       setText(duration, Format.seconds(next.total_seconds))
       setText(badge, next.result === "canceled" ? "left" : String(next.status))
       setAttribute(badge, "class", `badge ${levelOf(next)}`)
-      life.replaceChildren(lifeline(next).strip)
+      life.replaceChildren(lifeline(next))
     },
   }
 }
+
+/** How to have requests recorded. */
+const howToRecord = () => [
+  h("p", { text: "Requests are not recorded here. To keep the last 200 with their reasons, start the router with" }),
+  h("pre", { class: "code", tabindex: "0" }, h("code", { text: "LLAMERO_DECISIONS=200 npm start" })),
+  h("p", { class: "small", text: "In a program of your own, give AdminRoutes.layer the option decisions." }),
+]
 
 const limit = 40
 const columns = ["Time", "Model", "Backend", "Why", "Life", "Total", "Status"]
@@ -172,8 +201,13 @@ export const decisions = () => {
       rows,
     ),
   )
-  const empty = h("p", { class: "empty", text: "No request has ended yet." })
-  show(table, false)
+  const empty = h("div", { class: "empty" }, h("p", { text: "No request has ended yet." }))
+  const colours = legend(["wait", "load", "first", "answer"])
+  const showTable = (isShown: boolean): void => {
+    for (const one of [table, colours]) show(one, isShown)
+    show(empty, !isShown)
+  }
+  showTable(false)
   let asking = false
   let seen = -1
   const known = new Map<string, Decision>()
@@ -185,15 +219,12 @@ export const decisions = () => {
       known.clear()
       for (const one of now) known.set(`${one.id} ${one.at}`, one)
       draw(now)
-      show(table, now.length > 0)
-      show(empty, now.length === 0)
-      if (now.length === 0) setText(empty, "No request has ended yet.")
+      showTable(now.length > 0)
     } catch (error) {
       seen = -1
       if (!(error instanceof CallError) || error.status !== 404) return
-      setText(empty, error.message)
-      show(table, false)
-      show(empty, true)
+      empty.replaceChildren(...howToRecord())
+      showTable(false)
       // They stay off until the router starts again.
       seen = Infinity
     } finally {
@@ -204,7 +235,12 @@ export const decisions = () => {
     element: h(
       "section",
       { class: "panel wide", "aria-labelledby": "decisions" },
-      h("header", { class: "split" }, h("h2", { id: "decisions", text: "Last requests" })),
+      h(
+        "header",
+        { class: "split" },
+        h("h2", { id: "decisions", text: "Last requests" }),
+        colours,
+      ),
       table,
       empty,
     ),

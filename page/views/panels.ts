@@ -1,4 +1,4 @@
-/** What needs attention, queues, streams, breakers and the prewarm schedule: lists that a state gives. */
+/** What needs attention, queues, models in memory and breakers: lists that a state gives. */
 import { h, list, type Row, setAttribute, setText, show } from "../dom.ts"
 import * as Format from "../format.ts"
 import { type Problem, problems, type State } from "../state.ts"
@@ -112,22 +112,28 @@ const underWay = ({ backends }: State): ReadonlyArray<Under> => {
   return Array.from(sums.values()).sort((a, b) => b.streams - a.streams || (a.model < b.model ? -1 : 1)).slice(0, 12)
 }
 
-export const streams = () => {
-  const made = panel<Under>("streams", "Models in memory", "No model is in memory.", ({ model }) => model, (first) => {
-    const model = h("strong", { class: "clip" })
-    const numbers = h("span", { class: "num" })
-    const meter = h("span", { class: `fill hue${hueOf(first.model)}` })
-    const note = h("p", { class: "muted small num" })
-    return {
-      element: h("li", {}, h("div", { class: "split" }, model, numbers), h("div", { class: "meter" }, meter), note),
-      update: (one) => {
-        setText(model, one.model)
-        setText(numbers, `${one.streams}/${one.max}`)
-        setText(note, `${Format.count(one.streams, "stream")} on ${Format.count(one.backends, "backend")}`)
-        meter.style.width = `${one.max === 0 ? 0 : Math.min(100, Math.round(100 * one.streams / one.max))}%`
-      },
-    }
-  })
+export const inMemory = () => {
+  const made = panel<Under>(
+    "in-memory",
+    "Models in memory",
+    "No model is in memory.",
+    ({ model }) => model,
+    (first) => {
+      const model = h("strong", { class: "clip" })
+      const numbers = h("span", { class: "num" })
+      const meter = h("span", { class: `fill hue${hueOf(first.model)}` })
+      const note = h("p", { class: "muted small num" })
+      return {
+        element: h("li", {}, h("div", { class: "split" }, model, numbers), h("div", { class: "meter" }, meter), note),
+        update: (one) => {
+          setText(model, one.model)
+          setText(numbers, `${one.streams}/${one.max}`)
+          setText(note, `${Format.count(one.streams, "stream")} on ${Format.count(one.backends, "backend")}`)
+          meter.style.width = `${one.max === 0 ? 0 : Math.min(100, Math.round(100 * one.streams / one.max))}%`
+        },
+      }
+    },
+  )
   return { element: made.element, update: (state: State) => made.update(underWay(state)) }
 }
 
@@ -150,26 +156,4 @@ export const breakers = () => {
     element: made.element,
     update: (state: State) => made.update(state.breakers.filter(({ state: is }) => is !== "closed")),
   }
-}
-
-export const prewarm = () => {
-  type Prewarm = State["prewarm"][number]
-  const keyOf = ({ backend, model, plan }: Prewarm): string => `${plan}\n${model}\n${backend}`
-  const colours = { resident: "ok", loading: "warn", pending: "off", failed: "bad" }
-  const made = panel<Prewarm>("prewarm", "Prewarm schedule", "No plan wants a model in memory.", keyOf, () => {
-    const model = h("strong", { class: "clip" })
-    const state = h("span")
-    const note = h("p", { class: "muted small" })
-    return {
-      element: h("li", {}, h("div", { class: "split" }, model, state), note),
-      update: (one) => {
-        setText(model, one.model)
-        setAttribute(state, "class", `badge ${colours[one.state]}`)
-        setText(state, one.state)
-        const where = one.backend === null ? "" : ` on ${one.backend}`
-        setText(note, `${one.plan}${where}${one.reason === "" ? "" : `: ${one.reason}`}`)
-      },
-    }
-  })
-  return { element: made.element, update: (state: State) => made.update(state.prewarm) }
 }

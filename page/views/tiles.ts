@@ -39,21 +39,30 @@ const tile = (title: string, hint: string, format: (value: number | null) => str
   }
 }
 
+/** The slow ones of the last minute. */
+const tail = ({ p95_seconds, p99_seconds }: State["latency"]["routing"], nothing: string): string =>
+  p95_seconds === null ? nothing : `p95 ${Format.seconds(p95_seconds)} · p99 ${Format.seconds(p99_seconds)}`
+
 const perSecond = (value: number | null): string => value === null ? "–" : `${Format.number(value)}/s`
 
 export const tiles = () => {
   const requests = tile("Requests", "Requests that ended, in the last 5 seconds", perSecond)
   const tokens = tile("Tokens", "Tokens of answers, of requests that ended in the last 5 seconds", perSecond)
-  const dispatch = tile(
-    "Time to dispatch",
-    "From the arrival of a request to its dispatch to a backend: routing, and waits in queues and for loads",
+  const routing = tile(
+    "Routing latency",
+    "What the router itself adds to a request, without waits: the median of the last minute. One request of 16 is measured",
     Format.seconds,
   )
   const first = tile("First byte", "From the dispatch to the first byte of the answer", Format.seconds)
   const streams = tile("Streams", "Requests under way on backends", Format.number)
-  const queue = tile("Queued", "Requests that wait", Format.number)
-  const all = [requests, tokens, dispatch, first, streams, queue]
-  const counted = { streams: [] as Array<number | null>, queued: [] as Array<number | null> }
+  const queue = tile(
+    "Queued",
+    "Requests that wait for a slot or a load, and the 95th percentile of the waits of the last minute",
+    Format.number,
+  )
+  const all = [requests, tokens, routing, first, streams, queue]
+  type Values = Array<number | null>
+  const counted = { streams: [] as Values, queued: [] as Values, routing: [] as Values }
   const push = (values: Array<number | null>, value: number | null) => {
     values.push(value)
     if (values.length > size) values.shift()
@@ -65,22 +74,27 @@ export const tiles = () => {
       const values = (name: keyof Rates) => history.points.map((point) => point[name])
       requests.draw(values("requests"))
       tokens.draw(values("tokens"))
-      dispatch.draw(values("dispatch"))
       first.draw(values("firstByte"))
       push(counted.streams, state?.router.leases ?? null)
       push(counted.queued, state?.queues.reduce((sum, { depth }) => sum + depth, 0) ?? null)
+      push(counted.routing, state?.latency.routing.p50_seconds ?? null)
+      routing.draw(counted.routing)
       streams.draw(counted.streams)
       queue.draw(counted.queued)
-      const { failed } = history.now()
-      requests.note(failed !== null && failed > 0 ? `${Format.number(failed)}/s failed or shed` : "none failed")
       if (state === undefined) return
-      const { traffic } = state
+      const { latency, traffic } = state
+      const { failed } = history.now()
+      const again = `${Format.count(traffic.retries, "retry", "retries")}, ${Format.number(traffic.cold)} cold`
+      requests.note(failed !== null && failed > 0 ? `${Format.number(failed)}/s failed or shed` : again)
       tokens.note(`${Format.number(traffic.answer_tokens)} in all`)
-      dispatch.note(`${Format.count(traffic.retries, "retry", "retries")}, ${Format.number(traffic.cold)} cold`)
-      first.note("\u00a0")
+      routing.note(tail(latency.routing, "nothing measured yet"))
+      first.note(tail(latency.first_byte, "\u00a0"))
       streams.note(`${Format.count(state.backends.filter(({ streams }) => streams > 0).length, "backend")} busy`)
       const oldest = Math.max(0, ...state.queues.map(({ oldest_seconds }) => oldest_seconds))
-      queue.note(oldest > 0 ? `oldest ${Format.seconds(oldest)}` : "no waits")
+      const waits = latency.queue.p95_seconds === null
+        ? "no waits"
+        : `waits p95 ${Format.seconds(latency.queue.p95_seconds)}`
+      queue.note(oldest > 0 ? `oldest ${Format.seconds(oldest)}` : waits)
     },
   }
 }

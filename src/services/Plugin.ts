@@ -7,6 +7,7 @@ import type { Duration, Effect } from "effect"
 import type { BackendView, FleetView } from "./FleetView.ts"
 import type { Switchable } from "./Live.ts"
 import type { Outcome } from "./Outcome.ts"
+import type { PlanSchedule } from "./Prewarmer.ts"
 import type { Refusal } from "./Refusal.ts"
 import type { Changes, Demand, RoutedRequest } from "./RoutedRequest.ts"
 import type { RouterEvent } from "./RouterEvents.ts"
@@ -206,6 +207,8 @@ export interface Plan<R = never> {
   readonly name: string
   /** The models wanted at `now`, in milliseconds by the router's clock. */
   readonly targets: (now: number) => Effect.Effect<ReadonlyArray<PrewarmTarget>, never, R>
+  /** For operators: when it wants its models. For plans that go by the clock. */
+  readonly schedule?: ((now: number) => PlanSchedule) | undefined
 }
 
 /** A model that may be unloaded. @category models @since 0.1.0 */

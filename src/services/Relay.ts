@@ -44,6 +44,8 @@ export interface Expected {
    * passed on. Present for some calls only.
    */
   readonly timing?: { readonly sent: () => void; readonly ending: () => void } | undefined
+  /** Gets the time of the first byte of the answer when it comes, in milliseconds by the router's clock. */
+  readonly record?: { firstByteAt: number | undefined } | undefined
 }
 
 const key = "llamero/services/Relay"

@@ -71,6 +71,43 @@ const key = "llamero/services/Router"
 const Base: Context.ServiceClass<Router, typeof key, Service> = Context.Service<Router, Service>()(key)
 
 /**
+ * A call to a backend that has not ended. Times are milliseconds by the router's clock.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnderWay {
+  /** The `X-Request-Id`; that of the first request where several share the call. */
+  readonly id: string
+  readonly route: string
+  /** Canonical key of the model. */
+  readonly model: string
+  readonly tenant: string
+  /** Id of the backend. */
+  readonly backend: string
+  /** When the request had come. */
+  readonly receivedAt: number
+  /** When this attempt got its lease. */
+  readonly leasedAt: number
+  /** When the first byte of the answer came; `undefined` before that. */
+  readonly firstByteAt: number | undefined
+  /** Bytes of the answer that were passed on so far. */
+  readonly bytes: number
+}
+
+/**
+ * The calls to backends that have not ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AllUnderWay {
+  readonly count: number
+  /** Those that got their lease first, in this order. */
+  readonly oldest: ReadonlyArray<UnderWay>
+}
+
+/**
  * Routes requests.
  *
  * @category services
@@ -83,6 +120,8 @@ export interface Service {
   readonly route: Route
   /** Number of requests that have not ended, queued ones included. */
   readonly active: () => number
+  /** The calls to backends that have not ended, at most `limit` of them one by one; absent where nobody keeps them. */
+  readonly underWay?: ((limit: number) => AllUnderWay) | undefined
   /** Refuses every new request as `Draining` from then on. Requests that have begun go on. */
   readonly drain: Effect.Effect<void>
   /** How many retries the budget of the retry policy has left; absent, or `undefined`, where there is no budget. */

@@ -71,7 +71,7 @@ describe("problems", () => {
         { backend: "c", model: null, state: "closed", retry_seconds: 0 },
       ],
       devices: [device("GPU-1", { failure: "no driver" })],
-      prewarm: [{ plan: "p", model: "m:1b", backend: null, state: "failed", reason: "no room" }],
+      prewarm: [{ plan: "p", model: "m:1b", backend: null, state: "failed", reason: "no room", since: null }],
     }))
     assert.deepStrictEqual(found.map(({ level, text }) => `${level} ${text}`), [
       "bad no backend is healthy: every request is refused",

@@ -22,7 +22,10 @@ describe("numbers on the status page", () => {
   it("durations have the unit that fits", () => {
     const cases: ReadonlyArray<readonly [number | null, string]> = [
       [0, "0 ms"],
-      [0.0004, "0.4 ms"],
+      [0.000_085, "85 µs"],
+      [0.0004, "400 µs"],
+      [0.000_999_6, "1.0 ms"],
+      [0.0042, "4.2 ms"],
       [0.24, "240 ms"],
       [0.9996, "1.00 s"],
       [12.34, "12.3 s"],
@@ -34,6 +37,21 @@ describe("numbers on the status page", () => {
       [Number.NaN, "–"],
     ]
     for (const [value, text] of cases) assert.strictEqual(Format.seconds(value), text)
+  })
+
+  it("times that go on have whole seconds", () => {
+    const cases = [[-3, "< 1 s"], [0.9, "< 1 s"], [1, "1 s"], [59.99, "59 s"], [60, "1 min 0 s"], [3700, "1 h 2 min"]]
+    for (const [value, text] of cases) assert.strictEqual(Format.running(value as number), text)
+  })
+
+  it("moments are a time today, and have a day otherwise", () => {
+    const now = new Date(2026, 5, 3, 12, 0)
+    const at = (...parts: [number, number, number]) => new Date(2026, 5, ...parts).toISOString()
+    assert.strictEqual(Format.moment(at(3, 9, 5), now), "09:05")
+    assert.strictEqual(Format.moment(at(3, 23, 59), now), "23:59")
+    assert.strictEqual(Format.moment(at(4, 0, 5), now), "Thu 00:05")
+    assert.strictEqual(Format.moment(at(1, 18, 0), now), "Mon 18:00")
+    assert.strictEqual(Format.moment(at(20, 8, 0), now), "20 Jun 08:00")
   })
 
   it("other numbers have three digits", () => {

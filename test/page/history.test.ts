@@ -43,16 +43,16 @@ describe("rates", () => {
       first_bytes: 10,
       first_byte_seconds: 3,
     })
-    assert.deepStrictEqual(rates(before, now), { requests: 2, failed: 1, tokens: 200, dispatch: 0.5, firstByte: 0.5 })
+    assert.deepStrictEqual(rates(before, now), { requests: 2, failed: 1, tokens: 200, firstByte: 0.5 })
   })
 
   it("without requests there are no averages, and the rate is 0", () => {
-    const { dispatch, firstByte, requests } = rates(sample(0, { requests: 3 }), sample(1000, { requests: 3 }))
-    assert.deepStrictEqual([requests, dispatch, firstByte], [0, null, null])
+    const { firstByte, requests } = rates(sample(0, { requests: 3 }), sample(1000, { requests: 3 }))
+    assert.deepStrictEqual([requests, firstByte], [0, null])
   })
 
   it("nothing is known before the second sample, after a restart, and at the same moment", () => {
-    const nothing = { requests: null, failed: null, tokens: null, dispatch: null, firstByte: null }
+    const nothing = { requests: null, failed: null, tokens: null, firstByte: null }
     assert.deepStrictEqual(rates(undefined, sample(0, {})), nothing)
     assert.deepStrictEqual(rates(sample(0, { requests: 9 }), sample(1000, { requests: 2 })), nothing)
     assert.deepStrictEqual(rates(sample(5, {}), sample(5, {})), nothing)

@@ -1,43 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { parser } from "../../page/sse.ts"
-import { type BackendState, changed, condition, ordered, problems, type State, urgency } from "../../page/state.ts"
+import { brokenModels, changed, condition, ordered, outOfService, problems, urgency } from "../../page/state.ts"
 import { itemsOf } from "../../page/views/backends.ts"
-import { device } from "../support/pageState.ts"
-
-const backend = (id: string, fields?: Partial<BackendState>): BackendState => ({
-  id,
-  url: `http://${id}`,
-  labels: {},
-  weight: 1,
-  member: "active",
-  health: "healthy",
-  reason: "",
-  since: null,
-  version: null,
-  breaker: "closed",
-  streams: 0,
-  streams_max: 4,
-  first_byte_seconds: null,
-  last_used_at: null,
-  devices: [`GPU-${id}`],
-  room: null,
-  limit: null,
-  models: [],
-  pins: [],
-  ...fields,
-})
-
-const state = (fields?: Partial<State>): State => ({
-  at: "2026-01-01T00:00:00.000Z",
-  router: { draining: false, requests: 0, leases: 0, prewarmed: true, events_lost: 0 },
-  traffic: {} as State["traffic"],
-  backends: [backend("a"), backend("b"), backend("c")],
-  devices: [device("GPU-a"), device("GPU-b"), device("GPU-c")],
-  queues: [],
-  breakers: [],
-  prewarm: [],
-  ...fields,
-})
+import { backend, device, state } from "../support/pageState.ts"
 
 const ids = (list: ReadonlyArray<{ readonly id: string }>) => list.map(({ id }) => id)
 
@@ -59,7 +24,7 @@ describe("a change of the state", () => {
   })
 
   it("replaces whole lists", () => {
-    const prewarm = [{ plan: "p", model: "m", backend: null, state: "pending", reason: "" } as const]
+    const prewarm = [{ plan: "p", model: "m", backend: null, state: "pending", reason: "", since: null } as const]
     assert.deepStrictEqual(changed(state(), { prewarm }).prewarm, prewarm)
     assert.deepStrictEqual(changed(state({ prewarm }), { prewarm: [] }).prewarm, [])
   })
@@ -84,21 +49,51 @@ describe("what is urgent", () => {
     const all = [
       backend("well"),
       backend("drained", { member: "draining" }),
+      backend("draining", { member: "draining", streams: 2 }),
       backend("half", { breaker: "half-open" }),
       backend("dead", { health: "unhealthy" }),
       backend("open", { breaker: "open" }),
       backend("well too"),
     ]
-    assert.deepStrictEqual(ids(ordered(all)), ["dead", "open", "half", "drained", "well", "well too"])
-    assert.deepStrictEqual(all.map(urgency), [0, 1, 2, 3, 3, 0])
-    assert.deepStrictEqual(all.map(condition), [
+    assert.deepStrictEqual(ids(ordered(all)), ["dead", "open", "half", "drained", "draining", "well", "well too"])
+    assert.deepStrictEqual(all.map((one) => urgency(one)), [0, 1, 1, 2, 3, 3, 0])
+    assert.deepStrictEqual(all.map((one) => condition(one)), [
       "healthy",
+      "drained",
       "draining",
       "breaker half-open",
       "unhealthy",
       "breaker open",
       "healthy",
     ])
+  })
+
+  it("a model whose breaker is not closed makes its backend urgent, and no other", () => {
+    const breakers = [
+      { backend: "b", model: "m", state: "open", retry_seconds: 3 },
+      { backend: "b", model: "n", state: "half-open", retry_seconds: 0 },
+      { backend: "a", model: null, state: "open", retry_seconds: 3 },
+      { backend: "c", model: "m", state: "closed", retry_seconds: 0 },
+    ] as const
+    const broken = brokenModels({ breakers })
+    assert.deepStrictEqual([...broken], [["b", ["m", "n"]]])
+    const all = [backend("a"), backend("b"), backend("c")]
+    assert.deepStrictEqual(ids(ordered(all, broken)), ["b", "a", "c"])
+    assert.strictEqual(condition(all[1]!, broken.get("b")), "2 breakers tripped")
+    assert.strictEqual(condition(backend("b", { health: "unhealthy" }), broken.get("b")), "unhealthy")
+    const items = itemsOf()
+    const first = items(state())
+    const later = items(state({ breakers }))
+    assert.notStrictEqual(later.find(({ backend: one }) => one.id === "b"), first[1])
+    assert.deepStrictEqual(later[0]!.broken, ["m", "n"])
+  })
+
+  it("a drain tells how much is left, and when it is over", () => {
+    const told = (member: "draining" | "isolated", streams: number) => outOfService(backend("a", { member, streams }))
+    assert.strictEqual(told("draining", 12), "is draining by an operator: 12 requests under way")
+    assert.strictEqual(told("draining", 1), "is draining by an operator: 1 request under way")
+    assert.strictEqual(told("draining", 0), "is drained by an operator: it can be stopped")
+    assert.strictEqual(told("isolated", 1), "is isolated by an operator: 1 request under way")
   })
 
   it("an empty, healthy or idle router has no problems", () => {
@@ -114,15 +109,17 @@ describe("what is urgent", () => {
         { backend: "a", model: "m", state: "half-open", retry_seconds: 0 },
       ],
       devices: [device("GPU-a", { failure: "no answer" })],
-      prewarm: [{ plan: "p", model: "m", backend: "a", state: "failed", reason: "no room" }],
+      prewarm: [{ plan: "p", model: "m", backend: "a", state: "failed", reason: "no room", since: null }],
+      plans: [{ plan: "p", models: [], since: null, every_seconds: 1, failure: "no table", schedule: null }],
     }))
     assert.deepStrictEqual(found.map(({ backend: of, level, text }) => [level, of, text]), [
       ["bad", undefined, "No backend is healthy: every request is refused"],
       ["bad", "b", "b is unhealthy: refused"],
-      ["warn", "a", "a is isolated by an operator"],
+      ["warn", "a", "a is isolated by an operator: nothing runs on it any more"],
       ["warn", "a", "The breaker of m on a is half-open"],
       ["warn", undefined, "The memory of GPU-a cannot be read: no answer"],
       ["warn", undefined, "m could not be prewarmed: no room"],
+      ["warn", undefined, "The prewarm plan p fails: no table"],
     ])
   })
 })

@@ -43,6 +43,74 @@ describe("the life of a request", () => {
     assert.deepStrictEqual(spans({ total_seconds: 0, queued_seconds: 0, first_byte_seconds: 0 }).length, 1)
   })
 
+  const second = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString()
+
+  it("has every stage that it passed: the body, the checks, the queue, the load, the first byte, the answer", () => {
+    const all = {
+      arrived_at: second(-2),
+      received_at: second(0),
+      asked_at: second(1),
+      loading_at: second(2),
+      leased_at: second(5),
+      first_byte_at: second(6),
+    }
+    const kinds = (fields: Partial<Decision>) =>
+      timeline(decision(fields)).spans.map(({ kind, seconds }) => [kind, seconds])
+    assert.deepStrictEqual(kinds(all), [
+      ["receive", 2],
+      ["checks", 1],
+      ["wait", 1],
+      ["load", 3],
+      ["first", 1],
+      ["answer", 4],
+    ])
+    const { loading_at: _, ...warm } = all
+    assert.deepStrictEqual(kinds(warm).slice(2), [["wait", 4], ["first", 1], ["answer", 4]])
+    const { leased_at: _leased, first_byte_at: _first, ...never } = all
+    const refused = { ...never, attempts: 0, first_byte_seconds: undefined as never, result: "refused" } as const
+    assert.deepStrictEqual(kinds(refused), [["receive", 2], ["checks", 1], ["wait", 1], ["load", 8]])
+    assert.deepStrictEqual(kinds({ ...refused, loading_at: undefined as never }).at(-1), ["refused", 9])
+    assert.deepStrictEqual(
+      kinds({ ...never, attempts: 0, first_byte_seconds: undefined as never, result: "canceled" }),
+      [
+        ["receive", 2],
+        ["checks", 1],
+        ["wait", 1],
+        ["load", 8],
+      ],
+    )
+  })
+
+  it("its parts are in order and fill the line, whatever the times say", () => {
+    const times = [undefined, second(-1), second(0), second(3), second(9), second(30)]
+    const pick = (seed: number) => times[seed % times.length] as string
+    for (let seed = 0; seed < 2000; seed++) {
+      const { spans } = timeline(decision({
+        arrived_at: pick(seed),
+        received_at: pick(seed * 7 + 1),
+        asked_at: pick(seed * 3 + 2),
+        loading_at: pick(seed * 11 + 3),
+        leased_at: pick(seed * 13 + 4),
+        first_byte_at: pick(seed * 17 + 5),
+        attempts: seed % 3,
+        result: (["answered", "refused", "canceled"] as const)[seed % 3]!,
+      }))
+      assert.isNotEmpty(spans)
+      spans.forEach(({ from, to }, i) => {
+        assert.closeTo(from, spans[i - 1]?.to ?? 0, 1e-9)
+        assert.isAbove(to, from)
+      })
+      assert.closeTo(spans.at(-1)!.to, 1, 1e-9)
+    }
+  })
+
+  it("names what waited for earlier attempts, and what waited for a load", () => {
+    const names = timeline(decision({ attempts: 2 })).spans.map(({ name }) => name)
+    assert.strictEqual(names[0], "waiting and earlier attempts")
+    const { marks } = timeline(decision({ steps: [{ event: "Placed", at: second(1), answer: "loading" }] }))
+    assert.strictEqual(marks[0]!.name, "queued for a load of its model")
+  })
+
   it("has its events as marks, by the time after the arrival", () => {
     const { marks } = timeline(decision({
       steps: [
@@ -75,7 +143,9 @@ describe("why a request ended as it did", () => {
 
   it("names what matters most", () => {
     const cases: ReadonlyArray<readonly [Partial<Decision>, string]> = [
-      [{ result: "refused", refusal: "QueueFull" }, "QueueFull"],
+      [{ result: "refused", refusal: "QueueFull" }, "queue full"],
+      [{ result: "refused", refusal: "NoBackend" }, "no backend"],
+      [{ result: "refused" }, "refused"],
       [{ result: "canceled" }, "client left"],
       [{ outcome: "gap-timeout" }, "gap-timeout"],
       [{ coalesced: "identical" }, "shared a call"],

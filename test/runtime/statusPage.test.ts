@@ -1,58 +1,22 @@
 /** The status page in a real Chromium, in front of a simulated fleet. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
-import type { Page } from "playwright-core"
 import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
-import { executable, launch, open } from "../support/chromium.ts"
+import { launched, open } from "../support/chromium.ts"
 import { prints, runtimes, start } from "../support/processes.ts"
 import { llama31, mistral, serve, token, urlOf } from "../support/statusFleet.ts"
+import { ask, serious, signIn, test, updates } from "../support/statusPage.ts"
 
-if (executable === undefined) console.log("no Chromium here: the status page is not tested in a browser")
-
-const axe = () => readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
-
-/** What axe finds that is serious or critical, one line each. */
-const serious = async (page: Page): Promise<ReadonlyArray<string>> => {
-  await page.evaluate(axe())
-  return await page.evaluate(async () => {
-    const found = await (globalThis as unknown as { axe: { run: () => Promise<Found> } }).axe.run()
-    interface Found {
-      readonly violations: ReadonlyArray<{ impact: string; id: string; nodes: ReadonlyArray<{ html: string }> }>
-    }
-    return found.violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-      .map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`)
-  })
-}
-
-const signIn = async (page: Page, url: string, as = token): Promise<void> => {
-  await page.goto(`${url}/ui`)
-  await page.getByLabel("Admin token").fill(as)
-  await page.keyboard.press("Enter")
-}
-
-/** The time of every update in the page, in milliseconds. */
-const updates = (page: Page): Promise<ReadonlyArray<number>> =>
-  page.evaluate(() => performance.getEntriesByName("llamero:update").map(({ duration }) => duration))
-
-const chat = (url: string, model: string, headers: Readonly<Record<string, string>> = {}) =>
-  fetch(`${url}/api/chat`, {
-    method: "POST",
-    headers,
-    body: JSON.stringify({ model, messages: [{ role: "user", content: "Why?" }] }),
-  }).then((response) => response.text())
+const chat = (url: string, model: string) => ask(url, model).then((response) => response.text())
 
 const hidden = "<script>document.title='hacked'</script>"
-
-const test = (name: string, body: () => Effect.Effect<void, unknown, import("effect").Scope.Scope>) =>
-  it.live.skipIf(executable === undefined)(name, () => Effect.scoped(body()), 180_000)
+const browser = launched()
 
 describe("the status page in Chromium", () => {
   test("asks for the token, tells a wrong one, shows true data within 2 seconds, and keeps the token out of URLs", () =>
     Effect.gen(function* () {
       const router = yield* serve()
-      const { errors, page, urls } = yield* open(yield* launch)
+      const { errors, page, urls } = yield* open(browser)
       yield* Effect.promise(async () => {
         await page.goto(router.url)
         assert.match(page.url(), /\/ui$/)
@@ -78,7 +42,7 @@ describe("the status page in Chromium", () => {
   test("is live: a chat in its box shows the answer, the model in memory, the request and why", () =>
     Effect.gen(function* () {
       const router = yield* serve()
-      const { errors, page } = yield* open(yield* launch)
+      const { errors, page } = yield* open(browser)
       yield* Effect.promise(async () => {
         await signIn(page, router.url)
         await page.getByText("No request has ended yet.").waitFor()
@@ -99,7 +63,7 @@ describe("the status page in Chromium", () => {
   test("survives a restart of the router", () =>
     Effect.gen(function* () {
       const router = yield* serve({ backends: 2 })
-      const { page } = yield* open(yield* launch)
+      const { page } = yield* open(browser)
       yield* Effect.promise(async () => {
         await signIn(page, router.url)
         await page.getByText("2 of 2 backends well").waitFor()
@@ -116,7 +80,7 @@ describe("the status page in Chromium", () => {
   test("tells a breaker that opens, and the request that failed", () =>
     Effect.gen(function* () {
       const router = yield* serve({ backends: 1 })
-      const { page } = yield* open(yield* launch)
+      const { page } = yield* open(browser)
       router.get(urlOf(0)).script(SimulatedFleet.Fault.failure(500, "broken"), { path: "/api/chat", times: 1000 })
       yield* Effect.promise(async () => {
         await signIn(page, router.url)
@@ -134,7 +98,7 @@ describe("the status page in Chromium", () => {
   test("the keyboard drains a backend, with a confirmation, and brings it back", () =>
     Effect.gen(function* () {
       const router = yield* serve()
-      const { errors, page } = yield* open(yield* launch)
+      const { errors, page } = yield* open(browser)
       const stateOf = async (id: string) => {
         const answer = await fetch(`${router.url}/admin/backends/${id}`, {
           headers: { authorization: `Bearer ${token}` },
@@ -183,7 +147,7 @@ describe("the status page in Chromium", () => {
   test("loads, pins and unloads a model, and tells what the router refuses", () =>
     Effect.gen(function* () {
       const router = yield* serve()
-      const { page } = yield* open(yield* launch)
+      const { page } = yield* open(browser)
       yield* Effect.promise(async () => {
         await signIn(page, router.url)
         await page.getByRole("button", { name: "node-001" }).click()
@@ -208,7 +172,6 @@ describe("the status page in Chromium", () => {
   test("200 backends, in load and with a fault: readable at each width, and each update takes under 50 ms", () =>
     Effect.gen(function* () {
       const router = yield* serve({ backends: 200 })
-      const browser = yield* launch
       router.get(urlOf(120)).script(SimulatedFleet.Fault.refuse, { times: 1e9 })
       for (const view of [{ width: 390 }, { width: 1280, theme: "dark" as const }, { width: 2560 }]) {
         const { errors, page } = yield* open(browser, view)
@@ -241,7 +204,7 @@ describe("the status page in Chromium", () => {
     Effect.gen(function* () {
       const evil = SimulatedFleet.Model.model({ ...mistral, name: "<script>alert(1)</script>:7b" })
       const router = yield* serve({ models: [llama31, evil], env: { LLAMERO_TENANT_HEADER: "x-tenant" } })
-      const { errors, page } = yield* open(yield* launch)
+      const { errors, page } = yield* open(browser)
       yield* Effect.promise(async () => {
         await signIn(page, router.url)
         await page.getByText("3 of 3 backends well").waitFor()
@@ -265,7 +228,7 @@ describe("the status page in Chromium", () => {
           LLAMERO_LOG_LEVEL: "Warn",
         })
         const [, url = ""] = yield* prints(running, /istening on (http:\/\/[\d.]+:\d+)/)
-        const { errors, page } = yield* open(yield* launch, { theme: "dark" })
+        const { errors, page } = yield* open(browser, { theme: "dark" })
         yield* Effect.promise(async () => {
           await signIn(page, url)
           await page.getByRole("button", { name: "simulated-a100" }).waitFor()

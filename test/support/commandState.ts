@@ -64,14 +64,19 @@ export const backend = (id: string, fields: Partial<BackendState> = {}): Backend
   ...fields,
 })
 
+const noLatency = { measured: 0, p50_seconds: null, p95_seconds: null, p99_seconds: null }
+
 export const state = (fields: Partial<State> = {}): State => ({
   at: "2026-01-01T00:00:00.000Z",
-  router: { draining: false, requests: 0, leases: 0, prewarmed: true, events_lost: 0 },
+  router: { draining: false, requests: 0, leases: 0, prewarmed: true, events_lost: 0, simulated: false },
   traffic: traffic(),
+  latency: { window_seconds: 60, routing: noLatency, queue: noLatency, first_byte: noLatency },
+  streams: { count: 0, oldest: [] },
   backends: [],
   devices: [],
   queues: [],
   breakers: [],
   prewarm: [],
+  plans: [],
   ...fields,
 })

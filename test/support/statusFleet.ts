@@ -3,6 +3,11 @@ import { Context, Effect, Exit, Layer, References, Scope } from "effect"
 import { app } from "../../src/command/serve/guards.ts"
 import { placing } from "../../src/command/serve/placing.ts"
 import { stack } from "../../src/command/serve/stack.ts"
+import type { Fleet } from "../../src/services/Fleet.ts"
+import type { GpuProbe } from "../../src/services/GpuProbe.ts"
+import type { Plan } from "../../src/services/Plugin.ts"
+import type { OllamaApi } from "../../src/services/OllamaApi.ts"
+import type { Transport } from "../../src/services/Transport.ts"
 import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
 import * as NodeServer from "../../src/layers/server/NodeServer.ts"
 import * as Settings from "../../src/layers/Settings.ts"
@@ -22,6 +27,12 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Defaults to any free port. */
   readonly port?: number | undefined
+  /** Whether the page says that the fleet is simulated. Defaults to `true`. */
+  readonly simulated?: boolean | undefined
+  /** Prewarm plans besides those of the settings. */
+  readonly plans?: ReadonlyArray<Plan> | undefined
+  /** Another fleet, and how it is reached. */
+  readonly place?: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport> | undefined
 }
 
 const nameOf = (index: number): string => `node-${String(index + 1).padStart(3, "0")}`
@@ -75,18 +86,22 @@ export const serve = Effect.fnUntraced(function* (options: Options = {}) {
     filters: [],
     guards: [],
     observers: [],
-    plans: [],
+    plans: options.plans ?? [],
     retry: undefined,
     scorers: [],
     victims: undefined,
     picker: undefined,
   }
-  const server = NodeServer.layer(app(settings, choices, true), {
+  const simulated = options.simulated ?? true
+  const servers = place(options.backends ?? 3, options.models ?? [llama31, mistral, embedder])
+  const server = NodeServer.layer(app(settings, choices, simulated), {
     port: options.port ?? 0,
     drainTimeout: "100 millis",
+    tenantHeader: settings.tenantHeader,
   }).pipe(
-    Layer.provide(stack(settings, choices, plugins as never, true)),
-    Layer.provideMerge(place(options.backends ?? 3, options.models ?? [llama31, mistral, embedder])),
+    Layer.provide(stack(settings, choices, plugins as never, simulated)),
+    Layer.provide(options.place ?? Layer.empty),
+    Layer.provideMerge(servers),
   )
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))

@@ -69,7 +69,7 @@ export const services = (
 type Reload = AdminRoutes.Options["reload"]
 
 /** The routes of operators. Their code is loaded only where there is a token. */
-const admin = ({ adminToken }: Fixed, { decisions, log }: Placing, reload: Reload) =>
+const admin = ({ adminToken }: Fixed, { decisions, log }: Placing, reload: Reload, simulated: boolean) =>
   Layer.unwrap(
     Effect.map(
       Effect.promise(() =>
@@ -80,7 +80,7 @@ const admin = ({ adminToken }: Fixed, { decisions, log }: Placing, reload: Reloa
       ),
       ([AdminRoutes, AdminReferenceRoutes]) =>
         Layer.merge(
-          AdminRoutes.layer({ token: Redacted.make(adminToken), decisions, log, reload }),
+          AdminRoutes.layer({ token: Redacted.make(adminToken), decisions, log, reload, simulated }),
           AdminReferenceRoutes.layer,
         ),
     ),
@@ -101,7 +101,7 @@ const page = ({ adminToken }: Fixed) =>
 export const app = (settings: Fixed, placing: Placing, simulated: boolean, reload?: Reload) => {
   const routes = Layer.mergeAll(
     simulated ? SimulatedMark.layer : Layer.empty,
-    settings.adminToken === "" ? Layer.empty : admin(settings, placing, reload),
+    settings.adminToken === "" ? Layer.empty : admin(settings, placing, reload, simulated),
     page(settings),
     OllamaApp.layer({
       metrics: settings.metrics,

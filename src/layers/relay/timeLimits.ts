@@ -38,19 +38,23 @@ export abstract class Timed {
   private leftToSend = 0
 
   protected readonly timing: Expected["timing"]
+  private readonly record: Expected["record"]
 
-  constructor(clock: Clock.Clock, { streams, timing }: Expected) {
+  constructor(clock: Clock.Clock, { record, streams, timing }: Expected) {
     this.clock = clock
     this.streams = streams
     this.timing = timing
+    this.record = record
     this.sentAt = this.lastByteAt = clock.currentTimeMillisUnsafe()
   }
 
   /** Bytes of the answer came. */
   protected moved(): void {
     const now = this.clock.currentTimeMillisUnsafe()
-    if (this.firstByteAt === undefined) this.firstByteAt = now
-    else if (now - this.lastByteAt > this.longestGap) this.longestGap = now - this.lastByteAt
+    if (this.firstByteAt === undefined) {
+      this.firstByteAt = now
+      if (this.record !== undefined) this.record.firstByteAt = now
+    } else if (now - this.lastByteAt > this.longestGap) this.longestGap = now - this.lastByteAt
     // Each write makes a new object of such a large number, and most chunks come within the same millisecond.
     if (now !== this.lastByteAt) this.lastByteAt = now
   }

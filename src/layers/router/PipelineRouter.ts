@@ -33,6 +33,7 @@ import * as RoutingTime from "./routingTime.ts"
 import * as Settling from "./settling.ts"
 import * as Stages from "./stages.ts"
 import * as Started from "./started.ts"
+import * as UnderWay from "./underWay.ts"
 import * as Unload from "./unload.ts"
 
 /** @category models @since 0.1.0 */
@@ -73,6 +74,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     const clients = policy(options.clientOptions)
     const companyOf = OtherClients.make(active, yield* ModelCatalog)
     const unloading = yield* Unload.make(clients, companyOf)
+    const shared = yield* Heartbeats.make(options.heartbeatMillis ?? 15_000)
     const stages = yield* Stages.make({
       guards,
       retry: options.retry ?? noRetry,
@@ -82,7 +84,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       forwardCredentials: options.forwardCredentials ?? false,
       recordsPerSecond: options.placementsPerSecond ?? 0,
       missing: yield* MissingPaths.make,
-      shared: yield* Heartbeats.make(options.heartbeatMillis ?? 15_000),
+      shared,
     })
     const contained = PipelineFailures.make(guards, stages.from)
     const forkHere = Effect.runForkWith(yield* Effect.context<never>())
@@ -123,6 +125,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
 
     return Router.of({
       active: () => active.size,
+      underWay: UnderWay.make([active, shared]),
       draining: () => isDraining,
       refused: (request) => events.publish(RefusedEvent.make(request, clock, tracing)),
       retryBudget: () => options.retry?.budget?.(clock.currentTimeMillisUnsafe()),

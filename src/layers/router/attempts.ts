@@ -56,10 +56,11 @@ type Ended = Parameters<Relay["Service"]["start"]>[4]
 /** @internal */
 export type Answered = Attempt & { readonly _tag: "Answered" }
 
-const expected = ({ request, timing }: Run, isShared: boolean): Expected => {
+const expected = (run: Run, isShared: boolean): Expected => {
+  const { request, timing } = run
   const { dialect, streamEnd } = request.endpoint
   // generate-v1 is translated, and the answer of a batch is split.
-  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared, timing }
+  return { streams: streams(request), streamEnd, reads: dialect === "generate-v1" || isShared, timing, record: run }
 }
 
 type CallOf = Effect.Success<ReturnType<typeof Call.make>>

@@ -139,6 +139,7 @@ export class Race implements Contest {
       this.winner = contender
       this.waiting.remove(this)
       if (contender !== this.first) this.observe()
+      this.job.run.backend = contender.lease.backend.id
       const loser = this.otherThan(contender)
       const aborted = loser === undefined || loser.over ? undefined : loser
       this.drop(loser)

@@ -25,12 +25,12 @@ export type {
   Change,
   DeviceState,
   Done,
-  PrewarmState,
   QueueState,
   ResidentState,
   State,
-  TrafficState,
 } from "./admin/states.ts"
+export type { PlanState, PrewarmState } from "./admin/planStates.ts"
+export type { LatenciesState, LatencyState, StreamsState, StreamState, TrafficState } from "./admin/trafficStates.ts"
 
 const key = "llamero/layers/routes/AdminApi/Operator"
 const Base: Context.ServiceClass<Operator, typeof key, Service> = Context.Service<Operator, Service>()(key)

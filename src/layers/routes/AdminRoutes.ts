@@ -49,6 +49,8 @@ export interface Options {
    * has read; its error says what is wrong, and then nothing has changed. Defaults to the fleet and the keys.
    */
   readonly reload?: Reload.OwnReload | undefined
+  /** Whether the backends are simulated ones: the status page says so. Defaults to `false`. */
+  readonly simulated?: boolean | undefined
   /** Least time between two messages of `/admin/events`. Defaults to 500 milliseconds. */
   readonly interval?: Duration.Input | undefined
   /** Longest silence of `/admin/events`. Defaults to 15 seconds. */
@@ -83,10 +85,10 @@ const shared = (options: Options) =>
     const pins = new OperatorPins(residency)
     yield* Effect.addFinalizer(() => Effect.sync(() => pins.release()))
     const traffic = new Traffic()
-    const reading = States.make(services, pins, traffic)
+    const reading = States.make(services, pins, traffic, options.simulated ?? false)
     const feed = new Feed({
       clock,
-      state: reading.state,
+      state: () => reading.state(),
       draining: router.draining,
       intervalMillis: millisOf(options.interval ?? "500 millis"),
       heartbeatMillis: millisOf(options.heartbeat ?? "15 seconds"),

@@ -5,6 +5,7 @@
  */
 import { Cron, Duration, Effect } from "effect"
 import type { Plan } from "../../services/Plugin.ts"
+import type { PlanSchedule } from "../../services/Prewarmer.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -49,5 +50,13 @@ export const make = (options: Options): Plan => {
    * and its models are loaded early.
    */
   const wanted = (now: number): boolean => Cron.next(until, last(from, now + before)).getTime() > now
-  return { kind: "plan", name: "cron", targets: (now) => Effect.sync(() => wanted(now) ? targets : []) }
+  const schedule = (now: number): PlanSchedule => {
+    const start = last(from, now + before)
+    const end = Cron.next(until, start).getTime()
+    const { models } = options
+    return end > now
+      ? { models, active: true, lastAt: start - before, nextAt: end }
+      : { models, active: false, lastAt: end, nextAt: Cron.next(from, now + before).getTime() - before }
+  }
+  return { kind: "plan", name: "cron", targets: (now) => Effect.sync(() => wanted(now) ? targets : []), schedule }
 }

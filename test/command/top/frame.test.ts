@@ -49,7 +49,7 @@ const charged = (backend: string, model: string, bytes: number, state: "resident
 })
 
 const few = state({
-  router: { draining: false, requests: 4, leases: 3, prewarmed: true, events_lost: 0 },
+  router: { draining: false, requests: 4, leases: 3, prewarmed: true, events_lost: 0, simulated: false },
   backends: [
     backend("gpu-1", { streams: 3, models: [resident("llama3.1:8b"), resident("mistral:7b")] }),
     backend("gpu-2", { health: "unhealthy", reason: "connection refused", breaker: "open" }),
@@ -76,7 +76,7 @@ const few = state({
     tenants: [{ tenant: "team-a", depth: 9 }, { tenant: "", depth: 3 }],
   }],
   breakers: [{ backend: "gpu-2", model: null, state: "open", retry_seconds: 3 }],
-  prewarm: [{ plan: "pinned", model: "qwen3:32b", backend: "gpu-1", state: "pending", reason: "no room" }],
+  prewarm: [{ plan: "pinned", model: "qwen3:32b", backend: "gpu-1", state: "pending", reason: "no room", since: null }],
 })
 
 const none = state()

@@ -16,7 +16,13 @@ const a = backend({ url: "http://a:11434", id: "a" })
 const call = { method: "POST", path: "/api/chat", headers: [], body: bytes("{}") }
 
 /** Starts one attempt, and returns its reply and its upstream. */
-const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: WatchedRelay.Options, reads = false) =>
+const start = (
+  streamEnd: StreamEnd = "done-true",
+  streams = true,
+  options?: WatchedRelay.Options,
+  reads = false,
+  record?: { firstByteAt: number | undefined },
+) =>
   Effect.gen(function* () {
     const calls: Array<PlayedCall> = []
     const released: Array<Outcome> = []
@@ -28,7 +34,7 @@ const start = (streamEnd: StreamEnd = "done-true", streams = true, options?: Wat
     const reply = new RecordingReply()
     const context = yield* Layer.build(WatchedRelay.layer(options).pipe(Layer.provide(playedTransport(calls))))
     const relay = yield* Effect.provideContext(Relay, context)
-    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd, reads }, reply), {
+    const fiber = yield* Effect.forkChild(relay.run(lease, call, { streams, streamEnd, reads, record }, reply), {
       startImmediately: true,
     })
     return { upstream: calls[0]!, reply, fiber, released, relay }
@@ -46,6 +52,23 @@ const line = `{"response":"x","done":false}\n`
 const last = `{"response":"","done":true,"done_reason":"stop"}\n`
 
 describe("WatchedRelay", () => {
+  it.effect("tells the time of the first byte when it comes, and not that of the head, and only once", () =>
+    Effect.gen(function* () {
+      const record: { firstByteAt: number | undefined } = { firstByteAt: undefined }
+      const { fiber, upstream } = yield* start("done-true", true, undefined, false, record)
+      yield* TestClock.adjust("100 millis")
+      upstream.answer(200)
+      assert.isUndefined(record.firstByteAt)
+      yield* TestClock.adjust("100 millis")
+      upstream.to.data(bytes(line))
+      assert.strictEqual(record.firstByteAt, 200)
+      yield* TestClock.adjust("100 millis")
+      upstream.to.data(bytes(last))
+      upstream.end()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(record.firstByteAt, 200)
+    }))
+
   it.effect("passes head and chunks on unchanged and releases the lease at the end", () =>
     Effect.gen(function* () {
       const { fiber, relay, released, reply, upstream } = yield* start()

@@ -213,6 +213,9 @@ describe("hedging", () => {
       // Only the backend of the first attempt is slow.
       const other = first!.backend === "a" ? "b" : "a"
       ;(yield* SimulatedFleet.SimulatedFleet).get(url(other)).faults.clear()
+      for (let i = 0; i < 300 && reply.text === ""; i++) yield* TestClock.adjust("10 millis")
+      const { count, oldest: [shown] } = (yield* Router).underWay!(10)
+      assert.deepStrictEqual([count, shown?.backend], [1, other], "operators see the one that answers")
       yield* TestClock.adjust("3 seconds")
       const settled = yield* Fiber.join(fiber)
       assert.strictEqual(settled.backend, other)

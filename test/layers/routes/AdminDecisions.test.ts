@@ -94,6 +94,44 @@ describe("/admin/decisions", () => {
       assert.strictEqual(plain.text, [json.summary, ...json.sentences, ""].join("\n"))
     }).pipe(Effect.provide(over({ a: {} }))))
 
+  it.effect("tells when a request passed each stage, what the router added, and its tokens", () => {
+    const { settled, steps } = decision("staged")
+    const { outcome, ...rest } = settled.settled
+    const staged: Decision = {
+      steps,
+      settled: {
+        ...settled,
+        settled: {
+          ...rest,
+          outcome: { ...outcome!, usage: { promptTokens: 7, answerTokens: 9, slotWaitMillis: undefined } },
+        },
+        routingMillis: 0.1234,
+        arrivedAt: 200,
+        receivedAt: 250,
+        askedAt: 251,
+        loadingAt: 260,
+        leasedAt: 1000,
+        firstByteAt: 1250,
+      },
+    }
+    return Effect.gen(function* () {
+      const { call } = yield* operator({ decisions: { recent: () => [staged], find: () => staged } })
+      const { json } = yield* call("GET /admin/decisions/staged")
+      assert.deepStrictEqual(json, {
+        ...shown("staged"),
+        routing_seconds: 0.000_123,
+        arrived_at: "1970-01-01T00:00:00.200Z",
+        received_at: "1970-01-01T00:00:00.250Z",
+        asked_at: "1970-01-01T00:00:00.251Z",
+        loading_at: "1970-01-01T00:00:00.260Z",
+        leased_at: "1970-01-01T00:00:01.000Z",
+        first_byte_at: "1970-01-01T00:00:01.250Z",
+        prompt_tokens: 7,
+        answer_tokens: 9,
+      })
+    }).pipe(Effect.provide(over({ a: {} })))
+  })
+
   const history = DecisionHistory.make()
   it.effect("remembers placements with their candidates, and says why a request waited", () =>
     Effect.gen(function* () {

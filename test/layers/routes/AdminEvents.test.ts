@@ -69,13 +69,14 @@ describe("/admin/events", () => {
       yield* pass("500 millis")
       const changed = yield* take
       assert.deepStrictEqual(changed.map(({ event }) => event), ["change", "event"])
-      const { backends, traffic, ...rest } = changed[0]!.data
+      const { backends, latency, traffic, ...rest } = changed[0]!.data
       assert.deepStrictEqual(Object.keys(rest), ["at"])
       assert.deepStrictEqual(backends.map(({ id, member }: Record<string, string>) => [id, member]), [
         ["a", "active"],
         ["b", "draining"],
       ])
       assert.strictEqual(traffic.requests, 1)
+      assert.strictEqual(latency.queue.measured, 1)
       assert.strictEqual(changed[1]!.data._tag, "LoadEnded")
 
       for (let i = 0; i < 10; i++) yield* ask("/api/generate", { model: "tiny-eos", prompt: `${i}` })

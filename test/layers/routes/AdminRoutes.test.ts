@@ -3,6 +3,9 @@ import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as AdminRoutes from "../../../src/layers/routes/AdminRoutes.ts"
 import * as MemoryLeases from "../../../src/layers/leases/MemoryLeases.ts"
+import * as PlannedPrewarmer from "../../../src/layers/memory/prewarm/PlannedPrewarmer.ts"
+import * as CronPlan from "../../../src/plugins/plans/CronPlan.ts"
+import * as PinnedPlan from "../../../src/plugins/plans/PinnedPlan.ts"
 import { changes, events, operator } from "../../support/admin.ts"
 import { ask, over } from "../../support/routers.ts"
 
@@ -17,6 +20,7 @@ const reads = [
   "queues",
   "breakers",
   "prewarm",
+  "streams",
   "changes",
   "events",
   "decisions",
@@ -77,7 +81,15 @@ describe("AdminRoutes with the token", () => {
         leases: 0,
         prewarmed: true,
         events_lost: 0,
+        simulated: false,
       })
+      const { latency } = state
+      assert.strictEqual(latency.window_seconds, 60)
+      // The first request is among those whose routing is measured. In virtual time the router takes none.
+      assert.deepStrictEqual(latency.routing, { measured: 1, p50_seconds: 0, p95_seconds: 0, p99_seconds: 0 })
+      assert.isAbove(latency.first_byte.p50_seconds, 0)
+      assert.strictEqual(latency.queue.measured, 1)
+      assert.deepStrictEqual(state.streams, { count: 0, oldest: [] })
       assert.strictEqual(state.traffic.requests, 1)
       assert.strictEqual(state.traffic.answered, 1)
       assert.deepStrictEqual([state.traffic.prompt_tokens, state.traffic.answer_tokens], [25, 49])
@@ -128,6 +140,84 @@ describe("AdminRoutes with the token", () => {
       assert.strictEqual(state.backends[0].streams, 1)
       assert.strictEqual(state.backends[0].models[0].streams, 1)
     }).pipe(Effect.provide(over({ a: { decodeRate: 1 } }, { events, leases: MemoryLeases.layerFixed }))))
+
+  it.effect("lists the streams under way, the oldest first", () =>
+    Effect.gen(function* () {
+      const { call } = yield* operator({ simulated: true })
+      yield* TestClock.adjust("6 seconds")
+      for (const tenant of ["x", "y", "z"]) {
+        yield* Effect.forkChild(
+          ask("/api/generate", { model: "tiny-loop", prompt: tenant }, undefined, [], { tenant }),
+          {
+            startImmediately: true,
+          },
+        )
+        yield* TestClock.adjust("1 second")
+      }
+      const { json } = yield* call("GET /admin/streams")
+      assert.strictEqual(json.count, 2)
+      assert.deepStrictEqual(json.oldest.map(({ tenant }: { tenant: string }) => tenant), ["x", "y"])
+      const [{ bytes, first_byte_seconds, received_at, since, ...rest }] = json.oldest
+      assert.deepInclude(rest, { route: "/api/generate", model: "tiny-loop:latest", tenant: "x", backend: "a" })
+      assert.match(rest.id, /^t\d+$/)
+      assert.strictEqual(received_at, "1970-01-01T00:00:06.000Z")
+      assert.isAtLeast(Date.parse(since), Date.parse(received_at))
+      assert.isAbove(bytes, 0)
+      assert.isAtLeast(first_byte_seconds, 0)
+      const { json: state } = yield* call("GET /admin/state")
+      assert.deepStrictEqual(state.streams, json)
+      assert.isTrue(state.router.simulated)
+    }).pipe(Effect.provide(
+      over({ a: { decodeRate: 5, parallelism: 2 } }, { events, leases: MemoryLeases.layerFixed }, { parallelism: 2 }),
+    )))
+
+  it.effect("shows the plans with their times, and since when each model is as it is", () =>
+    Effect.gen(function* () {
+      const { call } = yield* operator()
+      yield* TestClock.adjust("6 seconds")
+      const { json } = yield* call("GET /admin/prewarm")
+      assert.deepStrictEqual(json.plans, [
+        {
+          plan: "pinned",
+          models: ["nobody:latest"],
+          since: "1970-01-01T00:00:00.000Z",
+          every_seconds: 1,
+          failure: "",
+          schedule: null,
+        },
+        {
+          plan: "cron",
+          models: [],
+          since: "1970-01-01T00:00:00.000Z",
+          every_seconds: 1,
+          failure: "",
+          schedule: {
+            models: ["tiny-eos"],
+            active: false,
+            last_at: "1969-12-31T18:00:00.000Z",
+            next_at: "1970-01-01T08:55:00.000Z",
+          },
+        },
+      ])
+      assert.deepStrictEqual(json.prewarm, [{
+        plan: "pinned",
+        model: "nobody:latest",
+        backend: null,
+        state: "failed",
+        reason: "no backend has it",
+        since: "1970-01-01T00:00:00.000Z",
+      }])
+      const { json: state } = yield* call("GET /admin/state")
+      assert.deepStrictEqual([state.prewarm, state.plans], [json.prewarm, json.plans])
+    }).pipe(Effect.provide(over(two, {
+      events,
+      prewarmer: PlannedPrewarmer.layer({
+        plans: [
+          PinnedPlan.make(["nobody"]),
+          CronPlan.make({ models: ["tiny-eos"], from: "0 9 * * *", until: "0 18 * * *" }),
+        ],
+      }),
+    }))))
 
   it.effect("says 404 for what there is not, 405 for other methods, and 400 in words for bad input", () =>
     Effect.gen(function* () {

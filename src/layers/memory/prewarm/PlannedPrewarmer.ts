@@ -15,6 +15,7 @@ import { VramLedger } from "../../../services/VramLedger.ts"
 import { every } from "../../../support/every.ts"
 import * as Outage from "../../../support/outage.ts"
 import { type Assignment, Assignments } from "./assignments.ts"
+import { dated, Evaluations } from "./evaluations.ts"
 import * as PrewarmMeter from "./prewarmMeter.ts"
 import { chooseBackends, warmUp, type WarmUpServices } from "./warmUp.ts"
 
@@ -38,6 +39,16 @@ interface Evaluated {
   readonly statuses: ReadonlyArray<Status>
 }
 
+/** Readiness waits for a plan that has failed from the start. */
+const neverEvaluated = (plan: string): Status => ({
+  plan,
+  model: "",
+  backend: undefined,
+  state: "failed",
+  reason: "the plan failed",
+  gates: true,
+})
+
 /** Serves single targets; remembers those that were to be loaded only once. */
 const servesTargets = (services: WarmUpServices, catalog: ModelCatalog["Service"]) => {
   const loadedOnce = new Set<string>()
@@ -59,12 +70,11 @@ const servesTargets = (services: WarmUpServices, catalog: ModelCatalog["Service"
   })
 }
 
+const instead = "NoPrewarmer, and load models with a resident router or a scheduled job of the host"
+
 const make = <R>(options: Options<R>) =>
   Effect.gen(function* () {
-    yield* needsResident(
-      "PlannedPrewarmer",
-      "NoPrewarmer, and load models with a resident router or a scheduled job of the host",
-    )
+    yield* needsResident("PlannedPrewarmer", instead)
     const catalog = yield* ModelCatalog
     const residency = yield* Residency
     const services = { fleet: yield* Fleet, health: yield* BackendHealth, residency, ledger: yield* VramLedger }
@@ -72,12 +82,19 @@ const make = <R>(options: Options<R>) =>
     const context = yield* Effect.context<R>()
     const serve = servesTargets(services, catalog)
     const assignments = new Assignments(residency)
-    const plans = options.plans.map((plan) => ({ plan, outage: Outage.make() }))
+    const interval = Duration.fromInputUnsafe(options.interval ?? "1 second")
+    const plans = options.plans.map((plan) => ({
+      plan,
+      outage: Outage.make(),
+      evaluations: new Evaluations(plan, Duration.toMillis(interval)),
+    }))
     let statuses: ReadonlyArray<Status> = []
     let evaluated = false
     const meter = PrewarmMeter.make(context)
-    const evaluate = Effect.fnUntraced(function* (plan: Plan<R>) {
-      const targets = yield* Effect.provideContext(plan.targets(clock.currentTimeMillisUnsafe()), context)
+    const evaluate = Effect.fnUntraced(function* (plan: Plan<R>, evaluations: Evaluations) {
+      const now = clock.currentTimeMillisUnsafe()
+      const targets = yield* Effect.provideContext(plan.targets(now), context)
+      evaluations.add(targets, now)
       const [wanted, found]: [Array<Assignment>, Array<Status>] = [[], []]
       for (const [i, target] of targets.entries()) {
         if (i > 0 && i % targetsMax === 0) yield* Effect.yieldNow
@@ -91,41 +108,37 @@ const make = <R>(options: Options<R>) =>
     /**
      * A plan that throws keeps what it had, and does not stop the other plans. Readiness waits for its first success.
      */
-    const unchanged = (plan: Plan<R>, outage: Outage.Outage, defect: unknown): Effect.Effect<Evaluated> => {
-      const before = statuses.filter((status) => status.plan === plan.name)
-      const failed: Status = {
-        plan: plan.name,
-        model: "",
-        backend: undefined,
-        state: "failed",
-        reason: "the plan failed",
-        gates: true,
-      }
-      const log = Effect.logError(`prewarm plan ${plan.name} failed`, defect)
+    const unchanged = (failed: typeof plans[number], defect: unknown): Effect.Effect<Evaluated> => {
+      const { evaluations, outage, plan: { name } } = failed
+      evaluations.fail(defect)
+      const before = statuses.filter((status) => status.plan === name)
+      const log = Effect.logError(`prewarm plan ${name} failed`, defect)
       return Effect.as(outage.begins(String(defect), log), {
-        assignments: assignments.of(plan.name),
-        statuses: before.length === 0 ? [failed] : before,
+        assignments: assignments.of(name),
+        statuses: before.length === 0 ? [neverEvaluated(name)] : before,
       })
     }
 
     const evaluateAll = Effect.gen(function* () {
-      const all = yield* Effect.forEach(plans, ({ outage, plan }) =>
+      const all = yield* Effect.forEach(plans, (each) =>
         Effect.catchDefect(
           Effect.tap(
-            Effect.suspend(() => evaluate(plan)),
-            () => outage.ends(Effect.logInfo(`prewarm plan ${plan.name} works again`)),
+            Effect.suspend(() => evaluate(each.plan, each.evaluations)),
+            () => each.outage.ends(Effect.logInfo(`prewarm plan ${each.plan.name} works again`)),
           ),
-          (defect) => unchanged(plan, outage, defect),
+          (defect) => unchanged(each, defect),
         ))
       assignments.update(all.flatMap((each) => each.assignments))
-      statuses = meter(statuses, all.flatMap((each) => each.statuses))
+      const found = meter(statuses, all.flatMap((each) => each.statuses))
+      statuses = dated(statuses, found, clock.currentTimeMillisUnsafe())
       evaluated = true
     })
-    yield* Effect.forkScoped(every(Duration.fromInputUnsafe(options.interval ?? "1 second"), evaluateAll))
+    yield* Effect.forkScoped(every(interval, evaluateAll))
     yield* Effect.addFinalizer(() => Effect.sync(() => assignments.release()))
 
     return Prewarmer.of({
       status: () => statuses,
+      plans: () => plans.map(({ evaluations }) => evaluations.status()),
       ready: () => evaluated && statuses.every(({ gates, state }) => !gates || state === "resident"),
     })
   })

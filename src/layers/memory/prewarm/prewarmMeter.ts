@@ -9,7 +9,8 @@ import { counter, rare } from "../../../support/metricSeries.ts"
 
 const prewarms = counter("llamero_prewarms_total", "Loads for plans that ended")
 
-const keyOf = ({ backend, model, plan }: PrewarmStatus): string => [plan, model, backend].join("\u0000")
+/** Tells one model on one backend for one plan from all others. @category accessors @since 0.1.0 */
+export const keyOf = ({ backend, model, plan }: PrewarmStatus): string => [plan, model, backend].join("\u0000")
 
 /**
  * Counts what changed between two evaluations of the plans, and returns the later one.

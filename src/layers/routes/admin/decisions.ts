@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import type { Decision, Decisions, Step } from "../../../services/Decisions.ts"
 import { leaseRefusal, type Placed, type PlacedCandidate } from "../../../services/Placed.ts"
+import type { RequestSettled } from "../../../services/RouterEvents.ts"
 import { BadCall, Unknown } from "./errors.ts"
 
 const limitDefault = 100
@@ -52,9 +53,22 @@ const shownStep = (step: Step) => {
   return { event: _tag, at: time(at), ...rest }
 }
 
+const timeOf = (millis: number | undefined): string | undefined => millis === undefined ? undefined : time(millis)
+
+/** When it passed each stage; absent for a stage that it did not reach. */
+const shownStages = (event: RequestSettled) => ({
+  arrived_at: timeOf(event.arrivedAt),
+  received_at: timeOf(event.receivedAt),
+  asked_at: timeOf(event.askedAt),
+  loading_at: timeOf(event.loadingAt),
+  leased_at: timeOf(event.leasedAt),
+  first_byte_at: timeOf(event.firstByteAt),
+})
+
 /** A decision as JSON. @category conversions @since 0.1.0 */
 export const shown = ({ settled: event, steps }: Decision) => {
   const { attempts, backend, coalesced, outcome, queuedMillis, refusal, result, status } = event.settled
+  const { routingMillis } = event
   return {
     id: event.id,
     at: time(event.at),
@@ -70,6 +84,11 @@ export const shown = ({ settled: event, steps }: Decision) => {
     first_byte_seconds: outcome?.firstByteMillis === undefined ? undefined : seconds(outcome.firstByteMillis),
     queued_seconds: seconds(queuedMillis),
     total_seconds: seconds(event.totalMillis),
+    /** What the router itself added; only some requests are measured. */
+    routing_seconds: routingMillis === undefined ? undefined : Math.round(routingMillis * 1000) / 1e6,
+    ...shownStages(event),
+    prompt_tokens: outcome?.usage?.promptTokens,
+    answer_tokens: outcome?.usage?.answerTokens,
     cold: event.cold,
     coalesced,
     rewrote: event.rewrote,

@@ -54,14 +54,15 @@ const events = (feed: Feed) =>
 const stateGroup = ({ audit, changes, feed, reading }: Shared) =>
   HttpApiBuilder.group(api, "state", (handlers) =>
     handlers.handleAll({
-      state: () => Effect.sync(reading.state),
+      state: () => Effect.sync(() => reading.state()),
       backends: () => Effect.sync(() => ({ backends: reading.backends() })),
       backend: ({ params: { id } }) => Effect.map(changes.member(id), () => reading.backend(id)!),
       devices: () => Effect.sync(() => ({ devices: reading.devices() })),
       models: () => Effect.sync(() => ({ models: reading.models() })),
       queues: () => Effect.sync(() => ({ queues: reading.queues() })),
       breakers: () => Effect.sync(() => ({ breakers: reading.breakers() })),
-      prewarm: () => Effect.sync(() => ({ prewarm: reading.prewarm() })),
+      prewarm: () => Effect.sync(() => ({ prewarm: reading.prewarm(), plans: reading.plans() })),
+      streams: () => Effect.sync(reading.streams),
       changes: ({ query }) =>
         Effect.map(Shown.limitOf(query.limit, 500), (limit) => ({ changes: audit.recent(limit).map(Audits.shown) })),
       events: () => events(feed),

@@ -10,7 +10,7 @@ import { Breaker } from "../../../services/Breaker.ts"
 import { Fleet, type Member } from "../../../services/Fleet.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { ModelCatalog } from "../../../services/ModelCatalog.ts"
-import { Prewarmer } from "../../../services/Prewarmer.ts"
+import { type PlanStatus, Prewarmer } from "../../../services/Prewarmer.ts"
 import { Residency, type ResidentModel } from "../../../services/Residency.ts"
 import { Router } from "../../../services/Router.ts"
 import { RouterEvents } from "../../../services/RouterEvents.ts"
@@ -32,6 +32,41 @@ const queueOf = ({ bytes, classes, depth, model, oldestMillis, tenants, waitMill
   estimated_wait_seconds: seconds(waitMillis),
   classes,
   tenants,
+})
+
+/** Streams that are shown one by one. */
+const streamsMax = 100
+
+const streamsOf = ({ leases, router }: Services): State["streams"] => {
+  const { count, oldest } = router.underWay?.(streamsMax) ?? { count: leases.count(), oldest: [] }
+  return {
+    count,
+    oldest: oldest.map(({ firstByteAt, leasedAt, receivedAt, ...one }) => ({
+      id: one.id,
+      route: one.route,
+      model: one.model,
+      tenant: one.tenant,
+      backend: one.backend,
+      received_at: time(receivedAt),
+      since: time(leasedAt),
+      first_byte_seconds: firstByteAt === undefined ? null : seconds(firstByteAt - leasedAt),
+      bytes: one.bytes,
+    })),
+  }
+}
+
+const planOf = ({ failure, intervalMillis, models, plan, schedule, since }: PlanStatus): State["plans"][number] => ({
+  plan,
+  models,
+  since: since === undefined ? null : time(since),
+  every_seconds: seconds(intervalMillis),
+  failure,
+  schedule: schedule === undefined ? null : {
+    models: schedule.models,
+    active: schedule.active,
+    last_at: schedule.lastAt === undefined ? null : time(schedule.lastAt),
+    next_at: schedule.nextAt === undefined ? null : time(schedule.nextAt),
+  },
 })
 
 const expiry = (at: number | undefined): string | null => at === undefined ? null : at >= millisMax ? "never" : time(at)
@@ -151,22 +186,27 @@ const breakersOf = ({ breaker, catalog, fleet }: Services): State["breakers"] =>
   })
 
 /** @category constructors @since 0.1.0 */
-export const make = (services: Services, pins: OperatorPins, traffic: Traffic) => {
+export const make = (services: Services, pins: OperatorPins, traffic: Traffic, simulated: boolean) => {
   const { admission, catalog, clock, events, fleet, leases, prewarmer, router } = services
   const backends = () => fleet.members().map((member) => backendOf(services, pins, member))
   const queues = () => admission.queues().map(queueOf)
   const prewarm = () =>
-    prewarmer.status().map(({ backend, model, plan, reason, state }) => ({
+    prewarmer.status().map(({ backend, model, plan, reason, since, state }) => ({
       plan,
       model,
       backend: backend ?? null,
       state,
       reason,
+      since: since === undefined ? null : time(since),
     }))
+  const streams = () => streamsOf(services)
+  const plans = () => prewarmer.plans?.().map(planOf) ?? []
   return {
     backends,
     queues,
     prewarm,
+    plans,
+    streams,
     backend: (id: string): BackendState | undefined => {
       const member = fleet.members().find(({ backend }) => backend.id === id)
       return member === undefined ? undefined : backendOf(services, pins, member)
@@ -181,21 +221,25 @@ export const make = (services: Services, pins: OperatorPins, traffic: Traffic) =
         context_trained: contextTrained ?? null,
         backends: Array.from(owners, ([backend, { digest, size }]) => ({ backend, digest, size })),
       })),
-    state: (): State => ({
-      at: time(clock.currentTimeMillisUnsafe()),
+    state: (now = clock.currentTimeMillisUnsafe()): State => ({
+      at: time(now),
       router: {
         draining: router.draining(),
         requests: router.active(),
         leases: leases.count(),
         prewarmed: prewarmer.ready(),
         events_lost: events.lost(),
+        simulated,
       },
       traffic: traffic.sums(),
+      latency: traffic.latency(now),
+      streams: streams(),
       backends: backends(),
       devices: devicesOf(services),
       queues: queues(),
       breakers: breakersOf(services),
       prewarm: prewarm(),
+      plans: plans(),
     }),
   }
 }

@@ -8,8 +8,12 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import { type Get, get, type GetRaw, type OfId, says } from "./endpoint.ts"
 import * as Errors from "./errors.ts"
+import { Plan, Prewarm } from "./planSchemas.ts"
+import type { PlanState, PrewarmState } from "./planStates.ts"
 import type * as States from "./states.ts"
 import * as Schemas from "./stateSchemas.ts"
+import { Streams } from "./trafficSchemas.ts"
+import type { StreamsState } from "./trafficStates.ts"
 
 /** A list under one name. */
 type ListOf<Name extends string, A> = { readonly [K in Name]: ReadonlyArray<A> }
@@ -53,11 +57,16 @@ const breakers: Get<"breakers", "/admin/breakers", ListOf<"breakers", States.Bre
   { success: Schema.Struct({ breakers: Schema.Array(Schemas.BreakerState) }) },
 ).annotateMerge(says("The breaker of every backend, and those of models that are not closed"))
 
-const prewarm: Get<"prewarm", "/admin/prewarm", ListOf<"prewarm", States.PrewarmState>> = get(
+const streams: Get<"streams", "/admin/streams", StreamsState> = get("streams", "/admin/streams", { success: Streams })
+  .annotateMerge(says("The calls to backends that have not ended", "The 100 that began first, one by one."))
+
+type Prewarms = ListOf<"prewarm", PrewarmState> & ListOf<"plans", PlanState>
+
+const prewarm: Get<"prewarm", "/admin/prewarm", Prewarms> = get(
   "prewarm",
   "/admin/prewarm",
-  { success: Schema.Struct({ prewarm: Schema.Array(Schemas.Prewarm) }) },
-).annotateMerge(says("The models that plans want in memory, and the state of each"))
+  { success: Schema.Struct({ prewarm: Schema.Array(Prewarm), plans: Schema.Array(Plan) }) },
+).annotateMerge(says("The models that plans want in memory, the state of each, and the plans with their times"))
 
 const changes: Get<
   "changes",
@@ -94,9 +103,10 @@ export const stateCalls: HttpApiGroup.HttpApiGroup<
   | typeof models
   | typeof queues
   | typeof breakers
+  | typeof streams
   | typeof prewarm
   | typeof changes
   | typeof events
 > = HttpApiGroup.make("state")
-  .add(state, backends, backend, devices, models, queues, breakers, prewarm, changes, events)
+  .add(state, backends, backend, devices, models, queues, breakers, streams, prewarm, changes, events)
   .annotateMerge(says("", "Reads the router. Nothing here changes anything."))

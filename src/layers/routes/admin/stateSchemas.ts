@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
+import { Plan, Prewarm } from "./planSchemas.ts"
 import type * as States from "./states.ts"
+import { Latencies, Streams, Traffic } from "./trafficSchemas.ts"
 
 const known = <S extends Schema.Constraint>(schema: S) => Schema.NullOr(schema)
 const Bytes = Schema.Number
@@ -29,15 +31,6 @@ export const BreakerState: Schema.Codec<States.BreakerState> = Schema.Struct({
   state: Breaker,
   retry_seconds: Seconds,
 }).annotate({ identifier: "Breaker" })
-
-/** @category schemas @since 0.1.0 */
-export const Prewarm: Schema.Codec<States.PrewarmState> = Schema.Struct({
-  plan: Schema.String,
-  model: Schema.String,
-  backend: known(Schema.String),
-  state: Schema.Literals(["pending", "loading", "resident", "failed"]),
-  reason: Schema.String,
-}).annotate({ identifier: "Prewarm" })
 
 /** @category schemas @since 0.1.0 */
 export const CatalogModel: Schema.Codec<States.CatalogModel> = Schema.Struct({
@@ -107,24 +100,6 @@ export const Device: Schema.Codec<States.DeviceState> = Schema.Struct({
   })),
 }).annotate({ identifier: "Device" })
 
-const Traffic = Schema.Struct({
-  requests: Schema.Number,
-  answered: Schema.Number,
-  refused: Schema.Number,
-  canceled: Schema.Number,
-  failed: Schema.Number,
-  shed: Schema.Number,
-  retries: Schema.Number,
-  cold: Schema.Number,
-  prompt_tokens: Schema.Number,
-  answer_tokens: Schema.Number,
-  bytes_out: Schema.Number,
-  queued_seconds: Seconds,
-  first_byte_seconds: Seconds,
-  first_bytes: Schema.Number,
-  total_seconds: Seconds,
-}).annotate({ identifier: "Traffic" })
-
 /** @category schemas @since 0.1.0 */
 export const State: Schema.Codec<States.State> = Schema.Struct({
   at: Schema.String,
@@ -134,13 +109,17 @@ export const State: Schema.Codec<States.State> = Schema.Struct({
     leases: Schema.Number,
     prewarmed: Schema.Boolean,
     events_lost: Schema.Number,
+    simulated: Schema.Boolean,
   }),
   traffic: Traffic,
+  latency: Latencies,
+  streams: Streams,
   backends: Schema.Array(Backend),
   devices: Schema.Array(Device),
   queues: Schema.Array(Queue),
   breakers: Schema.Array(BreakerState),
   prewarm: Schema.Array(Prewarm),
+  plans: Schema.Array(Plan),
 }).annotate({ identifier: "State" })
 
 /** @category schemas @since 0.1.0 */

@@ -4,6 +4,8 @@
  *
  * @since 0.1.0
  */
+import type { PlanState, PrewarmState } from "./planStates.ts"
+import type { LatenciesState, StreamsState, TrafficState } from "./trafficStates.ts"
 
 /** The state of a breaker. @category models @since 0.1.0 */
 export type BreakerName = "closed" | "open" | "half-open" | "isolated"
@@ -34,15 +36,6 @@ export interface BreakerState {
   readonly state: BreakerName
   /** Until it allows an attempt; 0 when it allows one now. */
   readonly retry_seconds: number
-}
-
-/** A model that a plan wants in memory. @category models @since 0.1.0 */
-export interface PrewarmState {
-  readonly plan: string
-  readonly model: string
-  readonly backend: string | null
-  readonly state: "pending" | "loading" | "resident" | "failed"
-  readonly reason: string
 }
 
 /** A model of the catalog. @category models @since 0.1.0 */
@@ -121,33 +114,6 @@ export interface DeviceState {
   }>
 }
 
-/**
- * Sums since the routes were built. A rate is the difference of two of them over the time between.
- *
- * @category models
- * @since 0.1.0
- */
-export interface TrafficState {
-  readonly requests: number
-  readonly answered: number
-  readonly refused: number
-  readonly canceled: number
-  /** Answered or refused with a status of 500 and above. */
-  readonly failed: number
-  /** Refused because of load. */
-  readonly shed: number
-  readonly retries: number
-  readonly cold: number
-  readonly prompt_tokens: number
-  readonly answer_tokens: number
-  readonly bytes_out: number
-  readonly queued_seconds: number
-  readonly first_byte_seconds: number
-  /** Requests in `first_byte_seconds`. */
-  readonly first_bytes: number
-  readonly total_seconds: number
-}
-
 /** The whole state of the router. @category models @since 0.1.0 */
 export interface State {
   readonly at: string
@@ -159,13 +125,18 @@ export interface State {
     readonly prewarmed: boolean
     /** Events that no listener has seen, because there were too many. */
     readonly events_lost: number
+    /** Whether answers are made up by a simulated Ollama. */
+    readonly simulated: boolean
   }
   readonly traffic: TrafficState
+  readonly latency: LatenciesState
+  readonly streams: StreamsState
   readonly backends: ReadonlyArray<BackendState>
   readonly devices: ReadonlyArray<DeviceState>
   readonly queues: ReadonlyArray<QueueState>
   readonly breakers: ReadonlyArray<BreakerState>
   readonly prewarm: ReadonlyArray<PrewarmState>
+  readonly plans: ReadonlyArray<PlanState>
 }
 
 /** An audit event. @category models @since 0.1.0 */

@@ -1,11 +1,12 @@
 /**
- * Sums over the requests that have settled, for rates and sparklines.
+ * Sums over the requests that have settled, for rates and sparklines, and how long they took of late.
  *
  * @since 0.1.0
  */
 import { isShed } from "../../../services/Refusal.ts"
 import type { RequestSettled } from "../../../services/RouterEvents.ts"
-import type { TrafficState } from "./states.ts"
+import { Quantiles, windowSeconds } from "./quantiles.ts"
+import type { LatenciesState, TrafficState } from "./trafficStates.ts"
 
 /** @category models @since 0.1.0 */
 export class Traffic {
@@ -26,8 +27,11 @@ export class Traffic {
   private queuedMillis = 0
   private firstByteMillis = 0
   private totalMillis = 0
+  private readonly routing = new Quantiles()
+  private readonly queue = new Quantiles()
+  private readonly firstByte = new Quantiles()
 
-  add({ bytesOut, cold, settled, totalMillis }: RequestSettled): void {
+  add({ at, bytesOut, cold, routingMillis, settled, totalMillis }: RequestSettled): void {
     const { counted } = this
     const { attempts, outcome, queuedMillis, refusal, result, status } = settled
     counted.requests++
@@ -39,6 +43,8 @@ export class Traffic {
     counted.bytes_out += bytesOut
     this.queuedMillis += queuedMillis
     this.totalMillis += totalMillis
+    if (attempts > 0) this.queue.add(queuedMillis, at)
+    if (routingMillis !== undefined) this.routing.add(routingMillis, at)
     // The call of another request gave this answer: its tokens are counted there.
     if (settled.coalesced !== undefined) return
     counted.prompt_tokens += outcome?.usage?.promptTokens ?? 0
@@ -46,6 +52,17 @@ export class Traffic {
     if (outcome?.firstByteMillis === undefined) return
     counted.first_bytes++
     this.firstByteMillis += outcome.firstByteMillis
+    this.firstByte.add(outcome.firstByteMillis, at)
+  }
+
+  /** Of the last minute. */
+  latency(now: number): LatenciesState {
+    return {
+      window_seconds: windowSeconds,
+      routing: this.routing.read(now),
+      queue: this.queue.read(now),
+      first_byte: this.firstByte.read(now),
+    }
   }
 
   sums(): TrafficState {
