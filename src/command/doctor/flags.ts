@@ -6,24 +6,10 @@
 import { Option } from "effect"
 import { type Command, Flag } from "effect/cli"
 import { variables } from "../../layers/Settings.ts"
-import * as GoDuration from "../../wire/goDuration.ts"
+import { duration, json, toggle } from "../flags.ts"
 
 const repeated = (name: string, description: string, metavar: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar), Flag.atLeast(0))
-
-const duration = (name: string, description: string) =>
-  Flag.String(name).pipe(
-    Flag.filterMap(
-      (text) => Option.fromUndefinedOr(GoDuration.millis(text)),
-      () => "a duration, such as 500ms, 30s or 5m",
-    ),
-    Flag.withDescription(description),
-    Flag.withMetavar("duration"),
-    Flag.optional,
-  )
-
-const flag = (name: string, description: string) =>
-  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 
 /** What the command takes. */
 export const flags = {
@@ -60,11 +46,11 @@ export const flags = {
     Flag.withDescription("A file with the environment variables of Ollama: NAME=value lines, or its systemd unit"),
     Flag.optional,
   ),
-  clientTimeout: duration("client-timeout", "How long your clients wait for an answer"),
-  proxyTimeout: duration("proxy-timeout", "How long the proxy in front waits for the next byte"),
-  timeout: duration("timeout", "Longest wait for each question; 5s when it is not given"),
-  strict: flag("strict", "Warnings count as errors for the exit status, too"),
-  json: flag("json", "Print the report as JSON"),
+  clientTimeout: Flag.optional(duration("client-timeout", "How long your clients wait for an answer")),
+  proxyTimeout: Flag.optional(duration("proxy-timeout", "How long the proxy in front waits for the next byte")),
+  timeout: Flag.optional(duration("timeout", "Longest wait for each question; 5s when it is not given")),
+  strict: toggle("strict", "Warnings count as errors for the exit status, too"),
+  json,
 }
 
 /** Their values. */

@@ -74,7 +74,7 @@ const examined = Effect.fnUntraced(function* (input: Input, world: World): Effec
 > {
   const { ca, ...settings } = yield* readSettings(Option.getOrUndefined(input.config), world.env)
   const { values } = settings
-  const limit = Duration.millis(Option.getOrElse(input.timeout, () => 5000))
+  const limit = Option.getOrElse(input.timeout, () => Duration.seconds(5))
   const ollamaEnv = Option.isNone(input.ollamaEnv)
     ? undefined
     : { path: input.ollamaEnv.value, text: yield* readFile(input.ollamaEnv.value) }
@@ -93,8 +93,8 @@ const examined = Effect.fnUntraced(function* (input: Input, world: World): Effec
       ollamaEnv,
       env: world.env,
       inFront: {
-        clientMillis: Option.getOrUndefined(input.clientTimeout),
-        proxyMillis: Option.getOrUndefined(input.proxyTimeout),
+        clientMillis: Option.getOrUndefined(Option.map(input.clientTimeout, Duration.toMillis)),
+        proxyMillis: Option.getOrUndefined(Option.map(input.proxyTimeout, Duration.toMillis)),
       },
       local: world.local(values.nvmlLibrary),
       root: world.root,
