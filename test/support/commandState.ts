@@ -64,6 +64,7 @@ export const backend = (id: string, fields: Partial<BackendState> = {}): Backend
   ...fields,
 })
 
+/** The parts that commands show; a router may tell more. */
 export const state = (fields: Partial<State> = {}): State => ({
   at: "2026-01-01T00:00:00.000Z",
   router: { draining: false, requests: 0, leases: 0, prewarmed: true, events_lost: 0 },
@@ -74,4 +75,4 @@ export const state = (fields: Partial<State> = {}): State => ({
   breakers: [],
   prewarm: [],
   ...fields,
-})
+} as State)
