@@ -7,6 +7,8 @@ import { common, long } from "./vitest.config.ts"
  * and so it is with what is played in virtual time only.
  */
 const properties = [
+  "test/command/reload/underLoad.test.ts",
+  "test/command/reload/whole.test.ts",
   "test/layers/breaker/LocalBreaker.test.ts",
   "test/layers/coalescing/CoalescerHistories.test.ts",
   "test/layers/memory/residency/decision.histories.test.ts",
@@ -22,6 +24,8 @@ const onNodeOnly = [
   "test/runtime/labels.test.ts",
   "test/long/churn.test.ts",
   "test/long/wrongStacks.test.ts",
+  // It has the proxies in front of a server on Node.
+  "test/runtime/proxies.test.ts",
   // It drives a browser. It has the reference server on both runtimes.
   "test/runtime/statusPage.test.ts",
   // Deno's server resets a connection that it closes before it has read the whole body: the client may lose the answer.

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
 
-export const groups = ["json", "stream", "slow", "paced", "tail", "ready", "idle", "aged", "deno"] as const
+export const groups = ["json", "stream", "slow", "paced", "tail", "ready", "idle", "observed", "aged", "deno"] as const
 export type Group = typeof groups[number]
 
 export interface Options {
@@ -18,7 +18,8 @@ export interface Options {
 
 export const usage = `node bench/run.ts [--quick] [--rounds N] [--seconds N] [--age-seconds N]
     [--only ${groups.join(",")}]
-    [--targets llamero,before,node-http,undici,nginx,haproxy,direct,llamero-deno,node-http-deno] [--json FILE]`
+    [--targets llamero,before,node-http,undici,nginx,haproxy,direct,observed,unobserved,llamero-deno,node-http-deno]
+    [--json FILE]`
 
 const number = (name: string, text: string | undefined, fallback: number, least: number): number => {
   const value = text === undefined ? fallback : Number(text)

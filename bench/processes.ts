@@ -1,6 +1,16 @@
 /** Child processes: started, watched, measured and always stopped at the end, by their process id. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -10,6 +20,8 @@ export interface Command {
   readonly args: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** A file to which its stdout is added. By default the last of it is kept, to say why a process has ended. */
+  readonly log?: string
 }
 
 export interface Child {
@@ -48,7 +60,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 /** The settings in the user's environment must not change what is measured. */
 const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|NODE_OPTIONS|DENO_V8_FLAGS)/.test(name)),
+  Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|OTEL_|NODE_OPTIONS|DENO_V8_FLAGS)/.test(name)),
 )
 
 const spawned = (command: Command, cores: string | undefined): ChildProcess => {
@@ -56,11 +68,13 @@ const spawned = (command: Command, cores: string | undefined): ChildProcess => {
     ? [command.file, ...command.args]
     // taskset replaces itself with the command, so the pid is the command's.
     : ["taskset", "-c", cores, command.file, ...command.args]
+  const log = command.log === undefined ? undefined : openSync(command.log, "a")
   const child = spawn(file!, args, {
     env: { ...environment, ...command.env },
     cwd: command.cwd,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", log ?? "pipe", "pipe"],
   })
+  if (log !== undefined) closeSync(log)
   running.add(child)
   child.once("close", () => {
     running.delete(child)
@@ -76,8 +90,8 @@ export const start = (command: Command, cores: string | undefined): Child => {
   let said = ""
   let gone: string | undefined
   const listen = (text: string) => said = (said + text).slice(-SAID_BYTES)
-  child.stdout!.setEncoding("utf8").on("data", listen)
-  child.stderr!.setEncoding("utf8").on("data", listen)
+  child.stdout?.setEncoding("utf8").on("data", listen)
+  child.stderr?.setEncoding("utf8").on("data", listen)
   child.once("error", (error) => gone = error.message)
   child.once("close", (code, signal) => gone ??= `ended with ${signal ?? code}: ${said.trim()}`)
   return { pid: child.pid ?? 0, gone: () => gone, stop: () => end(child) }

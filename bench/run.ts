@@ -38,7 +38,8 @@ const machine = (options: Options, cores: Cores | undefined, load: string) => [
 
 /** Groups that are played on the same processes. Aged processes are no good for other loads. */
 const stages: ReadonlyArray<(group: Group) => boolean> = [
-  (group) => group !== "aged" && group !== "deno",
+  (group) => group !== "aged" && group !== "deno" && group !== "observed",
+  (group) => group === "observed",
   (group) => group === "aged",
   (group) => group === "deno",
 ]

@@ -77,6 +77,9 @@ export const TAIL = `${TAIL_SHARE * 100} % of the saturation of raw node:http`
 export const READY = "start to ready, then idle"
 export const IDLE = `${IDLE_CONNECTIONS} idle connections`
 
+export const OBSERVED_JSON = `observed: ${JSON_32}`
+export const OBSERVED_STREAM = `observed: ${STREAM_32}`
+
 export const STARTED = "fresh: idle since the start"
 export const FRESH_1 = `fresh: ${JSON_1}`
 export const FRESH_32 = `fresh: ${JSON_32}`
@@ -94,6 +97,7 @@ export const titles: Readonly<Record<Exclude<Group, "deno">, string>> = {
   tail: `${TAIL_SHARE * 100} % of the saturation of raw node:http, timed from the moment at which each was due`,
   ready: "The server as it is shipped",
   idle: "Idle keep-alive connections",
+  observed: "Metrics, 1 % of the traces, decisions and a line in a file for each request, and without all of these",
   aged: "The same process, fresh and aged",
 }
 

@@ -6,6 +6,7 @@ import { idleConnections } from "./load/idleConnections.ts"
 import { openStreams } from "./load/openStreams.ts"
 import { paced } from "./load/paced.ts"
 import { closed, costs, type Meter, meter, metered, middleRss } from "./meters.ts"
+import { observedScenarios } from "./observed.ts"
 import type { Options } from "./options.ts"
 import { rssMiB } from "./processes.ts"
 import * as Names from "./scenario.ts"
@@ -34,7 +35,7 @@ interface Field {
 }
 
 const onNode: Field = {
-  has: ({ runtime }) => runtime !== "deno",
+  has: ({ only, runtime }) => runtime !== "deno" && only === undefined,
   reference: "node-http",
   shipped: asShipped,
   place: (group) => ({ group, title: Names.titles[group] }),
@@ -147,6 +148,7 @@ const loads = (field: Field, { closedLoop, options, tailRate }: Kit): ReadonlyAr
 export const scenarios = (kit: Kit): ReadonlyArray<Scenario> => [
   ...loads(onNode, kit),
   idle(kit.options.seconds),
+  ...observedScenarios(kit.closedLoop, kit.options),
   ...agedScenarios(kit.closedLoop, kit.options),
   ...loads(onDeno, kit),
 ]

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { setTimeout as sleep } from "node:timers/promises"
 import { freePort } from "./freePort.ts"
+import type { Group } from "./options.ts"
 import { type Child, type Command, scratch, start, which } from "./processes.ts"
 import { haproxyCfg } from "./proxies/haproxy.ts"
 import { nginxConf } from "./proxies/nginx.ts"
@@ -14,6 +15,8 @@ export interface Target {
   readonly name: string
   /** Defaults to Node, or to a program of its own. */
   readonly runtime?: "deno"
+  /** It is for the loads of this group only. Defaults to all groups of its runtime. */
+  readonly only?: Group
   /** `undefined` for the upstream itself, without a proxy. */
   readonly command?: (port: number, upstream: number) => Command
   /** A path that answers 200 once the target serves. */
@@ -27,6 +30,8 @@ export interface Target {
 export interface Instance {
   readonly target: Target
   readonly port: number
+  /** The port of the upstream, which also is the collector. */
+  readonly upstream: number
   readonly child: Child | undefined
   /** From spawn to ready. */
   readonly readyMs: number
@@ -113,6 +118,34 @@ const written = (name: string, text: string): string => {
 /** The environment of a llamero under load. */
 const underLoad = (upstream: number) => ({ LLAMERO_BACKENDS: `http://127.0.0.1:${upstream}`, ...llameroLimits })
 
+/** The token of operators of the two servers that are compared in the group `observed`. */
+export const adminToken = "a-token-for-the-benchmark"
+
+/** The file with the log of the server on a port. */
+export const logOf = (port: number): string => join(scratch, `${port}.log`)
+
+/** Everything that can be seen of a request is seen, as an operator would set it. */
+const observed = (upstream: number) => ({
+  LLAMERO_DECISIONS: "1000",
+  LLAMERO_LOG_LEVEL: "Info",
+  LLAMERO_LOG_FORMAT: "json",
+  OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${upstream}`,
+  OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+  OTEL_TRACES_SAMPLER_ARG: "0.01",
+})
+const unobserved = { LLAMERO_DECISIONS: "0", LLAMERO_METRICS: "off" }
+
+/** A llamero whose stdout goes to a file, with more settings. */
+const watched = (name: string, settings: (upstream: number) => Readonly<Record<string, string>>): Target => ({
+  name,
+  only: "observed",
+  command: (port, upstream) => ({
+    ...llamero(port, { ...underLoad(upstream), LLAMERO_ADMIN_TOKEN: adminToken, ...settings(upstream) }),
+    log: logOf(port),
+  }),
+  ready: "/readyz",
+})
+
 export const targets: ReadonlyArray<Target> = [
   {
     name: "llamero",
@@ -136,6 +169,8 @@ export const targets: ReadonlyArray<Target> = [
     args: ["-q", "-db", "-f", written(`haproxy-${port}.cfg`, haproxyCfg(port, upstream))],
   })),
   { name: "direct", ready: "/api/version" },
+  watched("observed", observed),
+  watched("unobserved", () => unobserved),
   {
     name: "llamero-deno",
     runtime: "deno",
@@ -199,7 +234,7 @@ export const launch = async (target: Target, upstream: number, cores: string | u
     await child?.stop()
     throw error
   }
-  return { target, port, child, readyMs: performance.now() - began }
+  return { target, port, upstream, child, readyMs: performance.now() - began }
 }
 
 /** Resolves with its port. Give the upstream a core of its own where there is one. */

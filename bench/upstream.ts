@@ -1,10 +1,11 @@
 /**
  * A fake Ollama that uses as little CPU as JavaScript allows, because what it uses on the load's core is missing for
- * the load. It writes prebuilt answers to raw sockets. `node bench/upstream.ts PORT`
+ * the load. It writes prebuilt answers to raw sockets, and counts the spans that it gets as a collector.
+ * `node bench/upstream.ts PORT`
  */
 import { createServer, type Socket } from "node:net"
 import { openaiAnswers } from "./peers/openai.ts"
-import { answers, marks } from "./wire.ts"
+import { answers, marks, whole } from "./wire.ts"
 
 const DRIP_EVERY_MS = 1000
 
@@ -33,6 +34,15 @@ const drip = (socket: Socket, { dripFirst, dripNext }: Chat) => {
   socket.write(dripFirst)
   const timer = setInterval(() => socket.write(dripNext), DRIP_EVERY_MS)
   socket.once("close", () => clearInterval(timer))
+}
+
+/** As a collector: spans that have come. */
+let spans = 0
+const spanMark = Buffer.from('"spanId":')
+
+/** Links have the mark, too. There are none in the loads of the bench. */
+const collect = (body: Buffer): void => {
+  for (let at = body.indexOf(spanMark); at >= 0; at = body.indexOf(spanMark, at + 1)) spans++
 }
 
 const has = (body: Buffer, marks: ReadonlyArray<Buffer>) => marks.some((mark) => body.includes(mark))
@@ -64,6 +74,11 @@ const answer = (socket: Socket, target: string, body: Buffer) => {
       return socket.write(answers.embed)
     case "POST /api/generate":
       return socket.write(answers.load)
+    case "POST /v1/traces":
+      collect(body)
+      return socket.write(whole("{}"))
+    case "GET /v1/traces":
+      return socket.write(whole(String(spans)))
     default:
       return socket.write(answers.notFound)
   }

@@ -52,7 +52,7 @@ const once = Effect.gen(function* () {
 const main = Effect.gen(function* () {
   const settings = yield* Settings.fromEnv(process.env)
   const reach = nodeReach(settings)
-  const place = yield* Place.choose(settings, reach, process.env)
+  const place = yield* Place.choose(settings, reach, { named: Settings.backendNames(process.env) })
   const print = Effect.map(once, (page) => console.log(`${watching ? "\x1b[2J\x1b[H" : ""}${page}\n${place.says}`))
   yield* Effect.provide(watching ? Effect.repeat(print, Schedule.spaced("1 second")) : print, [place.layer, reach.gpus])
 }).pipe(Effect.provideService(References.MinimumLogLevel, "Error"))

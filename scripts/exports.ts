@@ -17,6 +17,8 @@ const entries = {
   ".": "./src/index.ts",
   "./testing": "./src/testing/index.ts",
   "./simulated": "./src/simulated/index.ts",
+  // Not for imports: `deno run -A jsr:@llamero/llamero/command` runs it.
+  "./command": "./src/command/main.ts",
 }
 
 /** Modules of Node that Deno, bundlers for browsers and serverless hosts have as well. */

@@ -4,10 +4,12 @@
  * sources.
  */
 import { execFileSync } from "node:child_process"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import process from "node:process"
 import { listed } from "./exports.ts"
 import { type Manifest, published, texts, withLinks } from "./published.ts"
+import { removeComments } from "./smaller.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
@@ -17,12 +19,14 @@ export const manifest = (): Manifest => JSON.parse(readFileSync(join(root, "pack
 
 const compile = (): void => {
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+  removeComments(dist)
 }
 
 const describe = (): void => {
   const own = manifest()
   writeFileSync(join(dist, "package.json"), JSON.stringify(published(own, listed()), undefined, 2) + "\n")
   for (const file of texts) writeFileSync(join(dist, file), withLinks(readFileSync(join(root, file), "utf8"), own))
+  copyFileSync(join(root, "llamero.schema.json"), join(dist, "llamero.schema.json"))
 }
 
 /** A packed tarball. */
@@ -39,6 +43,7 @@ export const pack = (): Packed => {
   rmSync(dist, { recursive: true, force: true })
   compile()
   describe()
+  execFileSync(process.execPath, [join(root, "scripts/build.ts"), join(dist, "bundle")], { stdio: "inherit" })
   const told = execFileSync("npm", ["pack", "--json", "--pack-destination", dist], { cwd: dist, encoding: "utf8" })
   const [{ filename, files, size }] = JSON.parse(told)
   return { tarball: join(dist, filename), size, files: files.map(({ path }: { readonly path: string }) => path) }

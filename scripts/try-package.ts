@@ -1,7 +1,8 @@
 /**
  * Uses the packed tarball as a user of the package would: `npm run pack:try`. In an empty Node project and in an empty
- * Deno project it runs the router of the README against a simulated Ollama, from TypeScript and from JavaScript.
- * It also checks the types, and which modules one plugin imports.
+ * Deno project it runs the router of the README against a simulated Ollama, from TypeScript and from JavaScript; with
+ * Deno alone, from the sources as JSR has them. It also checks what is in the tarball, its types, and which modules one
+ * plugin imports.
  */
 import { Effect } from "effect"
 import { execFileSync, spawn } from "node:child_process"
@@ -11,18 +12,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import * as SimulatedOllamaServer from "../src/simulated/SimulatedOllamaServer.ts"
-import { pack } from "./pack.ts"
+import { check, inspect, installsNoMore } from "./inspectPackage.ts"
+import { manifest, pack } from "./pack.ts"
+import { tryCommand } from "./try-command.ts"
 
 const root = join(import.meta.dirname, "..")
 const bin = (name: string) => join(root, "node_modules/.bin", name)
 const project = mkdtempSync(join(tmpdir(), "llamero-package-"))
 const file = (name: string) => join(project, name)
 const port = 18_435
-
-const check = (holds: boolean, what: string): void => {
-  if (!holds) throw new Error(`not so: ${what}`)
-  console.log(`ok: ${what}`)
-}
 
 /** The first TypeScript block of the README, with the addresses of the simulated Ollama. */
 const router = (ollama: string): string => {
@@ -34,20 +32,26 @@ const router = (ollama: string): string => {
     .replace("port: 11435", `port: ${port}`)
 }
 
+/** Whether a router answers one chat. */
+const chats = async (): Promise<boolean> => {
+  const reply = await fetch(`http://127.0.0.1:${port}/api/chat`, {
+    method: "POST",
+    body: JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] }),
+  }).catch(() => undefined)
+  if (reply?.status === 200) return (await reply.json()).done === true
+  await reply?.body?.cancel()
+  return false
+}
+
 /** Runs the router until it has answered one chat. */
-const answers = async (command: ReadonlyArray<string>): Promise<boolean> => {
+const answers = async (command: ReadonlyArray<string>, cwd: string = project): Promise<boolean> => {
   const [program = "", ...rest] = command
-  const child = spawn(program, rest, { cwd: project, stdio: ["ignore", "inherit", "inherit"] })
+  const child = spawn(program, rest, { cwd, stdio: ["ignore", "inherit", "inherit"] })
   const gone = once(child, "exit")
   try {
     for (let tries = 0; tries < 150 && child.exitCode === null; tries++) {
       await new Promise((done) => setTimeout(done, 200))
-      const reply = await fetch(`http://127.0.0.1:${port}/api/chat`, {
-        method: "POST",
-        body: JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] }),
-      }).catch(() => undefined)
-      if (reply?.status === 200) return (await reply.json()).done === true
-      await reply?.body?.cancel()
+      if (await chats()) return true
     }
     return false
   } finally {
@@ -68,10 +72,38 @@ await import(${JSON.stringify(specifier)})`,
   return execFileSync(bin("node"), ["hook.mjs"], { cwd: project, encoding: "utf8" }).trim().split("\n")
 }
 
+/** With Deno alone: the package as it is on JSR, in a project that has no node_modules and no package.json. */
+const tryJsr = async (source: string): Promise<void> => {
+  const folder = mkdtempSync(join(tmpdir(), "llamero-jsr-"))
+  const { dependencies, optionalDependencies, version } = manifest()
+  // JSR writes the dependencies of package.json into the imports of the sources; a link does not.
+  const needed = Object.entries({ ...dependencies, ...optionalDependencies }).flatMap(([name, range]) => [
+    [name, `npm:${name}@${range}`],
+    [`${name}/`, `npm:/${name}@${range}/`],
+  ])
+  const { name } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"))
+  const imports = {
+    ...Object.fromEntries(needed),
+    llamero: `jsr:${name}@${version}`,
+    "llamero/": `jsr:/${name}@${version}/`,
+  }
+  try {
+    writeFileSync(join(folder, "deno.json"), JSON.stringify({ links: [root], imports }))
+    writeFileSync(join(folder, "router.ts"), source)
+    execFileSync(bin("deno"), ["check", "--quiet", "router.ts"], { cwd: folder, stdio: "inherit" })
+    check(true, "JSR: the README's router compiles")
+    check(await answers([bin("deno"), "run", "-A", "router.ts"], folder), "JSR: the README's router answers")
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
 const run = async (ollama: string): Promise<void> => {
-  const tarball = pack()
+  const packed = pack()
+  inspect(packed)
   writeFileSync(file("package.json"), JSON.stringify({ name: "user", private: true, type: "module" }))
-  execFileSync("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: project, stdio: "inherit" })
+  execFileSync("npm", ["install", "--no-audit", "--no-fund", packed.tarball], { cwd: project, stdio: "inherit" })
+  installsNoMore(project)
   const source = router(ollama)
   writeFileSync(file("router.ts"), source)
   writeFileSync(
@@ -103,6 +135,7 @@ export const checks: ReadonlyArray<Check> = PluginContract.scorer(LeastBusyScore
 
   writeFileSync(file("deno.json"), JSON.stringify({ nodeModulesDir: "manual" }))
   check(await answers([bin("deno"), "run", "-A", "router.ts"]), "Deno: the README's router answers")
+  await tryJsr(source)
 
   writeFileSync(
     file("kit.mjs"),
@@ -125,6 +158,8 @@ console.log(found.map(({ check }) => check).join())`,
   check(!plugin.some((url) => /undici|koffi|platform-node/.test(url)), "one plugin reads neither undici nor koffi")
   const barrel = reads("llamero")
   check(!barrel.some((url) => /undici|koffi|platform-node/.test(url)), "the barrel reads neither undici nor koffi")
+
+  await tryCommand(packed.tarball, source, chats)
 }
 
 const main = Effect.gen(function* () {

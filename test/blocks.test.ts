@@ -17,6 +17,11 @@ describe("a block of code in a document", () => {
     assert.match(wrong("json", `{"a": [1,]}`) ?? "", /JSON/)
   })
 
+  it("is YAML where it says so", () => {
+    assert.isUndefined(wrong("yaml", "a: [1]"))
+    assert.isDefined(wrong("yaml", "a: [1"))
+  })
+
   it("calls scripts and files that exist", () => {
     assert.isUndefined(wrong("sh", "npm ci && npm start\nnpm run bench:cold\nnode src/command/serve/server.ts"))
     assert.strictEqual(wrong("sh", "npm run nothing"), "npm has no script nothing")
@@ -26,6 +31,6 @@ describe("a block of code in a document", () => {
   it("is in a language that somebody checks", () => {
     assert.isUndefined(wrong("nginx", "server {}"))
     assert.match(wrong("", "x") ?? "", /without a language/)
-    assert.match(wrong("yaml", "x: 1") ?? "", /yaml/)
+    assert.match(wrong("toml", "x = 1") ?? "", /toml/)
   })
 })

@@ -145,6 +145,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/routes/page/files.ts": { r: "in the browser: the status page" },
   "layers/routes/PullRoutes.ts": { underWay: "256 pulls, or one on each backend" },
   "layers/routes/bodyWithModel.ts": { found: local },
+  "layers/routes/gaugeRegistry.ts": { found: local2("one export") },
   "layers/routes/mergedLists.ts": { best: local },
   "layers/routes/metricText.ts": { families: local2("one scrape"), family: local, part: local },
   "layers/routes/ModelPull.ts": { latest: local2("one pull: the layers of a model") },
@@ -168,6 +169,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "plugins/guards/ContextGuard.ts": { siblings: fixed },
   "plugins/guards/rateLimit/running.ts": { byName: swept },
   "plugins/observers/DecisionHistory.ts": { open: "the size of the history" },
+  "plugins/observers/requestLine.ts": { common: "64 models; then it is emptied" },
   "plugins/plans/AtStartPlan.ts": { names: fixed },
   "plugins/plans/DemandPlan.ts": { histories: swept },
   "plugins/plans/PinnedPlan.ts": { targets: fixed },
@@ -197,6 +199,10 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/routes/admin/pins.ts": { pins: "what operators pin, until they unpin it" },
   "layers/routes/admin/state.ts": { spills: local, models: local },
   "support/exemplars.ts": {
+    byRegistry: "a WeakMap: goes with the registry",
+    known: "series that are counted; goes with the series",
+  },
+  "support/metricCells.ts": {
     byRegistry: "a WeakMap: goes with the registry",
     known: "series that are counted; goes with the series",
   },

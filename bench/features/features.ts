@@ -2,11 +2,15 @@
 import { Effect, Layer } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { RateLimiter } from "effect/persistence"
+import { openSync, writeSync } from "node:fs"
+import { join } from "node:path"
 import * as QueuelessAdmission from "../../src/layers/admission/QueuelessAdmission.ts"
 import * as IndependentCoalescer from "../../src/layers/coalescing/IndependentCoalescer.ts"
 import * as RouterMetrics from "../../src/layers/events/RouterMetrics.ts"
 import * as StaticApiKeys from "../../src/layers/keys/StaticApiKeys.ts"
 import * as MemoryLeases from "../../src/layers/leases/MemoryLeases.ts"
+import * as PipelineRouter from "../../src/layers/router/PipelineRouter.ts"
+import * as LogLines from "../../src/layers/server/LogLines.ts"
 import * as Standard from "../../src/layers/Standard.ts"
 import * as OtlpTracing from "../../src/layers/tracing/OtlpTracing.ts"
 import * as CharactersTokenEstimator from "../../src/layers/tokens/CharactersTokenEstimator.ts"
@@ -14,9 +18,12 @@ import * as AliasGuard from "../../src/plugins/guards/AliasGuard.ts"
 import * as ApiKeyGuard from "../../src/plugins/guards/ApiKeyGuard.ts"
 import * as ContextGuard from "../../src/plugins/guards/ContextGuard.ts"
 import * as RateLimitGuard from "../../src/plugins/guards/RateLimitGuard.ts"
+import * as AccessLogObserver from "../../src/plugins/observers/AccessLogObserver.ts"
+import * as DecisionHistory from "../../src/plugins/observers/DecisionHistory.ts"
 import * as FailoverRetry from "../../src/plugins/retry/FailoverRetry.ts"
 import * as HedgeRetry from "../../src/plugins/retry/HedgeRetry.ts"
 import { RouterEvents } from "../../src/services/RouterEvents.ts"
+import { scratch } from "../processes.ts"
 import { MODEL } from "../wire.ts"
 import { EMBEDDER, type Load, OTHER } from "./router.ts"
 
@@ -82,11 +89,31 @@ const collector = Layer.succeed(
   HttpClient.HttpClient,
   HttpClient.make((request) => Effect.succeed(HttpClientResponse.fromWeb(request, new Response()))),
 )
-const traced = (ratio: number): Stack =>
-  Standard.layer({ guards }).pipe(
+const traced = (ratio: number, stack = full): Stack =>
+  stack.pipe(
     Layer.provide(OtlpTracing.layer({ url: "http://collector/v1/traces", sampler: "traceidratio", ratio })),
     Layer.provide(collector),
   )
+
+const counted = (stack: Stack): Stack => RouterMetrics.layer.pipe(Layer.provideMerge(stack))
+
+/** A line in a file for each request, as the reference server writes it. */
+const file = openSync(join(scratch, "requests.log"), "a")
+const lines = LogLines.together({ write: (text) => void writeSync(file, `${text}\n`) }).write
+const logging = AccessLogObserver.make({ lines })
+
+const recording = () => ({
+  router: PipelineRouter.layer({ guards, retry: FailoverRetry.make(), placementsPerSecond: 20 }),
+  history: DecisionHistory.make({ size: 1000 }).observer,
+})
+const remembering = (): Stack => {
+  const { history, router } = recording()
+  return Standard.layer({ observers: [history], router })
+}
+const everything = (): Stack => {
+  const { history, router } = recording()
+  return traced(0.01, counted(Standard.layer({ observers: [logging, history], router })))
+}
 
 /** A feature is on in the reference server unless its entry says otherwise. */
 export const features: ReadonlyArray<Feature> = [
@@ -123,9 +150,18 @@ export const features: ReadonlyArray<Feature> = [
     with: full,
   },
   { name: "events", load: chat, without: Standard.layer({ guards, events: silent }), with: full },
-  { name: "metrics", load: both, without: full, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
-  { name: "all of these", load: chat, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
-  { name: "all of these", load: stream, without: bare, with: RouterMetrics.layer.pipe(Layer.provideMerge(full)) },
+  { name: "metrics", load: both, without: full, with: counted(full) },
+  { name: "all of these", load: chat, without: bare, with: counted(full) },
+  { name: "all of these", load: stream, without: bare, with: counted(full) },
+  { name: "decisions, 1000 kept", load: chat, without: full, with: remembering() },
+  {
+    name: "a line in a file for each request",
+    load: chat,
+    without: full,
+    with: Standard.layer({ guards, observers: [logging] }),
+  },
+  { name: "metrics, decisions, lines and 1 % of the traces", load: both, without: full, with: everything() },
+  { name: "metrics, decisions, lines and 1 % of the traces", load: stream, without: full, with: everything() },
   // Without a collector nothing is done: that is the row "nothing, twice".
   { name: "tracing, 1 % of the requests (off)", load: chat, without: full, with: traced(0.01) },
   { name: "tracing, all requests (off)", load: chat, without: full, with: traced(1) },

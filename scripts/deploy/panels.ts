@@ -178,6 +178,10 @@ const capacity: Dashboard = {
       query(select("llamero_external_bytes"), "buffers {{instance}}"),
     ),
     lines("Events that were lost", query(rate("llamero_events_lost_total", ["instance"]), "{{instance}}")),
+    lines(
+      "Spans that were lost",
+      query(rate("llamero_trace_spans_dropped_total", ["instance", "reason"]), "{{instance}} {{reason}}"),
+    ),
   ],
 }
 

@@ -1,11 +1,19 @@
 /** Prometheus' rule files. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { root } from "../exports.ts"
 import type { Alert, Recording } from "./rules.ts"
 
 /** A text in YAML: JSON's notation is valid in it. */
 const text = (value: string): string => JSON.stringify(value)
 
-/** Where the pages of the alerts are. */
-const pages = "docs/alerts.md"
+/** Where the sources are: `repository` of package.json. */
+const { repository = { url: "git+https://github.com/llamero/llamero.git" } }: {
+  readonly repository?: { readonly url: string }
+} = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+
+/** Where a browser finds the pages of the alerts. */
+export const pages = `${repository.url.replace(/^git\+/, "").replace(/\.git$/, "")}/blob/main/docs/alerts.md`
 
 export const recordingFile = (recordings: ReadonlyArray<Recording>, interval?: string): string =>
   [

@@ -157,6 +157,14 @@ export const alerts: ReadonlyArray<Alert> = [
     severity: "ticket",
     summary: "{{ $labels.instance }} has lost events: its counters are too low.",
   },
+  {
+    alert: "LlameroSpansLost",
+    // One short outage of the collector is within the window of increase, and does not last as long as the wait.
+    expr: "sum by (instance, reason) (increase(llamero_trace_spans_dropped_total[15m])) > 0",
+    for: "20m",
+    severity: "ticket",
+    summary: "Spans of {{ $labels.instance }} do not reach the collector: {{ $labels.reason }}.",
+  },
 ]
 
 /** Seconds of a duration in Prometheus' notation. */

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path"
 import { root } from "../exports.ts"
 import { grafana } from "./grafana.ts"
 import { dashboards } from "./panels.ts"
+import { prometheusRule } from "./prometheusRule.ts"
 import { alertFile, recordingFile } from "./ruleFiles.ts"
 import { alerts, recordings } from "./rules.ts"
 
@@ -18,6 +19,7 @@ export const files = (): ReadonlyMap<string, string> =>
     ...dashboards.map((dashboard) => [`grafana/${dashboard.uid}.json`, grafana(dashboard)] as const),
     ["prometheus/recording.rules.yml", written + recordingFile(recordings)],
     ["prometheus/alerts.rules.yml", written + alertFile(alerts)],
+    ["kubernetes/components/monitoring/rules.yaml", written + prometheusRule(recordings, alerts)],
   ])
 
 if (import.meta.main) {

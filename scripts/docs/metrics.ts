@@ -1,5 +1,6 @@
 /** The metrics that there are, from a scrape of a simulated router in which everything that is counted has happened. */
 import { Effect, Layer, Metric, References } from "effect"
+import { HttpClient } from "effect/http"
 import * as L from "../../src/index.ts"
 import * as NodeServer from "../../src/layers/server/NodeServer.ts"
 import { SimulatedFleet, SimulatedGpuProbe, SimulatedOllamaApi, SimulatedTransport } from "../../src/simulated/index.ts"
@@ -58,7 +59,7 @@ const demand: L.RoutedRequest.Demand = {
 /** One event of each kind, with every field that is counted. A new kind does not compile until it has an example. */
 const examples: Events = {
   AdminChanged: {
-    ...{ _tag: "AdminChanged", at, who: "admin", address: undefined, action: "drain", backend, model: undefined },
+    ...{ _tag: "AdminChanged", at, who: "admin", address: undefined, action: "reload", backend, model: undefined },
     ...{ result: "done", reason: "" },
   },
   RequestSettled: {
@@ -69,6 +70,10 @@ const examples: Events = {
   Placed: {
     ...{ _tag: "Placed", at, id: "r", attempt: 1, answer: "lease", took: backend, refusal: undefined, waiting: 1 },
     ...{ demand, candidates: [], others: 0, without: 0 },
+  },
+  RequestRefused: {
+    ...{ _tag: "RequestRefused", at, arrivedAt: 0, id: "r", method: "POST", path: "/api/chat", route: "/api/chat" },
+    ...{ status: 400, reason: "BadRequest" },
   },
   AttemptFailed: { _tag: "AttemptFailed", at, id: "r", backend, cause: "reset" },
   Hedged: { _tag: "Hedged", at, id: "r", model, first: backend, second: "b", aborted: "b", result: "lost" },
@@ -91,11 +96,16 @@ const guard: L.Plugin.Guard = {
   name: "any",
   check: (request) => Effect.succeed({ _tag: "Pass", request }),
 }
+/** Traces of no request, for no collector: what it counts is there from the start. */
+const tracing = L.OtlpTracing.layer({ url: "http://collector", sampler: "always_off" }).pipe(
+  Layer.provide(Layer.succeed(HttpClient.HttpClient, HttpClient.make(() => Effect.never))),
+)
 const stack = L.Standard.layer({
   guards: [guard],
   plans: [L.PinnedPlan.make(["tiny-eos"])],
   ledger: L.MemoryVramLedger.layer().pipe(Layer.provide(L.LearnedModelFootprints.layer())),
 }).pipe(
+  Layer.provide(tracing),
   Layer.provideMerge(Layer.merge(SimulatedTransport.layer, SimulatedOllamaApi.layer)),
   Layer.provideMerge(L.StaticFleet.layer([{ url, devices: [SimulatedGpuProbe.uuid(url)], price: 1 }])),
   Layer.provideMerge(SimulatedGpuProbe.layer),

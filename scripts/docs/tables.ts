@@ -1,11 +1,12 @@
 /**
- * Writes the parts of `docs/` that repeat the code: settings, errors, metrics, and the lists of services, layers and
- * plugins. Each stands between two marks, `<!-- generated: NAME -->` and `<!-- end -->`. `npm run tables` writes them;
- * `test/docs.test.ts` fails when one is out of date.
+ * Writes the parts of `docs/` that repeat the code: settings, errors, metrics, findings of the doctor, and the lists of
+ * services, layers and plugins. Each stands between two marks, `<!-- generated: NAME -->` and `<!-- end -->`.
+ * `npm run tables` writes them; `test/docs.test.ts` fails when one is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import process from "node:process"
+import { table as findings } from "../../src/command/doctor/kinds.ts"
 import * as Settings from "../../src/layers/Settings.ts"
 import { type RefusalReason, refuse } from "../../src/services/Refusal.ts"
 import { publicFiles, root } from "../exports.ts"
@@ -76,6 +77,7 @@ export const parts: Readonly<Record<string, () => string | Promise<string>>> = {
   services: () => listOf("services"),
   layers: () => listOf("layers"),
   plugins: () => listOf("plugins"),
+  doctor: () => narrow(findings()),
 }
 
 const between = (name: string): RegExp =>

@@ -11,6 +11,7 @@ import type { BackendHealth } from "../services/BackendHealth.ts"
 import type { Breaker } from "../services/Breaker.ts"
 import type { Fleet } from "../services/Fleet.ts"
 import type { Leases } from "../services/Leases.ts"
+import type * as Live from "../services/Live.ts"
 import type { ModelCatalog } from "../services/ModelCatalog.ts"
 import type { OllamaApi } from "../services/OllamaApi.ts"
 import type { Prewarmer } from "../services/Prewarmer.ts"
@@ -62,8 +63,10 @@ export const layer = (options?: {
   readonly bodyLimit?: ByteSize.ByteSize | undefined
   /** Models that must be on the disk of a healthy backend before the router is ready. Defaults to none. */
   readonly requiredModels?: ReadonlyArray<string> | undefined
+  /** Whether requests are counted. Defaults to `true`; else `/metrics` has the gauges only. */
+  readonly metrics?: boolean | undefined
   /** Tenants that metrics name, besides those of API keys. Defaults to none: a client could name any number of them. */
-  readonly tenants?: ReadonlyArray<string> | undefined
+  readonly tenants?: Live.Input<ReadonlyArray<string>> | undefined
   /** The models that clients may pull. Defaults to none: `/api/pull` is refused. */
   readonly pulls?: PullRoutes.Options | undefined
 }): Layer.Layer<never, never, HttpRouter.HttpRouter | Needs> =>
@@ -73,7 +76,7 @@ export const layer = (options?: {
       ? ManagementRoutes.layer
       : Layer.merge(ManagementRoutes.layerWithoutPull, PullRoutes.layer(options.pulls)),
     HealthRoutes.layerRequiring(options?.requiredModels ?? []),
-    RouterMetrics.layerNaming(options?.tenants ?? []),
+    options?.metrics === false ? Layer.empty : RouterMetrics.layerNaming(options?.tenants ?? []),
     MetricsRoutes.layer,
     FallbackRoutes.layer,
   )

@@ -1,23 +1,31 @@
 /**
- * Everything that a deployer may set from the environment, in one table with its defaults. The reference server reads
- * it, and the documentation prints it.
+ * Everything that a deployer may set, in one table with its defaults. Each setting has a variable of the environment,
+ * and from its name a flag and a key in a file. The reference server reads the table, and the documentation prints it.
  *
  * @since 0.1.0
  */
-import { Config, ConfigProvider, Effect } from "effect"
+import { Config, Effect } from "effect"
+import type * as OtlpMetrics from "./routes/OtlpMetrics.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
 import * as Backends from "./settings/backends.ts"
+import * as Reloads from "./settings/changeable.ts"
 import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
+import type { JsonSchema } from "./settings/natural.ts"
+import * as Metrics from "./settings/otlpMetrics.ts"
 import * as Read from "./settings/read.ts"
 import * as Rules from "./settings/rules.ts"
+import * as Schema from "./settings/schema.ts"
+import * as Sources from "./settings/sources.ts"
 import * as Tracing from "./settings/tracing.ts"
 import * as Traffic from "./settings/traffic.ts"
 import type * as Values from "./settings/values.ts"
 import * as OtlpTracing from "./tracing/OtlpTracing.ts"
 
+export type { JsonSchema } from "./settings/natural.ts"
+export type { FileEntry, Flaw, Found, Place, SettingsFile, Sources } from "./settings/sources.ts"
 export type { Level, ScorerName } from "./settings/structured.ts"
 export type { AgentSettings } from "./settings/values.ts"
 export type { Variable } from "./settings/variable.ts"
@@ -44,6 +52,7 @@ export interface Settings
     Values.Access,
     Values.Pulls,
     Values.Requests,
+    Values.Metrics,
     Values.Collector,
     Values.Sampling<OtlpTracing.SamplerName> {}
 
@@ -68,9 +77,19 @@ export const variables: Values.Table<Settings> = {
   ...Access.access,
   ...Access.pulls(PullRoutes.isPattern),
   ...Access.requests,
+  ...Metrics.metrics,
   ...Tracing.collector,
   ...Tracing.sampling(OtlpTracing.samplers),
 }
+
+/** The settings that change while the server runs, when they are read again. @category models @since 0.1.0 */
+export type Changeable = (typeof Reloads.changeable)[number]
+
+/** The settings that only a restart changes. @category models @since 0.1.0 */
+export type Fixed = Omit<Settings, Changeable>
+
+/** The keys of `Changeable`. @category settings @since 0.1.0 */
+export const changeable: ReadonlySet<string> = new Set<Changeable>(Reloads.changeable)
 
 /** The settings of a router for which nothing is set. @category settings @since 0.1.0 */
 export const defaults: Settings = Object.fromEntries(
@@ -92,11 +111,13 @@ export const defaults: Settings = Object.fromEntries(
  */
 export const config: Config.Config<Settings> = Config.map(
   Read.all(variables, Rules.flaws),
-  (settings) =>
-    settings.ollamaHost !== "" && Rules.isRouter(settings)(settings.ollamaHost)
-      ? { ...settings, ollamaHost: "" }
-      : settings,
+  (settings) => settled(settings),
 )
+
+const settled = (settings: Settings): Settings =>
+  settings.ollamaHost !== "" && Rules.isRouter(settings)(settings.ollamaHost)
+    ? { ...settings, ollamaHost: "" }
+    : settings
 
 /**
  * What `OtlpTracing.layer` needs to know. `undefined` where no collector is set, or where traces are turned off.
@@ -126,6 +147,30 @@ export const tracing = (settings: Settings): OtlpTracing.Options | undefined => 
   }
 }
 
+/**
+ * What `OtlpMetrics.layer` needs to know. `undefined` where `OTEL_METRICS_EXPORTER` is not `otlp`, or no collector is
+ * set.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const metrics = (settings: Settings): OtlpMetrics.Options | undefined => {
+  const { metricsEndpoint, metricsExporter, metricsProtocol, otelDisabled, otlpEndpoint } = settings
+  const url = metricsEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/metrics`)
+  if (metricsExporter !== "otlp" || url === "" || otelDisabled || metricsProtocol === "grpc") return undefined
+  return {
+    url,
+    headers: settings.metricsHeaders,
+    protocol: metricsProtocol,
+    compression: settings.metricsCompression,
+    intervalMillis: settings.metricsMillis,
+    timeoutMillis: settings.metricsTimeoutMillis,
+    temporality: settings.metricsTemporality === "cumulative" ? "cumulative" : "delta",
+    serviceName: settings.serviceName,
+    resource: settings.resource,
+  }
+}
+
 /** The settings of the GPU agent, as `config`. @category settings @since 0.1.0 */
 export const agentConfig: Config.Config<Values.AgentSettings> = Read.all(Agent.agent)
 
@@ -141,22 +186,50 @@ export const agentConfig: Config.Config<Values.AgentSettings> = Read.all(Agent.a
  * @category settings
  * @since 0.1.0
  */
-export const fromEnv = (env: Names.Env): Effect.Effect<Settings, Config.ConfigError> => strict(config, env)
+export const fromEnv = (env: Names.Env): Effect.Effect<Settings, Config.ConfigError> => strict(find({ env }))
 
 /** The settings of the GPU agent, as `fromEnv`. @category settings @since 0.1.0 */
 export const agentFromEnv = (
   env: Names.Env,
-): Effect.Effect<Values.AgentSettings, Config.ConfigError> => strict(agentConfig, env)
+): Effect.Effect<Values.AgentSettings, Config.ConfigError> => strict(findIn(Agent.agent, { env }, () => []))
 
-const strict = <A>(config: Config.Config<A>, env: Names.Env): Effect.Effect<A, Config.ConfigError> => {
-  const own = Names.withoutServiceLinks(env)
-  const provider = ConfigProvider.fromEnvRecord(own)
-  const names = unknownNames(Object.keys(own), own[variables.ignored.name]).map(complaint)
-  return Effect.matchEffect(config.parse(provider), {
-    onFailure: (error) => Effect.fail(Read.failing([...names, ...Read.flawsOf(error)])),
-    onSuccess: (settings) => names.length === 0 ? Effect.succeed(settings) : Effect.fail(Read.failing(names)),
-  })
+/**
+ * The settings from flags, a file and the environment: where several of them have a setting, the first of these
+ * counts. It does not fail: settings that cannot be read have their defaults, and `flaws` tells everything that is
+ * wrong, each flaw with its place.
+ *
+ * **Details**
+ *
+ * A flag is named as its variable, without `LLAMERO_`, in small letters with hyphens: `--queue-capacity`. A key in a
+ * file is in camel case: `queueCapacity`. Its value is natural JSON: a number, `true`, a list, an object. A key whose
+ * value is null counts as not set, and so does an empty variable. An empty flag stands for the default.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const find = (sources: Sources.Sources): Sources.Found<Settings> => {
+  const found = findIn(variables, sources, Rules.flaws)
+  return { ...found, values: settled(found.values) }
 }
+
+const findIn = <T extends Read.Table>(table: T, sources: Sources.Sources, rules: Read.Rules<T>) => {
+  const env = Names.withoutServiceLinks(sources.env)
+  const found = Sources.find(table, { ...sources, env }, rules, own)
+  const names = unknownNames(Object.keys(env), env[variables.ignored.name])
+  return { ...found, flaws: [...names.map((name) => ({ message: complaint(name) })), ...found.flaws] }
+}
+
+const strict = <A>({ flaws, values }: Sources.Found<A>): Effect.Effect<A, Config.ConfigError> =>
+  flaws.length === 0 ? Effect.succeed(values) : Effect.fail(Read.failing(flaws.map(({ message }) => message)))
+
+/** The flag of a variable, without its two hyphens: `queue-capacity`. @category settings @since 0.1.0 */
+export const flagOf = (name: string): string => Names.flagOf(name)
+
+/** The key of a variable in a file: `queueCapacity`. @category settings @since 0.1.0 */
+export const keyOf = (name: string): string => Names.keyOf(name)
+
+/** The JSON Schema of a file of settings. @category settings @since 0.1.0 */
+export const jsonSchema = (): JsonSchema => Schema.jsonSchema(variables)
 
 /** The error in words: a line for each variable, with its value and what is wanted. @category settings @since 0.1.0 */
 export const explain = (error: Config.ConfigError): string => {
@@ -212,12 +285,27 @@ const { plugins: _, ...aboutBackends } = { ...Backends.backends, agents: Memory.
 export const backendNames = (env: Names.Env): ReadonlyArray<string> =>
   Object.values(aboutBackends).flatMap(({ name }) => env[name] === undefined ? [] : [name])
 
-/** The table in Markdown, for the documentation. @category settings @since 0.1.0 */
+/** As `backendNames`, for all sources: each setting as it was given. @category settings @since 0.1.0 */
+export const backendsGiven = ({ env, file, flags = {} }: Sources.Sources): ReadonlyArray<string> => [
+  ...backendNames(flags).map((name) => `--${Names.flagOf(name)}`),
+  ...Object.values(aboutBackends).flatMap(({ name }) =>
+    file?.entries.has(Names.keyOf(name)) ? [`${Names.keyOf(name)} in ${file.path}`] : []
+  ),
+  ...backendNames(env),
+]
+
+/**
+ * The table in Markdown, for the documentation. `reload` says whether a server that runs takes a new value, the new
+ * content of the file, or neither.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
 export const table = (): string =>
   [
-    "| variable | default | meaning |",
-    "| --- | --- | --- |",
-    ...Object.values(variables).map(({ meaning, name, shown }) =>
-      `| \`${name}\` | ${shown && `\`${shown}\``} | ${meaning} |`
+    "| variable | default | reload | meaning |",
+    "| --- | --- | --- | --- |",
+    ...Object.entries(variables).map(([key, { meaning, name, shown }]) =>
+      `| \`${name}\` | ${shown && `\`${shown}\``} | ${Reloads.takes(key)} | ${meaning} |`
     ),
   ].join("\n")

@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { RequestSettled, RouterEvent } from "./RouterEvents.ts"
+import type { RequestRefused, RequestSettled, RouterEvent } from "./RouterEvents.ts"
 
 /** An event of one request before it was settled. @category models @since 0.1.0 */
-export type Step = Exclude<Extract<RouterEvent, { readonly id: string }>, RequestSettled>
+export type Step = Exclude<Extract<RouterEvent, { readonly id: string }>, RequestRefused | RequestSettled>
 
 /** One request: how it ended, and the events before that. Never holds bodies or keys. @category models @since 0.1.0 */
 export interface Decision {

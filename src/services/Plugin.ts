@@ -5,17 +5,13 @@
  */
 import type { Duration, Effect } from "effect"
 import type { BackendView, FleetView } from "./FleetView.ts"
+import type { Switchable } from "./Live.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { Refusal } from "./Refusal.ts"
 import type { Changes, Demand, RoutedRequest } from "./RoutedRequest.ts"
 import type { RouterEvent } from "./RouterEvents.ts"
 
-/**
- * Drops backends that cannot serve a request. Pure and synchronous.
- *
- * @category models
- * @since 0.1.0
- */
+/** Drops backends that cannot serve a request. Pure and synchronous. @category models @since 0.1.0 */
 export interface Filter {
   readonly kind: "filter"
   readonly name: string
@@ -106,7 +102,7 @@ export type Verdict =
  * @category models
  * @since 0.1.0
  */
-export interface Guard<R = never> {
+export interface Guard<R = never> extends Switchable {
   readonly kind: "guard"
   /** A fixed text, since it is a label of metrics. */
   readonly name: string
@@ -179,7 +175,7 @@ export interface Hedging {
 }
 
 /** Reads events. It can neither slow a request down nor make it fail. @category models @since 0.1.0 */
-export interface Observer<R = never> {
+export interface Observer<R = never> extends Switchable {
   readonly kind: "observer"
   readonly name: string
   readonly observe: (event: RouterEvent) => void | Effect.Effect<void, never, R>

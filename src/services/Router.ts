@@ -6,6 +6,7 @@
 import { Context, type Effect, type Exit } from "effect"
 import type { Outcome } from "./Outcome.ts"
 import type { Refusal } from "./Refusal.ts"
+import type { Refused } from "./Refused.ts"
 import type { ReplySink } from "./Reply.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Trace } from "./Trace.ts"
@@ -86,6 +87,11 @@ export interface Service {
   readonly drain: Effect.Effect<void>
   /** How many retries the budget of the retry policy has left; absent, or `undefined`, where there is no budget. */
   readonly retryBudget?: (() => number | undefined) | undefined
+  /**
+   * Servers tell it of each request that they have refused before they could route it, so that it leaves an event and a
+   * span. It must not throw.
+   */
+  readonly refused?: ((request: Refused) => void) | undefined
   /** Whether `drain` has run. From then on the readiness check fails. */
   readonly draining: () => boolean
 }

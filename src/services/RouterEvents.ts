@@ -8,6 +8,7 @@ import { Context, type Effect, type Scope } from "effect"
 import type { HealthChange } from "./BackendHealth.ts"
 import type { BreakerTransition } from "./Breaker.ts"
 import type { Placed } from "./Placed.ts"
+import type { Refused } from "./Refused.ts"
 import type { LoadEnd, Spill } from "./Residency.ts"
 import type { RoutedRequest } from "./RoutedRequest.ts"
 import type { Settled } from "./Router.ts"
@@ -64,6 +65,21 @@ export interface RequestSettled {
   readonly routingMillis?: number | undefined
   /** What the answer cost, in the unit of `Backend.price`; absent where its backend has no price. */
   readonly cost?: number | undefined
+}
+
+/**
+ * A server has refused a request before the router could take it: its body could not be read or was too long, nobody
+ * serves its path, a key for a list was missing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestRefused extends Omit<Refused, "headers"> {
+  readonly _tag: "RequestRefused"
+  /** Milliseconds by the router's clock. */
+  readonly at: number
+  /** Its place in a trace, where there is tracing. */
+  readonly trace?: Trace | undefined
 }
 
 /**
@@ -128,7 +144,7 @@ export interface AdminChanged {
   readonly _tag: "AdminChanged"
   /** Milliseconds since the epoch, by the router's clock. */
   readonly at: number
-  /** The name of the token. Never the token. */
+  /** The name of the token, never the token; or what has caused a reload: `SIGHUP` or `file`. */
   readonly who: string
   /** The address from which the operator has connected; absent where the server does not know it. */
   readonly address: string | undefined
@@ -146,6 +162,7 @@ export interface AdminChanged {
 export type RouterEvent =
   | AdminChanged
   | Placed
+  | RequestRefused
   | RequestSettled
   | {
     readonly _tag: "AttemptFailed"

@@ -41,7 +41,9 @@ export interface Trace {
   /** The `tracestate` that came with the request. */
   readonly state: string | undefined
   /** The exchanges with backends, in the order in which they were sent. */
-  readonly attempts: Array<TracedAttempt>
+  readonly attempts: ReadonlyArray<TracedAttempt>
+  /** Adds one to them. */
+  readonly add: (attempt: TracedAttempt) => void
   /** The span of one of its exchanges. It is made when it is first asked for. */
   readonly spanOf: (attempt: TracedAttempt) => string
   /** The value of `traceparent` that tells a backend about its exchange. */

@@ -10,8 +10,8 @@ import type { Trace } from "./Trace.ts"
 
 /** What traces requests. @category services @since 0.1.0 */
 export interface Service {
-  /** Called for each request when it comes. */
-  readonly begin: (request: RoutedRequest) => Trace
+  /** Called for each request when it comes, and for each that a server has refused. */
+  readonly begin: (request: Pick<RoutedRequest, "headers">) => Trace
   /** Called for each event, in the background. */
   readonly take: (event: RouterEvent) => void
 }

@@ -46,6 +46,7 @@ export interface Options extends ServerOptions {
   readonly port?: number | undefined
   /** Defaults to `"127.0.0.1"`. */
   readonly hostname?: string | undefined
+  /** How long connections live. Defaults to one without limits. */
   readonly connections?: Connections | undefined
 }
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Context, Metric } from "effect"
+import type { Trace } from "../services/Trace.ts"
 
 /** A request that a histogram has counted. @category models @since 0.1.0 */
 export interface Exemplar {
@@ -11,8 +12,12 @@ export interface Exemplar {
   /** Milliseconds since the epoch. */
   at: number
   requestId: string
+  /** `undefined` where its trace was not chosen, so that nobody has it. */
   traceId: string | undefined
 }
+
+/** A trace that is not chosen has no id yet, and to make one takes time. */
+const idOf = (trace: Trace | undefined): string | undefined => trace?.sampled === true ? trace.traceId : undefined
 
 /** Milliseconds that a bucket keeps its exemplar: to replace it for each request would cost more than to count. */
 const keptMillis = 1000
@@ -28,17 +33,17 @@ export class Exemplars {
     this.buckets = new Array(boundaries.length + 1).fill(undefined)
   }
 
-  note(value: number, at: number, requestId: string, traceId: string | undefined): void {
+  note(value: number, at: number, requestId: string, trace: Trace | undefined): void {
     let bucket = 0
     while (bucket < this.boundaries.length && value > this.boundaries[bucket]!) bucket++
     const known = this.buckets[bucket]
     if (known === undefined) {
-      this.buckets[bucket] = { value, at, requestId, traceId }
+      this.buckets[bucket] = { value, at, requestId, traceId: idOf(trace) }
     } else if (at - known.at >= keptMillis) {
       known.value = value
       known.at = at
       known.requestId = requestId
-      known.traceId = traceId
+      known.traceId = idOf(trace)
     }
   }
 

@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { type Context, Metric } from "effect"
+import type { Trace } from "../services/Trace.ts"
 import { Exemplars, inRegistry, keyOf } from "./exemplars.ts"
+import * as MetricCells from "./metricCells.ts"
 import { SweptMap } from "./sweptMap.ts"
 
 /** Values of labels by name. @category models @since 0.1.0 */
@@ -36,29 +38,42 @@ const metricOf = ({ boundaries, description, name }: Definition, attributes: Lab
     : Metric.histogram(name, { description, boundaries, attributes })
 
 /**
- * One series. It appears in the registry when it is first updated. `Metric.withAttributes` on a shared metric would
- * compute its key again at each update with other labels than the update before.
+ * One series. It appears in the registry when it is first updated. Its value is a cell of its own, which the registry
+ * reads: an update through Effect looks the series up by a text with all labels.
  *
  * @category models
  * @since 0.1.0
  */
 export class Series {
-  private readonly metric: Updated
+  private readonly definition: Definition
+  private readonly labels: Labels
   private readonly context: Context.Context<never>
+  private place: MetricCells.Place | undefined = undefined
+  private cell: MetricCells.Cell | undefined = undefined
 
   constructor(definition: Definition, labels: Labels, context: Context.Context<never>) {
-    this.metric = metricOf(definition, labels)
+    this.definition = definition
+    this.labels = labels
     this.context = context
   }
 
   /** Adds to a counter, or counts a value in a histogram. */
   add(value: number): void {
-    this.metric.updateUnsafe(value, this.context)
+    if (this.cell === undefined) this.take().add(value)
+    else this.cell.add(value)
   }
 
   /** Removes it from the registry, until it is updated again. */
   remove(): void {
-    Metric.removeUnsafe(this.metric, this.context)
+    this.place?.leave()
+    this.place = this.cell = undefined
+  }
+
+  private take(): MetricCells.Cell {
+    const { context, definition, labels } = this
+    const key = keyOf(definition.name, labels)
+    this.place = MetricCells.take(metricOf(definition, labels), key, definition.boundaries, context)
+    return this.cell = this.place.cell
   }
 }
 
@@ -76,9 +91,9 @@ export class SeriesWithExemplars extends Series {
   }
 
   /** Counts a value of a request. `at` in milliseconds since the epoch. */
-  observe(value: number, at: number, requestId: string, traceId: string | undefined): void {
+  observe(value: number, at: number, requestId: string, trace: Trace | undefined): void {
     this.add(value)
-    this.exemplars.note(value, at, requestId, traceId)
+    this.exemplars.note(value, at, requestId, trace)
   }
 
   override remove(): void {

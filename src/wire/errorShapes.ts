@@ -27,6 +27,9 @@ const notFound = (endpoint: Endpoint, model: string): { readonly status: number;
 const worded = (endpoint: Endpoint, why: Refusal): { readonly status: number; readonly message: string } =>
   why.reason === "ModelNotFound" && why.model !== undefined ? notFound(endpoint, why.model) : why
 
+/** The status with which an endpoint answers a refusal. @category rendering @since 0.1.0 */
+export const statusOf = (endpoint: Endpoint, why: Refusal): number => worded(endpoint, why).status
+
 /**
  * OpenAI's `type` and `code` for each status. 400 and 404 are as Ollama sends them. Ollama never sends the others
  * itself, so those are as OpenAI sends them: its clients tell errors apart by them.

@@ -130,5 +130,24 @@ export const cases: ReadonlyArray<Case> = [
   one("LlameroRoutingSlow", "a tenth is slow for six hours", routed(9), "380m", i),
   one("LlameroRoutingSlow", "all are fast", routed(10), "380m"),
   one("LlameroEventsLost", "one in ten minutes", { [`llamero_events_lost_total{${i}}`]: "0+0x5 1+0x10" }, "10m", i),
+  one(
+    "LlameroSpansLost",
+    "a collector that is gone",
+    { [`llamero_trace_spans_dropped_total{${i}, reason="export-failed"}`]: "0+0x5 0+10x60" },
+    "40m",
+    `${i}, reason="export-failed"`,
+  ),
+  one(
+    "LlameroSpansLost",
+    "a collector that was started again",
+    { [`llamero_trace_spans_dropped_total{${i}, reason="export-failed"}`]: "0+0x5 500+0x60" },
+    "28m",
+  ),
+  one(
+    "LlameroSpansLost",
+    "none were lost",
+    { [`llamero_trace_spans_dropped_total{${i}, reason="queue-full"}`]: steady(7) },
+    "40m",
+  ),
   one("LlameroEventsLost", "long ago", { [`llamero_events_lost_total{${i}}`]: "0+0x5 1+0x60" }, "40m"),
 ]

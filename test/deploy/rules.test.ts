@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { definitionOf, definitions, metricsOf } from "../../scripts/deploy/definitions.ts"
 import { dashboards } from "../../scripts/deploy/panels.ts"
-import { alertFile, recordingFile } from "../../scripts/deploy/ruleFiles.ts"
+import { alertFile, pages, recordingFile } from "../../scripts/deploy/ruleFiles.ts"
 import { alerts, recordings, shortened } from "../../scripts/deploy/rules.ts"
 import { files } from "../../scripts/deploy/write.ts"
 import { root } from "../../scripts/exports.ts"
@@ -81,6 +81,22 @@ describe("deploy", () => {
       for (const part of ["**What it means.**", "**What to look at.**", "**What to do.**"]) {
         assert.include(section, part, section.split("\n")[0])
       }
+    }
+  })
+
+  it("names the page of each alert with an address that a browser can open", () => {
+    const urls = Array.from(alertFile(alerts).matchAll(/runbook_url: "(.*)"/g), ([, url = ""]) => url)
+    assert.lengthOf(urls, alerts.length)
+    const anchors = Array.from(
+      readFileSync(join(root, "docs/alerts.md"), "utf8").matchAll(/^## (.*)$/gm),
+      ([, title = ""]) => `#${title.toLowerCase()}`,
+    )
+    for (const url of urls) {
+      const { hash, origin, pathname, protocol } = new URL(url)
+      assert.strictEqual(protocol, "https:")
+      assert.include(anchors, hash)
+      assert.strictEqual(`${origin}${pathname}`, pages)
+      assert.match(pathname, /^\/[\w-]+\/[\w-]+\/blob\/main\/docs\/alerts\.md$/)
     }
   })
 

@@ -238,6 +238,11 @@ describe("Settings", () => {
         yield* complaint({ LLAMERO_DECISIONS: "10" }),
         `LLAMERO_DECISIONS="10": wants LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for`,
       )
+      // What is not asked for is no mistake: without the token the default has no effect.
+      assert.deepStrictEqual([(yield* read({})).decisions, (yield* read({ LLAMERO_DECISIONS: "0" })).decisions], [
+        200,
+        0,
+      ])
     }))
 
   it.effect("open the listener for local clients only with the key that these have", () =>
@@ -292,7 +297,7 @@ describe("Settings", () => {
     }))
 
   it("have the table for the documentation", () => {
-    assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | Port to listen on")
+    assert.include(Settings.table(), "| `LLAMERO_PORT` | `11435` | no | Port to listen on")
   })
 })
 
@@ -390,5 +395,80 @@ describe("the settings of traces", () => {
       ) {
         assert.include(yield* complaint({ ...endpoint, [name]: value }), `${name}="${value}": wants `)
       }
+    }))
+})
+
+describe("the settings of metrics", () => {
+  const metrics = (env: Readonly<Record<string, string>>) => Effect.map(read(env), Settings.metrics)
+  const on = { OTEL_METRICS_EXPORTER: "otlp", OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" }
+
+  it.effect("send them to a collector only where that is asked for", () =>
+    Effect.gen(function* () {
+      for (
+        const env of [
+          {},
+          { OTEL_METRICS_EXPORTER: "otlp" },
+          { ...on, OTEL_METRICS_EXPORTER: "" },
+          { ...on, OTEL_METRICS_EXPORTER: "prometheus,console" },
+          { ...on, OTEL_METRICS_EXPORTER: "none" },
+          { ...on, OTEL_SDK_DISABLED: "true" },
+          { OTEL_METRICS_EXPORTER: "otlp", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" },
+        ]
+      ) assert.isUndefined(yield* metrics(env), JSON.stringify(env))
+      assert.isDefined(yield* metrics({ ...on, OTEL_METRICS_EXPORTER: "prometheus, OTLP" }))
+    }))
+
+  it.effect("need the collector and the exporter only", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* metrics(on), {
+        url: "http://collector:4318/v1/metrics",
+        headers: {},
+        protocol: "http/json",
+        compression: "none",
+        intervalMillis: 60_000,
+        timeoutMillis: 10_000,
+        temporality: "cumulative",
+        serviceName: "llamero",
+        resource: {},
+      })
+    }))
+
+  it.effect("have variables for metrics alone, which count before those for all", () =>
+    Effect.gen(function* () {
+      assert.deepInclude(
+        yield* metrics({
+          ...on,
+          OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "https://other/in",
+          OTEL_EXPORTER_OTLP_HEADERS: "api-key=all",
+          OTEL_EXPORTER_OTLP_METRICS_HEADERS: "api-key=mine",
+          OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+          OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "http/protobuf",
+          OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+          OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "500",
+          OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "lowmemory",
+          OTEL_METRIC_EXPORT_INTERVAL: "1000",
+        }),
+        {
+          url: "https://other/in",
+          headers: { "api-key": "mine" },
+          protocol: "http/protobuf",
+          compression: "gzip",
+          timeoutMillis: 500,
+          temporality: "delta",
+          intervalMillis: 1000,
+        },
+      )
+    }))
+
+  it.effect("are refused with what is wanted", () =>
+    Effect.gen(function* () {
+      assert.include(
+        yield* complaint({ ...on, OTEL_METRICS_EXPORTER: "statsd" }),
+        `OTEL_METRICS_EXPORTER="statsd": wants`,
+      )
+      assert.include(
+        yield* complaint({ ...on, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "grpc" }),
+        `OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc": wants http/protobuf or http/json`,
+      )
     }))
 })

@@ -133,6 +133,7 @@ describe("monitoring", () => {
           await fires(prometheus, "LlameroQueueLong", "LlameroShedding", "LlameroModelSpilled", "LlameroLowGpuMemory")
           await calm()
           await fires(prometheus, "LlameroGpuMemoryGrows", "LlameroRoutingSlowNow", "LlameroRoutingSlow", "LlameroDown")
+          await fires(prometheus, "LlameroSpansLost")
           assert.strictEqual((await prometheus.targets())["llamero"], "")
           assert.deepStrictEqual(await everyQuery(prometheus), [])
           assert.isAbove(await prometheus.exemplars("llamero_request_duration_seconds_bucket"), 0)

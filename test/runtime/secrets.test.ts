@@ -230,7 +230,7 @@ describe("the router's output", () => {
         assert.strictEqual((yield* own("GET", "/admin/decisions", bearer(admin))).status, 200)
         // A fleet file that cannot be read, with the secrets in it.
         yield* Effect.promise(() => writeFile(fleetFile, `${JSON.stringify({ backends })} ${password}`))
-        yield* prints(router, /fleet unchanged/)
+        yield* prints(router, /reload refused, nothing has changed: LLAMERO_FLEET_FILE/)
         yield* prints(router, /event .*"canceled"/)
         for (const tag of ["RequestSettled", "AttemptFailed", "HealthChanged"]) {
           yield* prints(router, new RegExp(`event .*${tag}`))

@@ -1,4 +1,4 @@
-/** The reference servers with the one setting that turns traces on: a collector, a backend and a client on sockets. */
+/** The reference servers with the settings that turn traces and metrics on: collector, backend, client on sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer } from "node:http"
@@ -11,10 +11,22 @@ const traceId = "0af7651916cd43dd8448eb211c80319c"
 const parentId = "b7ad6b7169203331"
 const chat = JSON.stringify({ model: "tiny-eos", stream: false, messages: [{ role: "user", content: "hi" }] })
 
-/** A collector that tells the first export. */
+interface Export {
+  readonly key: string
+  readonly path: string
+  readonly text: string
+}
+
+/** A collector that tells the first export of traces, and the first one of metrics in which something is counted. */
 const receiver = Effect.gen(function* () {
-  let got: (body: { readonly key: string; readonly path: string; readonly text: string }) => void
-  const exported = new Promise<Parameters<typeof got>[0]>((resolve) => got = resolve)
+  let gotTraces: (body: Export) => void
+  let gotMetrics: (body: Export) => void
+  const exported = new Promise<Export>((resolve) => gotTraces = resolve)
+  const counted = new Promise<Export>((resolve) => gotMetrics = resolve)
+  const got = (body: Export) => {
+    if (body.path !== "/v1/metrics") gotTraces(body)
+    else if (body.text.includes("llamero_requests_total")) gotMetrics(body)
+  }
   const server = createServer((request, response) => {
     let text = ""
     request.setEncoding("utf8").on("data", (chunk: string) => text += chunk)
@@ -27,7 +39,7 @@ const receiver = Effect.gen(function* () {
     Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
     () => Effect.sync(() => void server.close()),
   )
-  return { exported, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { counted, exported, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 })
 
 describe("tracing by settings", () => {
@@ -49,6 +61,8 @@ describe("tracing by settings", () => {
           OTEL_EXPORTER_OTLP_HEADERS: "api-key=secret",
           OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=test",
           OTEL_BSP_SCHEDULE_DELAY: "50",
+          OTEL_METRICS_EXPORTER: "otlp",
+          OTEL_METRIC_EXPORT_INTERVAL: "100",
         })
         const [, url = ""] = yield* prints(running, /istening on (http:\/\/[\d.:]+)/)
         const headers = { traceparent: `00-${traceId}-${parentId}-01`, "x-request-id": "mine" }
@@ -68,6 +82,13 @@ describe("tracing by settings", () => {
         assert.include(sent, `00-${traceId}-${call.spanId}-01`)
         assert.include(sent, "mine")
         yield* prints(running, new RegExp(`"trace_id":"${traceId}"`))
+        const metrics = yield* Effect.promise(() => collector.counted)
+        assert.strictEqual(metrics.key, "secret")
+        const [{ resource: of, scopeMetrics: [{ metrics: all }] }] = JSON.parse(metrics.text).resourceMetrics
+        assert.include(JSON.stringify(of), `"deployment.environment.name"`)
+        const names: ReadonlyArray<string> = all.map((metric: { readonly name: string }) => metric.name)
+        assert.includeMembers([...names], ["llamero_leases", "llamero_streams", "llamero_ready"])
+        assert.lengthOf(new Set(names) as never, names.length)
       }), 60_000)
   }
 })

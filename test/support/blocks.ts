@@ -1,6 +1,7 @@
 /** Code blocks of documents, and what is wrong with those that no compiler reads. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { parseDocument } from "yaml"
 
 export interface Block {
   readonly language: string
@@ -47,6 +48,7 @@ export const fault = (
 ): string | undefined => {
   if (language === "ts" || foreign.includes(language)) return undefined
   if (language === "json") return json(text)
+  if (language === "yaml") return parseDocument(text).errors[0]?.message
   if (language === "sh") return shell(text, root, scripts)
   return `nobody checks ${language === "" ? "a block without a language" : language}`
 }

@@ -1,5 +1,6 @@
 /** A router to be watched: it serves over a real port, and everything that dashboards show happens in it. */
 import { ByteSize, Effect, Layer, Metric, Option, References } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { CircuitBreaker } from "effect/persistence"
 import * as L from "../../src/index.ts"
 import * as NodeServer from "../../src/layers/server/NodeServer.ts"
@@ -69,6 +70,16 @@ const breaker = L.LocalBreaker.layer({
   openDurationMax: "1 second",
 }).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))
 
+/** Its collector takes nothing. */
+const tracing = L.OtlpTracing.layer({ url: "http://collector/v1/traces", delayMillis: 100 }).pipe(
+  Layer.provide(Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.make((request) =>
+      Effect.succeed(HttpClientResponse.fromWeb(request, new Response(null, { status: 503 })))
+    ),
+  )),
+)
+
 /** The router, its server on a free port, and handles for faults. */
 export const layer = (faults: Faults) =>
   NodeServer.layer(L.OllamaApp.layer(), { port: 0, host: "127.0.0.1" }).pipe(
@@ -82,6 +93,7 @@ export const layer = (faults: Faults) =>
       breaker,
       ledger: L.MemoryVramLedger.layer({ interval: "1 second" }),
     })),
+    Layer.provide(tracing),
     Layer.provideMerge(
       Layer.mergeAll(SimulatedTransport.layer, SimulatedOllamaApi.layer, SimulatedModelFootprints.layer),
     ),

@@ -1,4 +1,5 @@
 /** How a Node server reaches backends, files and this machine's devices. The layers run on Deno too, and fast. */
+import "../../support/oldNode.ts"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Layer } from "effect"
@@ -12,7 +13,9 @@ import type { Reach } from "./place.ts"
 
 /** A client that trusts more authorities besides the usual ones. */
 const trusting = (ca: string) => {
-  const secureContext = tls.createSecureContext({ ca: [...tls.getCACertificates("default"), ca] })
+  const secureContext = tls.createSecureContext({
+    ca: [...(tls.getCACertificates?.("default") ?? tls.rootCertificates), ca],
+  })
   const agent = new Agent({ connect: { secureContext } })
   return NodeHttpClient.layerUndiciNoDispatcher.pipe(Layer.provide(Layer.succeed(NodeHttpClient.Dispatcher, agent)))
 }

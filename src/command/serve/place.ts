@@ -1,29 +1,18 @@
 /** Chooses the fleet: the backends in the settings, else the Ollama on this machine, else a simulated one. */
 import { Effect, type FileSystem, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
-import * as FileFleet from "../../layers/fleet/FileFleet.ts"
-import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
+import * as ReplaceableFleet from "../../layers/fleet/ReplaceableFleet.ts"
 import * as HttpGpuProbe from "../../layers/gpu/HttpGpuProbe.ts"
 import * as NoGpuProbe from "../../layers/gpu/NoGpuProbe.ts"
 import * as ProbedFleet from "../../layers/gpu/ProbedFleet.ts"
-import { backendNames, type Settings } from "../../layers/Settings.ts"
+import type { Settings } from "../../layers/Settings.ts"
 import * as HttpOllamaApi from "../../layers/transport/HttpOllamaApi.ts"
 import { backend, type Fleet, type FleetError } from "../../services/Fleet.ts"
 import type { GpuProbe } from "../../services/GpuProbe.ts"
-import type { OllamaApi } from "../../services/OllamaApi.ts"
 import type { Transport } from "../../services/Transport.ts"
+import { elsewhere, listed, named, type Place } from "./liveFleet.ts"
 
-export interface Place {
-  readonly layer: Layer.Layer<Fleet | GpuProbe | OllamaApi | Transport, FleetError>
-  /** Describes the fleet in the banner. */
-  readonly says: string
-  /** A model for the command in the banner. */
-  readonly model: string
-  /** Whether the answers are made up. */
-  readonly simulated: boolean
-}
-
-const limits = (settings: Settings) => ({ parallelism: settings.parallelism, streamsMax: settings.streamsPerBackend })
+export type { Place } from "./liveFleet.ts"
 
 /** The layers that reach backends, files and devices. They differ between runtimes. */
 export interface Reach {
@@ -43,39 +32,45 @@ const probed = (fleet: Layer.Layer<Fleet, FleetError>, settings: Settings, { cli
   return ProbedFleet.layer({ fleet, hosts }).pipe(Layer.provide(client))
 }
 
-const real = (fleet: Layer.Layer<Fleet, FleetError>, where: string, settings: Settings, reach: Reach): Place => ({
-  layer: Layer.mergeAll(
-    settings.vram ? probed(fleet, settings, reach) : Layer.merge(fleet, NoGpuProbe.layer),
-    // A transport of its own, so that control calls and streams do not share connections.
-    HttpOllamaApi.layerTransport().pipe(Layer.provide(Layer.fresh(reach.transport))),
-    reach.transport,
-  ),
-  says: `routing to ${where}`,
-  model: "MODEL",
-  simulated: false,
-})
+const real = (
+  source: Place["source"],
+  where: string,
+  settings: Settings,
+  reach: Reach,
+): Effect.Effect<Place, FleetError> =>
+  Effect.gen(function* () {
+    const first = yield* source(settings)
+    const fleet = yield* ReplaceableFleet.make(first.backends)
+    return {
+      layer: Layer.mergeAll(
+        settings.vram ? probed(fleet.layer, settings, reach) : Layer.merge(fleet.layer, NoGpuProbe.layer),
+        // A transport of its own, so that control calls and streams do not share connections.
+        HttpOllamaApi.layerTransport().pipe(Layer.provide(Layer.fresh(reach.transport))),
+        reach.transport,
+      ),
+      fleet,
+      source,
+      first,
+      says: `routing to ${where}`,
+      model: "MODEL",
+      simulated: false,
+    }
+  })
 
-const listed = (urls: ReadonlyArray<string>, settings: Settings, reach: Reach): Place =>
-  real(
-    StaticFleet.layer(urls.map((url) => ({ url, ...limits(settings) }))),
-    urls.map((url) => backend(url).url).join(", "),
-    settings,
-    reach,
-  )
+const unnamed = elsewhere("no setting names backends any more: a restart looks for an Ollama on this machine")
 
-const filed = (path: string, settings: Settings, reach: Reach): Place =>
-  real(
-    FileFleet.layer(path, { backend: limits(settings), interval: settings.fleetMillis }).pipe(
-      Layer.provide(reach.files),
-    ),
-    `the backends in ${path}`,
-    settings,
-    reach,
-  )
+/** In the words of the banner. */
+const whereOf = ({ backends, fleetFile, ollamaHost }: Settings): string =>
+  backends.length === 0 && fleetFile !== ""
+    ? `the backends in ${fleetFile}`
+    : (backends.length > 0 ? backends : [ollamaHost]).map((url) => backend(url).url).join(", ")
 
 /** The simulated Ollama is loaded only when it is used: it is a tenth of the code that the server starts with. */
-const simulated = (settings: Settings): Promise<Place> =>
-  import("./simulatedPlace.ts").then(({ place }) => place(settings, limits(settings)))
+const simulated = (settings: Settings, isNamed: (now: Settings) => boolean, why: string) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./simulatedPlace.ts")),
+    ({ place }) => place(settings, isNamed, why),
+  )
 
 const local = "http://127.0.0.1:11434"
 
@@ -90,22 +85,31 @@ const answers = HttpClient.get(`${local}/api/version`).pipe(
 export class NoBackends extends Schema.TaggedError<NoBackends>()("NoBackends", { names: Schema.Array(Schema.String) }) {
   override get message(): string {
     const names = this.names.join(", ")
-    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers; ` +
-      `or unset ${names}, to look around with a simulated Ollama`
+    return `${names}: no backends are named, and no Ollama answers on ${local}. Set LLAMERO_BACKENDS to your servers. ` +
+      `To look around with a simulated Ollama, unset ${names}, or start llamero serve --demo`
   }
 }
 
-/** `env` says whether backends are configured at all: only where they are not, the answers may be made up. */
+/** What was said about the fleet besides its backends. */
+export interface Said {
+  /** What names backends, whether it names one or none. Only where it is empty, the answers may be made up. */
+  readonly named: ReadonlyArray<string>
+  /** Whether the answers are to be made up. */
+  readonly demo?: boolean | undefined
+}
+
 export const choose = Effect.fnUntraced(function* (
   settings: Settings,
   reach: Reach,
-  env: Readonly<Record<string, string | undefined>>,
-): Effect.fn.Return<Place, NoBackends> {
-  if (settings.backends.length > 0) return listed(settings.backends, settings, reach)
-  if (settings.fleetFile !== "") return filed(settings.fleetFile, settings, reach)
-  if (settings.ollamaHost !== "") return listed([settings.ollamaHost], settings, reach)
-  if (yield* Effect.provide(answers, reach.client)) return listed([local], settings, reach)
-  const names = backendNames(env)
+  { demo = false, named: names }: Said,
+): Effect.fn.Return<Place, FleetError | NoBackends> {
+  if (demo) return yield* simulated(settings, () => false, "this is a demonstration")
+  const chosen = (now: Settings) => named(now, reach.files)
+  const isNamed = (now: Settings) => chosen(now) !== undefined
+  if (isNamed(settings)) return yield* real((now) => chosen(now) ?? unnamed, whereOf(settings), settings, reach)
+  if (yield* Effect.provide(answers, reach.client)) {
+    return yield* real((now) => chosen(now) ?? listed(now, { url: local }), local, settings, reach)
+  }
   if (names.length > 0) return yield* new NoBackends({ names })
-  return yield* Effect.promise(() => simulated(settings))
+  return yield* simulated(settings, isNamed, "no Ollama found")
 })

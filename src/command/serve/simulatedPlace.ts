@@ -1,20 +1,28 @@
 /** The simulated fleet, for a machine without an Ollama. */
-import { Layer } from "effect"
-import * as StaticFleet from "../../layers/fleet/StaticFleet.ts"
+import { Effect, Layer } from "effect"
+import * as ReplaceableFleet from "../../layers/fleet/ReplaceableFleet.ts"
 import type { Settings } from "../../layers/Settings.ts"
+import type { FleetError } from "../../services/Fleet.ts"
 import * as SimulatedFleet from "../../simulated/SimulatedFleet.ts"
 import * as SimulatedGpuProbe from "../../simulated/SimulatedGpuProbe.ts"
 import * as SimulatedOllamaApi from "../../simulated/SimulatedOllamaApi.ts"
 import * as SimulatedTransport from "../../simulated/SimulatedTransport.ts"
-import type { Place } from "./place.ts"
+import { elsewhere, listed, type Place } from "./liveFleet.ts"
 
-/** `limits`: what every backend of the settings gets. */
-export const place = (
+const url = "http://simulated-a100:11434"
+const backend = { url, id: "simulated-a100", devices: [SimulatedGpuProbe.uuid(url)] }
+const named = elsewhere("a setting names backends now: the answers are simulated until a restart")
+
+/** `isNamed`: whether settings name backends that count. `why` the answers are made up. */
+export const place = Effect.fnUntraced(function* (
   settings: Settings,
-  limits: { readonly parallelism: number; readonly streamsMax: number },
-): Place => {
-  const url = "http://simulated-a100:11434"
-  const fleet = SimulatedFleet.layer({
+  isNamed: (settings: Settings) => boolean,
+  why: string,
+): Effect.fn.Return<Place, FleetError> {
+  const source: Place["source"] = (now) => isNamed(now) ? named : listed(now, backend)
+  const first = yield* source(settings)
+  const fleet = yield* ReplaceableFleet.make(first.backends)
+  const simulated = SimulatedFleet.layer({
     [url]: {
       gpus: ["80 GiB"],
       models: [SimulatedFleet.Model.llama31, SimulatedFleet.Model.mistral, SimulatedFleet.Model.embedder],
@@ -26,14 +34,17 @@ export const place = (
   })
   return {
     layer: Layer.mergeAll(
-      StaticFleet.layer([{ url, id: "simulated-a100", devices: [SimulatedGpuProbe.uuid(url)], ...limits }]),
+      fleet.layer,
       SimulatedGpuProbe.layer,
       SimulatedOllamaApi.layer,
       SimulatedTransport.layer,
-    ).pipe(Layer.provide(fleet)),
+    ).pipe(Layer.provide(simulated)),
+    fleet,
+    source,
+    first,
     simulated: true,
-    says: "no Ollama found: answers come from a SIMULATED one (an A100 80 GB), and mean nothing; " +
+    says: `${why}: answers come from a SIMULATED Ollama (an A100 80 GB), and mean nothing; ` +
       "LLAMERO_BACKENDS names real ones",
     model: SimulatedFleet.Model.llama31.name,
   }
-}
+})

@@ -7,6 +7,7 @@
 import { Layer } from "effect"
 import { Admission } from "../../services/Admission.ts"
 import type { Leases } from "../../services/Leases.ts"
+import * as Live from "../../services/Live.ts"
 import { ClassQueues, rank } from "./classQueues.ts"
 import { RankedWaiter } from "./fairQueue.ts"
 import { wholeNumber } from "./wholeNumber.ts"
@@ -22,8 +23,8 @@ export interface Options extends QueuedAdmission.Bounds {
 
 const name = "BoundedAdmission"
 
-const checkedWeights = (given: Options["tenantWeights"]): ReadonlyMap<string, number> => {
-  const weights = new Map(Object.entries(given ?? {}))
+const checkedWeights = ({ tenantWeights = {} }: Options): ReadonlyMap<string, number> => {
+  const weights = new Map(Object.entries(tenantWeights))
   for (const [tenant, weight] of weights) {
     if (!(weight > 0 && weight < Infinity)) {
       throw new RangeError(`${name}: tenantWeights must be above 0, got ${weight} for ${tenant}`)
@@ -46,18 +47,21 @@ const checkedWeights = (given: Options["tenantWeights"]): ReadonlyMap<string, nu
  *   Else the newcomer is shed.
  * - Shed and evicted requests are told the depth of the queue, and the wait as computed from how fast the queue
  *   drains: 1 to 120 seconds in `Retry-After`.
+ * - Options can change while the router runs (`Live`), all but `ageMillis`. When a bound falls, no request is refused
+ *   that waits already, and each keeps its deadline. The turns of tenants follow the new weights.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<Admission, never, Leases> => {
-  const weights = checkedWeights(options?.tenantWeights)
-  const weightOf = (tenant: string): number => weights.get(tenant) ?? 1
-  const ageMillis = wholeNumber(`${name}: ageMillis`, options?.ageMillis, 10_000, 1)
+export const layer = (options?: Live.Input<Options>): Layer.Layer<Admission, never, Leases> => {
+  const bounds = Live.of<Options>(options ?? {})
+  const weights = Live.map(bounds, checkedWeights)
+  const weightOf = (tenant: string): number => weights.now.get(tenant) ?? 1
+  const ageMillis = wholeNumber(`${name}: ageMillis`, bounds.now.ageMillis, 10_000, 1)
   return Layer.effect(
     Admission,
     QueuedAdmission.makeWith((arrival) => new RankedWaiter(arrival, rank(arrival.demand, arrival.at, ageMillis)), {
-      ...options,
+      bounds,
       name,
       queue: () => new ClassQueues(weightOf, ageMillis),
       rank: ({ rank }) => rank,

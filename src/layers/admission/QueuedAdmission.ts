@@ -26,6 +26,7 @@ import { Clock, Duration, Effect, Exit, type Scope } from "effect"
 import { Admission, type Admit, type Admitted } from "../../services/Admission.ts"
 import { needsResident } from "../../services/Host.ts"
 import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
+import * as Live from "../../services/Live.ts"
 import { unused } from "../../services/Outcome.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
@@ -58,6 +59,11 @@ export interface Bounds {
 
 /** The order of the queues, and their bounds. @category models @since 0.1.0 */
 export interface Options<W extends Waiter = Waiter> extends Bounds {
+  /**
+   * Bounds that can change while the router runs, in place of those given here. When one falls, no request is refused
+   * that waits already: those above the bound wait on, each until its own deadline. Defaults to the bounds given here.
+   */
+  readonly bounds?: Live.Live<Bounds> | undefined
   /** Makes the empty queue of one model. It is called once for each model, with the model's canonical key. */
   readonly queue: (model: string) => Queue<W>
   /** Names the layer in errors. Defaults to `"QueuedAdmission"`. */
@@ -68,6 +74,12 @@ export interface Options<W extends Waiter = Waiter> extends Bounds {
    */
   readonly rank?: ((waiter: W) => number) | undefined
 }
+
+const checkedBounds = (name: string) => ({ queueBytes, queueCapacity, queueMillis }: Bounds) => ({
+  queueCapacity: wholeNumber(`${name}: queueCapacity`, queueCapacity, 128),
+  queueBytes: wholeNumber(`${name}: queueBytes`, queueBytes, 256 * 1024 * 1024),
+  queueMillis: wholeNumber(`${name}: queueMillis`, queueMillis, 30_000),
+})
 
 /**
  * An admission whose queues need to know nothing more of a request than its demand and its number.
@@ -99,16 +111,9 @@ export const make = (options: Options): Effect.Effect<Admission["Service"], neve
  */
 export const makeWith = <W extends Waiter>(
   waiter: (arrival: Arrival) => W,
-  { name = "QueuedAdmission", queue, rank = () => 0, ...bounds }: Options<W>,
+  { name = "QueuedAdmission", queue, rank = () => 0, bounds, ...fixed }: Options<W>,
 ): Effect.Effect<Admission["Service"], never, Leases | Scope.Scope> => {
-  const plan = {
-    queue,
-    waiter,
-    rank,
-    queueCapacity: wholeNumber(`${name}: queueCapacity`, bounds.queueCapacity, 128),
-    queueBytes: wholeNumber(`${name}: queueBytes`, bounds.queueBytes, 256 * 1024 * 1024),
-    queueMillis: wholeNumber(`${name}: queueMillis`, bounds.queueMillis, 30_000),
-  }
+  const plan = { queue, waiter, rank, bounds: Live.map(bounds ?? Live.of<Bounds>(fixed), checkedBounds(name)) }
   return Effect.gen(function* () {
     yield* needsResident(name, "QueuelessAdmission")
     const leases = yield* Leases

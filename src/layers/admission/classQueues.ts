@@ -110,8 +110,11 @@ export class ClassQueues implements Queue<RankedWaiter> {
     }
   }
 
-  /** Raises the requests that have aged, and those whose priority was raised. */
+  /** Raises the requests that have aged, and those whose priority was raised. Gives tenants their new weights. */
   refresh(now: number): void {
+    for (const [name, tenant] of this.tenants) {
+      if (tenant.queued > 0 && tenant.weight !== this.weightOf(name)) this.reweigh(name, tenant)
+    }
     // Collected first, because a promotion changes the heaps that are read.
     const promoted: Array<RankedWaiter> = []
     for (const queue of this.queues) {
@@ -175,9 +178,34 @@ export class ClassQueues implements Queue<RankedWaiter> {
     better.queue.add(waiter, better)
   }
 
+  /**
+   * Moves a tenant to its new weight. Its requests keep their order and their classes, and it keeps what it has been
+   * charged for. None of its requests may be set aside.
+   */
+  private reweigh(name: string, old: Tenant): Tenant {
+    const tenant = new Tenant(name, old.number, this.weightOf(name), this.queues)
+    const waiters = old.flows.flatMap((flow, rank) => {
+      tenant.flows[rank]!.start = flow.start
+      return flow.waiters.items.slice()
+    })
+    for (const waiter of waiters) {
+      const flow = tenant.flows[waiter.rank]!
+      waiter.flow?.queue.remove(waiter)
+      flow.queue.add(waiter, flow)
+    }
+    tenant.queued = old.queued
+    if (old.index >= 0) this.active.remove(old)
+    if (tenant.queued > 0) this.active.push(tenant)
+    this.tenants.set(name, tenant)
+    return tenant
+  }
+
   private tenant(name: string): Tenant {
     let tenant = this.tenants.get(name)
-    if (tenant !== undefined) return tenant
+    if (tenant !== undefined) {
+      const isLasting = tenant.queued > 0 || tenant.weight === this.weightOf(name)
+      return isLasting ? tenant : this.reweigh(name, tenant)
+    }
     if (this.tenants.size > 2 * this.active.size + idleTenantsMax) {
       for (const [other, { queued }] of this.tenants) if (queued === 0) this.tenants.delete(other)
     }

@@ -7,6 +7,7 @@
 import { type Clock, Effect, Result } from "effect"
 import type { QueueSnapshot } from "../../services/Admission.ts"
 import { type Commit, isLease } from "../../services/Leases.ts"
+import type { Live } from "../../services/Live.ts"
 import type { Refusal } from "../../services/Refusal.ts"
 import type { Demand } from "../../services/RoutedRequest.ts"
 import { ModelQueue } from "./modelQueue.ts"
@@ -21,9 +22,11 @@ export interface Plan<W extends Waiter> {
   readonly queue: (model: string) => Queue<W>
   readonly waiter: (arrival: Arrival) => W
   readonly rank: (waiter: W) => number
-  readonly queueCapacity: number
-  readonly queueBytes: number
-  readonly queueMillis: number
+  readonly bounds: Live<{
+    readonly queueCapacity: number
+    readonly queueBytes: number
+    readonly queueMillis: number
+  }>
 }
 
 /** Requests that are evicted in one turn of the event loop. */
@@ -87,7 +90,7 @@ export class Queues<W extends Waiter> {
     const waiter = this.plan.waiter({ demand, commit, home: queue, number: ++this.arrivals, at })
     const refusal = this.makePlace(queue, waiter, at)
     if (refusal !== undefined) return refusal
-    const { queueMillis } = this.plan
+    const { queueMillis } = this.plan.bounds.now
     demand.deadline ??= at + Math.min(demand.queueMillis ?? queueMillis, queueMillis)
     const isFirst = queue.depth === 0
     queue.add(waiter, at)
@@ -211,7 +214,7 @@ export class Queues<W extends Waiter> {
 
   /** Makes a place for a newcomer, or says why there is none. */
   private makePlace(queue: ModelQueue<W>, newcomer: W, now: number): Refusal | undefined {
-    const { queueBytes, queueCapacity } = this.plan
+    const { queueBytes, queueCapacity } = this.plan.bounds.now
     const shed = (waiter: W, why: string): Refusal => queue.refusal("QueueFull", why, waiter, now)
     if (this.bytes + newcomer.demand.bytes > queueBytes) return shed(newcomer, "too many bytes are waiting")
     if (queue.depth < queueCapacity) return undefined

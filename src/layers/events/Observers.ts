@@ -18,6 +18,7 @@ const start = <R>(observer: Observer<R>) =>
     // as in `support/bag.ts`.
     let batch: Array<RouterEvent> = []
     yield* routerEvents.subscribe((event) => {
+      if (observer.isOff?.() === true) return
       if (batch.length < backlog) batch.push(event)
       if (batch.length === 1) pending.openUnsafe()
     })

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Layer } from "effect"
+import * as Live from "../../services/Live.ts"
 import { defaultTenant } from "../../services/RoutedRequest.ts"
 import { isShed } from "../../services/Refusal.ts"
 import { type Hedged, type RequestSettled, type RouterEvent, RouterEvents } from "../../services/RouterEvents.ts"
@@ -16,7 +17,7 @@ type Rare = ReturnType<typeof makeRare>
 
 interface All {
   /** Tenants that are counted by name, besides those of API keys. */
-  readonly tenants: ReadonlySet<string>
+  readonly tenants: Live.Live<ReadonlySet<string>>
   readonly requests: RequestSeries
   readonly rare: Rare
 }
@@ -30,6 +31,7 @@ const makeRare = (context: Parameters<typeof rare>[1]) => ({
   rewrites: rare(Definitions.rewrites, context),
   breaker: rare(Definitions.breaker, context),
   health: rare(Definitions.health, context),
+  reloads: rare(Definitions.reloads, context),
 })
 
 /**
@@ -50,7 +52,7 @@ const countAnswer = (ofModel: OfModel, event: RequestSettled): void => {
   if (backend === undefined || outcome === undefined || outcome.firstByteMillis === undefined) return
   const { firstByteMillis, longestGapMillis, totalMillis, usage } = outcome
   const ofBackend = ofModel.backend(backend)
-  ofBackend.firstByte.observe(firstByteMillis / 1000, event.at, event.id, event.trace?.traceId)
+  ofBackend.firstByte.observe(firstByteMillis / 1000, event.at, event.id, event.trace)
   if (totalMillis !== undefined) ofBackend.time.add(totalMillis / 1000)
   if (longestGapMillis !== undefined) ofBackend.gap.add(longestGapMillis / 1000)
   if (usage === undefined) return
@@ -64,7 +66,7 @@ const countAnswer = (ofModel: OfModel, event: RequestSettled): void => {
 
 /** Tenants that clients name freely share one label: it could be any text. */
 const countCost = ({ tenants }: All, ofModel: OfModel, event: RequestSettled, cost: number): void => {
-  const tenant = event.keyed === true || tenants.has(event.tenant) ? event.tenant : "other"
+  const tenant = event.keyed === true || tenants.now.has(event.tenant) ? event.tenant : "other"
   const ofTenant = ofModel.tenant(tenant)
   const { answerTokens, promptTokens } = event.settled.outcome?.usage ?? {}
   ofTenant.cost.add(cost)
@@ -80,7 +82,7 @@ const countRequest = (all: All, event: RequestSettled): void => {
   const ofRoute = ofModel.route(event.route)
   ofRoute.settled(result, status)
   // An unknown model is refused at once. Its durations would say nothing, and take a series for each bucket.
-  if (event.known) ofRoute.duration.observe(event.totalMillis / 1000, event.at, event.id, event.trace?.traceId)
+  if (event.known) ofRoute.duration.observe(event.totalMillis / 1000, event.at, event.id, event.trace)
   if (attempts > 0) ofModel.wait.add(queuedMillis / 1000)
   if (how !== undefined) ofModel.coalesced.add(how, 1)
   else countAnswer(ofModel, event)
@@ -94,7 +96,7 @@ const countRequest = (all: All, event: RequestSettled): void => {
   if (refusal !== undefined && (isShed(refusal) || evicted)) ofModel.sheds.add(refusal.reason, 1)
   if (event.cost !== undefined) countCost(all, ofModel, event, event.cost)
   if (event.routingMillis !== undefined) {
-    all.requests.routed(event.route).observe(event.routingMillis / 1000, event.at, event.id, event.trace?.traceId)
+    all.requests.routed(event.route).observe(event.routingMillis / 1000, event.at, event.id, event.trace)
   }
   countLastAttempt(all, event)
 }
@@ -129,18 +131,21 @@ const count = (all: All, event: RouterEvent): void => {
     case "Shadowed":
       return rare.shadows(1, { model: event.model, result: event.result, shadow: event.shadow })
     case "AdminChanged":
+      if (event.action === "reload") rare.reloads(1, { result: event.result })
+      return
     case "Placed":
+    case "RequestRefused":
       return
     case "ModelSpilled":
       return rare.spills(1, { backend: event.spill.backend, model: event.spill.model })
   }
 }
 
-const make = Effect.fnUntraced(function* (tenants: ReadonlyArray<string>) {
+const make = Effect.fnUntraced(function* (tenants: Live.Live<ReadonlyArray<string>>) {
   const events = yield* RouterEvents
   const context = yield* Effect.context<never>()
   const all: All = {
-    tenants: new Set([defaultTenant, ...tenants]),
+    tenants: Live.map(tenants, (named) => new Set([defaultTenant, ...named])),
     requests: new RequestSeries(context),
     rare: makeRare(context),
   }
@@ -155,7 +160,9 @@ const make = Effect.fnUntraced(function* (tenants: ReadonlyArray<string>) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(make([]))
+export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscard(
+  make(Live.of<ReadonlyArray<string>>([])),
+)
 
 /**
  * As `layer`, and counts what these tenants cost under their names, as it does for tenants of API keys. All other
@@ -164,5 +171,6 @@ export const layer: Layer.Layer<never, never, RouterEvents> = Layer.effectDiscar
  * @category layers
  * @since 0.1.0
  */
-export const layerNaming = (tenants: ReadonlyArray<string>): Layer.Layer<never, never, RouterEvents> =>
-  Layer.effectDiscard(make(tenants))
+export const layerNaming = (
+  tenants: Live.Input<ReadonlyArray<string>>,
+): Layer.Layer<never, never, RouterEvents> => Layer.effectDiscard(make(Live.of(tenants)))

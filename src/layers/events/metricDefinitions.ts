@@ -69,6 +69,10 @@ export const cold: Definition = counter("llamero_cold_starts_total", "Requests t
 export const rewrites: Definition = counter("llamero_rewrites_total", "Options of clients that were not passed on")
 export const breaker: Definition = counter("llamero_breaker_transitions_total", "Transitions of breakers")
 export const health: Definition = counter("llamero_health_transitions_total", "Changes of backends' health")
+export const reloads: Definition = counter(
+  "llamero_reloads_total",
+  "Reloads of settings, fleet and keys: done, or refused because something was wrong",
+)
 export const tenantCost: Definition = counter(
   "llamero_tenant_cost_total",
   "What requests cost, in the unit of the backends' `price`; only backends with a price count",

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Duration, Effect, FileSystem, Layer, Result } from "effect"
-import { Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
+import { type Backend, Fleet, FleetError, InvalidFleet } from "../../services/Fleet.ts"
 import { every } from "../../support/every.ts"
 import * as Outage from "../../support/outage.ts"
 import * as File from "./file.ts"
@@ -18,13 +18,41 @@ export interface Options {
   readonly backend?: File.Defaults | undefined
 }
 
+const textOf = (path: string) =>
+  Effect.mapError(
+    FileSystem.FileSystem.use((files) => files.readFileString(path)),
+    (error) => new FleetError({ reason: new InvalidFleet({ description: `${path}: ${error.message}` }) }),
+  )
+
+/** What a fleet file says. @category models @since 0.1.0 */
+export interface Read {
+  readonly backends: ReadonlyArray<Backend>
+  /**
+   * The same backends with their tokens, headers and authorities looked up again. `undefined` where no file besides the
+   * fleet file has any of them.
+   */
+  readonly again: Effect.Effect<ReadonlyArray<Backend>, FleetError> | undefined
+}
+
+/**
+ * Reads a fleet file once. `backend`: fields for the backends that do not set them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const read = Effect.fnUntraced(function* (
+  path: string,
+  backend?: File.Defaults,
+): Effect.fn.Return<Read, FleetError, FileSystem.FileSystem> {
+  const entries = yield* Effect.flatMap(textOf(path), (text) => File.parse(path, text))
+  const context = yield* Effect.context<FileSystem.FileSystem>()
+  const found = Effect.provideContext(File.backends(path, entries, backend), context)
+  return { backends: yield* found, again: File.hasFiles(entries) ? found : undefined }
+})
+
 const make = Effect.fnUntraced(function* (path: string, options?: Options) {
   const files = yield* FileSystem.FileSystem
-  const text = files.readFileString(path).pipe(
-    Effect.mapError((error) =>
-      new FleetError({ reason: new InvalidFleet({ description: `${path}: ${error.message}` }) })
-    ),
-  )
+  const text = Effect.provideService(textOf(path), FileSystem.FileSystem, files)
   let seen = yield* text
   let entries = yield* File.parse(path, seen)
   const backends = Effect.suspend(() => File.backends(path, entries, options?.backend)).pipe(

@@ -8,7 +8,7 @@ import process from "node:process"
 import { GpuProbe, type GpuReading, type GpuReadings, Healthy, Unhealthy, unknown } from "../../services/GpuProbe.ts"
 import * as Child from "./nvml/child.ts"
 import * as Client from "./nvml/client.ts"
-import type { RawDevice } from "./nvml/protocol.ts"
+import type { RawDevice, RawDriver } from "./nvml/protocol.ts"
 import * as Xids from "./nvml/xids.ts"
 import * as SharedRead from "./probes/sharedRead.ts"
 import * as Reading from "./probes/reading.ts"
@@ -62,6 +62,19 @@ const key = "llamero/layers/gpu/NvmlGpuProbe/NvmlHelper"
 const Base: Context.ServiceClass<NvmlHelper, typeof key, Service> = Context.Service<NvmlHelper, Service>()(key)
 
 /**
+ * Versions of NVIDIA's driver, as the library tells them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Driver {
+  /** Such as `580.95.05`. */
+  readonly version: Option.Option<string>
+  /** The newest version of CUDA that the driver can run, such as `13.0`. */
+  readonly cuda: Option.Option<string>
+}
+
+/**
  * The process that calls the library, for tests and diagnosis.
  *
  * @category services
@@ -73,6 +86,8 @@ export class NvmlHelper extends Base {}
 export interface Service {
   /** None while no helper runs. */
   readonly pid: Effect.Effect<Option.Option<number>>
+  /** As the last read that succeeded found it. None before the first one. */
+  readonly driver: Effect.Effect<Option.Option<Driver>>
 }
 
 const source = "nvml"
@@ -104,8 +119,10 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     return shares ? Unified.withSystemMemory(device, options?.root ?? "") : Effect.succeed(device)
   }
 
+  let driver = Option.none<Driver>()
   const once = Effect.gen(function* () {
     const answer = yield* client.ask
+    driver = Option.some(toDriver(answer.driver))
     for (const { uuid, xid } of answer.xids) xids.note(uuid, xid, clock.currentTimeMillisUnsafe())
     const devices = yield* Effect.forEach(answer.devices, reading)
     const selected = Visible.select(devices, visible, process.env["CUDA_DEVICE_ORDER"])
@@ -118,7 +135,9 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
     source,
     read: Effect.withSpan(read, "GpuProbe.read", { attributes: { source } }),
   })
-  return Context.make(GpuProbe, probe).pipe(Context.add(NvmlHelper, { pid: client.pid }))
+  return Context.make(GpuProbe, probe).pipe(
+    Context.add(NvmlHelper, { pid: client.pid, driver: Effect.sync(() => driver) }),
+  )
 })
 
 /**
@@ -149,6 +168,11 @@ const make = Effect.fnUntraced(function* (options: Options | undefined) {
  */
 export const layer = (options?: Options): Layer.Layer<GpuProbe | NvmlHelper, never, FileSystem.FileSystem> =>
   Layer.effectContext(make(options))
+
+const toDriver = ({ cuda, version }: RawDriver): Driver => ({
+  version: Option.fromNullOr(version),
+  cuda: Option.fromNullOr(cuda),
+})
 
 const toReading = (raw: RawDevice, xid: string | undefined): GpuReading => {
   const fault = raw.fault ?? xid

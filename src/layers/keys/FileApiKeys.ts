@@ -10,6 +10,29 @@ import * as Outage from "../../support/outage.ts"
 import * as File from "./file.ts"
 import * as Table from "./table.ts"
 
+/** The keys that a file has, and its text. @category models @since 0.1.0 */
+export interface Read {
+  readonly keys: ApiKeys["Service"]
+  readonly text: string
+}
+
+/** Reads a file of keys once. @category constructors @since 0.1.0 */
+export const read = (path: string): Effect.Effect<Read, ApiKeysError, FileSystem.FileSystem> =>
+  Effect.flatMap(textOf(path), (text) => Effect.map(tableOf(path, text), (keys) => ({ keys, text })))
+
+const textOf = (path: string): Effect.Effect<string, ApiKeysError, FileSystem.FileSystem> =>
+  Effect.mapError(
+    FileSystem.FileSystem.use((files) => files.readFileString(path)),
+    () => new ApiKeysError({ description: `the file of API keys, ${path}, cannot be read` }),
+  )
+
+const tableOf = (path: string, text: string): Effect.Effect<ApiKeys["Service"], ApiKeysError> => {
+  const entries = File.read(text)
+  return typeof entries === "string"
+    ? Effect.fail(new ApiKeysError({ description: `the file of API keys, ${path}: ${entries}` }))
+    : Effect.succeed(Table.make(entries))
+}
+
 /**
  * The keys in the file at `path`.
  *
@@ -38,25 +61,15 @@ export const layer = (path: string, options?: {
   Layer.effect(
     ApiKeys,
     Effect.gen(function* () {
-      const files = yield* FileSystem.FileSystem
-      const text = Effect.mapError(
-        files.readFileString(path),
-        () => new ApiKeysError({ description: `the file of API keys, ${path}, cannot be read` }),
-      )
-      const tableOf = (text: string): Effect.Effect<ApiKeys["Service"], ApiKeysError> => {
-        const entries = File.read(text)
-        return typeof entries === "string"
-          ? Effect.fail(new ApiKeysError({ description: `the file of API keys, ${path}: ${entries}` }))
-          : Effect.succeed(Table.make(entries))
-      }
+      const text = Effect.provideService(textOf(path), FileSystem.FileSystem, yield* FileSystem.FileSystem)
       let seen = yield* text
-      let table = yield* tableOf(seen)
+      let table = yield* tableOf(path, seen)
       const outage = Outage.make()
       const again = Effect.suspend(() => Effect.logInfo(`API keys read again: ${table.size()}`))
       const reload = Effect.gen(function* () {
         const now = yield* text
         if (now === seen && !outage.lasts()) return false
-        table = yield* tableOf(now)
+        table = yield* tableOf(path, now)
         seen = now
         yield* outage.ends()
         yield* again

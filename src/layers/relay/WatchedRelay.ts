@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Layer } from "effect"
+import * as Live from "../../services/Live.ts"
 import { type Attempt, Relay } from "../../services/Relay.ts"
 import { Transport } from "../../services/Transport.ts"
 import { Bag } from "../../support/bag.ts"
@@ -36,7 +37,17 @@ export interface Options {
 /** How often the sweeper looks at the limits. An attempt ends at most this much too late. */
 const sweepMillis = 250
 
-const make = Effect.fnUntraced(function* (limits: Limits) {
+const limitsOf = (options: Options): Limits => ({
+  firstByteMillis: options.firstByteMillis ?? 120_000,
+  gapMillis: options.gapMillis ?? 120_000,
+  answerMillis: options.answerMillis ?? 600_000,
+  stallMillis: options.stallMillis ?? 60_000,
+  writeMillis: options.writeMillis ?? 10_000,
+  totalMillis: options.totalMillis ?? Infinity,
+})
+
+const make = Effect.fnUntraced(function* (options: Live.Live<Options>) {
+  const limits = Live.map(options, limitsOf)
   const transport = yield* Transport
   const clock = yield* Clock.Clock
   const active = new Bag<WatchedAttempt>()
@@ -44,7 +55,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
   const sweep = Effect.sync(() => {
     if (active.size === 0) return
     const now = clock.currentTimeMillisUnsafe()
-    for (const attempt of active.snapshot()) attempt.check(now, limits)
+    for (const attempt of active.snapshot()) attempt.check(now, limits.now)
   })
   yield* Effect.forkScoped(every(Duration.millis(sweepMillis), sweep))
 
@@ -84,18 +95,10 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
  * An answer with a `Content-Encoding` is passed on as it is, and the end of such a stream is not looked for. It is
  * decoded where the router has to read it: error answers, calls with `reads`, and after a heartbeat.
  *
+ * Limits that change while the router runs (`Live`) count for running attempts, too.
+ *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<Relay, never, Transport> =>
-  Layer.effect(
-    Relay,
-    make({
-      firstByteMillis: options?.firstByteMillis ?? 120_000,
-      gapMillis: options?.gapMillis ?? 120_000,
-      answerMillis: options?.answerMillis ?? 600_000,
-      stallMillis: options?.stallMillis ?? 60_000,
-      writeMillis: options?.writeMillis ?? 10_000,
-      totalMillis: options?.totalMillis ?? Infinity,
-    }),
-  )
+export const layer = (options?: Live.Input<Options>): Layer.Layer<Relay, never, Transport> =>
+  Layer.effect(Relay, make(Live.of<Options>(options ?? {})))

@@ -7,6 +7,7 @@ import { Clock, Effect, type Exit, Layer } from "effect"
 import type { Admission } from "../../services/Admission.ts"
 import type { Coalescer } from "../../services/Coalescer.ts"
 import type { Leases } from "../../services/Leases.ts"
+import type * as Live from "../../services/Live.ts"
 import { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Placement } from "../../services/Placement.ts"
 import type { GuardInput, GuardNeeds, RetryPolicy } from "../../services/Plugin.ts"
@@ -25,6 +26,7 @@ import * as Heartbeats from "./heartbeats.ts"
 import * as OtherClients from "./otherClients.ts"
 import * as MissingPaths from "./missingPaths.ts"
 import { draining } from "./refusals.ts"
+import * as RefusedEvent from "./refusedEvent.ts"
 import * as PipelineFailures from "./pipelineFailures.ts"
 import { Run } from "./requestState.ts"
 import * as RoutingTime from "./routingTime.ts"
@@ -51,7 +53,7 @@ export interface Options<G extends ReadonlyArray<GuardInput<unknown>> = []> {
    * wait, are refused or are tried again, and as many others as half of the number. `DecisionHistory` keeps them. To
    * record one takes time for each backend that has the model. Defaults to `0`: none.
    */
-  readonly placementsPerSecond?: number | undefined
+  readonly placementsPerSecond?: Live.Input<number> | undefined
   /**
    * Whether backends get the clients' `Authorization`, `Cookie` and API key headers. Defaults to `false`: they are
    * credentials for the router.
@@ -122,6 +124,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     return Router.of({
       active: () => active.size,
       draining: () => isDraining,
+      refused: (request) => events.publish(RefusedEvent.make(request, clock, tracing)),
       retryBudget: () => options.retry?.budget?.(clock.currentTimeMillisUnsafe()),
       drain: Effect.sync(() => {
         isDraining = true

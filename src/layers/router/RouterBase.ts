@@ -1,6 +1,6 @@
 /**
  * Makes a router from a function that gets the answer of one request. It does the rest: refusals, drain, the count of
- * requests, and clients that leave.
+ * requests, clients that leave, events and traces.
  *
  * **Example** (One attempt for each request, on the first backend with a free slot)
  *
@@ -41,9 +41,11 @@ import type { Demand, RoutedRequest } from "../../services/RoutedRequest.ts"
 import { Router, type Settled } from "../../services/Router.ts"
 import { forwardHeaders } from "../../wire/headers.ts"
 import { streams } from "../../wire/request.ts"
+import * as BaseRecords from "./baseRecords.ts"
 import * as Demands from "./demand.ts"
 import * as HeldAnswer from "./heldAnswer.ts"
 import { draining, misnamed, notFound } from "./refusals.ts"
+import * as TracedAttempts from "./tracedAttempts.ts"
 
 /** The last attempt of a request. @category models @since 0.1.0 */
 export interface LastAttempt {
@@ -57,7 +59,7 @@ export interface LastAttempt {
 
 /**
  * A router from the function that gets the answer of one request. The function sends the answer to `reply`, or fails
- * with a refusal, which is sent to the client. Guards, retries, coalescing and events are not in it.
+ * with a refusal, which is sent to the client. Guards, retries and coalescing are not in it.
  *
  * **Details**
  *
@@ -68,13 +70,16 @@ export interface LastAttempt {
  *   have the path at all is passed on.
  * - `Internal` (500): the function died or threw. That is logged.
  *
+ * Each request is one `RequestSettled`, if there are `RouterEvents`, and has spans, if there is `Tracing`. The function
+ * calls `send` for its attempts to be in the trace, and for backends to get their `traceparent`.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (
   route: (request: RoutedRequest, reply: ReplySink) => Effect.Effect<LastAttempt, Refusal>,
 ): Effect.Effect<Router["Service"]> =>
-  Effect.sync(() => {
+  Effect.map(BaseRecords.make, (records) => {
     let active = 0
     let isDraining = false
     const leave = Effect.sync(() => {
@@ -90,8 +95,9 @@ export const make = (
         Effect.suspend(() => {
           active++
           const answered = Effect.suspend(() => isDraining ? draining : route(request, reply))
-          return Effect.ensuring(settled(answered, reply), leave)
+          return Effect.ensuring(records.around(request, reply, settled(answered, reply)), leave)
         }),
+      refused: records.refused,
     })
   })
 
@@ -181,12 +187,17 @@ export const send = (
   request: RoutedRequest,
   reply: ReplySink,
 ): Effect.Effect<LastAttempt> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const { body, endpoint, headers, id, receivedAt } = request
-    const call = { method: "POST", path: endpoint.upstreamPath, headers: forwardHeaders(headers, id), body }
+  Effect.gen(function* () {
+    const { body, endpoint, id, receivedAt } = request
+    const now = yield* Clock.currentTimeMillis
+    const trace = yield* BaseRecords.CurrentTrace
+    const headers = forwardHeaders(request.headers, id)
+    if (trace !== undefined) TracedAttempts.sent(trace, lease.backend, headers, now)
+    const call = { method: "POST", path: endpoint.upstreamPath, headers, body }
     const expect = { streams: streams(request), streamEnd: endpoint.streamEnd }
-    return Effect.map(
-      relay.run(lease, call, expect, reply),
-      (attempt) => ({ attempt, backend: lease.backend.id, queuedMillis: now - receivedAt }),
-    )
+    const attempt = yield* relay.run(lease, call, expect, reply)
+    const { firstByteMillis } = attempt.outcome
+    const firstByteAt = firstByteMillis === undefined ? undefined : now + firstByteMillis
+    TracedAttempts.ended(trace, lease.backend.id, attempt.outcome, firstByteAt, yield* Clock.currentTimeMillis)
+    return { attempt, backend: lease.backend.id, queuedMillis: now - receivedAt }
   })

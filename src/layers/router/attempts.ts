@@ -6,6 +6,7 @@
 import { Clock, Effect } from "effect"
 import { Admission, type Admitted } from "../../services/Admission.ts"
 import { type Commit, isLease, type Lease, Leases } from "../../services/Leases.ts"
+import * as Live from "../../services/Live.ts"
 import { Placement } from "../../services/Placement.ts"
 import type { RetryPolicy } from "../../services/Plugin.ts"
 import type { Refusal } from "../../services/Refusal.ts"
@@ -34,7 +35,7 @@ export interface Options {
   readonly companyOf: CompanyOf
   readonly missing: MissingPaths
   /** Placements that are recorded in a second; none when 0. */
-  readonly recordsPerSecond: number
+  readonly recordsPerSecond: Live.Input<number>
 }
 
 /**
@@ -233,6 +234,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     callOf: yield* Call.make(clients, forwardCredentials, companyOf),
     afterFailure,
     hedged: hedging === undefined ? undefined : yield* Hedge.make({ ...race, hedging }),
-    records: recordsPerSecond === 0 ? undefined : yield* Records.make(recordsPerSecond),
+    records: recordsPerSecond === 0 ? undefined : yield* Records.make(Live.of(recordsPerSecond)),
   })
 })

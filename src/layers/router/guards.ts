@@ -42,6 +42,7 @@ class GuardChain<R> implements Guards {
     const { all, clock } = this
     for (let i = from; i < all.length; i++) {
       const asked = all[i]!
+      if (asked.guard.isOff?.() === true) continue
       run.guard = i
       const sampled = asked.meter.isSampled()
       const since = sampled ? clock.currentTimeNanosUnsafe() : 0n

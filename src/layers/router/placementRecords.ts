@@ -7,6 +7,7 @@
 import { Clock, Effect } from "effect"
 import type { BackendView, FleetView } from "../../services/FleetView.ts"
 import { type Commit, isLease, Leases } from "../../services/Leases.ts"
+import type { Live } from "../../services/Live.ts"
 import { type Explanation, Placement } from "../../services/Placement.ts"
 import type { Placed, PlacedCandidate } from "../../services/Placed.ts"
 import type { Refusal } from "../../services/Refusal.ts"
@@ -31,11 +32,11 @@ interface Services {
 /** @internal */
 export class PlacementRecords {
   private readonly services: Services
-  private readonly perSecond: number
+  private readonly perSecond: Live<number>
   private second = -1
   private used = 0
 
-  constructor(services: Services, perSecond: number) {
+  constructor(services: Services, perSecond: Live<number>) {
     this.services = services
     this.perSecond = perSecond
   }
@@ -43,7 +44,8 @@ export class PlacementRecords {
   /** To be called before a commit. The candidates where the placement is to be recorded. */
   before(demand: Demand): Seen | undefined {
     const isSpecial = demand.waiting !== undefined || demand.excluded.length > 0
-    return this.mayRecord(isSpecial ? this.perSecond : this.perSecond / 2) ? this.seen(demand) : undefined
+    const perSecond = this.perSecond.now
+    return this.mayRecord(isSpecial ? perSecond : perSecond / 2) ? this.seen(demand) : undefined
   }
 
   /** To be called after the commit. `waiting`: requests that wait for the model. */
@@ -53,7 +55,7 @@ export class PlacementRecords {
     // A request that waits is asked about again and again: only its first question and its end are told.
     if (typeof committed === "string" && demand.waiting !== undefined) return
     // Nothing was taken, so the candidates are still as they were; only a load may have begun.
-    const seen = before ?? (lease === undefined && this.mayRecord(this.perSecond) ? this.seen(demand) : undefined)
+    const seen = before ?? (lease === undefined && this.mayRecord(this.perSecond.now) ? this.seen(demand) : undefined)
     if (seen === undefined) return
     this.services.events.publish({
       _tag: "Placed",
@@ -71,6 +73,7 @@ export class PlacementRecords {
   }
 
   private mayRecord(most: number): boolean {
+    if (most === 0) return false
     const now = Math.floor(this.services.clock.currentTimeMillisUnsafe() / 1000)
     if (now !== this.second) {
       this.second = now
@@ -136,7 +139,7 @@ export class PlacementRecords {
 }
 
 /** @internal */
-export const make = (perSecond: number) =>
+export const make = (perSecond: Live<number>) =>
   Effect.gen(function* () {
     const services = {
       clock: yield* Clock.Clock,

@@ -24,7 +24,7 @@ export const sent = (trace: Trace, { id, url }: Backend, headers: Array<string>,
     endedAt: undefined,
     outcome: undefined,
   }
-  trace.attempts.push(attempt)
+  trace.add(attempt)
   if (trace.sampled) TraceContext.replace(headers, trace.traceparent(attempt), trace.state)
 }
 
@@ -36,11 +36,16 @@ export const ended = (
   firstByteAt: number | undefined,
   now: number,
 ): void => {
-  const attempt = trace?.attempts.findLast((one) => one.backend === backend && one.endedAt === undefined)
-  if (attempt === undefined) return
-  attempt.endedAt = now
-  attempt.firstByteAt = firstByteAt
-  attempt.outcome = outcome
+  if (trace === undefined) return
+  const { attempts } = trace
+  for (let i = attempts.length - 1; i >= 0; i--) {
+    const attempt = attempts[i]!
+    if (attempt.backend !== backend || attempt.endedAt !== undefined) continue
+    attempt.endedAt = now
+    attempt.firstByteAt = firstByteAt
+    attempt.outcome = outcome
+    return
+  }
 }
 
 /**

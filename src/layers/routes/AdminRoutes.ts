@@ -13,6 +13,7 @@ import type { Breaker } from "../../services/Breaker.ts"
 import type { Decisions } from "../../services/Decisions.ts"
 import type { Fleet } from "../../services/Fleet.ts"
 import type { Leases } from "../../services/Leases.ts"
+import * as Live from "../../services/Live.ts"
 import type { LogControl } from "../../services/LogControl.ts"
 import type { ModelCatalog } from "../../services/ModelCatalog.ts"
 import type { Prewarmer } from "../../services/Prewarmer.ts"
@@ -40,9 +41,14 @@ export interface Options {
   /** More tokens, by the name under which their changes are recorded. Defaults to none. */
   readonly tokens?: Access.Tokens | undefined
   /** The requests that `/admin/decisions` shows: what `DecisionHistory.make` returns. Defaults to none. */
-  readonly decisions?: Decisions | undefined
+  readonly decisions?: Live.Input<Decisions | undefined>
   /** The log that `/admin/log` changes: see `LogControl`. Defaults to none. */
   readonly log?: LogControl | undefined
+  /**
+   * What `/admin/reload` reads again in place of the fleet and the keys: a program's own settings. It answers what it
+   * has read; its error says what is wrong, and then nothing has changed. Defaults to the fleet and the keys.
+   */
+  readonly reload?: Reload.OwnReload | undefined
   /** Least time between two messages of `/admin/events`. Defaults to 500 milliseconds. */
   readonly interval?: Duration.Input | undefined
   /** Longest silence of `/admin/events`. Defaults to 15 seconds. */
@@ -87,19 +93,21 @@ const shared = (options: Options) =>
       stallMillis: millisOf(options.stallTimeout ?? "30 seconds"),
       readersMax: options.readersMax ?? 64,
     })
+    const audit = Audits.make(events, clock)
     yield* events.subscribe((event) => {
-      if (event._tag === "RequestSettled") traffic.add(event)
-      else feed.add(event)
+      if (event._tag === "RequestSettled") return traffic.add(event)
+      if (event._tag === "AdminChanged") audit.note(event)
+      feed.add(event)
     })
     yield* Effect.forkScoped(watch(Duration.seconds(1), Effect.sync(() => feed.sweep())))
     return {
-      audit: Audits.make(events, clock),
+      audit,
       changes: new Changes(services, pins),
-      decisions: options.decisions,
+      decisions: Live.of(options.decisions),
       feed,
       log: options.log,
       reading,
-      reload: yield* Reload.make(services),
+      reload: yield* Reload.make(services, options.reload),
     }
   })
 
@@ -111,7 +119,7 @@ const shared = (options: Options) =>
  *
  * 401 without a token, or with a wrong one. 400, 404, 409 and 502 say in `error` what is wrong. Each change is recorded
  * as an `AdminChanged` event and in the log, with the name of the token and the address. `/admin/changes` lists the
- * last 500.
+ * last 500 of these events, whoever has published them.
  *
  * **Gotchas**
  *

@@ -9,6 +9,13 @@ import type * as MetricText from "./metricText.ts"
 /** @internal */
 export const gauge = (name: string, help: string): MetricText.Read => ({ name, help, type: "gauge" })
 
+/** What takes the values of one reading. A value that is set again replaces the one before. @internal */
+export interface Taker {
+  readonly set: Set
+  /** Values that were set so far. */
+  readonly count: number
+}
+
 /** Enters a value. @internal */
 export type Set = (metric: MetricText.Read, value: number, labels?: MetricText.Labels) => void
 

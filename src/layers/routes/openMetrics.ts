@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Context, Metric } from "effect"
+import { Array as Arr, type Context, Metric } from "effect"
 import { type Exemplar, inRegistry, keyOf } from "../../support/exemplars.ts"
 import { escaped, numeral, seriesMax } from "./metricText.ts"
 
@@ -83,7 +83,7 @@ export const end = "# EOF\n"
 
 /** The text of the metrics in the registry of `context`, in parts, without `end`. @internal */
 export function* parts(context: Context.Context<never>): Generator<string, void> {
-  for (const [id, series] of Map.groupBy(Metric.snapshotUnsafe(context), ({ id }) => nameOf(id))) {
+  for (const [id, series] of Object.entries(Arr.groupBy(Metric.snapshotUnsafe(context), ({ id }) => nameOf(id)))) {
     const type = types[series[0]!.type]
     const family = type === "counter" ? id.replace(/_total$/, "") : id
     const { description } = series[0]!

@@ -17,7 +17,7 @@ import { VramLedger } from "../../services/VramLedger.ts"
 import * as DeviceGauges from "./deviceGauges.ts"
 import * as MetricText from "./metricText.ts"
 import * as ProcessGauges from "./processGauges.ts"
-import { gauge, type Set } from "./gauge.ts"
+import { gauge, type Set, type Taker } from "./gauge.ts"
 
 const activeRequests = gauge("llamero_active_requests", "Requests under way, queued ones included")
 const backendHealthy = gauge("llamero_backend_healthy", "1 where the last probe found the backend healthy, else 0")
@@ -100,7 +100,7 @@ const readBackend = (services: Context.Context<Services>, { id: backend, price: 
  *
  * @internal
  */
-export function* read(services: Context.Context<Services>, to: MetricText.Readings): Generator<void, void> {
+export function* read(services: Context.Context<Services>, to: Taker): Generator<void, void> {
   const set: Set = (metric, value, labels) => to.set(metric, value, labels)
   const router = Context.get(services, Router)
   set(activeRequests, router.active())

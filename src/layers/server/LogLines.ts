@@ -5,6 +5,7 @@
  */
 import { Array, Cause, Context, Effect, type Fiber, Formatter, Layer, Logger, LogLevel, References } from "effect"
 import type { LogControl } from "../../services/LogControl.ts"
+import { escaped } from "../../support/jsonLine.ts"
 
 /** @category models @since 0.1.0 */
 export type Format = "json" | "pretty"
@@ -20,11 +21,6 @@ export const formats: ReadonlyArray<Format> = ["pretty", "json"]
  */
 export const formatOf = (text: string | undefined, isTerminal: boolean): Format =>
   formats.find((format) => format === text?.trim().toLowerCase()) ?? (isTerminal ? "pretty" : "json")
-
-/** Characters that a terminal or a reader of lines may act on, as JSON escapes them. */
-const escaped = (text: string): string =>
-  // deno-lint-ignore no-control-regex
-  text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 const asText = (value: unknown): string => typeof value === "string" ? value : Formatter.format(value)
 
@@ -78,6 +74,79 @@ export const pretty = (options?: {
     return cause.reasons.length === 0 ? line : `${line}\n${Cause.pretty(cause)}`
   })
 
+/** Lines that are written together. @category models @since 0.1.0 */
+export interface Lines {
+  /** Adds a line, without its end. */
+  readonly write: (line: string) => void
+  /** Writes the lines that wait. */
+  readonly flush: () => void
+}
+
+/** Node and Deno have it; serverless hosts need not. */
+const host: { readonly process?: { readonly once?: (event: "exit", run: () => void) => unknown } | undefined } =
+  globalThis
+
+/** Characters of lines that wait. */
+const waitingMax = 64 * 1024
+/** Longest wait of a line, in milliseconds. */
+const waitMillis = 100
+
+/**
+ * Lines that wait for others: to write each by itself costs more than to make it. They wait until there are 64 KiB of
+ * them, for at most 100 milliseconds, or until the process ends. A process that is killed loses those that wait.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const together = (options: {
+  /** Writes lines, with ends between them and not after the last one. */
+  readonly write: (text: string) => void
+  /** Runs a function after so many milliseconds. Defaults to a timer that does not keep the process alive. */
+  readonly later?: ((run: () => void, millis: number) => void) | undefined
+}): Lines => {
+  const { later = unhurried, write } = options
+  let text = ""
+  let isDue = false
+  let isKept = false
+  const flush = (): void => {
+    if (text === "") return
+    const whole = text
+    text = ""
+    write(whole)
+  }
+  const due = (): void => {
+    isDue = false
+    flush()
+  }
+  return {
+    write: (line) => {
+      text = text === "" ? line : `${text}\n${line}`
+      if (text.length >= waitingMax) return flush()
+      if (isDue) return
+      isDue = true
+      if (!isKept) host.process?.once?.("exit", flush)
+      isKept = true
+      later(due, waitMillis)
+    },
+    flush,
+  }
+}
+
+const unhurried = (run: () => void, millis: number): void => {
+  const timer: unknown = setTimeout(run, millis)
+  ;(timer as { readonly unref?: () => void }).unref?.()
+}
+
+/** The console of this process, for lines that are written together. @category constants @since 0.1.0 */
+export const console: Lines = together({ write: (text) => globalThis.console.log(text) })
+
+/** The lines of requests that still wait come before the event. */
+const inOrder = (logger: Logger.Logger<unknown, void>): Logger.Logger<unknown, void> =>
+  Logger.make((options) => {
+    console.flush()
+    logger.log(options)
+  })
+
 /**
  * Writes the log to the console in a format, in place of the loggers there are.
  *
@@ -87,7 +156,7 @@ export const pretty = (options?: {
 export const layerOf = (format: Format, options?: {
   /** Colours of the pretty format. Defaults to none. */
   readonly colours?: boolean | undefined
-}): Layer.Layer<never> => Logger.layer([Logger.withConsoleLog(format === "json" ? json : pretty(options))])
+}): Layer.Layer<never> => Logger.layer([inOrder(Logger.withConsoleLog(format === "json" ? json : pretty(options)))])
 
 /**
  * Lets operators change the log level while the program runs. The loggers of the layer below stay, and this layer hands

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { Cause, Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit, Fiber, Runtime } from "effect"
 import { basename } from "node:path"
 import process from "node:process"
 import * as LogLines from "./LogLines.ts"
@@ -88,8 +88,8 @@ const onSignals = (first: () => void): void => {
  *
  * - SIGINT and SIGTERM interrupt the program: a server finishes its streams. A second one ends the process at once,
  *   with 130 or 143.
- * - The status is 0 after a signal or a success, and 1 after a failure. A failure prints one line. A defect prints its
- *   whole cause.
+ * - The status is 0 after a signal or a success. After a failure it is 1, or the error's `Runtime.errorExitCode`. A
+ *   failure prints one line, unless the error's `Runtime.errorReported` is `false`. A defect prints its whole cause.
  * - Logs are in the format in `LLAMERO_LOG_FORMAT`, `pretty` or `json`; else pretty on a terminal, and JSON if not.
  *
  * @category running
@@ -110,7 +110,9 @@ export const runMain = <E>(main: Effect.Effect<unknown, E>, options?: Options<E>
     const defect = Cause.squash(exit.cause)
     const isBadPort = isRecord(defect) && defect["code"] === "ERR_SOCKET_BAD_PORT"
     const why = error._tag === "Some" ? (options?.why ?? explain)(error.value) : Cause.pretty(exit.cause)
-    process.stderr.write(`${options?.name ?? "llamero"}: ${isBadPort ? explain(defect) : why}\n`)
-    process.exit(1)
+    if (Runtime.getErrorReported(defect)) {
+      process.stderr.write(`${options?.name ?? "llamero"}: ${isBadPort ? explain(defect) : why}\n`)
+    }
+    process.exit(Runtime.getErrorExitCode(defect))
   })
 }

@@ -36,8 +36,9 @@ export class WebReply extends ReplyBase {
     onLeave: () => void,
   ) {
     super(endpoint, id, headers)
-    const { promise, resolve } = Promise.withResolvers<Response>()
-    this.response = promise
+    // Node 20 has no `Promise.withResolvers`.
+    let resolve: (response: Response) => void = () => {}
+    this.response = new Promise((done) => resolve = done)
     this.resolve = resolve
     this.clock = clock
     this.onLeave = onLeave

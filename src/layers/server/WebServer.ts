@@ -16,6 +16,7 @@ import { toHttpEffect } from "./appRoutes.ts"
 import * as Cors from "./cors.ts"
 import * as Decode from "./decode.ts"
 import { uploads } from "./held.ts"
+import * as Refused from "./refused.ts"
 import * as RequestId from "./requestId.ts"
 import { type Shared, WebExchange } from "./webExchange.ts"
 import { hostOf, pairs, rawOf, targetOf, withHeaders, withTarget } from "./webMessage.ts"
@@ -107,30 +108,46 @@ const strange = (host: string, id: string): Response =>
     headers: { "X-Request-Id": id },
   })
 
+const headOf = (request: Request, id: string, headers: ReadonlyArray<string>): Refused.Head => ({
+  id,
+  method: request.method,
+  target: targetOf(request.url),
+  headers,
+})
+
 const answer = async (parts: Parts, request: Request, info: unknown): Promise<Response> => {
+  const { shared } = parts
   const raw = rawOf(request.headers)
   const headers = readHeaders(raw)
   const id = parts.nextId(headers.requestId)
   const host = headers.host ?? hostOf(request.url)
-  if (!parts.acceptsHost(host)) return strange(host, id)
+  const target = targetOf(request.url)
+  if (!parts.acceptsHost(host)) {
+    Refused.head(shared, headOf(request, id, raw), 403, "Forbidden")
+    return strange(host, id)
+  }
   const allowed = headers.origin === undefined ? undefined : parts.cors.decide(headers.origin, host, request.method)
   const extra = allowed?.headers ?? []
   if (allowed?.status !== undefined) {
+    if (allowed.status >= 400) Refused.head(shared, headOf(request, id, raw), allowed.status, "Forbidden")
     return new Response(null, { status: allowed.status, headers: pairs([...extra, "X-Request-Id", id]) })
   }
   const stale = parts.stale()
   if (stale !== undefined) await parts.promise(stale)
-  const target = targetOf(request.url)
   const endpoint = find(target, request.method)
   if (endpoint === undefined) {
-    return withHeaders(await parts.app(withTarget(request, target, forRoutes(target))), ["X-Request-Id", id, ...extra])
+    const head = { ...headOf(request, id, raw), arrivedAt: shared.clock.currentTimeMillisUnsafe() }
+    const response = await parts.app(withTarget(request, target, forRoutes(target)))
+    Refused.answered(shared, head, response.status)
+    return withHeaders(response, ["X-Request-Id", id, ...extra])
   }
   if (request.method !== "POST") {
     const fixed = ["Allow", "POST", "Content-Type", "text/plain", "X-Request-Id", id, ...extra]
     const text = request.method === "HEAD" ? null : "405 method not allowed"
+    Refused.head(shared, headOf(request, id, raw), 405, "MethodNotAllowed", endpoint)
     return new Response(text, { status: 405, headers: pairs(fixed) })
   }
-  return new WebExchange(parts.shared, request, endpoint, id, extra, addressOf(info)).start(raw, headers)
+  return new WebExchange(shared, request, endpoint, id, extra, addressOf(info)).start(raw, headers)
 }
 
 /**

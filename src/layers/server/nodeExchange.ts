@@ -16,6 +16,7 @@ import { BodyReader } from "./body.ts"
 import { isPlain } from "./decode.ts"
 import * as Exchange from "./exchange.ts"
 import { NodeReply } from "./NodeReply.ts"
+import * as Refused from "./refused.ts"
 
 /** What all exchanges of one server share. @internal */
 export interface Shared extends Exchange.Shared {
@@ -109,7 +110,7 @@ export class NodeExchange implements Slotted {
   private received(body: Uint8Array | Refusal): void {
     this.receiving = false
     if (this.over) return
-    if ("_tag" in body) return this.reply.refuse(body)
+    if ("_tag" in body) return this.refuse(body)
     const { clock } = this.shared
     const request = Request.make(
       this.reply.id,
@@ -122,8 +123,16 @@ export class NodeExchange implements Slotted {
       Exchange.plainAddress(this.incoming.socket.remoteAddress),
       this.arrivedAt,
     )
-    if ("_tag" in request) return this.reply.refuse(request)
+    if ("_tag" in request) return this.refuse(request)
     this.route(this.shared.local && isLocal(this.incoming) ? { ...request, local: true } : request)
+  }
+
+  /** Refuses it before there is a request to route. */
+  private refuse(why: Refusal): void {
+    const { method, rawHeaders, url = "" } = this.incoming
+    const head = { id: this.reply.id, method, target: url, headers: rawHeaders, arrivedAt: this.arrivedAt }
+    this.reply.refuse(why)
+    Refused.call(this.shared, head, this.endpoint, why)
   }
 
   private route(request: RoutedRequest): void {

@@ -12,7 +12,9 @@ import * as Requests from "../../wire/request.ts"
 import { isPlain } from "./decode.ts"
 import * as Exchange from "./exchange.ts"
 import { Held } from "./held.ts"
+import * as Refused from "./refused.ts"
 import { readWebBody } from "./webBody.ts"
+import { targetOf } from "./webMessage.ts"
 import { WebReply } from "./WebReply.ts"
 
 /** What all exchanges of a handler share. @internal */
@@ -95,6 +97,9 @@ export class WebExchange implements Slotted {
     )
     if ("_tag" in made) {
       reply.refuse(made)
+      const { method, url } = this.request
+      const head = { id: reply.id, method, target: targetOf(url), headers: raw, arrivedAt: this.arrivedAt }
+      Refused.call(this.shared, head, endpoint, made)
       return this.end()
     }
     this.running = Exchange.nothing

@@ -19,7 +19,7 @@ export const backends: Table<Backends> = {
   ),
   fleetMillis: variable(
     "LLAMERO_FLEET_INTERVAL",
-    "Time between two checks of LLAMERO_FLEET_FILE",
+    "Time between two looks at the files of the fleet and of the keys",
     Kinds.duration,
     "1s",
   ),
@@ -46,6 +46,12 @@ export const listening: Table<Listening> = {
     ...variable("LLAMERO_PORT", "Port to listen on; PORT counts when it is not set", Kinds.port, "11435"),
     also: "PORT",
   },
+  configFile: variable(
+    "LLAMERO_CONFIG",
+    "A JSON or YAML file with settings; when it is not set: llamero.json, llamero.yaml or llamero.yml, if there is one",
+    Kinds.path,
+    "",
+  ),
   ignored: variable(
     "LLAMERO_IGNORE",
     "Names that begin with LLAMERO_ and belong to other programs; a * at the end stands for any text",

@@ -78,3 +78,13 @@ export const unknown = (
     .filter((name) => isOurs(name, known) && !known.has(name) && !patterns.some((pattern) => matches(pattern, name)))
     .sort()
 }
+
+/** The flag of a variable: `--queue-capacity` for `LLAMERO_QUEUE_CAPACITY`, without its two hyphens. @internal */
+export const flagOf = (name: string): string => rest(name).toLowerCase().replaceAll("_", "-")
+
+/** The key of a variable in a file: `queueCapacity` for `LLAMERO_QUEUE_CAPACITY`. @internal */
+export const keyOf = (name: string): string =>
+  rest(name).toLowerCase().replaceAll(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase())
+
+/** A key of a file, in any style, in the style of variables. @internal */
+export const ofKey = (key: string): string => plain(key.replaceAll(/([a-z\d])([A-Z])/g, "$1_$2"))

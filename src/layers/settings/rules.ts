@@ -5,6 +5,7 @@
  */
 import { withoutPasswords } from "../../services/BackendAccess.ts"
 import type { ScorerName } from "./structured.ts"
+import { admin } from "./traffic.ts"
 
 /** The settings that depend on each other. @internal */
 export interface Dependent {
@@ -20,6 +21,9 @@ export interface Dependent {
   readonly keysFile: string
   readonly localKey: string
   readonly localPort: number
+  readonly metricsEndpoint: string
+  readonly metricsExporter: string
+  readonly metricsProtocol: string
   readonly ollamaHost: string
   readonly port: number
   readonly scorers: ReadonlyArray<readonly [ScorerName, number]>
@@ -97,7 +101,8 @@ const rules: ReadonlyArray<Rule> = [
   {
     of: ["adminToken", "decisions"],
     flaw: ({ adminToken, decisions }) =>
-      decisions > 0 && adminToken === ""
+      // The default is no wish.
+      decisions > 0 && decisions !== admin.decisions.fallback && adminToken === ""
         ? `LLAMERO_DECISIONS="${decisions}": wants LLAMERO_ADMIN_TOKEN, which /admin/decisions asks for`
         : undefined,
   },
@@ -141,6 +146,13 @@ const rules: ReadonlyArray<Rule> = [
     flaw: ({ otelDisabled, otlpEndpoint, tracesEndpoint, tracesExporter, tracesProtocol }) =>
       tracesProtocol === "grpc" && !otelDisabled && tracesExporter !== "none" && otlpEndpoint + tracesEndpoint !== ""
         ? `OTEL_EXPORTER_OTLP_PROTOCOL="grpc": wants http/protobuf or http/json, which collectors take on port 4318`
+        : undefined,
+  },
+  {
+    of: ["metricsEndpoint", "metricsExporter", "metricsProtocol", "otelDisabled", "otlpEndpoint"],
+    flaw: ({ metricsEndpoint, metricsExporter, metricsProtocol, otelDisabled, otlpEndpoint }) =>
+      metricsProtocol === "grpc" && metricsExporter === "otlp" && !otelDisabled && otlpEndpoint + metricsEndpoint !== ""
+        ? `OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="grpc": wants http/protobuf or http/json, which collectors take on port 4318`
         : undefined,
   },
   {

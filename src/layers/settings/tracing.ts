@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Kinds from "./kinds.ts"
+import * as Natural from "./natural.ts"
 import * as Parse from "./parse.ts"
 import type { Collector, Sampling, Table } from "./values.ts"
 import { type Kind, variable } from "./variable.ts"
@@ -26,21 +27,30 @@ const pairs = (text: string): Readonly<Record<string, string>> | undefined => {
     : undefined
 }
 
-/** Values may be secrets, and an error message would print them: a part that is wrong is left out. */
-const headers: Kind<Readonly<Record<string, string>>> = {
+/**
+ * Values may be secrets, and an error message would print them: a part that is wrong is left out.
+ *
+ * @internal
+ */
+export const headers: Kind<Readonly<Record<string, string>>> = {
   wanted: "names with values",
   parse: (text) => Object.assign({}, ...Parse.list(text).map((part) => pairs(part) ?? {})),
+  natural: Natural.record("names with values", Natural.text("a text", (text) => text)),
+  isSecret: true,
 }
 
 const attributes: Kind<Readonly<Record<string, string>>> = {
   wanted: "names with values and commas between, such as deployment.environment.name=production,host.name=a",
   parse: pairs,
+  natural: Natural.record("names with values", Natural.text("a text", (text) => text)),
 }
 
-const url: Kind<string> = {
-  wanted: "the URL of a collector, such as http://127.0.0.1:4318",
-  parse: (text) => /^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined,
-}
+/** @internal */
+export const url: Kind<string> = Kinds.text(
+  "the URL of a collector, such as http://127.0.0.1:4318",
+  (text) => /^https?:\/\//i.test(text) && URL.canParse(text) ? text : undefined,
+  { pattern: "^https?://" },
+)
 
 const share: Kind<number> = {
   wanted: "a share from 0 to 1, such as 0.01",
@@ -48,13 +58,14 @@ const share: Kind<number> = {
     const value = Parse.decimal(text)
     return value !== undefined && value <= 1 ? value : undefined
   },
+  natural: Natural.decimal("a share from 0 to 1, such as 0.01", 1),
 }
 
 /** Where traces go. @internal */
 export const collector: Table<Collector> = {
   otlpEndpoint: variable(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces",
+    "The OpenTelemetry collector; with it, requests are traced, and traces go to its path /v1/traces, metrics to /v1/metrics",
     url,
     "",
     "",
@@ -109,11 +120,16 @@ export const collector: Table<Collector> = {
     Kinds.oneOf(["otlp", "none"]),
     "otlp",
   ),
-  otelDisabled: variable("OTEL_SDK_DISABLED", "true for no traces", Kinds.onOff, "false"),
-  serviceName: variable("OTEL_SERVICE_NAME", "The name of this router in traces", Kinds.label, "llamero"),
+  otelDisabled: variable(
+    "OTEL_SDK_DISABLED",
+    "true for no traces, and no metrics to the collector",
+    Kinds.onOff,
+    "false",
+  ),
+  serviceName: variable("OTEL_SERVICE_NAME", "The name of this router in traces and metrics", Kinds.label, "llamero"),
   resource: variable(
     "OTEL_RESOURCE_ATTRIBUTES",
-    "Attributes of this router in traces, such as deployment.environment.name=production",
+    "Attributes of this router in traces and metrics, such as deployment.environment.name=production",
     attributes,
     "",
   ),

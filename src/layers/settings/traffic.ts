@@ -42,9 +42,9 @@ export const admin: Table<Admin> = {
   ),
   decisions: variable(
     "LLAMERO_DECISIONS",
-    "Number of last requests that /admin/decisions shows, each with its attempts; 0 turns it off",
+    "Number of last requests that /admin/decisions and /ui show, each with its attempts; 0 turns it off",
     Kinds.between(0, 100_000),
-    "0",
+    "200",
   ),
 }
 

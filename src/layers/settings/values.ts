@@ -28,6 +28,7 @@ export interface Backends {
 export interface Listening {
   readonly host: string
   readonly port: number
+  readonly configFile: string
   readonly ignored: Texts
 }
 
@@ -139,6 +140,19 @@ export interface Requests {
   readonly contextGuard: boolean
   readonly logLevel: Level
   readonly logFormat: "" | "pretty" | "json"
+}
+
+/** @internal */
+export interface Metrics {
+  readonly metrics: boolean
+  readonly metricsExporter: "otlp" | "none"
+  readonly metricsEndpoint: string
+  readonly metricsHeaders: Readonly<Record<string, string>>
+  readonly metricsProtocol: "http/protobuf" | "http/json" | "grpc"
+  readonly metricsCompression: "none" | "gzip"
+  readonly metricsTimeoutMillis: number
+  readonly metricsTemporality: "cumulative" | "delta" | "lowmemory"
+  readonly metricsMillis: number
 }
 
 /** @internal */

@@ -1,8 +1,9 @@
 /**
- * One environment variable: its name, its meaning, its default and how its value is read.
+ * One setting: its environment variable, its meaning, its default and how its value is read.
  *
  * @since 0.1.0
  */
+import type { Natural } from "./natural.ts"
 
 /** A kind of value. */
 export interface Kind<A> {
@@ -10,6 +11,10 @@ export interface Kind<A> {
   readonly wanted: string
   /** The value, or `undefined` where the text is not one. */
   readonly parse: (text: string) => A | undefined
+  /** The form of the value in a file. */
+  readonly natural: Natural<A>
+  /** Whether no error message may show a value. */
+  readonly isSecret?: boolean | undefined
 }
 
 /**
@@ -42,5 +47,5 @@ export const variable = <A>(
   fallback = kind.parse(shown),
 ): Variable<A> => {
   if (fallback === undefined) throw new RangeError(`Settings: the default of ${name} cannot be read, got ${shown}`)
-  return { name, meaning, wanted: kind.wanted, shown, fallback, parse: kind.parse }
+  return { ...kind, name, meaning, shown, fallback }
 }

@@ -6,10 +6,13 @@
 import { Effect, Layer, Random } from "effect"
 import type { HttpClient } from "effect/http"
 import type { RoutedRequest } from "../../services/RoutedRequest.ts"
-import type { RouterEvent } from "../../services/RouterEvents.ts"
+import type { RequestRefused, RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
+import type { Trace } from "../../services/Trace.ts"
 import { Tracing } from "../../services/Tracing.ts"
+import { counter, Labelled } from "../../support/metricSeries.ts"
 import * as AttemptSpans from "./attemptSpans.ts"
 import * as Exporter from "./exporter.ts"
+import * as RefusedSpan from "./refusedSpan.ts"
 import * as RequestSpans from "./requestSpans.ts"
 import * as RequestTrace from "./requestTrace.ts"
 import * as Sampler from "./sampler.ts"
@@ -69,6 +72,11 @@ const checked = (options: Options): Options => {
   return options
 }
 
+const dropped = counter(
+  "llamero_trace_spans_dropped_total",
+  "Spans that the collector did not get: the queue was full (queue-full), or the call failed (export-failed)",
+)
+
 const make = Effect.fnUntraced(function* (options: Options) {
   const random = yield* Random.Random
   const source = () => random.nextDoubleUnsafe()
@@ -77,6 +85,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     source,
   )
   const { errors = true, slowMillis = 60_000 } = options
+  const drops = new Labelled(dropped, {}, "reason", yield* Effect.context<never>())
+  // From the start, so that the first drop is an increase.
+  for (const reason of ["queue-full", "export-failed"]) drops.add(reason, 0)
   const exporter = yield* Exporter.make({
     url: options.url,
     headers: options.headers ?? {},
@@ -88,19 +99,39 @@ const make = Effect.fnUntraced(function* (options: Options) {
     delayMillis: options.delayMillis ?? 5000,
     queueMax: options.queueMax ?? 2048,
     batchMax: options.batchMax ?? 512,
+    failed: (spans) => drops.add("export-failed", spans),
   })
-  const take = (event: RouterEvent): void => {
-    if (exporter.full()) return
-    if (event._tag === "AttemptFailed" && event.trace?.sampled === true) {
-      const about = { asked: undefined, kind: "chat", known: false, model: "" } as const
-      return exporter.push(AttemptSpans.make(event.trace, about, event.at, source))
-    }
-    if (event._tag !== "RequestSettled" || event.trace === undefined) return
-    const isWanted = event.trace.sampled || event.totalMillis >= slowMillis ||
-      (errors && RequestSpans.failure(event) !== undefined)
-    if (isWanted) exporter.push(RequestSpans.make(event, event.trace, source))
+  /** Where the queue is full, spans are counted and not made. */
+  const attempts = (trace: Trace, at: number): void => {
+    const about = { asked: undefined, kind: "chat", known: false, model: "" } as const
+    if (exporter.full()) drops.add("queue-full", AttemptSpans.count(trace))
+    else exporter.push(AttemptSpans.make(trace, about, at, source))
   }
-  return { begin: ({ headers }: RoutedRequest) => begin(headers), take }
+  const refused = (event: RequestRefused, trace: Trace): void => {
+    if (exporter.full()) drops.add("queue-full", 1)
+    else exporter.push(RefusedSpan.make(event, trace))
+  }
+  const settled = (event: RequestSettled, trace: Trace): void => {
+    if (exporter.full()) drops.add("queue-full", RequestSpans.count(event, trace))
+    else exporter.push(RequestSpans.make(event, trace, source))
+  }
+  const isWanted = (trace: Trace, millis: number, failure: string | undefined): boolean =>
+    trace.sampled || millis >= slowMillis || (errors && failure !== undefined)
+  const take = (event: RouterEvent): void => {
+    if (!("trace" in event) || event.trace === undefined) return
+    const { trace } = event
+    switch (event._tag) {
+      case "AttemptFailed":
+        return trace.sampled ? attempts(trace, event.at) : undefined
+      case "RequestRefused":
+        return isWanted(trace, event.at - event.arrivedAt, RefusedSpan.failure(event))
+          ? refused(event, trace)
+          : undefined
+      case "RequestSettled":
+        return isWanted(trace, event.totalMillis, RequestSpans.failure(event)) ? settled(event, trace) : undefined
+    }
+  }
+  return { begin: ({ headers }: Pick<RoutedRequest, "headers">) => begin(headers), take }
 })
 
 /**
@@ -116,8 +147,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
  * A request that failed or was slow is exported though it was not chosen. Its backend was not told, so it has no spans
  * of it. A request fails with a status of 500 and above, or with an answer that is not whole.
  *
+ * A request that a server has refused before the router could take it has one span.
+ *
  * A collector that is slow or gone has no effect on requests. Spans that find the queue full are dropped. After four
- * failures of one batch, all spans of the next minute are dropped, too.
+ * failures of one batch, all spans of the next minute are dropped, too. `llamero_trace_spans_dropped_total` counts
+ * them.
  *
  * Ids are random numbers of `Random`. Throws a `RangeError` for a ratio or a number that cannot be.
  *

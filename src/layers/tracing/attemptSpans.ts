@@ -83,6 +83,10 @@ const spansOf = (trace: Trace, attempt: TracedAttempt, about: Asked, at: number,
   return [call, Span.make({ ...relay, from: firstByteAt, to })]
 }
 
+/** How many spans `make` makes. @internal */
+export const count = ({ attempts }: Trace): number =>
+  attempts.reduce((sum, { firstByteAt }) => sum + (firstByteAt === undefined ? 1 : 2), 0)
+
 /** The spans of all attempts of a trace. `at`: when the last one had ended. @internal */
 export const make = (trace: Trace, about: Asked, at: number, source: Ids.Source): ReadonlyArray<Span.Span> =>
   trace.attempts.flatMap((attempt) => spansOf(trace, attempt, about, at, source))

@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Context, Duration, Effect, Latch, Layer, Scope } from "effect"
-import { HttpClient, HttpClientError } from "effect/http"
+import { HttpClient } from "effect/http"
 import { OtlpExporter, OtlpResource, OtlpSerialization } from "effect/observability"
-import * as Outage from "../../support/outage.ts"
+import * as WatchedClient from "../../support/watchedClient.ts"
 import type { Span } from "./span.ts"
 
 /** @internal */
@@ -24,6 +24,8 @@ export interface Options {
   /** Spans that may wait. The last request's may be more. */
   readonly queueMax: number
   readonly batchMax: number
+  /** Called with the number of spans of a batch that the collector did not get. */
+  readonly failed: (spans: number) => void
 }
 
 /** @internal */
@@ -34,40 +36,21 @@ export interface Exporter {
   readonly full: () => boolean
 }
 
-const unreachable = "traces cannot be exported; they are dropped until the collector answers"
-
-/** A client that gives up after a time, and that logs the first failure of an outage and its end. */
-const watched = (client: HttpClient.HttpClient, millis: number): HttpClient.HttpClient => {
-  const outage = Outage.make()
-  return HttpClient.transform(client, (response, request) => {
-    const late = () =>
-      Effect.fail(
-        new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, description: `no answer in ${millis} ms` }),
-        }),
-      )
-    return Effect.timeoutOrElse(response, { duration: Duration.millis(millis), orElse: late }).pipe(
-      Effect.tap(({ status }) =>
-        status < 400
-          ? outage.ends(Effect.logInfo("traces can be exported again"))
-          : outage.begins(String(status), Effect.logWarning(`${unreachable}: status ${status}`))
-      ),
-      Effect.tapError((error) => outage.begins(error.message, Effect.logWarning(`${unreachable}: ${error.message}`))),
-    )
-  })
-}
-
 /** Exports until the scope closes, and then what still waits. @internal */
 export const make = Effect.fnUntraced(function* (
   options: Options,
 ): Effect.fn.Return<Exporter, never, HttpClient.HttpClient | Scope.Scope> {
-  const { batchMax, delayMillis, queueMax, timeoutMillis } = options
+  const { batchMax, delayMillis, failed, queueMax, timeoutMillis } = options
   const serialization = Context.get(
     yield* Layer.build(options.json ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf),
     OtlpSerialization.OtlpSerialization,
   )
   const flusher = Context.get(yield* Layer.build(Layer.fresh(OtlpExporter.layerFlusher)), OtlpExporter.Flusher)
   const resource = OtlpResource.make({ serviceName: options.serviceName, attributes: options.resource })
+  let hasArrived = false
+  const arrived = Effect.sync(() => {
+    hasArrived = true
+  })
   const scopeSpans = (spans: Array<Span>) => [{ scope: { name: "llamero" }, spans }]
   const batches = yield* OtlpExporter.make({
     label: "llamero",
@@ -79,25 +62,32 @@ export const make = Effect.fnUntraced(function* (
     maxBatchSize: "disabled",
     body: (spans) => [
       serialization.traces({ resourceSpans: [{ resource, scopeSpans: scopeSpans(spans) }] }),
-      Effect.void,
+      arrived,
     ],
     shutdownTimeout: Duration.millis(timeoutMillis),
   }).pipe(
     Effect.provideService(OtlpExporter.Flusher, flusher),
-    Effect.provideService(HttpClient.HttpClient, watched(yield* HttpClient.HttpClient, timeoutMillis)),
+    Effect.provideService(
+      HttpClient.HttpClient,
+      WatchedClient.make(yield* HttpClient.HttpClient, "traces", timeoutMillis),
+    ),
   )
 
   const queue: Array<Span> = []
   const due = yield* Latch.make(false)
-  const hand = (most: number): void => {
-    for (const span of queue.splice(0, most)) batches.push(span)
+  const hand = (most: number): number => {
+    const batch = queue.splice(0, most)
+    for (const span of batch) batches.push(span)
     if (queue.length < batchMax) due.closeUnsafe()
+    return batch.length
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => hand(queue.length)))
   const next = Effect.timeoutOption(due.await, Duration.millis(delayMillis))
   const batch = Effect.suspend(() => {
-    hand(batchMax)
-    return flusher.flush
+    hasArrived = false
+    const spans = hand(batchMax)
+    // For a minute after a failure the exporter takes none, and says nothing.
+    return Effect.andThen(flusher.flush, Effect.sync(() => hasArrived || spans === 0 || failed(spans)))
   })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(next, batch)))
 

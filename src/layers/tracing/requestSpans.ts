@@ -85,6 +85,15 @@ const exchanges = (event: RequestSettled, trace: Trace, source: Ids.Source) => {
   return { attempts: coalesced === undefined ? carrier.attempts : [], links, spans }
 }
 
+/** How many spans `make` makes. @internal */
+export const count = (event: RequestSettled, trace: Trace): number => {
+  const { call, coalesced } = event.settled
+  const carrier = call ?? trace
+  return coalesced === undefined
+    ? 1 + stages(event, carrier.attempts).length + AttemptSpans.count(carrier)
+    : 1 + stages(event, []).length
+}
+
 /** @internal */
 export const make = (settled: RequestSettled, trace: Trace, source: Ids.Source): ReadonlyArray<Span.Span> => {
   const event = { ...settled, asked: settled.asked?.slice(0, modelMax), model: settled.model.slice(0, modelMax) }

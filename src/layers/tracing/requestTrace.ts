@@ -52,13 +52,19 @@ class Place {
   }
 }
 
+const none: ReadonlyArray<TracedAttempt> = []
+
 /** @internal */
 export class RequestTrace implements Trace {
-  readonly attempts: Array<TracedAttempt> = []
+  attempts: ReadonlyArray<TracedAttempt> = none
   private readonly place: Place
 
   constructor(place: Place) {
     this.place = place
+  }
+  add(attempt: TracedAttempt): void {
+    // Most requests have one. A list that grows would have room for 17.
+    this.attempts = this.attempts.length === 0 ? [attempt] : [...this.attempts, attempt]
   }
   get sampled(): boolean {
     return this.place.sampled

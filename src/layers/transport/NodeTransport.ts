@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Effect, Layer, Redacted } from "effect"
+import "../../support/oldNode.ts"
 import { buildConnector, Pool } from "undici"
 import * as diagnostics from "node:diagnostics_channel"
 import type { Socket } from "node:net"
@@ -146,7 +147,11 @@ class Origin {
 const trusting = (protocol: string, ca: ReadonlyArray<string | undefined>) => {
   const more = ca.filter((one) => one !== undefined)
   if (protocol !== "https:" || more.length === 0) return {}
-  return { secureContext: tls.createSecureContext({ ca: [...tls.getCACertificates("default"), ...more] }) }
+  return {
+    secureContext: tls.createSecureContext({
+      ca: [...(tls.getCACertificates?.("default") ?? tls.rootCertificates), ...more],
+    }),
+  }
 }
 
 const make = (options: Options) => {

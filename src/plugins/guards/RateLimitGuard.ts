@@ -6,6 +6,7 @@
 import { Effect, Exit } from "effect"
 import type { RateLimiter } from "effect/persistence"
 import type { Limits } from "../../services/ApiKeys.ts"
+import * as Live from "../../services/Live.ts"
 import * as ModelName from "../../services/ModelName.ts"
 import type { Outcome } from "../../services/Outcome.ts"
 import type { Guard, Verdict } from "../../services/Plugin.ts"
@@ -84,21 +85,25 @@ const makeReserve = Effect.fnUntraced(function* (fails: "closed" | "open") {
  * Provide `MemoryRateLimiterStore` for one router, or a store on Redis for several. `RateLimiter.layerStoreMemory`
  * would keep every tenant that ever came. Each router counts running requests (`concurrent`) by itself.
  *
+ * Limits can change while the router runs (`Live`). What a client has used stays used: a bucket with more than the new
+ * limit is cut to it, and one with less is refilled at the new pace.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (
-  options?: Options,
-): Effect.Effect<Guard, never, RateLimiter.RateLimiter | TokenEstimator> =>
-  Effect.map(makeReserve(options?.fails ?? "closed"), (reserve): Guard => {
+  options?: Live.Input<Options>,
+): Effect.Effect<Guard, never, RateLimiter.RateLimiter | TokenEstimator> => {
+  const common = Live.of<Options>(options ?? {})
+  const { fails } = common.now
+  return Effect.map(makeReserve(fails ?? "closed"), (reserve): Guard => {
     const runningOf = Running.counters()
-    const common: Limits = options ?? {}
     return {
       kind: "guard",
       name: "rate-limit",
-      fails: options?.fails,
+      fails,
       check: (request) => {
-        const limits = request.grant?.limits ?? common
+        const limits = request.grant?.limits ?? common.now
         const { concurrent, requestsPerMinute, tokensPerMinute } = limits
         const isRated = requestsPerMinute !== undefined || tokensPerMinute !== undefined
         if (concurrent === undefined && !isRated) return { _tag: "Pass", request }
@@ -120,3 +125,4 @@ export const make = (
       },
     }
   })
+}

@@ -3,40 +3,25 @@
  *
  * @since 0.1.0
  */
-import type { Decision, Decisions, Step } from "../../services/Decisions.ts"
+import type { Decisions, Step } from "../../services/Decisions.ts"
+import * as Live from "../../services/Live.ts"
 import type { Observer } from "../../services/Plugin.ts"
 import type { RequestSettled, RouterEvent } from "../../services/RouterEvents.ts"
+import { DecisionRing } from "./decisionRing.ts"
 
-/** A model that no backend has is named as the client wrote it, and that may be as long as a request body. */
-const modelMax = 200
+const isStep = (event: RouterEvent): event is Step =>
+  "id" in event && event._tag !== "RequestSettled" && event._tag !== "RequestRefused"
 
-const shortened = (settled: RequestSettled): RequestSettled =>
-  settled.model.length <= modelMax
-    ? settled
-    // Put together anew: a slice would keep the whole string in memory.
-    : { ...settled, model: Array.from(settled.model.slice(0, modelMax)).join("") }
+const noSteps: ReadonlyArray<Step> = []
 
-const isStep = (event: RouterEvent): event is Step => "id" in event && event._tag !== "RequestSettled"
-
-/** The last `size` decisions. `next` is the place of the oldest one, which the next one replaces. */
-const ringOf = (size: number) => {
-  const ring: Array<Decision | undefined> = Array.from({ length: size })
-  let next = 0
-  return {
-    add: (decision: Decision): void => {
-      ring[next] = decision
-      next = (next + 1) % size
-    },
-    recent: (limit: number): ReadonlyArray<Decision> => {
-      const found: Array<Decision> = []
-      for (let back = 1; back <= Math.min(limit, size); back++) {
-        const decision = ring[(next - back + size) % size]
-        if (decision === undefined) break
-        found.push(decision)
-      }
-      return found
-    },
+/** A ring with the last decisions of another one. */
+const resized = (before: DecisionRing | undefined, size: number, least: number): DecisionRing => {
+  if (!Number.isInteger(size) || size < least) {
+    throw new RangeError(`DecisionHistory.make: size must be a whole number of at least ${least}, got ${size}`)
   }
+  const ring = new DecisionRing(size)
+  for (const { settled, steps } of before?.recent(size).toReversed() ?? []) ring.add(settled, steps)
+  return ring
 }
 
 /**
@@ -45,20 +30,21 @@ const ringOf = (size: number) => {
  *
  * **Details**
  *
- * Under high load observers are not shown every event, so some requests may be missing.
+ * Under high load observers are not shown every event, so some requests may be missing. A decision has no `trace`.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options?: {
-  /** The number of requests that are remembered. Defaults to `1000`. */
-  readonly size?: number | undefined
+  /**
+   * The number of requests that are remembered. Where it changes while the router runs (`Live`), the last ones are
+   * kept, and it may be `0`: then nothing is recorded. Defaults to `1000`.
+   */
+  readonly size?: Live.Input<number> | undefined
 }): { readonly observer: Observer } & Decisions => {
-  const size = options?.size ?? 1000
-  if (!Number.isInteger(size) || size < 1) {
-    throw new RangeError(`DecisionHistory.make: size must be a whole number of at least 1, got ${size}`)
-  }
-  const { add, recent } = ringOf(size)
+  const size = Live.of(options?.size ?? 1000)
+  let last: DecisionRing | undefined
+  const ring = Live.map(size, (wanted) => last = resized(last, wanted, Live.isLive(options?.size) ? 0 : 1))
   /** The steps of running requests. Bounded, since the last event of a request may not be shown to the observer. */
   const open = new Map<string, Array<Step>>()
 
@@ -66,13 +52,14 @@ export const make = (options?: {
     const steps = open.get(step.id)
     if (steps !== undefined) return void steps.push(step)
     const [oldest] = open.keys()
-    if (oldest !== undefined && open.size >= size) open.delete(oldest)
+    if (oldest !== undefined && open.size >= size.now) open.delete(oldest)
     open.set(step.id, [step])
   }
   const settle = (settled: RequestSettled): void => {
-    const steps = open.get(settled.id) ?? []
-    open.delete(settled.id)
-    add({ settled: shortened(settled), steps })
+    // Most requests have no steps.
+    const steps = open.size === 0 ? undefined : open.get(settled.id)
+    if (steps !== undefined) open.delete(settled.id)
+    ring.now.add(settled, steps ?? noSteps)
   }
 
   return {
@@ -84,8 +71,9 @@ export const make = (options?: {
         else if (isStep(event)) addStep(event)
         return undefined
       },
+      isOff: () => size.now === 0,
     },
-    recent,
-    find: (id) => recent(size).find(({ settled }) => settled.id === id),
+    recent: (limit) => ring.now.recent(limit),
+    find: (id) => ring.now.find(id),
   }
 }

@@ -113,6 +113,35 @@ if (fake === undefined) {
         assert.strictEqual(why(card), "Healthy")
       }).pipe(Effect.provide(scripted(from, cards(1, { "0.capability": "8 6" })).layer)))
 
+    const driver = Effect.flatMap(NvmlGpuProbe.NvmlHelper, (helper) => helper.driver)
+
+    test("the versions of the driver and of CUDA, also where there is no GPU", (from) =>
+      Effect.gen(function* () {
+        for (const cuda of [["13000", "13.0"], ["12040", "12.4"], ["11080", "11.8"]] as const) {
+          for (const count of [0, 1]) {
+            const { layer } = scripted(from, cards(count, { driver: "580.95.05", cuda: cuda[0] }))
+            const found = yield* Effect.provide(
+              Effect.gen(function* () {
+                assert.isTrue(Option.isNone(yield* driver))
+                yield* read
+                return yield* driver
+              }),
+              layer,
+            )
+            assert.deepStrictEqual(
+              found,
+              Option.some({ version: Option.some("580.95.05"), cuda: Option.some(cuda[1]) }),
+            )
+          }
+        }
+      }))
+
+    test("no version of the driver where the library does not tell", (from) =>
+      Effect.gen(function* () {
+        yield* read
+        assert.deepStrictEqual(yield* driver, Option.some({ version: Option.none(), cuda: Option.none() }))
+      }).pipe(Effect.provide(scripted(from, cards(1)).layer)))
+
     test("the compute capability, also of MIG instances, and none where the library does not tell", (from) =>
       Effect.gen(function* () {
         const { devices } = yield* read

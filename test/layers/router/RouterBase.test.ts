@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Fiber, Layer, Logger } from "effect"
+import { TestClock } from "effect/testing"
 import * as RouterBase from "../../../src/layers/router/RouterBase.ts"
 import * as Standard from "../../../src/layers/Standard.ts"
 import { Admission } from "../../../src/services/Admission.ts"
@@ -10,10 +11,12 @@ import { Placement } from "../../../src/services/Placement.ts"
 import { refuse } from "../../../src/services/Refusal.ts"
 import { Relay } from "../../../src/services/Relay.ts"
 import { Router } from "../../../src/services/Router.ts"
+import { RouterEvents } from "../../../src/services/RouterEvents.ts"
 import { RouterContract } from "../../../src/testing/index.ts"
 import { holds } from "../../support/checks.ts"
-import { request } from "../../support/routers.ts"
+import { ask as routed, request } from "../../support/routers.ts"
 import { RecordingReply } from "../../support/sinks.ts"
+import { traced } from "../tracing/collector.ts"
 
 /** One attempt for each request. */
 const router = Layer.effect(
@@ -103,4 +106,72 @@ describe("RouterBase", () => {
       assert.strictEqual(settled.backend, "a")
       assert.strictEqual(settled.queuedMillis, 3)
     }))
+
+  const chat = { model: "tiny-eos", messages: [{ role: "user", content: "hi" }] }
+  const from = ["traceparent", `00-${"a".repeat(32)}-${"b".repeat(16)}-01`]
+  const call = (body: object, headers: ReadonlyArray<string> = from) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(routed("/api/chat", body, undefined, headers), { startImmediately: true })
+      yield* TestClock.adjust("20 seconds")
+      const { settled } = yield* Fiber.join(fiber)
+      yield* TestClock.adjust("6 seconds")
+      return settled
+    })
+
+  const { collector, heard, layer } = traced({ a: {} }, {}, { router })
+  it.effect("is traced: the request, its attempt, and the backend that knows of it", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      yield* call(chat)
+      collector.spans.length = heard.length = 0
+      assert.strictEqual((yield* call(chat)).status, 200)
+      const [request, attempt, relay] = [
+        collector.one("POST /api/chat"),
+        collector.one(/^chat /),
+        collector.one("relay"),
+      ]
+      assert.deepInclude(request, { traceId: "a".repeat(32), parent: "b".repeat(16), status: 0 })
+      assert.deepInclude(request.attributes, {
+        "llamero.result": "answered",
+        "gen_ai.response.model": "tiny-eos:latest",
+      })
+      assert.strictEqual(attempt.parent, request.spanId)
+      assert.strictEqual(relay.parent, attempt.spanId)
+      assert.strictEqual(attempt.attributes["llamero.outcome"], "ok")
+      const { headers } = heard.find(({ path }) => path === "/api/chat")!
+      assert.strictEqual(headers["traceparent"], `00-${attempt.traceId}-${attempt.spanId}-01`)
+      collector.spans.length = 0
+      assert.strictEqual((yield* call({ ...chat, model: "nope" })).status, 404)
+      assert.strictEqual(collector.one("POST /api/chat").attributes["llamero.refusal"], "ModelNotFound")
+    }).pipe(Effect.provide(layer)))
+
+  const leaving = traced({ a: { decodeRate: 1 } }, {}, { router })
+  it.effect("has a record of a client that leaves, too", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const fiber = yield* Effect.forkChild(routed("/api/chat", { ...chat, model: "tiny-loop" }, undefined, from), {
+        startImmediately: true,
+      })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(leaving.collector.one("POST /api/chat").attributes["llamero.result"], "canceled")
+      assert.strictEqual(leaving.collector.one(/^chat /).attributes["llamero.outcome"], "client-gone")
+      const settled = (yield* RouterEvents).recent(50).filter(({ _tag }) => _tag === "RequestSettled")
+      assert.lengthOf(settled, 1)
+    }).pipe(Effect.provide(leaving.layer)))
+
+  it.effect("publishes one record of each request, with the model as the catalog has it", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      yield* call(chat, [])
+      yield* call({ ...chat, model: "nope" }, [])
+      const settled = (yield* RouterEvents).recent(50).flatMap((one) => one._tag === "RequestSettled" ? [one] : [])
+      assert.deepStrictEqual(
+        settled.map((
+          { known, model, settled: { attempts, status }, trace },
+        ) => [model, known, status, attempts, trace]),
+        [["nope", false, 404, 0, undefined], ["tiny-eos:latest", true, 200, 1, undefined]],
+      )
+    }).pipe(Effect.provide(traced({ a: {} }, false, { router }).layer)))
 })

@@ -174,8 +174,10 @@ describe("MetricsRoutes", () => {
   it.live("answers in OpenMetrics where the client prefers it, with an exemplar", () =>
     Effect.gen(function* () {
       const { ask, publish } = yield* setUp
-      const trace = { traceId: "0af7651916cd43dd8448eb211c80319c" } as Trace
+      const trace = { sampled: true, traceId: "0af7651916cd43dd8448eb211c80319c" } as Trace
       publish(settled({}, { id: "r17", at: 5000, trace }))
+      // Nobody has this trace.
+      publish(settled({}, { id: "r18", at: 5000, totalMillis: 20, trace: { ...trace, sampled: false } as Trace }))
       const scrape = (accept: string) => ask("GET /metrics", { headers: { accept } })
       const open = yield* scrape("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
       assert.match(open.headers.get("content-type")!, /^application\/openmetrics-text; version=1\.0\.0/)
@@ -183,7 +185,8 @@ describe("MetricsRoutes", () => {
       const lines = open.body.split("\n")
       const ids = `{request_id="r17",trace_id="0af7651916cd43dd8448eb211c80319c"}`
       const series = `llamero_request_duration_seconds_bucket{route="/api/chat",model="m:1b",le="0.25"}`
-      assert.include(lines, `${series} 1 # ${ids} 0.2 5`)
+      assert.include(lines, `${series} 2 # ${ids} 0.2 5`)
+      assert.include(lines, `${series.replace("0.25", "0.025")} 1 # {request_id="r18"} 0.02 5`)
       assert.include(lines, "# TYPE llamero_requests counter")
       assert.include(lines, "llamero_leases 2")
       // Each family has one head: a second one is an error in this format.

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Metric } from "effect"
 import { format, isWanted } from "../../../src/layers/routes/openMetrics.ts"
+import type { Trace } from "../../../src/services/Trace.ts"
 import { histogram, SeriesWithExemplars } from "../../../src/support/metricSeries.ts"
 
 const registry = () => Context.make(Metric.MetricRegistry, new Map())
@@ -24,10 +25,25 @@ describe("OpenMetrics", () => {
     ])
   })
 
+  const traceOf = (traceId: string, sampled = true) => ({ sampled, traceId }) as Trace
+
+  it("asks a trace that was not chosen for no id: it would have to make one", () => {
+    const context = registry()
+    const trace = {
+      sampled: false,
+      get traceId(): string {
+        throw new Error("nobody may ask")
+      },
+    } as Trace
+    const series = new SeriesWithExemplars(latency, {}, context)
+    for (const at of [0, 1000]) series.observe(0.5, at, "r1", trace)
+    assert.include(format([context]), '# {request_id="r1"} 0.5')
+  })
+
   it("gives a bucket the id of a request that fell into it", () => {
     const context = registry()
     const series = new SeriesWithExemplars(latency, { route: "/a" }, context)
-    series.observe(0.5, 2500, "r1", "0af7651916cd43dd8448eb211c80319c")
+    series.observe(0.5, 2500, "r1", traceOf("0af7651916cd43dd8448eb211c80319c"))
     series.observe(7, 2600, "r2", undefined)
     const lines = format([context]).split("\n").filter((line) => line.includes("_bucket"))
     assert.deepStrictEqual(lines, [
@@ -52,10 +68,10 @@ describe("OpenMetrics", () => {
 
   it("leaves out an id that is too long for an exemplar, and keeps a shorter one", () => {
     const context = registry()
-    new SeriesWithExemplars(latency, {}, context).observe(0.5, 0, "r".repeat(119), "abc")
+    new SeriesWithExemplars(latency, {}, context).observe(0.5, 0, "r".repeat(119), traceOf("abc"))
     assert.include(format([context]), '# {trace_id="abc"} 0.5')
     const other = registry()
-    new SeriesWithExemplars(latency, {}, other).observe(0.5, 0, "r".repeat(118), "abc")
+    new SeriesWithExemplars(latency, {}, other).observe(0.5, 0, "r".repeat(118), traceOf("abc"))
     assert.include(format([other]), `# {request_id="${"r".repeat(118)}"} 0.5`)
   })
 

@@ -4,7 +4,10 @@ import { Cause, Effect, Logger } from "effect"
 import * as LogLines from "../../../src/layers/server/LogLines.ts"
 import * as LogControl from "../../../src/services/LogControl.ts"
 import * as AccessLogObserver from "../../../src/plugins/observers/AccessLogObserver.ts"
+import { type Outcome, success } from "../../../src/services/Outcome.ts"
+import { refuse } from "../../../src/services/Refusal.ts"
 import type { RequestSettled } from "../../../src/services/RouterEvents.ts"
+import type { Trace } from "../../../src/services/Trace.ts"
 
 /** What a logger makes of a program's events. */
 const written = (logger: Logger.Logger<unknown, string>, program: Effect.Effect<unknown>) =>
@@ -130,6 +133,117 @@ describe("LogLines", () => {
   it("the format is pretty on a terminal and JSON elsewhere, unless it is named", () => {
     assert.deepStrictEqual([LogLines.formatOf(undefined, true), LogLines.formatOf("", false)], ["pretty", "json"])
     assert.deepStrictEqual([LogLines.formatOf("JSON", true), LogLines.formatOf(" pretty ", false)], ["json", "pretty"])
+  })
+})
+
+describe("lines past the loggers", () => {
+  const of = (change: Partial<RequestSettled["settled"]>, more: Partial<RequestSettled> = {}): RequestSettled => {
+    const event = settled("llama3.1:8b")
+    return { ...event, at: 1_780_000_000_123, ...more, settled: { ...event.settled, ...change } }
+  }
+  const answered: Outcome = { ...success, firstByteMillis: 0, totalMillis: 12 }
+  const trace = (sampled: boolean) => ({ sampled, traceId: "0af7651916cd43dd8448eb211c80319c" }) as Trace
+  const refusal = refuse("QueueFull", "full")
+  const events: Readonly<Record<string, RequestSettled>> = {
+    "an answer": of({ outcome: answered }),
+    "an answer without a first byte": of({ outcome: success }),
+    "a refusal before an attempt": of({ backend: undefined, attempts: 0, refusal, result: "refused", status: 503 }),
+    "an error of the client": of({ backend: undefined, refusal: refuse("BadRequest", "no"), status: 400 }),
+    "a client that left": of({ result: "canceled", status: 499 }),
+    "a trace that was chosen": of({}, { trace: trace(true) }),
+    "a trace that was not chosen": of({}, { trace: trace(false) }),
+    "fractions and zeros": of({ queuedMillis: 0.25 }, { totalMillis: 0, bytesIn: 0, bytesOut: 1e9 }),
+    "a long model": of({}, { model: "x".repeat(9999) }),
+    "text that would end the line": of({}, { id: "a\nb", model: "\x1b[31m\u2028", tenant: `"quoted"\\\x7f` }),
+    "text that is no ASCII": of({ backend: "gpü" }, { id: "\ud800", model: "模型", tenant: "" }),
+  }
+  for (const [name, event] of Object.entries(events)) {
+    it.effect(`are those of the JSON logger: ${name}`, () =>
+      Effect.gen(function* () {
+        const direct: Array<string> = []
+        assert.isUndefined(AccessLogObserver.make({ lines: (line) => direct.push(line) }).observe(event))
+        const logged = Effect.suspend(() => AccessLogObserver.make().observe(event) ?? Effect.void)
+        const [line = ""] = yield* written(LogLines.json, logged)
+        const { time: _, ...wanted } = JSON.parse(line)
+        const { time, ...found } = JSON.parse(direct[0]!)
+        assert.deepStrictEqual(found, wanted)
+        assert.strictEqual(time, new Date(event.at).toISOString())
+        const untimed = (text: string) => text.replace(/"time":"[^"]*"/, "")
+        assert.deepStrictEqual(direct.map(untimed), [untimed(line)])
+      }))
+  }
+
+  it("do not mix up what they remember of the line before", () => {
+    const lines: Array<string> = []
+    const { observe } = AccessLogObserver.make({ lines: (line) => lines.push(line) })
+    for (const model of ["a", "b", "b", "a"]) observe(of({ backend: `on-${model}` }, { model, tenant: `of-${model}` }))
+    assert.deepStrictEqual(
+      lines.map((line) => JSON.parse(line)).map(({ backend, model, tenant }) => [model, backend, tenant]),
+      ["a", "b", "b", "a"].map((model) => [model, `on-${model}`, `of-${model}`]),
+    )
+  })
+
+  it("obey the level and the sampling of the moment", () => {
+    const control = LogControl.make({ level: "Info" })
+    const lines: Array<number> = []
+    const { observe } = AccessLogObserver.make({ control, lines: (line) => lines.push(JSON.parse(line).status) })
+    const all = () => {
+      lines.length = 0
+      for (const status of [200, 404, 503]) observe(of({ status }))
+      return lines.join()
+    }
+    assert.strictEqual(all(), "200,404,503")
+    control.setLevel("Warn")
+    assert.strictEqual(all(), "503")
+    control.setLevel("Error")
+    assert.strictEqual(all(), "")
+    control.setLevel("None")
+    assert.strictEqual(all(), "")
+    control.setLevel("Trace")
+    control.setSample(0)
+    assert.strictEqual(all(), "404,503")
+  })
+})
+
+describe("lines that are written together", () => {
+  const made = () => {
+    const written: Array<string> = []
+    const asked: Array<() => void> = []
+    const lines = LogLines.together({
+      write: (text) => void written.push(text),
+      later: (run, millis) => {
+        assert.strictEqual(millis, 100)
+        asked.push(run)
+      },
+    })
+    return { asked, lines, written }
+  }
+
+  it("wait for each other, and none waits longer than the first", () => {
+    const { asked, lines, written } = made()
+    for (const line of ["a", "b", "c"]) lines.write(line)
+    assert.deepStrictEqual([written, asked.length], [[], 1])
+    asked[0]!()
+    assert.deepStrictEqual(written, ["a\nb\nc"])
+    lines.write("d")
+    assert.lengthOf(asked, 2)
+    asked[1]!()
+    assert.deepStrictEqual(written, ["a\nb\nc", "d"])
+  })
+
+  it("are written at once when there are 64 KiB of them, or when somebody asks", () => {
+    const { asked, lines, written } = made()
+    const line = "x".repeat(1000)
+    for (let i = 0; i < 66; i++) lines.write(line)
+    assert.deepStrictEqual(written.map(({ length }) => length), [66 * 1001 - 1])
+    lines.flush()
+    assert.lengthOf(written, 1, "nothing is left")
+    lines.write("y")
+    lines.flush()
+    lines.flush()
+    assert.deepStrictEqual(written.slice(1), ["y"])
+    for (const run of asked) run()
+    assert.lengthOf(written, 2)
   })
 })
 

@@ -4,6 +4,8 @@
  * FAKE_NVML_STATE names the file, which is read again for every call. A line is a key, a blank and a value:
  *
  *   count 2                          number of GPUs
+ *   driver 580.95.05                 version of the driver; without it the library cannot tell
+ *   cuda 13000                       version of CUDA, 1000 times the major and 10 times the minor one
  *   0.total 25769803776              of GPU 0; also free, used, reserved, util, temp, power (mW), uuid, name
  *   0.capability 8 6                 major and minor compute capability
  *   0.lag 17179869184 700            free is this until 700 ms after the file was written
@@ -145,6 +147,23 @@ static unsigned long long free_of(device_t d) {
 rc_t nvmlInit_v2(void) { ENTER(-1); initialised++; return 0; }
 rc_t nvmlInitWithFlags(unsigned int flags) { ENTER(-1); initialised++; return flags == 1 ? 0 : 2; }
 rc_t nvmlShutdown(void) { ENTER(-1); initialised--; return 0; }
+
+rc_t nvmlSystemGetDriverVersion(char *out, unsigned int length) {
+  const char *v;
+  ENTER(-1);
+  if (!(v = look("driver"))) return 3;
+  if (strlen(v) + 1 > length) return 7;
+  strcpy(out, v);
+  return 0;
+}
+
+rc_t nvmlSystemGetCudaDriverVersion_v2(int *version) {
+  const char *v;
+  ENTER(-1);
+  if (!(v = look("cuda"))) return 3;
+  *version = atoi(v);
+  return 0;
+}
 
 #ifndef WITHOUT_COUNT
 rc_t nvmlDeviceGetCount_v2(unsigned int *count) {

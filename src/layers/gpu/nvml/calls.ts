@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type { Library, Name } from "./library.ts"
-import type { RawDevice } from "./protocol.ts"
+import type { RawDevice, RawDriver } from "./protocol.ts"
 import * as Struct from "./structs.ts"
 
 /** @category models @since 0.1.0 */
@@ -74,14 +74,23 @@ export const handle = (library: Library, index: number): Got<Handle> =>
 /** @category calls @since 0.1.0 */
 export const text = (
   library: Library,
-  name: "nvmlDeviceGetName" | "nvmlDeviceGetUUID",
-  device: Handle,
+  name: "nvmlDeviceGetName" | "nvmlDeviceGetUUID" | "nvmlSystemGetDriverVersion",
+  ...device: ReadonlyArray<Handle>
 ): Got<string> => {
   const out = buffer(Struct.textSize)
-  const code = library[name]?.(device, out.bytes, Struct.textSize) ?? rc.functionNotFound
+  const code = library[name]?.(...device, out.bytes, Struct.textSize) ?? rc.functionNotFound
   if (code !== rc.ok) return { rc: code }
   const end = out.bytes.indexOf(0)
   return { rc: 0, value: new TextDecoder().decode(out.bytes.subarray(0, end < 0 ? undefined : end)) }
+}
+
+/** The versions of the driver and of its CUDA, which is 13000 for 13.0. @category calls @since 0.1.0 */
+export const driver = (library: Library): RawDriver => {
+  const cuda = into(library, "nvmlSystemGetCudaDriverVersion_v2", [], 4, u32).value
+  return {
+    version: text(library, "nvmlSystemGetDriverVersion").value ?? null,
+    cuda: cuda === undefined ? null : `${Math.floor(cuda / 1000)}.${Math.floor((cuda % 1000) / 10)}`,
+  }
 }
 
 /** @category models @since 0.1.0 */

@@ -18,6 +18,8 @@ const functions = {
   nvmlInit_v2: [],
   nvmlInitWithFlags: ["u32"],
   nvmlShutdown: [],
+  nvmlSystemGetDriverVersion: ["buffer", "u32"],
+  nvmlSystemGetCudaDriverVersion_v2: ["buffer"],
   nvmlDeviceGetCount_v2: ["buffer"],
   nvmlDeviceGetHandleByIndex_v2: ["u32", "buffer"],
   nvmlDeviceGetName: ["u64", "buffer", "u32"],

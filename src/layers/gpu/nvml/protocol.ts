@@ -20,9 +20,18 @@ export interface Opened {
   readonly opened: true
 }
 
+/** Versions of the driver; null is unknown. @category models @since 0.1.0 */
+export interface RawDriver {
+  /** Such as `580.95.05`. */
+  readonly version: string | null
+  /** The newest version of CUDA that the driver can run, such as `13.0`. */
+  readonly cuda: string | null
+}
+
 /** @category models @since 0.1.0 */
 export interface Answer {
   readonly id: number
+  readonly driver: RawDriver
   readonly devices: ReadonlyArray<RawDevice>
   readonly xids: ReadonlyArray<RawXid>
 }

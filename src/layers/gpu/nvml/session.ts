@@ -7,7 +7,7 @@ import * as Calls from "./calls.ts"
 import * as Events from "./events.ts"
 import type { Listed } from "./events.ts"
 import type { Library } from "./library.ts"
-import type { Failure, RawDevice, RawXid } from "./protocol.ts"
+import type { Failure, RawDevice, RawDriver, RawXid } from "./protocol.ts"
 import { isLoss, readGpu, type State } from "./readGpu.ts"
 import * as Struct from "./structs.ts"
 
@@ -20,6 +20,7 @@ export interface Session {
 
 /** @category models @since 0.1.0 */
 export interface Read {
+  readonly driver: RawDriver
   readonly devices: ReadonlyArray<RawDevice>
   readonly xids: ReadonlyArray<RawXid>
 }
@@ -92,7 +93,8 @@ const countOf = (state: State): Calls.Got<number> => {
 
 const readAll = (state: State, options: { readonly processes: boolean }): Read | Failure => {
   const count = countOf(state)
-  if (count.rc === rc.noGpus) return { devices: [], xids: [] }
+  const driver = Calls.driver(state.library)
+  if (count.rc === rc.noGpus) return { driver, devices: [], xids: [] }
   if (count.value === undefined) return failed("nvmlDeviceGetCount", count.rc)
   // When the number of GPUs changes, a GPU may get another index.
   if (state.count !== undefined && state.count !== count.value) {
@@ -110,14 +112,14 @@ const readAll = (state: State, options: { readonly processes: boolean }): Read |
     else listed.push(...found)
   }
   if (listed.length === 0 && denied !== undefined) return failed("nvmlDeviceGetHandleByIndex", denied)
-  return withEvents(state, listed)
+  return { driver, ...withEvents(state, listed) }
 }
 
 /**
  * If waiting for events fails, every device counts as faulty, as in NVIDIA's device plugin. But if it fails because a
  * GPU is lost, and that GPU has been found, then the health of the others is not known: they were read.
  */
-const withEvents = (state: State, listed: ReadonlyArray<Listed>): Read => {
+const withEvents = (state: State, listed: ReadonlyArray<Listed>): Omit<Read, "driver"> => {
   const devices = listed.map(({ device }) => device)
   const { events, library } = state
   if (events === undefined || !devices.some(({ watched }) => watched)) return { devices, xids: [] }

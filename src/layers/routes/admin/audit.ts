@@ -29,6 +29,8 @@ export interface Audit {
     target: Target,
     change: Effect.Effect<string, E, R>,
   ) => Effect.Effect<string, E, R | Operator>
+  /** Keeps a change for the list that something else has recorded: a reload by a signal. */
+  readonly note: (change: AdminChanged) => void
   /** The last changes, newest first. */
   readonly recent: (limit: number) => ReadonlyArray<AdminChanged>
 }
@@ -50,6 +52,10 @@ const logged = (change: AdminChanged): Effect.Effect<void> => {
 /** @category constructors @since 0.1.0 */
 export const make = (events: RouterEvents["Service"], clock: Clock.Clock): Audit => {
   const kept: Array<AdminChanged> = []
+  const keep = (change: AdminChanged): void => {
+    kept.push(change)
+    if (kept.length > keptMax) kept.shift()
+  }
   const record = Effect.fnUntraced(function* (
     action: AdminAction,
     target: Target,
@@ -68,8 +74,7 @@ export const make = (events: RouterEvents["Service"], clock: Clock.Clock): Audit
       result,
       reason: reason.slice(0, textMax),
     }
-    kept.push(change)
-    if (kept.length > keptMax) kept.shift()
+    keep(change)
     events.publish(change)
     yield* logged(change)
   })
@@ -82,6 +87,9 @@ export const make = (events: RouterEvents["Service"], clock: Clock.Clock): Audit
         ),
         (words) => record(action, target, "done", words),
       ),
+    note: (change) => {
+      if (!kept.includes(change)) keep(change)
+    },
     recent: (limit) => kept.slice(-limit).reverse(),
   }
 }

@@ -8,6 +8,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type { Decisions } from "../../../services/Decisions.ts"
 import type { MemberState } from "../../../services/Fleet.ts"
+import type { Live } from "../../../services/Live.ts"
 import type { LogControl } from "../../../services/LogControl.ts"
 import type { AdminAction } from "../../../services/RouterEvents.ts"
 import { api } from "../AdminApi.ts"
@@ -26,7 +27,7 @@ import type { Reading } from "./state.ts"
 export interface Shared {
   readonly audit: Audit
   readonly changes: Changes
-  readonly decisions: Decisions | undefined
+  readonly decisions: Live<Decisions | undefined>
   readonly feed: Feed
   readonly log: LogControl | undefined
   readonly reading: Reading
@@ -71,14 +72,14 @@ const asJson = (value: unknown) => Respond.json(JSON.stringify(value))
 
 const decisionGroup = ({ decisions }: Shared) =>
   HttpApiBuilder.group(api, "decisions", (handlers) => {
-    const one = (id: string) => Effect.map(Shown.find(decisions, id), (decision) => asJson(Shown.shown(decision)))
+    const one = (id: string) => Effect.map(Shown.find(decisions.now, id), (decision) => asJson(Shown.shown(decision)))
     return handlers.handleAll({
       decisions: ({ query: { id, limit } }) =>
-        id === undefined ? Effect.map(Shown.recent(decisions, limit), asJson) : one(id),
+        id === undefined ? Effect.map(Shown.recent(decisions.now, limit), asJson) : one(id),
       decision: ({ params: { id } }) => one(id),
       why: ({ params: { id } }) =>
         Effect.gen(function* () {
-          const words = why(yield* Shown.find(decisions, id))
+          const words = why(yield* Shown.find(decisions.now, id))
           const { headers } = yield* HttpServerRequest.HttpServerRequest
           const asText = (headers["accept"] ?? "").startsWith("text/plain")
           return asText ? HttpServerResponse.text(`${[words.summary, ...words.sentences].join("\n")}\n`) : words

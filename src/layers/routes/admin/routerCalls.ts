@@ -56,7 +56,8 @@ const reload: Post<"reload", "/admin/reload", { readonly reloaded: ReadonlyArray
 ).annotateMerge(
   says(
     "Reads everything again now that is else read at intervals",
-    "The fleet and the API keys, where they come from files or DNS; then health, catalog, devices and memory.",
+    "The fleet and the API keys, where they come from files or DNS, or all settings of the reference server; then " +
+      "health, catalog, devices and memory. 409 says what is wrong; then no setting has changed.",
   ),
 )
 

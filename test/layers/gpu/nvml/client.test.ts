@@ -18,7 +18,7 @@ class Helper implements Child {
   }
 
   readonly send: Child["send"] = ({ id }) => {
-    if (this.answers) this.listener?.line({ id, devices: [], xids: [] })
+    if (this.answers) this.listener?.line({ id, driver: { version: null, cuda: null }, devices: [], xids: [] })
   }
   readonly kill = () => void this.kills++
   readonly gone = () => this.ended
