@@ -36,7 +36,8 @@ describe("the condition of a backend", () => {
       ["unknown", { health: "unknown" }, 0],
       ["breaker open", { breaker: "open" }, 3],
       ["breaker half-open", { breaker: "half-open" }, 2],
-      ["draining", { member: "draining", health: "unhealthy" }, 1],
+      ["draining", { member: "draining", health: "unhealthy", streams: 2 }, 1],
+      ["drained", { member: "draining" }, 1],
       ["isolated", { member: "isolated" }, 1],
     ] as const,
   )("%s", (words, fields, urgent) => {

@@ -51,8 +51,14 @@ export const urgency = ({ breaker, health, member, models }: BackendState): numb
   return 0
 }
 
-/** The condition of a backend in one or two words. @category accessors @since 0.1.0 */
-export const condition = ({ breaker, health, member }: BackendState): string => {
+/**
+ * The condition of a backend in one or two words. A drain is over when nothing runs on it any more.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const condition = ({ breaker, health, member, streams }: BackendState): string => {
+  if (member === "draining") return streams === 0 ? "drained" : "draining"
   if (member !== "active") return member
   if (health !== "healthy") return health
   return breaker === "closed" ? "healthy" : `breaker ${breaker}`

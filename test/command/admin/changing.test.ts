@@ -37,7 +37,7 @@ describe("the commands that take a backend out", () => {
         [0, "node-001 is draining and takes no new requests; 0 requests are under way"],
       )
       assert.strictEqual(yield* memberOf(run, "node-001"), "draining")
-      assert.match((yield* run("backends")).out, /^node-001 +draining /m)
+      assert.match((yield* run("backends")).out, /^node-001 +drained /m)
       const isolated = yield* run("isolate node-002 --json")
       assert.strictEqual(isolated.json.backend.member, "isolated")
       assert.strictEqual(yield* memberOf(run, "node-002"), "isolated")

@@ -151,7 +151,7 @@ describe("the frame of top", () => {
     assert.match(all, /^BACKEND +STATE +STREAMS +MEMORY +USED$/m)
     assert.match(all, /^gpu-1 +healthy +3\/8 █+▒+▚+╌*·+ +38\.0\/80\.0 GiB +llama3/m)
     assert.match(all, /^gpu-2 +unhealthy +0\/8 ·+ +0\.0\/24\.0 GiB\n +·+ +0\.0\/24\.0 GiB$/m)
-    assert.match(all, /^cpu +draining +0\/8 nomic-embed-text:latest 1\.0 GiB$/m)
+    assert.match(all, /^cpu +drained +0\/8 nomic-embed-text:latest 1\.0 GiB$/m)
     assert.isBelow(all.indexOf("\ngpu-2 "), all.indexOf("\ngpu-1 "), "the one with a problem comes first")
     assert.match(all, /^QUEUES\nllama3\.1:8b {2}12 waiting {2}oldest 2\.10 s, expected wait 3\.00 s {2}team-a 9, \(/m)
     assert.match(all, /^PREWARM\nqwen3:32b on gpu-1 {2}pending {2}pinned$/m)

@@ -40,7 +40,7 @@ describe("llamero top", () => {
       assert.strictEqual((yield* run(`load node-002 ${mistral.name} --wait`, env)).status, 0)
       yield* shows(terminal, new RegExp(`node-002 .*█+.* ${mistral.name}`))
       yield* run("drain node-003", env)
-      yield* shows(terminal, /^node-003 +draining/m)
+      yield* shows(terminal, /^node-003 +drained/m)
       terminal.resize(40, 12)
       yield* shows(terminal, /^node-003 +- /m)
       assert.isAtMost(terminal.picture().length, 12)
@@ -121,7 +121,7 @@ describe("llamero top", () => {
       const fiber = yield* start(router.url, terminal)
       yield* shows(terminal, / polling /)
       yield* run("drain node-001", { LLAMERO_URL: router.url, LLAMERO_ADMIN_TOKEN: token })
-      yield* shows(terminal, /^node-001 +draining/m)
+      yield* shows(terminal, /^node-001 +drained/m)
       terminal.press("q")
       yield* Fiber.await(fiber)
     }))
@@ -146,7 +146,7 @@ describe("llamero top without a terminal", () => {
       const locale = yield* run("top --once", { ...env, LANG: "C" })
       assert.match(locale.out, /^[\x20-\x7e\n]+$/)
       const { json } = yield* run("top --json", env)
-      assert.deepStrictEqual(Object.keys(json), [
+      assert.includeMembers(Object.keys(json), [
         "at",
         "router",
         "traffic",
