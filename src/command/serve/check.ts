@@ -1,6 +1,6 @@
 /** `llamero serve --check`: everything that is wrong with a configuration, and what each backend answers. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Duration, Effect, Layer, Runtime, Schema } from "effect"
+import { Duration, Effect, Runtime, Schema } from "effect"
 import type { Flaw } from "../../layers/Settings.ts"
 import * as Fleet from "../../services/Fleet.ts"
 import { OllamaApi } from "../../services/OllamaApi.ts"
