@@ -102,7 +102,8 @@ export const runMain = <E>(main: Effect.Effect<unknown, E>, options?: Options<E>
   const fiber = Effect.runFork(Effect.provide(main, logging))
   const stopping = Effect.logInfo("stopping: streams may finish; a second signal stops at once")
   onSignals(() => {
-    Effect.runFork(Effect.provide(Effect.andThen(stopping, Fiber.interrupt(fiber)), logging))
+    // On Deno a line to a terminal that was closed throws.
+    Effect.runFork(Effect.provide(Effect.andThen(Effect.ignoreCause(stopping), Fiber.interrupt(fiber)), logging))
   })
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return process.exit(0)
