@@ -29,6 +29,13 @@ const absent = (): string | undefined => {
   }
 }
 
+/** How this machine reaches npm's registry: proxies, and authorities that it trusts. */
+const reach = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) =>
+    /^(npm_config_(registry|cafile)|(https?|no)_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_\w+)$/i.test(name)
+  ),
+)
+
 const check = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`not so: ${what}`)
   console.log(`ok: ${what}`)
@@ -74,7 +81,7 @@ const build = (instructions: ReadonlyArray<Instruction>): void => {
       console.log(`> ${command}`)
       const mounted = `mount --bind "$0" /opt && cd "$1" && exec sh -c "$2"`
       execFileSync("unshare", ["--mount", "sh", "-c", mounted, opt, workdir, command], {
-        env: { PATH: path, HOME: process.env["HOME"] ?? "/root" },
+        env: { ...reach, PATH: path, HOME: process.env["HOME"] ?? "/root" },
         stdio: ["ignore", "ignore", "inherit"],
       })
     },
