@@ -11,7 +11,7 @@ import * as SimulatedFleet from "../../src/simulated/SimulatedFleet.ts"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import { launched, open } from "../support/chromium.ts"
 import { denoServe, prints, start } from "../support/processes.ts"
-import { llama31, mistral, serve, token, urlOf } from "../support/statusFleet.ts"
+import { mistral, serve, token, urlOf } from "../support/statusFleet.ts"
 import { ask, serious, signIn, test } from "../support/statusPage.ts"
 
 const browser = launched()
