@@ -17,8 +17,6 @@ const entries = {
   ".": "./src/index.ts",
   "./testing": "./src/testing/index.ts",
   "./simulated": "./src/simulated/index.ts",
-  // Not for imports: `deno run -A jsr:@llamero/llamero/command` runs it.
-  "./command": "./src/command/main.ts",
 }
 
 /** Modules of Node that Deno, bundlers for browsers and serverless hosts have as well. */
@@ -93,13 +91,16 @@ export const listed = (): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(publicFiles().map((file) => [`./${file.slice(0, -3)}`, `./src/${file}`])),
 })
 
+/** Not for imports: `deno run -A jsr:@llamero/llamero/command` runs it. The package on npm has a `bin` instead. */
+const programs = { "./command": "./src/command/main.ts" }
+
 /** Writes the barrel, and the `exports` of both manifests. */
 export const writeExports = (): void => {
   writeFileSync(join(src, "index.ts"), barrel())
   for (const name of ["deno.json", "package.json"]) {
     const file = join(root, name)
     const manifest = JSON.parse(readFileSync(file, "utf8"))
-    manifest.exports = listed()
+    manifest.exports = name === "deno.json" ? { ...programs, ...listed() } : listed()
     writeFileSync(file, JSON.stringify(manifest, undefined, 2) + "\n")
   }
 }

@@ -15,7 +15,7 @@ const local2 = (why: string) => `${local}: ${why}`
 
 /** By file and name. */
 const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  "layers/Settings.ts": { known: fixed },
+  "layers/Settings.ts": { known: fixed, changeable: fixed },
   "layers/admission/BoundedAdmission.ts": { weights: fixed },
   "layers/admission/classQueues.ts": { tenants: "idle tenants are dropped when there are many more than waiting ones" },
   "layers/admission/fairQueue.ts": { sizes: "weights of tenants: an option" },
@@ -156,6 +156,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/settings/names.ts": { words: local },
   "layers/settings/parse.ts": { isRepeated: local, found: local },
   "layers/settings/read.ts": { unread: local },
+  "layers/settings/sources.ts": { "": local, keys: local },
   "layers/sharing/MemoryRateLimiterStore.ts": { buckets: "buckets that are not full, and twice as many" },
   "layers/tokens/CalibratedTokenEstimator.ts": { models: "1,024; then it is emptied" },
   "layers/transport/FetchTransport.ts": { counts: "backends with calls under way" },
@@ -173,6 +174,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "plugins/plans/AtStartPlan.ts": { names: fixed },
   "plugins/plans/DemandPlan.ts": { histories: swept },
   "plugins/plans/PinnedPlan.ts": { targets: fixed },
+  "plugins/plans/listed.ts": { gating: "models of the setting; made anew with each version of it", names: local },
   "plugins/plans/ReplicaPlan.ts": { busySince: "models of the catalog", hotAt: "models of the catalog", keys: local },
   "plugins/retry/HedgeRetry.ts": { seen: swept },
   "plugins/scorers/PeakEwma.ts": { latencies: swept },
@@ -193,6 +195,7 @@ const bounds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "layers/placement/pluginMeter.ts": { nanos: local2("one placement") },
   "layers/server/LogLines.ts": { "": fixed },
   "layers/tracing/attemptSpans.ts": { places: "1,000; then it is emptied" },
+  "layers/memory/prewarm/evaluations.ts": { known: local },
   "layers/memory/prewarm/prewarmMeter.ts": { loading: local },
   "layers/routes/admin/feed.ts": { parts: local, readers: "64 at most; one goes when it stops reading" },
   "layers/routes/admin/methods.ts": { byPath: fixed, known: fixed },

@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import { Config, Effect } from "effect"
-import type * as OtlpMetrics from "./routes/OtlpMetrics.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
@@ -24,6 +23,7 @@ import * as Traffic from "./settings/traffic.ts"
 import type * as Values from "./settings/values.ts"
 import * as OtlpTracing from "./tracing/OtlpTracing.ts"
 
+export { metrics, tracing } from "./settings/otlpOptions.ts"
 export type { JsonSchema } from "./settings/natural.ts"
 export type { FileEntry, Flaw, Found, Place, SettingsFile, Sources } from "./settings/sources.ts"
 export type { Level, ScorerName } from "./settings/structured.ts"
@@ -118,58 +118,6 @@ const settled = (settings: Settings): Settings =>
   settings.ollamaHost !== "" && Rules.isRouter(settings)(settings.ollamaHost)
     ? { ...settings, ollamaHost: "" }
     : settings
-
-/**
- * What `OtlpTracing.layer` needs to know. `undefined` where no collector is set, or where traces are turned off.
- *
- * @category settings
- * @since 0.1.0
- */
-export const tracing = (settings: Settings): OtlpTracing.Options | undefined => {
-  const { otelDisabled, otlpEndpoint, resource, tracesEndpoint, tracesExporter, tracesProtocol } = settings
-  const url = tracesEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/traces`)
-  if (url === "" || otelDisabled || tracesExporter === "none" || tracesProtocol === "grpc") return undefined
-  return {
-    url,
-    headers: settings.tracesHeaders,
-    protocol: tracesProtocol,
-    compression: settings.tracesCompression,
-    sampler: settings.sampler,
-    ratio: settings.samplerRatio,
-    errors: settings.traceErrors,
-    slowMillis: settings.traceSlowMillis,
-    serviceName: settings.serviceName,
-    resource,
-    timeoutMillis: settings.tracesTimeoutMillis,
-    delayMillis: settings.spanDelayMillis,
-    queueMax: settings.spanQueueMax,
-    batchMax: settings.spanBatchMax,
-  }
-}
-
-/**
- * What `OtlpMetrics.layer` needs to know. `undefined` where `OTEL_METRICS_EXPORTER` is not `otlp`, or no collector is
- * set.
- *
- * @category settings
- * @since 0.1.0
- */
-export const metrics = (settings: Settings): OtlpMetrics.Options | undefined => {
-  const { metricsEndpoint, metricsExporter, metricsProtocol, otelDisabled, otlpEndpoint } = settings
-  const url = metricsEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/metrics`)
-  if (metricsExporter !== "otlp" || url === "" || otelDisabled || metricsProtocol === "grpc") return undefined
-  return {
-    url,
-    headers: settings.metricsHeaders,
-    protocol: metricsProtocol,
-    compression: settings.metricsCompression,
-    intervalMillis: settings.metricsMillis,
-    timeoutMillis: settings.metricsTimeoutMillis,
-    temporality: settings.metricsTemporality === "cumulative" ? "cumulative" : "delta",
-    serviceName: settings.serviceName,
-    resource: settings.resource,
-  }
-}
 
 /** The settings of the GPU agent, as `config`. @category settings @since 0.1.0 */
 export const agentConfig: Config.Config<Values.AgentSettings> = Read.all(Agent.agent)

@@ -89,9 +89,9 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
     const contained = PipelineFailures.make(guards, stages.from)
     const forkHere = Effect.runForkWith(yield* Effect.context<never>())
     const timing = RoutingTime.sampler(clock)
-    let isDraining = false
     const tracing = yield* Tracing
     if (tracing !== undefined) yield* events.subscribe(tracing.take)
+    let isDraining = false
 
     const begin = (request: RoutedRequest, reply: ReplySink): Run => {
       const run = new Run(request, reply)
@@ -129,9 +129,7 @@ const make = (options: Options<ReadonlyArray<GuardInput<unknown>>>) =>
       draining: () => isDraining,
       refused: (request) => events.publish(RefusedEvent.make(request, clock, tracing)),
       retryBudget: () => options.retry?.budget?.(clock.currentTimeMillisUnsafe()),
-      drain: Effect.sync(() => {
-        isDraining = true
-      }),
+      drain: Effect.sync(() => void (isDraining = true)),
       route: Object.assign(route, { start }),
     })
   })
