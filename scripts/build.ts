@@ -21,8 +21,24 @@ const isFresh = (): boolean => {
   return sources.every((path) => changedAt(path) < built)
 }
 
-/** Writes the bundle into a folder. */
-export const bundle = async (dir: string): Promise<void> => {
+/**
+ * The viewer of the reference of the admin API is 2 MB of text in a file of Effect. The package does not have it twice:
+ * the bundle reads it where Effect is installed.
+ */
+const viewer = {
+  name: "viewer",
+  load: (id: string): string | undefined =>
+    id.endsWith("/http-api/internal/httpApiSwagger.js")
+      ? `import { createRequire } from "node:module"
+import { pathToFileURL } from "node:url"
+const effect = createRequire(import.meta.url).resolve("effect/package.json")
+const file = new URL("dist/http-api/internal/httpApiSwagger.js", pathToFileURL(effect))
+export const { css, javascript } = await import(file.href)`
+      : undefined,
+}
+
+/** Writes the bundle into a folder; for the package, as small as it can be. */
+export const bundle = async (dir: string, isForPackage: boolean): Promise<void> => {
   const { rolldown } = await import("rolldown")
   const made = await rolldown({
     cwd: root,
@@ -33,11 +49,13 @@ export const bundle = async (dir: string): Promise<void> => {
       helperProcess: "src/layers/gpu/nvml/helperProcess.ts",
     },
     platform: "node",
-    // koffi has native code. The others are CommonJS, which they stay.
-    external: ["koffi", "redis", "undici"],
+    // koffi has native code, and yaml is seldom needed. The others are CommonJS, which they stay.
+    external: ["koffi", "redis", "undici", "yaml"],
+    plugins: isForPackage ? [viewer] : [],
     logLevel: "silent",
   })
-  await made.write({ dir, format: "esm", entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" })
+  const names = { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" }
+  await made.write({ dir, format: "esm", minify: isForPackage, ...names })
   await made.close()
 }
 
@@ -46,12 +64,12 @@ export const build = async (): Promise<void> => {
   if (isFresh()) return
   // Written beside the old bundle, so that no other process finds half of it.
   const dir = `${folder}-${process.pid}`
-  await bundle(dir)
+  await bundle(dir, false)
   rmSync(folder, { recursive: true, force: true })
   renameSync(dir, folder)
 }
 
 if (import.meta.main) {
   const [dir] = process.argv.slice(2)
-  await (dir === undefined ? build() : bundle(dir))
+  await (dir === undefined ? build() : bundle(dir, true))
 }

@@ -8,6 +8,7 @@ import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "n
 import { join } from "node:path"
 import process from "node:process"
 import { listed } from "./exports.ts"
+import { removeComments } from "./smaller.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
@@ -49,6 +50,7 @@ const published = ({ dependencies, ...own }: Manifest) => {
 export const pack = (): string => {
   rmSync(dist, { recursive: true, force: true })
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
+  removeComments(dist)
   const manifest = published(JSON.parse(readFileSync(join(root, "package.json"), "utf8")))
   writeFileSync(join(dist, "package.json"), JSON.stringify(manifest, undefined, 2) + "\n")
   execFileSync(process.execPath, [join(root, "scripts/build.ts"), join(dist, "bundle")], { stdio: "inherit" })

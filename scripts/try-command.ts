@@ -17,7 +17,7 @@ const path = "/usr/local/bin:/usr/bin:/bin"
 /** An environment without settings, and without what npm tells the programs that it runs. */
 const env = {
   ...Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|OTEL|npm)_|^NODE_/.test(name)),
+    Object.entries(process.env).filter(([name]) => !/^(LLAMERO|OLLAMA|OTEL|npm)_|^NODE_(OPTIONS|PATH)$/.test(name)),
   ),
   PATH: path,
 }
@@ -111,7 +111,8 @@ export const tryCommand = async (tarball: string, router: string, ask: () => Pro
   try {
     const version = systemNode()
     if (/^v20\./.test(version)) {
-      const command = ["npx", "--yes", tarball, "serve", "--demo", "--port", "0"]
+      // npx takes a path for a command, unless it begins with a dot or a scheme.
+      const command = ["npx", "--yes", `file:${tarball}`, "serve", "--demo", "--port", "0"]
       check(await answers(command, inside("npx"), asks), `npx with Node ${version}: serve --demo shows its page`)
       await library(tarball, inside("library"), router, ask)
     } else console.log(`skipped: the command on Node 20; the system has ${version}`)

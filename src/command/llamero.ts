@@ -63,7 +63,7 @@ const environment = Layer.mergeAll(
 )
 
 /** Runs a command line, without the name of the program. */
-export const command = (args: ReadonlyArray<string>) =>
+export const command = (args: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
   Command.runWith(root, { version, renderErrors: true })(args).pipe(
     Effect.catchTag("ShowHelp", ({ errors }) => errors.length === 0 ? Effect.void : Effect.fail(new WrongUsage())),
     Effect.provide(environment),

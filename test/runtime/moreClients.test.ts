@@ -41,7 +41,10 @@ const scripts: ReadonlyArray<readonly [name: string, command: ReadonlyArray<stri
 
 for (const [server, command] of Object.entries(runtimes)) {
   describe(`src/command/serve/server.ts on ${server}`, () => {
-    it.layer(serving([...command, "src/command/serve/server.ts"]), { timeout: "30 seconds", excludeTestServices: true })(
+    it.layer(serving([...command, "src/command/serve/server.ts"]), {
+      timeout: "30 seconds",
+      excludeTestServices: true,
+    })(
       (it) => {
         for (const [name, script, runs] of scripts) {
           it.effect.skipIf(!runs)(`test/clients/${name}`, () =>

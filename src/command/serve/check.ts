@@ -1,6 +1,6 @@
 /** `llamero serve --check`: everything that is wrong with a configuration, and what each backend answers. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Duration, Effect, Layer, Runtime, Schema } from "effect"
+import { Duration, Effect, Runtime, Schema } from "effect"
 import type { Flaw } from "../../layers/Settings.ts"
 import * as Fleet from "../../services/Fleet.ts"
 import { OllamaApi } from "../../services/OllamaApi.ts"
@@ -97,7 +97,7 @@ export const lines = ({ backends, files, flaws, ok, routing }: Report): Readonly
 }
 
 /** The report is printed already. */
-class CheckFailed extends Schema.TaggedError<CheckFailed>()("CheckFailed", {}) {
+export class CheckFailed extends Schema.TaggedError<CheckFailed>()("CheckFailed", {}) {
   override readonly [Runtime.errorReported] = false
   override get message(): string {
     return "the configuration is wrong"

@@ -2,7 +2,9 @@
 import { Effect } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import process from "node:process"
+import type { CheckFailed } from "./check.ts"
 import * as Flags from "./flags.ts"
+import type { Failure } from "./run.ts"
 
 const input = {
   check: Flag.Boolean("check").pipe(
@@ -40,7 +42,8 @@ const checked = Command.validate(
     json && !check ? Effect.fail(new CliError.ValidationError({ message: "--json goes with --check" })) : Effect.void,
 )
 
-export const command = checked.pipe(
+/** Its flags are its own affair. */
+export const command: Command.Command<"serve", never, object, Failure | CheckFailed> = checked.pipe(
   Command.withShortDescription("Run the router"),
   Command.withDescription(
     "Run the router. Settings come from flags, then from a file (--config, or llamero.json, llamero.yaml or llamero.yml " +

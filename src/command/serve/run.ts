@@ -39,6 +39,7 @@ const banner = (url: string, { model, says, simulated }: Place.Place, settings: 
       message: `llamero listening on ${url}`,
       routing: says,
       simulated,
+      page: settings.adminToken === "" ? undefined : `${url}/ui`,
     })
     : `
 llamero listening on ${url}

@@ -26,9 +26,8 @@ export const flawsOf = ({ cause, message }: Config.ConfigError): ReadonlyArray<s
 
 /** A value as an error may show it: without the user and password of a URL, wherever they stand in it. @internal */
 export const shown = (value: unknown): string => {
-  if (typeof value === "string") return JSON.stringify(withoutPasswords(value))
-  const text = withoutPasswords(JSON.stringify(value) ?? String(value))
-  return text.length <= 60 ? text : `${text.slice(0, 60)}…`
+  const text = JSON.stringify(value, (_, part) => typeof part === "string" ? withoutPasswords(part) : part)
+  return typeof value === "string" || text.length <= 80 ? text : `${text.slice(0, 80)}…`
 }
 
 /** Files for `docker run --env-file` keep the quotes that a shell would remove. */

@@ -199,7 +199,7 @@ describe("llamero serve, as a program", () => {
     Effect.gen(function* () {
       const running = yield* start([...main, "serve", "--demo", "--port", "0", "--backends", "http://127.0.0.1:9"])
       const [, url = ""] = yield* prints(running, /listening on (http:\/\/[\d.]+:\d+)/)
-      yield* prints(running, /SIMULATED[\s\S]*status page: .*\/ui \(token: demo\)/)
+      yield* prints(running, /SIMULATED.*"page":"http:[^"]*\/ui"/)
       const state = yield* Effect.promise(() =>
         fetch(`${url}/admin/state`, { headers: { authorization: "Bearer demo" } }).then((response) => response.status)
       )

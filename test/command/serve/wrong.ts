@@ -37,11 +37,11 @@ export const wrong: Readonly<Record<string, Wrong>> = {
         `{ "queueCapacity": "many", "hedge": "perhaps", "queueDeadline": 30,\n  "bodyLimit": -1, "attempts": 1.5 }`,
     },
     says: [
-      `DIR/llamero.json:1:20: queueCapacity="many": wants a whole number of at least 0`,
-      "DIR/llamero.json:1:67: queueDeadline=30: wants a duration with its unit, such as 500ms, 30s or 5m",
-      "DIR/llamero.json:2:16: bodyLimit=-1: wants a number of bytes, such as 67108864, 64MiB or 256MB",
-      "DIR/llamero.json:2:32: attempts=1.5: wants a whole number of at least 1",
-      `DIR/llamero.json:1:37: hedge="perhaps": wants true or false`,
+      `DIR/llamero.json:1:3: queueCapacity="many": wants a whole number of at least 0`,
+      "DIR/llamero.json:1:48: queueDeadline=30: wants a duration with its unit, such as 500ms, 30s or 5m",
+      "DIR/llamero.json:2:3: bodyLimit=-1: wants a number of bytes, such as 67108864, 64MiB or 256MB",
+      "DIR/llamero.json:2:20: attempts=1.5: wants a whole number of at least 1",
+      `DIR/llamero.json:1:28: hedge="perhaps": wants true or false`,
     ],
   },
   "two wrong elements of a list": {
@@ -70,7 +70,7 @@ export const wrong: Readonly<Record<string, Wrong>> = {
   },
   "YAML that is none": {
     files: { "llamero.yaml": "port: 8080\n  hedge: true\n" },
-    says: ["DIR/llamero.yaml:1:7: "],
+    says: ["DIR/llamero.yaml:1:7: ", "DIR/llamero.yaml:1:7: "],
   },
   "a key that is there twice": {
     files: { "llamero.yaml": "port: 8080\nhedge: on\nport: 9090\n" },
@@ -92,7 +92,7 @@ export const wrong: Readonly<Record<string, Wrong>> = {
       "LLAMERO_BACKEND: no setting has this name; did you mean LLAMERO_BACKENDS?",
       `--queue-capacity="many": wants a whole number of at least 0`,
       `LLAMERO_HEARTBEAT="15": wants a duration with its unit, such as 500ms, 30s or 5m`,
-      `DIR/llamero.json:1:17: retryRatio="half": wants a number of at least 0`,
+      `DIR/llamero.json:1:3: retryRatio="half": wants a number of at least 0`,
       `--log-level="loud": wants one of All, Trace, Debug, Info, Warn, Error, Fatal, None`,
     ],
   },
@@ -119,7 +119,7 @@ export const wrong: Readonly<Record<string, Wrong>> = {
     env: { LLAMERO_FOOTPRINTS: "DIR/footprints.json" },
     says: [
       "DIR/llamero.json:2:3: fleetFile: DIR/fleet.json: ",
-      "DIR/llamero.json:3:3: keysFile: DIR/keys.json: keys[0].sha256 must be",
+      "DIR/llamero.json:3:3: keysFile: the file of API keys, DIR/keys.json: ",
       "LLAMERO_FOOTPRINTS: ",
       "DIR/llamero.json:4:3: caFile: DIR/ca.pem has no certificate",
       "DIR/llamero.json:5:3: plugins: ",
@@ -131,10 +131,10 @@ export const wrong: Readonly<Record<string, Wrong>> = {
         "redisUrl: http://me:sesame@redis\n",
     },
     says: [
-      "DIR/llamero.yaml:1:13: adminToken: wants a token, as a text",
-      `DIR/llamero.yaml:4:11: redisUrl="…@redis": wants the URL of a Redis, such as redis://10.0.0.9:6379 or ` +
+      "DIR/llamero.yaml:1:1: adminToken: wants a token, as a text",
+      `DIR/llamero.yaml:4:1: redisUrl="…@redis": wants the URL of a Redis, such as redis://10.0.0.9:6379 or ` +
       "rediss://:password@redis.example:6380/0",
-      "DIR/llamero.yaml:2:13: agentToken: wants a token, as a text",
+      "DIR/llamero.yaml:2:1: agentToken: wants a token, as a text",
       "DIR/llamero.yaml:3:42: otelExporterOtlpTracesHeaders.api-key: wants a text",
     ],
   },
@@ -143,7 +143,6 @@ export const wrong: Readonly<Record<string, Wrong>> = {
     says: [
       `--backends="http://127.0.0.1:11434": wants backends other than this router itself`,
       "--backends: wants each backend once, and http://127.0.0.1:11434 is there twice",
-      "--backends: ",
     ],
   },
   "settings that say where backends are, and none": {
@@ -151,7 +150,7 @@ export const wrong: Readonly<Record<string, Wrong>> = {
     env: { LLAMERO_FLEET_INTERVAL: "soon" },
     says: [
       `LLAMERO_FLEET_INTERVAL="soon": wants a duration with its unit, such as 500ms, 30s or 5m`,
-      `DIR/llamero.json:1:13: agents=["http://10.0.0.4:11436","http://10.0.0.4:1"]: wants http(s) URLs without a user, ` +
+      `DIR/llamero.json:1:3: agents=["http://10.0.0.4:11436","http://10.0.0.4:1"]: wants http(s) URLs without a user, ` +
       "no two on one host, such as http://10.0.0.4:11436",
     ],
   },
