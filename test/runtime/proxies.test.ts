@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, References, Schedule } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { createServer, request as connect } from "node:http"
+import { type ClientRequest, createServer, request as connect } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
 import * as OllamaApp from "../../src/layers/OllamaApp.ts"
@@ -156,6 +156,7 @@ for (const proxy of proxies) behaves(proxy)
 const wrong = (router: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
+      const calls: Array<ClientRequest> = []
       const server = createServer((request, response) => {
         const asked = connect(`${router}${request.url}`, { method: "POST" }, (answer) => {
           response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -168,14 +169,19 @@ const wrong = (router: string) =>
           })
           answer.on("end", () => response.end(held))
         })
+        calls.push(asked)
         asked.on("error", () => response.destroy())
         request.pipe(asked)
       })
       await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
-      return server
+      return { calls, server }
     }),
-    (server) => Effect.sync(() => server.close().closeAllConnections()),
-  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+    ({ calls, server }) =>
+      Effect.sync(() => {
+        server.close().closeAllConnections()
+        for (const call of calls) call.destroy()
+      }),
+  ).pipe(Effect.map(({ server }) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
 describe("these checks", () => {
   it.live("find a proxy that buffers, and one that goes on when the client has left", () =>
