@@ -1,11 +1,17 @@
-/** The configurations for nginx, Caddy and Traefik, in front of the reference server. */
+/** The configurations for nginx, Caddy and Traefik, in front of a router. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schedule } from "effect"
-import { createServer, request as connect } from "node:http"
+import { Context, Effect, Layer, References, Schedule } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { type ClientRequest, createServer, request as connect } from "node:http"
 import type { AddressInfo } from "node:net"
+import * as StaticFleet from "../../src/layers/fleet/StaticFleet.ts"
+import * as OllamaApp from "../../src/layers/OllamaApp.ts"
+import * as NodeServer from "../../src/layers/server/NodeServer.ts"
+import * as Standard from "../../src/layers/Standard.ts"
+import * as HttpOllamaApi from "../../src/layers/transport/HttpOllamaApi.ts"
+import * as NodeTransport from "../../src/layers/transport/NodeTransport.ts"
 import * as SimulatedOllamaServer from "../../src/simulated/SimulatedOllamaServer.ts"
 import type { SimulatedServer } from "../../src/simulated/server.ts"
-import { prints, runtimes, start } from "../support/processes.ts"
 import { proxies, type Proxy, serve } from "../support/proxies.ts"
 
 for (const { absent, name } of proxies) {
@@ -17,12 +23,27 @@ class Served extends Context.Service<Served, { readonly router: string; readonly
   "test/Served",
 ) {}
 
+const status = (url: string, init?: RequestInit) =>
+  Effect.promise(async () => {
+    const response = await fetch(url, init)
+    await response.text()
+    return response.status
+  })
+
 const routing = Effect.fnUntraced(function* (options: Parameters<typeof SimulatedOllamaServer.make>[0]) {
   const backend = yield* SimulatedOllamaServer.make(options)
-  const env = { LLAMERO_BACKENDS: backend.url, LLAMERO_PORT: "0", LLAMERO_LOG_LEVEL: "Warn", LLAMERO_PARALLELISM: "8" }
-  const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], env)
-  const [, router = ""] = yield* prints(running, /istening on (http:\/\/[\d.]+:\d+)/)
-  return { router, backend: backend.server }
+  const server = NodeServer.layer(OllamaApp.layer(), { host: "127.0.0.1", port: 0 }).pipe(
+    Layer.provide(Standard.layer()),
+    Layer.provide(StaticFleet.layer([{ url: backend.url, parallelism: 8 }])),
+    Layer.provide([NodeTransport.layer(), HttpOllamaApi.layer().pipe(Layer.provide(FetchHttpClient.layer))]),
+    Layer.provide(Layer.succeed(References.MinimumLogLevel, "None")),
+  )
+  const { url } = Context.get(yield* Layer.build(server), NodeServer.NodeServer)
+  yield* Effect.repeat(status(`${url}/readyz`), {
+    until: (found) => found === 200,
+    schedule: Schedule.spaced("20 millis"),
+  })
+  return { router: url, backend: backend.server }
 })
 const served = Layer.effect(Served, routing({ decodeRate: 10, parallelism: 8 }))
 
@@ -78,13 +99,6 @@ const isIdle = (backend: SimulatedServer) =>
     Effect.timeout("5 seconds"),
     Effect.orDie,
   )
-
-const status = (url: string, init?: RequestInit) =>
-  Effect.promise(async () => {
-    const response = await fetch(url, init)
-    await response.text()
-    return response.status
-  })
 
 /** An image of 6 MB. nginx allows 1 MiB by itself. */
 const large = { method: "POST", body: JSON.stringify({ model: "tiny-eos", prompt: "x", images: ["A".repeat(6e6)] }) }
@@ -142,6 +156,7 @@ for (const proxy of proxies) behaves(proxy)
 const wrong = (router: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
+      const calls: Array<ClientRequest> = []
       const server = createServer((request, response) => {
         const asked = connect(`${router}${request.url}`, { method: "POST" }, (answer) => {
           response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -154,14 +169,19 @@ const wrong = (router: string) =>
           })
           answer.on("end", () => response.end(held))
         })
+        calls.push(asked)
         asked.on("error", () => response.destroy())
         request.pipe(asked)
       })
       await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
-      return server
+      return { calls, server }
     }),
-    (server) => Effect.sync(() => server.close().closeAllConnections()),
-  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+    ({ calls, server }) =>
+      Effect.sync(() => {
+        server.close().closeAllConnections()
+        for (const call of calls) call.destroy()
+      }),
+  ).pipe(Effect.map(({ server }) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
 describe("these checks", () => {
   it.live("find a proxy that buffers, and one that goes on when the client has left", () =>
