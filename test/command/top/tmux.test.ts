@@ -55,8 +55,9 @@ describe("llamero top in a terminal", () => {
         LLAMERO_ADMIN_TOKEN: token,
       })
       const command = [...runtimes.node, program, "top"].join(" ")
-      type("echo before; PS1='ready> '\n")
-      yield* shows(/^before$/m)
+      yield* shows(/^[#$]\s*$/m)
+      type("PS1='ready> '\n")
+      yield* shows(/^ready>\s*$/m)
       for (const end of ["q", "C-c"]) {
         type(`clear; echo before; ${command}\n`)
         yield* shows(/^llamero http:\/\/127\.0\.0\.1:\d+ +live +\d\d:\d\d:\d\d +q quits$/m)
