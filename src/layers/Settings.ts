@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Config, Effect } from "effect"
+import type * as OtlpMetrics from "./routes/OtlpMetrics.ts"
 import * as PullRoutes from "./routes/PullRoutes.ts"
 import * as Access from "./settings/access.ts"
 import * as Agent from "./settings/agent.ts"
@@ -14,16 +15,18 @@ import * as Memory from "./settings/memory.ts"
 import * as Names from "./settings/names.ts"
 import type { JsonSchema } from "./settings/natural.ts"
 import * as Metrics from "./settings/otlpMetrics.ts"
+import * as OtlpOptions from "./settings/otlpOptions.ts"
 import * as Read from "./settings/read.ts"
 import * as Rules from "./settings/rules.ts"
 import * as Schema from "./settings/schema.ts"
 import * as Sources from "./settings/sources.ts"
+import * as Table from "./settings/table.ts"
 import * as Tracing from "./settings/tracing.ts"
 import * as Traffic from "./settings/traffic.ts"
 import type * as Values from "./settings/values.ts"
 import * as OtlpTracing from "./tracing/OtlpTracing.ts"
 
-export { metrics, tracing } from "./settings/otlpOptions.ts"
+export { backendNames, backendsGiven } from "./settings/given.ts"
 export type { JsonSchema } from "./settings/natural.ts"
 export type { FileEntry, Flaw, Found, Place, SettingsFile, Sources } from "./settings/sources.ts"
 export type { Level, ScorerName } from "./settings/structured.ts"
@@ -109,15 +112,29 @@ export const defaults: Settings = Object.fromEntries(
  * @category settings
  * @since 0.1.0
  */
-export const config: Config.Config<Settings> = Config.map(
-  Read.all(variables, Rules.flaws),
-  (settings) => settled(settings),
-)
+export const config: Config.Config<Settings> = Config.map(Read.all(variables, Rules.flaws), (found) => settled(found))
 
 const settled = (settings: Settings): Settings =>
   settings.ollamaHost !== "" && Rules.isRouter(settings)(settings.ollamaHost)
     ? { ...settings, ollamaHost: "" }
     : settings
+
+/**
+ * What `OtlpTracing.layer` needs to know. `undefined` where no collector is set, or where traces are turned off.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const tracing: (settings: Settings) => OtlpTracing.Options | undefined = OtlpOptions.tracing
+
+/**
+ * What `OtlpMetrics.layer` needs to know. `undefined` where `OTEL_METRICS_EXPORTER` is not `otlp`, or no collector is
+ * set.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const metrics: (settings: Settings) => OtlpMetrics.Options | undefined = OtlpOptions.metrics
 
 /** The settings of the GPU agent, as `config`. @category settings @since 0.1.0 */
 export const agentConfig: Config.Config<Values.AgentSettings> = Read.all(Agent.agent)
@@ -221,27 +238,6 @@ const complaint = (name: string): string => {
     : `${name}: no setting has this name; did you mean ${near}?`
 }
 
-const { plugins: _, ...aboutBackends } = { ...Backends.backends, agents: Memory.memory.agents }
-
-/**
- * Names in an environment of settings that say which backends there are. A variable that is empty counts, too: somebody
- * meant to set it, so made-up answers of a simulated fleet are not wanted.
- *
- * @category settings
- * @since 0.1.0
- */
-export const backendNames = (env: Names.Env): ReadonlyArray<string> =>
-  Object.values(aboutBackends).flatMap(({ name }) => env[name] === undefined ? [] : [name])
-
-/** As `backendNames`, for all sources: each setting as it was given. @category settings @since 0.1.0 */
-export const backendsGiven = ({ env, file, flags = {} }: Sources.Sources): ReadonlyArray<string> => [
-  ...backendNames(flags).map((name) => `--${Names.flagOf(name)}`),
-  ...Object.values(aboutBackends).flatMap(({ name }) =>
-    file?.entries.has(Names.keyOf(name)) ? [`${Names.keyOf(name)} in ${file.path}`] : []
-  ),
-  ...backendNames(env),
-]
-
 /**
  * The table in Markdown, for the documentation. `reload` says whether a server that runs takes a new value, the new
  * content of the file, or neither.
@@ -249,11 +245,4 @@ export const backendsGiven = ({ env, file, flags = {} }: Sources.Sources): Reado
  * @category settings
  * @since 0.1.0
  */
-export const table = (): string =>
-  [
-    "| variable | default | reload | meaning |",
-    "| --- | --- | --- | --- |",
-    ...Object.entries(variables).map(([key, { meaning, name, shown }]) =>
-      `| \`${name}\` | ${shown && `\`${shown}\``} | ${Reloads.takes(key)} | ${meaning} |`
-    ),
-  ].join("\n")
+export const table = (): string => Table.markdown(variables)

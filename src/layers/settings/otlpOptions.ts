@@ -3,19 +3,10 @@
  *
  * @since 0.1.0
  */
-import type * as OtlpMetrics from "../routes/OtlpMetrics.ts"
-import type * as OtlpTracing from "../tracing/OtlpTracing.ts"
-import type * as Values from "./values.ts"
+import type { Collector, Metrics, Sampling } from "./values.ts"
 
-/**
- * What `OtlpTracing.layer` needs to know. `undefined` where no collector is set, or where traces are turned off.
- *
- * @category settings
- * @since 0.1.0
- */
-export const tracing = (
-  settings: Values.Collector & Values.Sampling<OtlpTracing.SamplerName>,
-): OtlpTracing.Options | undefined => {
+/** @internal */
+export const tracing = <Name extends string>(settings: Collector & Sampling<Name>) => {
   const { otelDisabled, otlpEndpoint, resource, tracesEndpoint, tracesExporter, tracesProtocol } = settings
   const url = tracesEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/traces`)
   if (url === "" || otelDisabled || tracesExporter === "none" || tracesProtocol === "grpc") return undefined
@@ -37,14 +28,8 @@ export const tracing = (
   }
 }
 
-/**
- * What `OtlpMetrics.layer` needs to know. `undefined` where `OTEL_METRICS_EXPORTER` is not `otlp`, or no collector is
- * set.
- *
- * @category settings
- * @since 0.1.0
- */
-export const metrics = (settings: Values.Metrics & Values.Collector): OtlpMetrics.Options | undefined => {
+/** @internal */
+export const metrics = (settings: Metrics & Collector) => {
   const { metricsEndpoint, metricsExporter, metricsProtocol, otelDisabled, otlpEndpoint } = settings
   const url = metricsEndpoint || (otlpEndpoint && `${otlpEndpoint.replace(/\/+$/, "")}/v1/metrics`)
   if (metricsExporter !== "otlp" || url === "" || otelDisabled || metricsProtocol === "grpc") return undefined
@@ -55,7 +40,7 @@ export const metrics = (settings: Values.Metrics & Values.Collector): OtlpMetric
     compression: settings.metricsCompression,
     intervalMillis: settings.metricsMillis,
     timeoutMillis: settings.metricsTimeoutMillis,
-    temporality: settings.metricsTemporality === "cumulative" ? "cumulative" : "delta",
+    temporality: settings.metricsTemporality === "cumulative" ? "cumulative" as const : "delta" as const,
     serviceName: settings.serviceName,
     resource: settings.resource,
   }
