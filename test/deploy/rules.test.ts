@@ -69,7 +69,7 @@ describe("deploy", () => {
       // In the numbers that are shown, or of use only beside them.
       ...["llamero_device_total_bytes", "llamero_draining", "llamero_heap_total_bytes", "llamero_leases"],
       ...["llamero_model_resident", "llamero_hedges_total", "llamero_rewrites_total", "llamero_guard_verdicts_total"],
-      "llamero_shadow_decisions_total",
+      ...["llamero_shadow_decisions_total", "llamero_reloads_total"],
     ])
   })
 
