@@ -90,6 +90,7 @@ describe("rates", () => {
   const sample = (at: number, fields: Partial<Rates.Sample["traffic"]>): Rates.Sample => ({
     at,
     traffic: traffic(fields),
+    routing: at / 1e6,
   })
 
   it("are differences over the time between, and averages over the requests between", () => {
@@ -113,6 +114,7 @@ describe("rates", () => {
       requests: 2,
       failed: 1,
       tokens: 200,
+      routing: 0.003,
       dispatch: 0.5,
       firstByte: 0.5,
     })

@@ -3,13 +3,23 @@
  *
  * @since 0.1.0
  */
-import type { TrafficState } from "../../layers/routes/AdminApi.ts"
+import type { State, TrafficState } from "../../layers/routes/AdminApi.ts"
 
 /** The sums at one moment, in milliseconds. @category models @since 0.1.0 */
 export interface Sample {
   readonly at: number
   readonly traffic: TrafficState
+  /** What the router adds, for 95 of 100 requests of the last minute. Seconds. */
+  readonly routing: number | null
 }
+
+/** @category constructors @since 0.1.0 */
+export const sampleOf = (at: number, { latency, traffic }: Pick<State, "latency" | "traffic">): Sample => ({
+  at,
+  traffic,
+  // Routers before this field do not tell it.
+  routing: latency?.routing.p95_seconds ?? null,
+})
 
 /** Values of one moment; `null` where nothing is known. @category models @since 0.1.0 */
 export interface Rates {
@@ -19,6 +29,8 @@ export interface Rates {
   readonly failed: number | null
   /** Tokens of answers, a second. */
   readonly tokens: number | null
+  /** What the router adds to a request, without waits: the 95th percentile of the last minute. Seconds. */
+  readonly routing: number | null
   /** From the arrival of a request to its dispatch: routing and waiting. Seconds. */
   readonly dispatch: number | null
   /** From the dispatch to the first byte of the answer. Seconds. */
@@ -26,7 +38,14 @@ export interface Rates {
 }
 
 /** @category constants @since 0.1.0 */
-export const unknown: Rates = { requests: null, failed: null, tokens: null, dispatch: null, firstByte: null }
+export const unknown: Rates = {
+  requests: null,
+  failed: null,
+  tokens: null,
+  routing: null,
+  dispatch: null,
+  firstByte: null,
+}
 
 /**
  * The rates between two samples. A router that has started again counts from 0: then nothing is known.
@@ -43,6 +62,7 @@ export const rates = (before: Sample | undefined, now: Sample): Rates => {
     requests: more("requests") / passed,
     failed: (more("failed") + more("shed")) / passed,
     tokens: more("answer_tokens") / passed,
+    routing: now.routing,
     dispatch: average(more("queued_seconds"), more("requests")),
     firstByte: average(more("first_byte_seconds"), more("first_bytes")),
   }

@@ -59,15 +59,16 @@ const perSecond = (value: number | null): string => `${Format.number(value)}/s`
 const measures: ReadonlyArray<Measure> = [
   { name: "requests", of: "requests", text: perSecond },
   { name: "tokens", of: "tokens", text: perSecond },
+  { name: "routing p95", of: "routing", text: Format.seconds },
   { name: "dispatch", of: "dispatch", text: Format.seconds },
   { name: "first byte", of: "firstByte", text: Format.seconds },
   { name: "failed", of: "failed", text: perSecond },
 ]
 
-const nameWidth = 11
+const nameWidth = 12
 const valueWidth = 9
 /** Columns of one graph with its words, at least. */
-const graphMin = 36
+const graphMin = 33
 
 /** One graph with its name and its value now, in so many columns. */
 const graph = ({ glyphs, history: { points } }: View, { name, of, text }: Measure, width: number): Line => {
@@ -97,5 +98,5 @@ const graphs = (view: View, columns: number, linesMax: number): ReadonlyArray<Li
 export const head = (view: View, columns: number, rows: number): ReadonlyArray<Line> => [
   title(view, columns),
   sums(view),
-  ...graphs(view, columns, rows < 10 ? 0 : rows < 20 ? 2 : 5),
+  ...graphs(view, columns, rows < 10 ? 0 : rows < 20 ? 2 : 6),
 ]

@@ -71,7 +71,7 @@ export const live = (
         return Effect.asVoid(Queue.offer(wake, undefined))
       })
     const tick = Effect.flatMap(now, (at) => {
-      const sample = view.link === "reconnecting" ? undefined : { at, traffic: view.state.traffic }
+      const sample = view.link === "reconnecting" ? undefined : Rates.sampleOf(at, view.state)
       return change({ now: at, history: Rates.add(view.history, sample) })
     })
     const sizes = yield* terminal.size

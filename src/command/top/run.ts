@@ -36,11 +36,11 @@ const glyphsFor = (isAscii: boolean) =>
 
 const once = (to: Connection.Connection, first: State, glyphs: Glyphs.Glyphs) =>
   Effect.gen(function* () {
-    const before = { at: yield* Clock.currentTimeMillis, traffic: first.traffic }
+    const before = Rates.sampleOf(yield* Clock.currentTimeMillis, first)
     yield* Effect.sleep(lookEvery)
     const state = yield* stateOf(to)
     const now = yield* Clock.currentTimeMillis
-    const history = Rates.add(Rates.add(Rates.empty, before), { at: now, traffic: state.traffic })
+    const history = Rates.add(Rates.add(Rates.empty, before), Rates.sampleOf(now, state))
     const { columns } = yield* Effect.flatMap(Terminal.Terminal, sizeOf)
     const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
     const lines = frame({ url: to.url, link: "live", state, history, now, keys: "", glyphs }, columns, Infinity)

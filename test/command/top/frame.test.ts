@@ -23,6 +23,7 @@ const history = Array.from({ length: 10 }, (_, i) => i).reduce(
         first_bytes: i,
         first_byte_seconds: i * 0.24,
       }),
+      routing: 0.0004 + i * 1e-5,
     }),
   Rates.empty,
 )
@@ -144,7 +145,11 @@ describe("the frame of top", () => {
     assert.match(lines[0]!, /^llamero http:\/\/127\.0\.0\.1:11435 +live {2}14:03:27 {2}q quits$/)
     assert.strictEqual(lines[1], "1 of 3 backends well · 1 breaker not closed · 4 requests · 12 queued · 3 streams")
     assert.match(lines[2]!, /^requests +2\/s +█+ +tokens +\d+\/s +[▁▂▃▄▅▆▇█]+$/)
-    assert.match(lines[3]!, /^dispatch +10(\.0)? ms +[▁▂▃▄▅▆▇█]+ +first byte +240 ms +[▁▂▃▄▅▆▇█]+$/)
+    assert.match(
+      lines[3]!,
+      /^routing p95 +0\.5 ms +[▁▂▃▄▅▆▇█]+ +dispatch +10(\.0)? ms +[▁▂▃▄▅▆▇█]+$/,
+    )
+    assert.match(lines[4]!, /^first byte +240 ms +[▁▂▃▄▅▆▇█]+ +failed +0\/s/)
     const all = lines.join("\n")
     assert.include(all, "! gpu-2 is unhealthy: connection refused")
     assert.include(all, "! the breaker of gpu-2 is open")
@@ -167,7 +172,7 @@ describe("the frame of top", () => {
 
   it("200 x 60: all graphs in one line, names of all models of a bar", () => {
     const lines = text(view(few), 200, 60)
-    assert.match(lines[2]!, /^requests .* tokens .* dispatch .* first byte .* failed +0\/s/)
+    assert.match(lines[2]!, /^requests .* tokens .* routing p95 .* dispatch .* first byte .* failed +0\/s/)
     assert.include(lines.join("\n"), "llama3.1:8b 20.0 GiB  mistral:7b 14.0 GiB  other processes 4.0 GiB")
   })
 
