@@ -9,7 +9,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { listed } from "./exports.ts"
 import { type Manifest, published, texts, withLinks } from "./published.ts"
-import { removeComments } from "./smaller.ts"
+import { minify, removeDeclarations } from "./smaller.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
@@ -19,7 +19,8 @@ export const manifest = (): Manifest => JSON.parse(readFileSync(join(root, "pack
 
 const compile = (): void => {
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
-  removeComments(dist)
+  minify(dist)
+  removeDeclarations(dist, Object.values(listed()).map((source) => source.replace("./src/", "").replace(/ts$/, "d.ts")))
 }
 
 const describe = (): void => {

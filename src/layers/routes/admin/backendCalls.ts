@@ -17,7 +17,7 @@ const ofModel = { ...change, payload: Schema.Struct({ model: Schema.NonEmptyStri
 type Failure = Errors.BadCall | Errors.Unknown | Errors.NotNow
 type Change<Name extends string> = Post<Name, `/admin/backends/:id/${Name}`, Done, Failure, OfId>
 
-interface Model {
+export interface Model {
   readonly model: string
 }
 interface OfModel<Payload = Model> extends OfId {
@@ -26,7 +26,7 @@ interface OfModel<Payload = Model> extends OfId {
 type ModelChange<Name extends string> = Post<Name, `/admin/backends/:id/${Name}`, Done, Failure, OfModel>
 
 /** What is loaded, and how. */
-interface Load extends Model {
+export interface Load extends Model {
   /** Whether idle models may be unloaded for it. */
   readonly evicts?: boolean
   /** An explicit context, in tokens. */

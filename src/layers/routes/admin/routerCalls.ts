@@ -9,13 +9,13 @@ import { type Get, get, type Post, post, says } from "./endpoint.ts"
 import * as Errors from "./errors.ts"
 
 /** What was read again, and what came of it. */
-interface Read {
+export interface Read {
   readonly what: string
   readonly result: "changed" | "unchanged" | "read"
 }
 
 /** What the log has in it. */
-interface Log {
+export interface Log {
   readonly level: LogLevel.LogLevel
   /** The share of requests without an error that get a line, from 0 to 1. */
   readonly sample: number
