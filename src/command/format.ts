@@ -1,10 +1,11 @@
 /**
- * Numbers and times for people.
+ * Numbers and times for people, in the terminal and on the status page.
  *
  * @since 0.1.0
  */
 
-const none = "–"
+/** What is shown where nothing is known. @category rendering @since 0.1.0 */
+export const none = "–"
 
 /** Three digits at most: `7.25`, `72.5`, `725`. */
 const digits = (value: number): string => value.toFixed(value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2)
@@ -23,8 +24,9 @@ const unitOf = (value: number): number => {
 }
 
 const inUnit = (value: number, unit: number): string => {
-  const left = value / 1024 ** unit
-  return unit === 0 ? String(Math.round(left)) : left.toFixed(Math.abs(left) >= 99.95 ? 0 : 1)
+  const left = Math.abs(value) / 1024 ** unit
+  const sign = value < 0 ? "−" : ""
+  return sign + (unit === 0 ? String(Math.round(left)) : left.toFixed(left >= 99.95 ? 0 : 1))
 }
 
 /** Bytes in the unit that fits: `512 B`, `24.0 GiB`. @category rendering @since 0.1.0 */
@@ -41,9 +43,10 @@ export const bytesOf = (value: number, total: number | null | undefined): string
   return `${inUnit(value, unit)}/${inUnit(total, unit)} ${units[unit]}`
 }
 
-/** Seconds: `0 ms`, `240 ms`, `1.50 s`, `2 min 5 s`, `3 h 2 min`. @category rendering @since 0.1.0 */
+/** Seconds: `0 ms`, `85 µs`, `240 ms`, `1.50 s`, `2 min 5 s`, `3 h 2 min`. @category rendering @since 0.1.0 */
 export const seconds = (value: number | null | undefined): string => {
   if (!isKnown(value)) return none
+  if (value > 0 && value < 0.0009995) return `${Math.round(value * 1e6)} µs`
   if (value < 0.9995) return `${value > 0 && value < 0.01 ? (value * 1000).toFixed(1) : Math.round(value * 1000)} ms`
   if (value < 59.95) return `${digits(value)} s`
   const whole = Math.round(value)

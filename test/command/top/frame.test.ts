@@ -147,7 +147,7 @@ describe("the frame of top", () => {
     assert.match(lines[2]!, /^requests +2\/s +█+ +tokens +\d+\/s +[▁▂▃▄▅▆▇█]+$/)
     assert.match(
       lines[3]!,
-      /^routing p95 +0\.5 ms +[▁▂▃▄▅▆▇█]+ +dispatch +10(\.0)? ms +[▁▂▃▄▅▆▇█]+$/,
+      /^routing p95 +490 µs +[▁▂▃▄▅▆▇█]+ +dispatch +10(\.0)? ms +[▁▂▃▄▅▆▇█]+$/,
     )
     assert.match(lines[4]!, /^first byte +240 ms +[▁▂▃▄▅▆▇█]+ +failed +0\/s/)
     const all = lines.join("\n")
