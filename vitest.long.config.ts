@@ -28,6 +28,8 @@ const onNodeOnly = [
   "test/runtime/proxies.test.ts",
   // It drives a browser. It has the reference server on both runtimes.
   "test/runtime/statusPage.test.ts",
+  "test/runtime/statusPageChat.test.ts",
+  "test/runtime/statusPageFleet.test.ts",
   // Deno's server resets a connection that it closes before it has read the whole body: the client may lose the answer.
   // `test/fuzz` sends fewer such requests, on both runtimes.
   "test/long/requests.test.ts",

@@ -10,6 +10,7 @@ import * as Serve from "./serve/command.ts"
 import * as Sync from "./sync/command.ts"
 import * as Top from "./top/command.ts"
 import { version } from "./version.ts"
+import { why } from "./why.ts"
 
 /** The subcommands, by group. Each loads what it does only when it runs. */
 const groups = [
@@ -77,4 +78,4 @@ export const command = (args: ReadonlyArray<string>): Effect.Effect<void, unknow
   )
 
 /** Runs a command line as the program. */
-export const run = (args: ReadonlyArray<string>): void => NodeMain.runMain(command(args))
+export const run = (args: ReadonlyArray<string>): void => NodeMain.runMain(command(args), { why })

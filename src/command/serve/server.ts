@@ -4,6 +4,7 @@
  */
 import process from "node:process"
 import * as NodeMain from "../../layers/server/NodeMain.ts"
+import { why } from "../why.ts"
 import { serve } from "./run.ts"
 
-NodeMain.runMain(serve({ flags: {}, env: process.env, demo: false }))
+NodeMain.runMain(serve({ flags: {}, env: process.env, demo: false }), { why })
