@@ -39,6 +39,12 @@ export interface Look {
   readonly files: ReadonlyArray<string>
 }
 
+/** Whether something else is wrong with the setting of a flaw: then this one may only be a consequence. */
+const isTold = (flaws: ReadonlyArray<Settings.Flaw>, flaw: string): boolean => {
+  const name = flaw.slice(0, flaw.indexOf(":"))
+  return flaws.some(({ message }) => message.startsWith(`${name}:`))
+}
+
 /** A configuration without flaws. */
 export interface Configuration {
   readonly settings: Settings.Settings
@@ -72,7 +78,7 @@ export const look = Effect.fnUntraced(function* (given: Given): Effect.fn.Return
   return {
     settings,
     plugins,
-    flaws: [...found.flaws, ...flaws.map(found.located)],
+    flaws: [...found.flaws, ...flaws.filter((flaw) => !isTold(found.flaws, flaw)).map(found.located)],
     // Whoever writes a file of settings does not want made-up answers.
     named: named.length === 0 && file !== undefined ? [file.path] : named,
     files: [file?.path ?? "", fleetFile, keysFile, footprintsFile, caFile].filter((path) => path !== ""),
