@@ -1,32 +1,11 @@
-/** The state of the router as the page holds it, and how a message of `/admin/events` changes it. */
+/** The state of the router as the page holds it, and what in it an operator should look at. */
 import type { BackendState, DeviceState, State } from "../src/layers/routes/AdminApi.ts"
 import { count } from "./format.ts"
 
+export { changed, condition, ordered, urgency } from "../src/command/state/state.ts"
+export type { Change } from "../src/command/state/state.ts"
 export type { BackendState, DeviceState, State }
 export type Resident = BackendState["models"][number]
-
-/** A `change` of `/admin/events`: whole backends and devices, the ids of those that are gone, and whole lists. */
-export type Change = Partial<State> & { readonly gone?: ReadonlyArray<string> }
-
-const merged = <A>(before: ReadonlyArray<A>, now: ReadonlyArray<A> | undefined, idOf: (one: A) => string) => {
-  if (now === undefined) return before
-  const byId = new Map(before.map((one) => [idOf(one), one]))
-  for (const one of now) byId.set(idOf(one), one)
-  return Array.from(byId.values())
-}
-
-/** The state after a change. What has not changed stays the same object. */
-export const changed = (state: State, { backends, devices, gone = [], ...fields }: Change): State => {
-  const isGone = new Set(gone)
-  const kept = <A>(list: ReadonlyArray<A>, nameOf: (one: A) => string) =>
-    list.some((one) => isGone.has(nameOf(one))) ? list.filter((one) => !isGone.has(nameOf(one))) : list
-  return {
-    ...state,
-    ...fields,
-    backends: kept(merged(state.backends, backends, ({ id }) => id), ({ id }) => `backends/${id}`),
-    devices: kept(merged(state.devices, devices, ({ device }) => device), ({ device }) => `devices/${device}`),
-  }
-}
 
 /** The breakers of models that are not closed, by backend. */
 export const brokenModels = ({ breakers }: Pick<State, "breakers">): ReadonlyMap<string, ReadonlyArray<string>> => {
@@ -37,36 +16,6 @@ export const brokenModels = ({ breakers }: Pick<State, "breakers">): ReadonlyMap
   }
   return broken
 }
-
-const none: ReadonlyArray<string> = []
-
-/**
- * How urgent a backend is: 3 it serves nothing, 2 part of it fails, 1 an operator has taken it out, 0 it is well.
- * `broken`: the models whose breakers are not closed on it.
- */
-export const urgency = ({ breaker, health, member, models }: BackendState, broken = none): number => {
-  if (member !== "active") return 1
-  if (health === "unhealthy" || breaker === "open" || breaker === "isolated") return 3
-  if (breaker === "half-open" || broken.length > 0 || models.some(({ spilled }) => spilled)) return 2
-  return 0
-}
-
-/** The condition of a backend in a few words. A drain is over when nothing runs on it any more. */
-export const condition = ({ breaker, health, member, streams }: BackendState, broken = none): string => {
-  if (member === "draining") return streams === 0 ? "drained" : "draining"
-  if (member !== "active") return member
-  if (health !== "healthy") return health
-  if (breaker !== "closed") return `breaker ${breaker}`
-  return broken.length === 0 ? "healthy" : `${count(broken.length, "breaker")} tripped`
-}
-
-/** The most urgent ones first, else in the order of the fleet. */
-export const ordered = (
-  backends: ReadonlyArray<BackendState>,
-  broken: ReadonlyMap<string, ReadonlyArray<string>> = new Map(),
-): ReadonlyArray<BackendState> =>
-  backends.map((one, index) => ({ one, index, urgent: urgency(one, broken.get(one.id)) }))
-    .sort((a, b) => b.urgent - a.urgent || a.index - b.index).map(({ one }) => one)
 
 /** What has come of a drain or an isolation, for operators. */
 export const outOfService = ({ member, streams }: BackendState): string => {

@@ -1,10 +1,11 @@
 /**
- * The state of a router as a client holds it: how a message of `/admin/events` changes it, and what in it an operator
- * should look at.
+ * The state of a router as a client holds it, in the terminal and on the status page: how a message of
+ * `/admin/events` changes it, how urgent a backend is, and what in it an operator should look at.
  *
  * @since 0.1.0
  */
 import type { BackendState, State } from "../../layers/routes/AdminApi.ts"
+import { count } from "../format.ts"
 
 /**
  * A `change` of `/admin/events`: whole backends and devices, the ids of those that are gone, and whole lists.
@@ -14,59 +15,62 @@ import type { BackendState, State } from "../../layers/routes/AdminApi.ts"
  */
 export type Change = Partial<State> & { readonly gone?: ReadonlyArray<string> }
 
-const merged = <A>(
-  before: ReadonlyArray<A>,
-  now: ReadonlyArray<A> | undefined,
-  nameOf: (one: A) => string,
-  gone: ReadonlySet<string>,
-): ReadonlyArray<A> => {
-  if (now === undefined && gone.size === 0) return before
-  const byName = new Map(before.map((one) => [nameOf(one), one]))
-  for (const one of now ?? []) byName.set(nameOf(one), one)
-  for (const name of gone) byName.delete(name)
-  return Array.from(byName.values())
+const merged = <A>(before: ReadonlyArray<A>, now: ReadonlyArray<A> | undefined, idOf: (one: A) => string) => {
+  if (now === undefined) return before
+  const byId = new Map(before.map((one) => [idOf(one), one]))
+  for (const one of now) byId.set(idOf(one), one)
+  return Array.from(byId.values())
 }
 
-/** The state after a change. @category conversions @since 0.1.0 */
+/** The state after a change. What has not changed stays the same object. @category conversions @since 0.1.0 */
 export const changed = (state: State, { backends, devices, gone = [], ...fields }: Change): State => {
   const isGone = new Set(gone)
+  const kept = <A>(list: ReadonlyArray<A>, nameOf: (one: A) => string) =>
+    list.some((one) => isGone.has(nameOf(one))) ? list.filter((one) => !isGone.has(nameOf(one))) : list
   return {
     ...state,
     ...fields,
-    backends: merged(state.backends, backends, ({ id }) => `backends/${id}`, isGone),
-    devices: merged(state.devices, devices, ({ device }) => `devices/${device}`, isGone),
+    backends: kept(merged(state.backends, backends, ({ id }) => id), ({ id }) => `backends/${id}`),
+    devices: kept(merged(state.devices, devices, ({ device }) => device), ({ device }) => `devices/${device}`),
   }
 }
 
+const none: ReadonlyArray<string> = []
+
 /**
  * How urgent a backend is: 3 it serves nothing, 2 part of it fails, 1 an operator has taken it out, 0 it is well.
+ * `broken`: the models whose breakers are not closed on it.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const urgency = ({ breaker, health, member, models }: BackendState): number => {
+export const urgency = ({ breaker, health, member, models }: BackendState, broken = none): number => {
   if (member !== "active") return 1
   if (health === "unhealthy" || breaker === "open" || breaker === "isolated") return 3
-  if (breaker === "half-open" || models.some(({ spilled }) => spilled)) return 2
+  if (breaker === "half-open" || broken.length > 0 || models.some(({ spilled }) => spilled)) return 2
   return 0
 }
 
 /**
- * The condition of a backend in one or two words. A drain is over when nothing runs on it any more.
+ * The condition of a backend in a few words. A drain is over when nothing runs on it any more.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const condition = ({ breaker, health, member, streams }: BackendState): string => {
+export const condition = ({ breaker, health, member, streams }: BackendState, broken = none): string => {
   if (member === "draining") return streams === 0 ? "drained" : "draining"
   if (member !== "active") return member
   if (health !== "healthy") return health
-  return breaker === "closed" ? "healthy" : `breaker ${breaker}`
+  if (breaker !== "closed") return `breaker ${breaker}`
+  return broken.length === 0 ? "healthy" : `${count(broken.length, "breaker")} tripped`
 }
 
 /** The most urgent ones first, else in the order of the fleet. @category accessors @since 0.1.0 */
-export const ordered = (backends: ReadonlyArray<BackendState>): ReadonlyArray<BackendState> =>
-  backends.toSorted((a, b) => urgency(b) - urgency(a))
+export const ordered = (
+  backends: ReadonlyArray<BackendState>,
+  broken: ReadonlyMap<string, ReadonlyArray<string>> = new Map(),
+): ReadonlyArray<BackendState> =>
+  Array.from(backends).sort((a, b) => urgency(b, broken.get(b.id)) - urgency(a, broken.get(a.id)))
 
 /** One thing that an operator should look at. @category models @since 0.1.0 */
 export interface Problem {

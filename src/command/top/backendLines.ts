@@ -36,7 +36,7 @@ const streamsOf = ({ streams, streams_max }: BackendState): string => `${streams
 
 const widthsFor = (backends: ReadonlyArray<BackendState>, columns: number): Widths => {
   const name = Math.max(7, longest(backends.map(nameOf), Math.max(8, Math.floor(columns / 4))))
-  const state = columns < 60 ? 1 : Math.max(5, longest(backends.map(condition), conditionMax))
+  const state = columns < 60 ? 1 : Math.max(5, longest(backends.map((one) => condition(one)), conditionMax))
   const streams = Math.max(columns < 60 ? 0 : 7, longest(backends.map(streamsOf), 9))
   const rest = columns - name - state - streams - 3
   const size = rest >= sizeWidth + 9 ? sizeWidth : 0
